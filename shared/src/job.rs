@@ -1,0 +1,136 @@
+//! What is queued: ids and a version, never a code.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Locale;
+use crate::phone::{PhoneNumber, Region};
+use crate::verification::VerificationId;
+
+/// One SMS to be sent. The code is derived from the id by whoever delivers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The verification that the SMS is for.
+    pub id: VerificationId,
+    /// Which SMS of that verification: 1 for the first, 2 after the first resend. With the id it names the job, so
+    /// that a job that is delivered twice is sent once.
+    pub send: u32,
+    /// Where it goes.
+    pub to: PhoneNumber,
+    /// In which language.
+    pub locale: Locale,
+    /// Calls to a provider that were made before this message was queued.
+    pub attempts: u32,
+}
+
+/// Why a message is not a job.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Not the JSON of a job.
+    #[error("the message is not a job: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A job of a later release.
+    #[error("the job has version {0}, and this release reads version {VERSION}")]
+    Version(u32),
+    /// JSON with a value that cannot be.
+    #[error("the job's {0} is not valid")]
+    Field(&'static str),
+}
+
+const VERSION: u32 = 1;
+
+/// The job as it stands in a queue.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    v: u32,
+    id: &'a str,
+    send: u32,
+    to: &'a str,
+    locale: &'a str,
+    #[serde(default)]
+    attempts: u32,
+}
+
+impl Job {
+    /// The JSON that is queued.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
+    pub fn encode(&self) -> String {
+        let wire = Wire {
+            v: VERSION,
+            id: self.id.as_str(),
+            send: self.send,
+            to: self.to.e164(),
+            locale: self.locale.tag(),
+            attempts: self.attempts,
+        };
+        serde_json::to_string(&wire).expect("numbers and strings always serialize")
+    }
+
+    /// Reads what was queued.
+    ///
+    /// # Errors
+    /// [`JobError`] for anything that [`Job::encode`] did not write.
+    pub fn decode(body: &[u8]) -> Result<Self, JobError> {
+        /// Read first, so that a later version's other fields do not hide that it is a later version.
+        #[derive(Deserialize)]
+        struct Versioned {
+            v: u32,
+        }
+        let Versioned { v } = serde_json::from_slice(body)?;
+        if v != VERSION {
+            return Err(JobError::Version(v));
+        }
+        let wire: Wire<'_> = serde_json::from_slice(body)?;
+        Ok(Self {
+            id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
+            send: wire.send,
+            to: read_e164(wire.to).ok_or(JobError::Field("to"))?,
+            locale: Locale::parse(wire.locale).ok_or(JobError::Field("locale"))?,
+            attempts: wire.attempts,
+        })
+    }
+}
+
+fn read_e164(text: &str) -> Option<PhoneNumber> {
+    // The region matters only to national numbers, and a queued number is not one.
+    let region = Region::parse("CN")?;
+    text.starts_with('+').then(|| PhoneNumber::parse(text, region).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verification::{NumberTag, Purpose};
+
+    fn job() -> Job {
+        Job {
+            id: VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default()),
+            send: 2,
+            to: read_e164("+8613800138000").expect("valid"),
+            locale: Locale::ZhCn,
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn a_job_reads_back() {
+        assert_eq!(Job::decode(job().encode().as_bytes()).expect("reads back"), job());
+    }
+
+    #[test]
+    fn what_is_no_job_says_why() {
+        let good = job().encode();
+        for (body, reason) in [
+            ("", "not a job"),
+            ("[]", "not a job"),
+            ("{\"v\":1}", "not a job"),
+            ("{\"v\":2,\"new\":true}", "version 2"),
+            (good.replace("+8613800138000", "13800138000").as_str(), "to is not valid"),
+            (good.replace(job().id.as_str(), "x").as_str(), "id is not valid"),
+            (good.replace("zh-CN", "tlh").as_str(), "locale is not valid"),
+        ] {
+            let error = Job::decode(body.as_bytes()).expect_err(body).to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A verification: one attempt to prove a number, with an id, a state and an expiry.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+
+const TAG_BYTES: usize = 10;
+const RANDOM_BYTES: usize = 16;
+const FIXED_BYTES: usize = 1 + TAG_BYTES + RANDOM_BYTES;
+
+/// The name of a verification: 36 URL-safe characters, plus those of a purpose if one was given.
+///
+/// It reads, in base64url, as `key id (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key id names the secret
+/// that the code comes from; the tag names the place in the store, so that a check needs one round trip; the random
+/// part is what nobody can guess; the purpose is part of what the code is derived from. An id that was altered names
+/// nothing.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VerificationId {
+    text: String,
+    fixed: [u8; FIXED_BYTES],
+    purpose: Purpose,
+}
+
+impl VerificationId {
+    /// Puts an id together. `random` comes from the operating system's generator.
+    #[must_use]
+    pub fn new(key_id: u8, tag: NumberTag, random: [u8; RANDOM_BYTES], purpose: &Purpose) -> Self {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = key_id;
+        fixed[1..=TAG_BYTES].copy_from_slice(&tag.0);
+        fixed[1 + TAG_BYTES..].copy_from_slice(&random);
+        let mut bytes = fixed.to_vec();
+        bytes.extend_from_slice(purpose.as_str().as_bytes());
+        Self { text: URL_SAFE_NO_PAD.encode(bytes), fixed, purpose: purpose.clone() }
+    }
+
+    /// Reads an id as a client gave it; nothing if it cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > (FIXED_BYTES + Purpose::MAX_LENGTH).div_ceil(3) * 4 {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (fixed, purpose) = bytes.split_first_chunk::<FIXED_BYTES>()?;
+        let purpose = Purpose::parse(std::str::from_utf8(purpose).ok()?)?;
+        Some(Self { text: text.to_owned(), fixed: *fixed, purpose })
+    }
+
+    /// The id as it stands in URLs, jobs and logs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Which secret the code is derived from.
+    #[must_use]
+    pub fn key_id(&self) -> u8 {
+        self.fixed[0]
+    }
+
+    /// Where the number's state is stored.
+    #[must_use]
+    pub fn tag(&self) -> NumberTag {
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&self.fixed[1..=TAG_BYTES]);
+        NumberTag(tag)
+    }
+
+    /// What the caller said the proof is for.
+    #[must_use]
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    /// All of the id but its purpose: what a code is derived from.
+    pub(crate) fn random_part(&self) -> &[u8] {
+        &self.fixed
+    }
+}
+
+impl fmt::Display for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A keyed hash of a phone number, of 80 bits: among 10^9 numbers two share one with a chance below 10^-6.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NumberTag([u8; TAG_BYTES]);
+
+impl NumberTag {
+    /// Shortens a hash to a tag.
+    #[must_use]
+    pub fn from_hash(hash: &[u8; 32]) -> Self {
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&hash[..TAG_BYTES]);
+        Self(tag)
+    }
+}
+
+impl fmt::Display for NumberTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for NumberTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a proof is for, such as `login` or `reset-password`: up to 32 of `a–z 0–9 _ -`, empty when the caller gave none.
+///
+/// A code sent for one purpose is worth nothing for another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Purpose(String);
+
+impl Purpose {
+    /// Most characters of a purpose.
+    pub const MAX_LENGTH: usize = 32;
+
+    /// Reads a purpose; nothing if it holds other characters or too many.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        (text.len() <= Self::MAX_LENGTH && text.chars().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The purpose, empty if none was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a verification stands. What is expired or replaced is gone and has no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The code was asked for and not yet typed back.
+    Pending,
+    /// The right code was typed back.
+    Approved,
+}
+
+impl Status {
+    /// The word for it in answers and in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+        }
+    }
+}
+
+/// How far the latest SMS of a verification has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// The job waits in the queue.
+    Queued,
+    /// A gateway accepted the message.
+    Sent,
+    /// A gateway could not take it; it will be tried again.
+    Retrying,
+    /// It will not be tried again.
+    Failed,
+    /// The gateway reported that the phone has it.
+    Delivered,
+}
+
+impl DeliveryState {
+    /// The word for it in answers and in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Retrying => "retrying",
+            Self::Failed => "failed",
+            Self::Delivered => "delivered",
+        }
+    }
+
+    /// Reads the store's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Sent, Self::Retrying, Self::Failed, Self::Delivered]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+/// A verification as its caller sees it. Durations count from the moment at which the store answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// Its name.
+    pub id: VerificationId,
+    /// The number, masked: the store keeps no other form of it.
+    pub to: String,
+    /// Pending or approved.
+    pub status: Status,
+    /// The latest SMS.
+    pub delivery: DeliveryState,
+    /// When the code stops being accepted, by the store's clock.
+    pub expires_at: Timestamp,
+    /// The time left until then.
+    pub expires_in: Duration,
+    /// The time after which another SMS may be asked for.
+    pub resend_in: Duration,
+    /// Wrong codes that may still be tried.
+    pub attempts_left: u32,
+}
+
+/// The rules of a verification's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a code is accepted after the latest SMS was asked for: `CODE_TTL`.
+    pub ttl: Duration,
+    /// The cooldown between two SMS to one number: `RESEND_INTERVAL`.
+    pub resend_interval: Duration,
+    /// Wrong codes per number before it is locked: `MAX_ATTEMPTS`.
+    pub max_attempts: u32,
+    /// Longest life of a code, resends included, and the time for which wrong codes are remembered, counted from the
+    /// first. Always [`Policy::MAX_LIFE`] outside of tests.
+    pub max_life: Duration,
+}
+
+impl Policy {
+    /// 10 minutes: NIST's limit for an out-of-band secret (SP 800-63B, revision 4 §3.1.3.2, revision 3 §5.1.3.2).
+    pub const MAX_LIFE: Duration = Duration::from_secs(600);
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(300),
+            resend_interval: Duration::from_secs(60),
+            max_attempts: 5,
+            max_life: Self::MAX_LIFE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_names_its_parts() {
+        let (tag, purpose) = (NumberTag::from_hash(&[9; 32]), Purpose::parse("reset-password").expect("a purpose"));
+        let id = VerificationId::new(3, tag, [5; 16], &purpose);
+        let read = VerificationId::parse(id.as_str()).expect("reads back");
+        assert_eq!(read, id);
+        assert_eq!((read.key_id(), read.tag(), read.purpose()), (3, tag, &purpose));
+        assert_eq!(VerificationId::new(3, tag, [5; 16], &Purpose::default()).as_str().len(), 36);
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_is_none() {
+        let long = "A".repeat(200);
+        for text in ["", "abc", "../../etc/passwd", "ÄÖÜ", &"A".repeat(35), &"A".repeat(37), &long] {
+            assert_eq!(VerificationId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_purpose_is_a_short_plain_word() {
+        assert!(Purpose::parse("login_2-x").is_some());
+        for text in ["Login", "a b", "ä", "a\n", &"a".repeat(33)] {
+            assert!(Purpose::parse(text).is_none(), "{text:?}");
+        }
+    }
+}
