@@ -1,0 +1,268 @@
+//! The store in this process's memory: the same steps as the Redis scripts, under one lock.
+//!
+//! It serves `cargo run` without services, and forgets everything when the process ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Begin, Candidate, CheckResult, Decision, Finish, millis, timestamp, until};
+use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
+
+#[derive(Debug, Clone)]
+pub(super) struct MemoryStore {
+    entries: Arc<Mutex<Entries>>,
+    policy: Policy,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_tag: HashMap<NumberTag, Entry>,
+    /// When to look for entries that no longer matter: at this many, then at twice what is left.
+    sweep_at: usize,
+}
+
+/// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
+#[derive(Debug, Default, Clone)]
+struct Entry {
+    current: Option<Current>,
+    wrong: u32,
+    wrong_until: i64,
+}
+
+/// The number's latest verification.
+#[derive(Debug, Clone)]
+struct Current {
+    id: VerificationId,
+    to: String,
+    status: Status,
+    delivery: DeliveryState,
+    began: i64,
+    expires: i64,
+    next: i64,
+    send: u32,
+    candidate: Option<VerificationId>,
+    checked: Option<u64>,
+    marks: HashMap<u32, Mark>,
+}
+
+/// Where one SMS is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Sent,
+    Leased { worker: u64, until: i64 },
+}
+
+impl MemoryStore {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self { entries: Arc::default(), policy }
+    }
+
+    pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
+        let (now, policy) = (now(), &self.policy);
+        let mut entries = self.lock();
+        entries.sweep(now);
+        let entry = entries.by_tag.entry(candidate.id.tag()).or_default();
+        entry.forget_wrong(now);
+        if let Some(current) = &entry.current
+            && current.candidate.as_ref() == Some(&candidate.id)
+        {
+            return Decision::Admitted { verification: self.view(entry, current, now), send: current.send };
+        }
+        if entry.wrong >= policy.max_attempts {
+            return Decision::Locked { retry_after: until(now, entry.wrong_until) };
+        }
+        if let Some(current) = &entry.current
+            && now < current.next
+        {
+            return Decision::Cooldown { retry_after: until(now, current.next) };
+        }
+        let (life, ttl, interval) = (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
+        let mut current = match entry.current.take() {
+            Some(mut current)
+                if current.id.purpose() == candidate.id.purpose()
+                    && current.status == Status::Pending
+                    && now < current.expires
+                    && current.began + life - now >= interval.min(ttl) =>
+            {
+                current.send += 1;
+                current.delivery = DeliveryState::Queued;
+                current
+            }
+            _ => Current::begin(candidate, now),
+        };
+        current.expires = (now + ttl).min(current.began + life);
+        current.next = now + interval;
+        current.candidate = Some(candidate.id.clone());
+        let decision = Decision::Admitted { verification: self.view(entry, &current, now), send: current.send };
+        entry.current = Some(current);
+        decision
+    }
+
+    pub(super) fn release(&self, candidate: &Candidate) {
+        let mut entries = self.lock();
+        let Some(entry) = entries.by_tag.get_mut(&candidate.id.tag()) else { return };
+        match &mut entry.current {
+            Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
+                if current.send > 1 {
+                    current.send -= 1;
+                    current.next = 0;
+                    current.candidate = None;
+                } else {
+                    entry.current = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64) -> CheckResult {
+        let now = now();
+        let most = self.policy.max_attempts;
+        let mut entries = self.lock();
+        let Some(entry) = entries.by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
+        entry.forget_wrong(now);
+        let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
+            return CheckResult::Gone;
+        };
+        let again = current.checked == Some(request);
+        if current.status == Status::Approved {
+            return if again { CheckResult::Approved } else { CheckResult::Gone };
+        }
+        if again {
+            return CheckResult::Wrong { attempts_left: most.saturating_sub(entry.wrong) };
+        }
+        if entry.wrong >= most {
+            return CheckResult::Locked { retry_after: until(now, entry.wrong_until) };
+        }
+        entry.wrong += 1;
+        if entry.wrong == 1 {
+            entry.wrong_until = now + millis(self.policy.max_life);
+        }
+        current.checked = Some(request);
+        if right {
+            current.status = Status::Approved;
+            entry.wrong = 0;
+            return CheckResult::Approved;
+        }
+        CheckResult::Wrong { attempts_left: most - entry.wrong }
+    }
+
+    pub(super) fn find(&self, id: &VerificationId) -> Option<Verification> {
+        let now = now();
+        let mut entries = self.lock();
+        let entry = entries.by_tag.get_mut(&id.tag())?;
+        entry.forget_wrong(now);
+        let current = entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
+        Some(self.view(entry, current, now))
+    }
+
+    pub(super) fn begin(&self, id: &VerificationId, send: u32, lease: Duration, worker: u64) -> Begin {
+        let now = now();
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id).filter(|current| send <= current.send) else { return Begin::Gone };
+        let mark = current.marks.get(&send).copied();
+        if mark == Some(Mark::Sent) {
+            return Begin::AlreadySent;
+        }
+        if current.status != Status::Pending || now >= current.expires {
+            return Begin::Gone;
+        }
+        let uncertain = match mark {
+            Some(Mark::Leased { worker: holder, until }) if holder != worker => {
+                if now < until {
+                    return Begin::Busy;
+                }
+                true
+            }
+            _ => false,
+        };
+        current.marks.insert(send, Mark::Leased { worker, until: now + millis(lease) });
+        Begin::Go { expires_in: until(now, current.expires), uncertain }
+    }
+
+    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: Finish) {
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id) else { return };
+        match outcome {
+            Finish::Sent => current.marks.insert(send, Mark::Sent),
+            Finish::Retrying | Finish::Failed => current.marks.remove(&send),
+        };
+        if current.send == send && current.delivery != DeliveryState::Delivered {
+            current.delivery = outcome.state();
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]
+    pub(super) fn ping(&self) {}
+
+    /// The entries stay whole if a thread panicked: every change to them is a plain assignment.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self, entry: &Entry, current: &Current, now: i64) -> Verification {
+        Verification {
+            id: current.id.clone(),
+            to: current.to.clone(),
+            status: current.status,
+            delivery: current.delivery,
+            expires_at: timestamp(current.expires),
+            expires_in: until(now, current.expires),
+            resend_in: until(now, current.next),
+            attempts_left: self.policy.max_attempts.saturating_sub(entry.wrong),
+        }
+    }
+}
+
+impl Entries {
+    fn current(&mut self, id: &VerificationId) -> Option<&mut Current> {
+        self.by_tag.get_mut(&id.tag())?.current.as_mut().filter(|current| current.id == *id)
+    }
+
+    /// Forgets what no longer matters, often enough that memory stays within twice what is needed.
+    fn sweep(&mut self, now: i64) {
+        if self.by_tag.len() >= self.sweep_at {
+            self.by_tag.retain(|_, entry| entry.matters(now));
+            self.sweep_at = (self.by_tag.len() * 2).max(1024);
+        }
+    }
+}
+
+impl Entry {
+    fn forget_wrong(&mut self, now: i64) {
+        if now >= self.wrong_until {
+            self.wrong = 0;
+        }
+    }
+
+    fn matters(&self, now: i64) -> bool {
+        let wrong = self.wrong > 0 && now < self.wrong_until;
+        wrong || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
+    }
+}
+
+impl Current {
+    fn begin(candidate: &Candidate, now: i64) -> Self {
+        Self {
+            id: candidate.id.clone(),
+            to: candidate.to.clone(),
+            status: Status::Pending,
+            delivery: DeliveryState::Queued,
+            began: now,
+            expires: now,
+            next: now,
+            send: 1,
+            candidate: None,
+            checked: None,
+            marks: HashMap::new(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a store's time is its own, and this is the store")]
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,226 @@
+//! The store: who may ask for a code, who may still guess, and what became of each SMS.
+//!
+//! Every method is one atomic step on the store and one round trip to it. All that is known of a number is one entry,
+//! named by the number's tag; the entry forgets itself when nothing in it matters any more. Time is the store's own.
+
+mod memory;
+mod redis;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::verification::{NumberTag, Policy, Verification, VerificationId};
+
+/// A store, chosen by URL scheme.
+#[derive(Debug, Clone)]
+pub struct Store(Backend);
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Redis(redis::RedisStore),
+    Memory(memory::MemoryStore),
+}
+
+/// A request for a code, before the store has decided on it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The id that the verification gets if a new one begins. Drawn anew for every request, it also names the
+    /// request: a repeated call with the same candidate is the same request.
+    pub id: VerificationId,
+    /// The number, masked.
+    pub to: String,
+}
+
+/// What the store decided on a [`Candidate`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// A verification began or goes on, and its SMS number `send` may be queued.
+    Admitted {
+        /// The verification, as it now is.
+        verification: Verification,
+        /// Which SMS of this verification.
+        send: u32,
+    },
+    /// Refused: the last SMS to this number is too recent.
+    Cooldown {
+        /// The time until it no longer is.
+        retry_after: Duration,
+    },
+    /// Refused: too many wrong codes were typed for this number.
+    Locked {
+        /// The time until they are forgotten.
+        retry_after: Duration,
+    },
+}
+
+/// What came of a typed code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckResult {
+    /// It was right, and this call is the one that used it.
+    Approved,
+    /// It was wrong.
+    Wrong {
+        /// Further tries until the number is locked.
+        attempts_left: u32,
+    },
+    /// It was not looked at: too many wrong ones before.
+    Locked {
+        /// The time until they are forgotten.
+        retry_after: Duration,
+    },
+    /// There is no such verification: unknown, expired, replaced or used.
+    Gone,
+}
+
+/// Whether a job's SMS may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Yes, and for the length of the lease nobody else may.
+    Go {
+        /// The time for which the code will still be accepted.
+        expires_in: Duration,
+        /// An earlier call to a gateway never told its outcome: this may be the second SMS.
+        uncertain: bool,
+    },
+    /// Another delivery of the same job is at it.
+    Busy,
+    /// A gateway has accepted it already.
+    AlreadySent,
+    /// The verification is approved, expired, replaced, or was never admitted.
+    Gone,
+}
+
+/// What came of a call to a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The gateway accepted the message: never send this job again.
+    Sent,
+    /// It did not; it will be tried again.
+    Retrying,
+    /// It did not, and it will not be tried again unless an operator redrives it.
+    Failed,
+}
+
+/// The store could not be asked, or did not answer in time.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection, or an error from the server.
+    #[error("the store failed")]
+    Redis(#[from] ::redis::RedisError),
+    /// No answer within the time that a request may take.
+    #[error("the store did not answer within {} ms", redis::DEADLINE.as_millis())]
+    Timeout,
+}
+
+macro_rules! dispatch {
+    ($self:ident.$method:ident($($arg:expr),*)) => {
+        match &$self.0 {
+            Backend::Redis(store) => store.$method($($arg),*).await,
+            Backend::Memory(store) => Ok(store.$method($($arg),*)),
+        }
+    };
+}
+
+impl Store {
+    /// A Redis or Valkey server, `redis://` or `rediss://`. Connects in the background and whenever it must.
+    ///
+    /// # Errors
+    /// When the URL cannot be used. A server that cannot be reached is an error of each call instead.
+    pub fn redis(url: &str, policy: Policy) -> Result<Self, StoreError> {
+        Ok(Self(Backend::Redis(redis::RedisStore::new(url, policy)?)))
+    }
+
+    /// This process's own memory.
+    #[must_use]
+    pub fn memory(policy: Policy) -> Self {
+        Self(Backend::Memory(memory::MemoryStore::new(policy)))
+    }
+
+    /// Decides on a request for a code and, if it is admitted, writes cooldown and verification in the same step.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: then nothing is admitted.
+    pub async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
+        dispatch!(self.admit(candidate))
+    }
+
+    /// Takes an admission back whose job could not be queued, so that the number is usable at once.
+    ///
+    /// `candidate` is the one that was admitted; if another has been since, nothing happens.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn release(&self, candidate: &Candidate) -> Result<(), StoreError> {
+        dispatch!(self.release(candidate))
+    }
+
+    /// Counts a typed code as an attempt, and only then acts on whether it was right. `request` names this call among
+    /// all others, so that repeating it after a lost connection counts once.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: then the code is not accepted.
+    pub async fn check(&self, id: &VerificationId, right: bool, request: u64) -> Result<CheckResult, StoreError> {
+        dispatch!(self.check(id, right, request))
+    }
+
+    /// Reads a verification that is neither expired nor replaced.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
+        dispatch!(self.find(id))
+    }
+
+    /// Asks whether SMS number `send` of a verification may be sent, and takes the lease on it. `worker` names the
+    /// caller: who already holds the lease gets it again.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: then nothing is sent.
+    pub async fn begin(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        lease: Duration,
+        worker: u64,
+    ) -> Result<Begin, StoreError> {
+        dispatch!(self.begin(id, send, lease, worker))
+    }
+
+    /// Records what came of the call to the gateway, and gives the lease back.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn finish(&self, id: &VerificationId, send: u32, outcome: Finish) -> Result<(), StoreError> {
+        dispatch!(self.finish(id, send, outcome))
+    }
+
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        dispatch!(self.ping())
+    }
+}
+
+/// Where a number's entry stands. The braces are Redis Cluster's hash tag: whatever else is stored of the same number
+/// under the same braces lives on the same shard.
+fn key(tag: NumberTag) -> String {
+    format!("sms-verify:{{{tag}}}")
+}
+
+/// Milliseconds as the stores count them.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The time from `now` until `then`, both in milliseconds; zero if it has passed.
+fn until(now: i64, then: i64) -> Duration {
+    Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
+}
+
+/// A store's milliseconds since 1970 as a timestamp.
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+}

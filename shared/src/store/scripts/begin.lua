@@ -1,0 +1,24 @@
+-- Before a call to a gateway: may this SMS be sent, and is nobody else at it?
+-- KEYS[1]  the number's entry
+-- ARGV     id, number of the SMS, length of the lease (ms), name of the worker
+-- Returns  {'go', expires in (ms), 1 if an earlier call's outcome is unknown} | {'busy'} | {'sent'} | {'gone'}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local mark, worker = 'sms:' .. ARGV[2], ARGV[4]
+
+local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'send', mark)
+if v[1] ~= ARGV[1] or tonumber(v[4]) < tonumber(ARGV[2]) then return {'gone'} end
+if v[5] == 'sent' then return {'sent'} end
+if v[2] ~= 'pending' or now >= tonumber(v[3]) then return {'gone'} end
+
+-- A mark that is not 'sent' is the lease of whoever calls the gateway: 'worker:until'.
+local uncertain = 0
+if v[5] then
+  local holder, held_until = string.match(v[5], '^(%d+):(%d+)$')
+  if holder ~= worker then
+    if now < tonumber(held_until) then return {'busy'} end
+    uncertain = 1
+  end
+end
+redis.call('HSET', KEYS[1], mark, string.format('%s:%.0f', worker, now + tonumber(ARGV[3])))
+return {'go', tonumber(v[3]) - now, uncertain}
