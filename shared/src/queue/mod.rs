@@ -1,0 +1,283 @@
+//! The queue: jobs on their way to the sender, jobs that wait for another attempt, and dead letters.
+//!
+//! `send` and `bury` work on every queue. RabbitMQ's and the memory's messages are taken by a [`Consumer`]; SQS hands
+//! its own to a function.
+
+mod memory;
+mod rabbitmq;
+mod sqs;
+
+use std::time::Duration;
+
+use crate::job::Job;
+
+/// A queue, chosen by URL scheme.
+#[derive(Debug, Clone)]
+pub struct Queue(Backend);
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Sqs(sqs::SqsQueue),
+    RabbitMq(rabbitmq::RabbitMqQueue),
+    Memory(memory::MemoryQueue),
+}
+
+/// How long a message waits before it is handed out: a base that is one of few, and a jitter on top of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// Names the wait queue on RabbitMQ.
+    pub base: Duration,
+    /// At most a tenth of the base.
+    pub jitter: Duration,
+}
+
+impl Delay {
+    /// At once.
+    pub const NONE: Self = Self { base: Duration::ZERO, jitter: Duration::ZERO };
+
+    /// Both together.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        self.base + self.jitter
+    }
+}
+
+/// A message that will not be delivered without an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message as it was.
+    pub body: Vec<u8>,
+    /// Why it is here.
+    pub reason: String,
+}
+
+/// What a redrive did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// Jobs that are back in the queue, with all their attempts.
+    pub jobs: usize,
+    /// Messages that are no jobs and stay where they are.
+    pub unreadable: usize,
+}
+
+/// The queue did not take or give a message.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The URL names no queue that is known here.
+    #[error("{0}")]
+    Url(&'static str),
+    /// RabbitMQ, or the way to it.
+    #[error("RabbitMQ failed")]
+    RabbitMq(#[from] lapin::Error),
+    /// RabbitMQ answered that it did not keep the message.
+    #[error("RabbitMQ did not keep the message: {0}")]
+    Refused(&'static str),
+    /// SQS, or the way to it.
+    #[error("SQS failed")]
+    Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No answer within the time that a request may take.
+    #[error("the queue did not answer within {} ms", DEADLINE.as_millis())]
+    Timeout,
+}
+
+/// Longest time that a request waits for the queue, reconnection included.
+const DEADLINE: Duration = Duration::from_millis(400);
+
+impl Queue {
+    /// An `amqp://` or `amqps://` URL, or the `https://` URL of an SQS queue with that of its dead-letter queue (which
+    /// only a sender needs). Connects in the background and whenever it must.
+    ///
+    /// # Errors
+    /// When the URL cannot be used. A server that cannot be reached is an error of each call instead.
+    pub async fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
+        let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
+            "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
+            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url).await),
+            _ => return Err(QueueError::Url("needs amqp://, amqps:// or the https:// URL of an SQS queue")),
+        };
+        Ok(Self(backend))
+    }
+
+    /// This process's own memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self(Backend::Memory(memory::MemoryQueue::default()))
+    }
+
+    /// Queues a job, to be handed out after `delay`. When this returns, the queue has it safely.
+    ///
+    /// # Errors
+    /// When it may not have it.
+    pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
+        let body = job.encode();
+        in_time(async {
+            match &self.0 {
+                Backend::Sqs(queue) => queue.send(&body, delay.total()).await,
+                Backend::RabbitMq(queue) => queue.send(body.as_bytes(), delay).await,
+                Backend::Memory(queue) => {
+                    queue.send(body.into_bytes(), delay.total());
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Puts a message with the dead letters, as it is, with the reason beside it.
+    ///
+    /// # Errors
+    /// When it may not be there.
+    pub async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
+        in_time(async {
+            match &self.0 {
+                Backend::Sqs(queue) => queue.bury(body, reason).await,
+                Backend::RabbitMq(queue) => queue.bury(body, reason).await,
+                Backend::Memory(queue) => {
+                    queue.bury(body, reason);
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Asks SQS to hand a message that is being worked on out again after `delay`. On other queues whoever handed the
+    /// message to the function sees to that.
+    ///
+    /// # Errors
+    /// When SQS did not take it: then the queue's visibility timeout applies.
+    pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
+        match &self.0 {
+            Backend::Sqs(queue) => in_time(queue.postpone(receipt_handle, delay.total())).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        match &self.0 {
+            Backend::Sqs(queue) => in_time(queue.ping()).await,
+            Backend::RabbitMq(queue) => in_time(queue.ping()).await,
+            Backend::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Takes messages, with up to `prefetch` of them on their way or in hand.
+    ///
+    /// # Errors
+    /// On SQS, whose messages go to the function `send-sms`.
+    pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
+        match &self.0 {
+            Backend::Sqs(_) => Err(QueueError::Url("is an SQS queue: its messages are for the function send-sms")),
+            Backend::RabbitMq(queue) => Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch))))),
+            Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
+        }
+    }
+
+    /// The dead letters, the oldest first; they stay where they are.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        match &self.0 {
+            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::RabbitMq(queue) => queue.dead_letters().await,
+            Backend::Memory(queue) => Ok(queue.dead_letters()),
+        }
+    }
+
+    /// Puts the dead letters that are jobs back into the queue, with all their attempts. The sender drops those whose
+    /// code has expired.
+    ///
+    /// # Errors
+    /// When the queue fails on the way: what was not moved is still a dead letter.
+    pub async fn redrive(&self) -> Result<Redriven, QueueError> {
+        match &self.0 {
+            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::RabbitMq(queue) => queue.redrive().await,
+            Backend::Memory(queue) => Ok(queue.redrive()),
+        }
+    }
+
+    /// Deletes the dead letters, and says how many there were.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn purge(&self) -> Result<usize, QueueError> {
+        match &self.0 {
+            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::RabbitMq(queue) => queue.purge().await,
+            Backend::Memory(queue) => Ok(queue.purge()),
+        }
+    }
+}
+
+const NO_DEAD_LETTERS_OF_SQS: QueueError =
+    QueueError::Url("is an SQS queue: use the SQS console or `aws sqs start-message-move-task` for its dead letters");
+
+async fn in_time(call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
+    tokio::time::timeout(DEADLINE, call).await.unwrap_or(Err(QueueError::Timeout))
+}
+
+/// Takes messages from a queue, one after the other.
+#[derive(Debug)]
+pub struct Consumer(Consuming);
+
+#[derive(Debug)]
+enum Consuming {
+    RabbitMq(Box<rabbitmq::RabbitMqConsumer>),
+    Memory(memory::MemoryQueue),
+}
+
+impl Consumer {
+    /// The next message. Waits for one, and reconnects by itself for as long as it takes.
+    pub async fn receive(&mut self) -> Message {
+        match &mut self.0 {
+            Consuming::RabbitMq(consumer) => consumer.receive().await,
+            Consuming::Memory(queue) => queue.receive().await,
+        }
+    }
+
+    /// Ends the consumption: what was taken and neither acknowledged nor returned goes back to the queue.
+    pub async fn close(self) {
+        if let Consuming::RabbitMq(consumer) = self.0 {
+            consumer.close().await;
+        }
+    }
+}
+
+/// A message in hand. It must be acknowledged or returned; one that is dropped goes back to the queue, on RabbitMQ when
+/// its consumer closes.
+#[derive(Debug)]
+pub struct Message {
+    /// What was queued.
+    pub body: Vec<u8>,
+    receipt: Receipt,
+}
+
+#[derive(Debug)]
+enum Receipt {
+    RabbitMq(Box<lapin::message::Delivery>),
+    Memory(memory::Receipt),
+}
+
+impl Message {
+    /// Removes it from the queue. If that fails it will be handed out again, which a job survives.
+    pub async fn ack(self) {
+        match self.receipt {
+            Receipt::RabbitMq(delivery) => rabbitmq::ack(&delivery).await,
+            Receipt::Memory(receipt) => receipt.ack(),
+        }
+    }
+
+    /// Gives it back to the queue, to be handed out again at once.
+    pub async fn give_back(self) {
+        match self.receipt {
+            Receipt::RabbitMq(delivery) => rabbitmq::give_back(&delivery).await,
+            Receipt::Memory(receipt) => drop(receipt),
+        }
+    }
+}
