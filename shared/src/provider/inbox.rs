@@ -1,0 +1,119 @@
+//! The inbox: the gateway of local mode. It keeps the messages it was given, for a page and for tests to read.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use jiff::Timestamp;
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::client::{http_client, status_error, transport_error};
+use super::dsn::{Dsn, DsnError};
+use super::{Gateway, SendError, Sms};
+use crate::message::text;
+
+const NAME: &str = "inbox";
+
+/// Messages kept; the oldest goes first.
+const CAPACITY: usize = 1_000;
+
+/// The messages, newest first.
+#[derive(Clone, Default)]
+pub struct Inbox(Arc<Mutex<VecDeque<InboxMessage>>>);
+
+/// A message as `/inbox.json` shows it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxMessage {
+    /// The number in E.164 form.
+    pub to: String,
+    /// What the phone shows.
+    pub text: String,
+    /// The code within the text.
+    pub code: String,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+impl Inbox {
+    /// Keeps a message.
+    pub fn push(&self, message: InboxMessage) {
+        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.truncate(CAPACITY - 1);
+        messages.push_front(message);
+    }
+
+    /// All that are kept, newest first.
+    #[must_use]
+    pub fn messages(&self) -> Vec<InboxMessage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Gateway for Inbox {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
+        self.push(InboxMessage::from(sms));
+        ready(Ok(())).boxed()
+    }
+}
+
+impl From<&Sms> for InboxMessage {
+    fn from(sms: &Sms) -> Self {
+        Self {
+            to: sms.to.e164().to_owned(),
+            text: text(&sms.code, sms.lifetime, sms.locale),
+            code: sms.code.expose().to_owned(),
+            #[expect(clippy::disallowed_methods, reason = "a message bears the time at which it was sent")]
+            at: Timestamp::now(),
+        }
+    }
+}
+
+/// The inbox of another process: `inbox+http://127.0.0.1:8080`.
+pub(super) struct InboxClient {
+    endpoint: Url,
+    client: Client,
+}
+
+impl InboxClient {
+    pub(super) fn from_dsn(dsn: Dsn) -> Result<Self, DsnError> {
+        if !dsn.is_loopback() {
+            return Err(DsnError::ClearText);
+        }
+        let endpoint = dsn.base_url_with("http")?.join("inbox.json")?;
+        dsn.finish()?;
+        Ok(Self { endpoint, client: http_client()? })
+    }
+}
+
+impl Gateway for InboxClient {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
+        async move {
+            let request = self.client.post(self.endpoint.clone()).json(&InboxMessage::from(sms));
+            let answer = request.send().await.map_err(|error| transport_error(NAME, error))?;
+            if answer.status().is_success() { Ok(()) } else { Err(status_error(NAME, answer.status())) }
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for InboxClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InboxClient({})", self.endpoint)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inbox")
+    }
+}
+
+impl fmt::Debug for InboxMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InboxMessage(…)")
+    }
+}
