@@ -1,0 +1,98 @@
+//! Admission: a request for a code, decided in one step and queued in one call.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::code::Secrets;
+use crate::job::Job;
+use crate::message::Locale;
+use crate::phone::PhoneNumber;
+use crate::queue::{Delay, Queue, QueueError};
+use crate::store::{Candidate, Decision, Store, StoreError};
+use crate::verification::{Purpose, Verification, VerificationId};
+
+/// How long a caller who gets a 503 anyway waits for the admission to be taken back.
+const RELEASE_WAIT: Duration = Duration::from_millis(80);
+
+/// The use case: everything that an admission needs.
+#[derive(Debug, Clone)]
+pub struct Admissions {
+    /// Decides.
+    pub store: Store,
+    /// Takes the job.
+    pub queue: Queue,
+    /// Name the number's place in the store.
+    pub secrets: Secrets,
+}
+
+/// Why no code is on its way.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// The last SMS to this number is too recent.
+    #[error("too frequent")]
+    Cooldown {
+        /// The time until another may be asked for.
+        retry_after: Duration,
+    },
+    /// Too many wrong codes were typed for this number.
+    #[error("locked after too many wrong codes")]
+    Locked {
+        /// The time until they are forgotten.
+        retry_after: Duration,
+    },
+    /// The store did not decide: nothing is sent.
+    #[error("the store cannot be asked")]
+    Store(#[from] StoreError),
+    /// The job was not queued, and the number is usable at once.
+    #[error("the job cannot be queued")]
+    Queue(#[from] QueueError),
+}
+
+impl Admissions {
+    /// Admits a request for a code and queues its SMS, or says why not. `random` comes from the operating system's
+    /// generator.
+    ///
+    /// # Errors
+    /// [`AdmissionError`]; after each of them no SMS is on its way because of this call.
+    pub async fn request(
+        &self,
+        to: PhoneNumber,
+        locale: Locale,
+        purpose: &Purpose,
+        random: [u8; 16],
+    ) -> Result<Verification, AdmissionError> {
+        let id = VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, purpose);
+        let candidate = Candidate { id, to: to.masked() };
+        let (verification, send) = match self.store.admit(&candidate).await {
+            Ok(Decision::Admitted { verification, send }) => (verification, send),
+            Ok(Decision::Cooldown { retry_after }) => return Err(AdmissionError::Cooldown { retry_after }),
+            Ok(Decision::Locked { retry_after }) => return Err(AdmissionError::Locked { retry_after }),
+            Err(error) => {
+                // The store may have admitted it and its answer be lost: taken back when the store answers again.
+                drop(self.release(candidate));
+                return Err(error.into());
+            }
+        };
+        info!(id = %verification.id, to = %to, send, "admitted");
+        let job = Job { id: verification.id.clone(), send, to, locale, attempts: 0 };
+        if let Err(error) = self.queue.send(&job, Delay::NONE).await {
+            // A healthy store has done this long before the wait is over, and the number is usable at once.
+            let _ = tokio::time::timeout(RELEASE_WAIT, self.release(candidate)).await;
+            return Err(error.into());
+        }
+        Ok(verification)
+    }
+
+    /// Takes an admission back, in a task that goes on when nobody waits for it. Should the job have been queued after
+    /// all, the sender finds its admission gone and drops it.
+    fn release(&self, candidate: Candidate) -> JoinHandle<()> {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.release(&candidate).await {
+                warn!(id = %candidate.id, error = &error as &dyn std::error::Error, "the number stays in its cooldown");
+            }
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! Checking: a code that was typed back, and where a verification stands.
+
+use tracing::info;
+
+use crate::code::{Code, CodeLength, Secrets};
+use crate::store::{CheckResult, Store, StoreError};
+use crate::verification::{Verification, VerificationId};
+
+/// The use case: everything that a check needs.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    /// Counts and remembers.
+    pub store: Store,
+    /// Where codes come from.
+    pub secrets: Secrets,
+    /// How long they are.
+    pub code_length: CodeLength,
+}
+
+impl Checks {
+    /// Judges a typed code. The store counts the attempt before it acts on whether the code was right. `request` is a
+    /// random number, drawn for this call.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: then the code is not accepted, and not used up either.
+    pub async fn check(&self, id: &VerificationId, typed: &Code, request: u64) -> Result<CheckResult, StoreError> {
+        let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
+        let result = self.store.check(id, code.matches(typed), request).await?;
+        info!(%id, ?result, "checked");
+        Ok(result)
+    }
+
+    /// Where a verification stands; nothing if it is unknown, expired or replaced.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
+        self.store.find(id).await
+    }
+}
