@@ -1,0 +1,475 @@
+//! Configuration: environment variables, read once, with every problem reported at once.
+//!
+//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the functions, which need
+//! everything they use, and [`LocalConfig`] for local mode, where an embedded part stands in for what is left out.
+//! A variable that is empty counts as not set.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::code::{CodeLength, Secrets};
+use crate::delivery::Schedule;
+use crate::phone::Region;
+use crate::provider::Provider;
+use crate::verification::Policy;
+
+/// The word for what local mode has when `SMS_DSN` is not set.
+const INBOX: &str = "inbox:";
+
+/// Where variables are looked up: the environment, or a map in a test.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The process's environment.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// All that is wrong with the configuration, one line for each variable.
+#[derive(PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has problems: {}", self.0.join("; "))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What `request-code` needs.
+#[derive(Debug, Clone)]
+pub struct RequestConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `QUEUE_URL`.
+    pub queue: Address,
+    /// `CODE_SECRET`.
+    pub secrets: Secrets,
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `DEFAULT_REGION`.
+    pub region: Region,
+}
+
+/// What `check-code` needs.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `CODE_SECRET`.
+    pub secrets: Secrets,
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `CODE_LENGTH`.
+    pub code_length: CodeLength,
+}
+
+/// What `send-sms` needs.
+#[derive(Debug, Clone)]
+pub struct SendConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `QUEUE_URL`.
+    pub queue: Address,
+    /// `DEAD_QUEUE_URL`: on SQS only.
+    pub dead_queue: Option<Address>,
+    /// `SMS_DSN`.
+    pub provider: Provider,
+    /// `CODE_SECRET`.
+    pub secrets: Secrets,
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `CODE_LENGTH`.
+    pub code_length: CodeLength,
+    /// `RETRY_BACKOFF`, `MAX_RETRIES`.
+    pub schedule: Schedule,
+}
+
+/// What local mode needs, with `None` where an embedded part stands in.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// `LISTEN`.
+    pub listen: SocketAddr,
+    /// `REDIS_URL`.
+    pub redis: Option<Address>,
+    /// `QUEUE_URL`.
+    pub queue: Option<Address>,
+    /// `DEAD_QUEUE_URL`.
+    pub dead_queue: Option<Address>,
+    /// `SMS_DSN`.
+    pub provider: Option<Provider>,
+    /// `CODE_SECRET`.
+    pub secrets: Option<Secrets>,
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `CODE_LENGTH`.
+    pub code_length: CodeLength,
+    /// `RETRY_BACKOFF`, `MAX_RETRIES`.
+    pub schedule: Schedule,
+    /// `DEFAULT_REGION`.
+    pub region: Region,
+}
+
+/// Which part of local mode is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// API, sender and inbox in one process: an embedded part stands in for whatever is left out.
+    All,
+    /// The API alone, whose store and queue are shared with senders.
+    Api,
+    /// A sender alone.
+    Worker,
+    /// A sender that hands its jobs to a function.
+    Invoker,
+    /// The dead letters.
+    Dead,
+}
+
+impl Role {
+    fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &[],
+            Self::Api | Self::Worker => &["REDIS_URL", "QUEUE_URL"],
+            Self::Invoker | Self::Dead => &["QUEUE_URL"],
+        }
+    }
+}
+
+impl RequestConfig {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
+        let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
+        let (policy, region) = (vars.policy(), vars.region());
+        vars.finish(|| Some(Self { redis: redis?, queue: queue?, secrets: secrets?, policy, region }))
+    }
+}
+
+impl CheckConfig {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, &["REDIS_URL", "CODE_SECRET"]);
+        let (redis, secrets) = (vars.redis(), vars.secrets());
+        let (policy, code_length) = (vars.policy(), vars.code_length());
+        vars.finish(|| Some(Self { redis: redis?, secrets: secrets?, policy, code_length }))
+    }
+}
+
+impl SendConfig {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]);
+        let (redis, queue, secrets, provider) = (vars.redis(), vars.queue(), vars.secrets(), vars.provider());
+        if queue.as_ref().is_some_and(Address::is_http) {
+            vars.require("DEAD_QUEUE_URL");
+        }
+        if vars.get("SMS_DSN").is_some_and(|dsn| dsn == INBOX) {
+            vars.problem("SMS_DSN", "is inbox:, which exists in local mode alone");
+        }
+        let dead_queue = vars.dead_queue();
+        let (policy, code_length, schedule) = (vars.policy(), vars.code_length(), vars.schedule());
+        vars.finish(|| {
+            let (redis, queue, secrets, provider) = (redis?, queue?, secrets?, provider?);
+            Some(Self { redis, queue, dead_queue, provider, secrets, policy, code_length, schedule })
+        })
+    }
+}
+
+impl LocalConfig {
+    /// Reads the variables that `role` uses.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>, role: Role) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, role.required());
+        let (redis, queue, dead_queue) = (vars.redis(), vars.queue(), vars.dead_queue());
+        let uses_store = !matches!(role, Role::Invoker | Role::Dead);
+        if redis.is_some() && uses_store {
+            vars.require("CODE_SECRET");
+        }
+        let (secrets, listen, mut provider) = (vars.secrets(), vars.listen(), vars.provider());
+        if vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
+            match role {
+                Role::Worker => provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok(),
+                Role::All if !listen.ip().is_loopback() => {
+                    vars.problem("SMS_DSN", "is not set, and the inbox is there only while LISTEN is loopback");
+                }
+                _ => {}
+            }
+        }
+        let (policy, code_length) = (vars.policy(), vars.code_length());
+        let (schedule, region) = (vars.schedule(), vars.region());
+        vars.finish(|| {
+            Some(Self { listen, redis, queue, dead_queue, provider, secrets, policy, code_length, schedule, region })
+        })
+    }
+}
+
+/// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
+#[derive(Clone)]
+pub struct Address(Url);
+
+impl Address {
+    /// The whole URL, for the client that connects to it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+
+    fn is_http(&self) -> bool {
+        matches!(self.0.scheme(), "https" | "http")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.0.path())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The variables on their way into a struct, with the problems found so far.
+struct Vars<'a> {
+    lookup: Lookup<'a>,
+    problems: Vec<String>,
+}
+
+impl<'a> Vars<'a> {
+    fn new(lookup: Lookup<'a>, required: &[&str]) -> Self {
+        let mut vars = Self { lookup, problems: Vec::new() };
+        required.iter().for_each(|name| vars.require(name));
+        vars
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn require(&mut self, name: &str) {
+        if self.get(name).is_none() {
+            self.problem(name, "is not set");
+        }
+    }
+
+    fn problem(&mut self, name: &str, what: &str) {
+        self.problems.push(format!("{name} {what}"));
+    }
+
+    /// The value, if nothing was wrong. What is required and not there has been noted before.
+    fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, ConfigError> {
+        match build() {
+            Some(value) if self.problems.is_empty() => Ok(value),
+            _ => Err(ConfigError(self.problems)),
+        }
+    }
+
+    fn redis(&mut self) -> Option<Address> {
+        self.address("REDIS_URL", &["redis", "rediss"])
+    }
+
+    fn queue(&mut self) -> Option<Address> {
+        self.address("QUEUE_URL", &["amqp", "amqps", "https", "http"])
+    }
+
+    fn dead_queue(&mut self) -> Option<Address> {
+        self.address("DEAD_QUEUE_URL", &["https", "http"])
+    }
+
+    fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
+        let url = Url::parse(&self.get(name)?).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+        if url.is_none() {
+            let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+            self.problem(name, &format!("needs a URL that starts with {}", forms.join(" or ")));
+        }
+        url.map(Address)
+    }
+
+    fn secrets(&mut self) -> Option<Secrets> {
+        let parsed = Secrets::parse(&self.get("CODE_SECRET")?);
+        parsed.inspect_err(|error| self.problem("CODE_SECRET", &format!("is not usable: {error}"))).ok()
+    }
+
+    fn provider(&mut self) -> Option<Provider> {
+        let dsn = self.get("SMS_DSN")?;
+        if dsn == INBOX {
+            return None;
+        }
+        Provider::from_dsn(&dsn).inspect_err(|error| self.problem("SMS_DSN", &error.to_string())).ok()
+    }
+
+    fn policy(&mut self) -> Policy {
+        let default = Policy::default();
+        Policy {
+            ttl: self.seconds("CODE_TTL", default.ttl, Policy::MAX_LIFE.as_secs()),
+            resend_interval: self.seconds("RESEND_INTERVAL", default.resend_interval, 3600),
+            max_attempts: self.number("MAX_ATTEMPTS", default.max_attempts, 1, 100),
+            max_life: default.max_life,
+        }
+    }
+
+    fn code_length(&mut self) -> CodeLength {
+        let digits = self.number("CODE_LENGTH", 6, 4, 10);
+        CodeLength::new(digits).unwrap_or_default()
+    }
+
+    fn schedule(&mut self) -> Schedule {
+        let default = Schedule::default();
+        Schedule {
+            backoff: self.seconds("RETRY_BACKOFF", default.backoff, 300),
+            max_retries: self.number("MAX_RETRIES", default.max_retries, 0, 10),
+        }
+    }
+
+    fn region(&mut self) -> Region {
+        let Some(text) = self.get("DEFAULT_REGION") else { return Region::default() };
+        Region::parse(&text).unwrap_or_else(|| {
+            self.problem("DEFAULT_REGION", "needs a two-letter country code such as CN");
+            Region::default()
+        })
+    }
+
+    fn listen(&mut self) -> SocketAddr {
+        let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let Some(text) = self.get("LISTEN") else { return default };
+        text.parse().unwrap_or_else(|_| {
+            self.problem("LISTEN", "needs an address and a port such as 127.0.0.1:8080");
+            default
+        })
+    }
+
+    fn seconds(&mut self, name: &str, default: Duration, most: u64) -> Duration {
+        Duration::from_secs(self.number(name, default.as_secs(), 1, most))
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        name: &str,
+        default: T,
+        least: T,
+        most: T,
+    ) -> T {
+        let Some(text) = self.get(name) else { return default };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.problem(name, &format!("needs a whole number from {least} to {most}"));
+                default
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const GOOD: [(&str, &str); 4] = [
+        ("REDIS_URL", "rediss://user:hunter2@cache.example:6379"),
+        ("QUEUE_URL", "amqps://user:hunter2@mq.example/%2f"),
+        ("CODE_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
+        ("SMS_DSN", "ccp://sid:hunter2@app.cloopen.com:8883?app_id=A&template=1"),
+    ];
+
+    fn with<T>(vars: &[(&str, &str)], read: impl Fn(Lookup<'_>) -> T) -> T {
+        let map: HashMap<&str, &str> = vars.iter().copied().collect();
+        read(&|name| map.get(name).map(|value| (*value).to_owned()))
+    }
+
+    fn problems<T>(result: Result<T, ConfigError>) -> String {
+        result.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_missing_variable_is_named_at_once() {
+        let text = with(&[], |lookup| problems(SendConfig::read(lookup)));
+        for name in ["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"] {
+            assert!(text.contains(&format!("{name} is not set")), "{text}");
+        }
+        assert!(
+            with(&[("REDIS_URL", " ")], |lookup| problems(CheckConfig::read(lookup))).contains("REDIS_URL is not set")
+        );
+        let sqs = [("QUEUE_URL", "https://sqs.example/1/jobs")];
+        assert!(with(&sqs, |lookup| problems(SendConfig::read(lookup))).contains("DEAD_QUEUE_URL is not set"));
+    }
+
+    #[test]
+    fn every_wrong_variable_is_named_at_once() {
+        let wrong = [
+            ("REDIS_URL", "cache.example:6379"),
+            ("QUEUE_URL", "kafka://mq"),
+            ("CODE_SECRET", "short"),
+            ("SMS_DSN", "smtp://mail"),
+            ("CODE_TTL", "601"),
+            ("RESEND_INTERVAL", "0"),
+            ("MAX_ATTEMPTS", "-1"),
+            ("CODE_LENGTH", "3"),
+            ("RETRY_BACKOFF", "3s"),
+            ("MAX_RETRIES", "11"),
+            ("DEFAULT_REGION", "China"),
+            ("LISTEN", "8080"),
+        ];
+        let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
+        for (name, _) in wrong {
+            assert!(text.contains(name), "{name} in: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_shows_no_secret() {
+        let shown = with(&GOOD, |lookup| {
+            format!(
+                "{:?} {:?} {:?} {:?}",
+                RequestConfig::read(lookup),
+                CheckConfig::read(lookup),
+                SendConfig::read(lookup),
+                LocalConfig::read(lookup, Role::Worker)
+            )
+        });
+        assert!(shown.contains("Ok(") && !shown.contains("Err("), "{shown}");
+        assert!(shown.contains("rediss://cache.example:6379"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn local_mode_needs_nothing_until_it_is_shared() {
+        let read = |vars: &[(&str, &str)], role| with(vars, |lookup| problems(LocalConfig::read(lookup, role)));
+        assert_eq!(read(&[], Role::All), "");
+        assert!(read(&[], Role::Api).contains("REDIS_URL is not set; QUEUE_URL is not set"));
+        assert!(read(&GOOD[..1], Role::All).contains("CODE_SECRET is not set"), "a code must outlive its process");
+        assert!(read(&[("LISTEN", "0.0.0.0:80")], Role::All).contains("SMS_DSN is not set"));
+        assert_eq!(read(&GOOD[1..2], Role::Dead), "");
+        let worker = with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
+        assert!(format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)"));
+    }
+}

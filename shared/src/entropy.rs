@@ -1,0 +1,16 @@
+//! Random numbers from the operating system, drawn at the edges and handed to the domain.
+
+/// `N` random bytes.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a process without random numbers can only stop")]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random numbers");
+    bytes
+}
+
+/// A random number that names a call among all others.
+#[must_use]
+pub fn random_u64() -> u64 {
+    u64::from_ne_bytes(random_bytes())
+}

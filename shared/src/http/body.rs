@@ -1,0 +1,68 @@
+//! JSON bodies, with a problem that names the field for whatever is wrong in them.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A request body read as JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if let Some(content_type) = request.headers().get(CONTENT_TYPE)
+            && !is_json(content_type.to_str().unwrap_or_default())
+        {
+            return Err(Problem::NotJson);
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+                _ => Problem::BadJson("the body could not be read".to_owned()),
+            }
+        })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        problem(&path, &error.into_inner())
+    })?;
+    reader.end().map_err(|_| Problem::BadJson("not JSON: something follows the object".to_owned()))?;
+    // Serde takes an array for a struct too.
+    if bytes.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(not_an_object()) }
+}
+
+/// The parser's own words would quote the value; a number or a code must not come back, or stand in a log.
+fn problem(path: &str, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return Problem::BadJson(format!("not JSON: line {}, column {}", error.line(), error.column()));
+    }
+    let text = error.to_string();
+    let duplicate = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
+    let (field, detail) = match duplicate {
+        Some(field) => (field, "the field is there twice"),
+        None if path == "." => return not_an_object(),
+        None if text.starts_with("unknown field") => (path, "the field is unknown"),
+        None => (path, "the field must be a string"),
+    };
+    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
+}
+
+fn not_an_object() -> Problem {
+    Problem::BadJson("the body must be a JSON object".to_owned())
+}

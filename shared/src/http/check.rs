@@ -1,0 +1,66 @@
+//! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}`: type a code back, and see how it stands.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json as JsonAnswer, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::Json;
+use super::problem::Problem;
+use super::verification;
+use crate::checking::Checks;
+use crate::code::Code;
+use crate::entropy::random_u64;
+use crate::store::CheckResult;
+use crate::verification::VerificationId;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    code: Option<String>,
+}
+
+/// An id in a path. What cannot be one is as gone as what once was one.
+type IdInPath = Result<Path<String>, PathRejection>;
+
+/// The routes.
+pub fn router(checks: Checks) -> Router {
+    Router::new()
+        .route("/v1/verifications/{id}/check", post(check))
+        .route("/v1/verifications/{id}", get(status))
+        .with_state(checks)
+}
+
+async fn check(
+    State(checks): State<Checks>,
+    id: IdInPath,
+    Json(typed): Json<Typed>,
+) -> Result<JsonAnswer<Value>, Problem> {
+    let typed = typed.code.ok_or(Problem::MissingField("code"))?;
+    let digits = checks.code_length.digits();
+    let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| Problem::BadField {
+        field: "code".to_owned(),
+        detail: format!("the field must be a string of {digits} digits"),
+    })?;
+    let id = parse(id)?;
+    match checks.check(&id, &typed, random_u64()).await? {
+        CheckResult::Approved => {
+            Ok(JsonAnswer(json!({ "id": id.as_str(), "status": "approved", "purpose": id.purpose().as_str() })))
+        }
+        CheckResult::Wrong { attempts_left } => Err(Problem::WrongCode { attempts_left }),
+        CheckResult::Locked { retry_after } => Err(Problem::TooFrequent { policy: "attempts", retry_after }),
+        CheckResult::Gone => Err(Problem::Gone),
+    }
+}
+
+async fn status(State(checks): State<Checks>, id: IdInPath) -> Result<JsonAnswer<verification::Body>, Problem> {
+    let found = checks.find(&parse(id)?).await?;
+    found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
+}
+
+fn parse(id: IdInPath) -> Result<VerificationId, Problem> {
+    let Path(id) = id.map_err(|_| Problem::Gone)?;
+    VerificationId::parse(&id).ok_or(Problem::Gone)
+}

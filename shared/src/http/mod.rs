@@ -1,0 +1,54 @@
+//! The HTTP edge: axum routers, used unchanged by the functions and by the server of local mode.
+
+mod body;
+mod check;
+mod health;
+mod problem;
+mod request;
+mod verification;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+
+pub use self::check::router as check_router;
+pub use self::health::router as health_router;
+use self::problem::Problem;
+pub use self::request::router as request_router;
+use crate::message::Locale;
+
+/// Largest request body in bytes: a request for a code has about 100.
+const MAX_BODY: usize = 16 * 1024;
+
+/// A whole application out of its routes: with answers for what no route takes, problems in the caller's language,
+/// and nothing kept in caches.
+pub fn app(routes: Router) -> Router {
+    routes
+        .fallback(async || Problem::NoSuchPath)
+        .method_not_allowed_fallback(async || Problem::NoSuchMethod)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(finish))
+}
+
+/// Writes a problem in the caller's language, and marks every answer as not to be stored.
+async fn finish(request: Request, next: Next) -> Response {
+    let locale = locale(request.headers()).unwrap_or(Locale::En);
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        response = problem.document(locale).into_response();
+        response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+        if let Some(allow) = allow {
+            response.headers_mut().insert(axum::http::header::ALLOW, allow);
+        }
+    }
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn locale(headers: &HeaderMap) -> Option<Locale> {
+    Locale::from_accept_language(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?)
+}

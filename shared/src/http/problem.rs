@@ -1,0 +1,229 @@
+//! Everything that can be answered other than what was asked for: RFC 9457 problem documents, in one place.
+//!
+//! `code` and `errmsg` keep the numbers and words of the tutorial's `RETCODE` table.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tracing::error;
+
+use crate::admission::AdmissionError;
+use crate::message::Locale;
+use crate::phone::PhoneError;
+use crate::store::StoreError;
+
+/// What a caller is told to wait when a part is down, in seconds: connections are made anew within that time.
+const RETRY_WHEN_DOWN: u64 = 2;
+
+/// Why a request has no answer of its own.
+#[derive(Debug, Clone)]
+pub(super) enum Problem {
+    /// The body is not JSON.
+    BadJson(String),
+    /// The body is JSON, and a field in it is not what it should be.
+    BadField { field: String, detail: String },
+    /// A field that must be there is not.
+    MissingField(&'static str),
+    /// `to` is not a number that receives SMS.
+    BadNumber(PhoneError),
+    /// The body says that it is something else than JSON.
+    NotJson,
+    /// The body is too large.
+    TooLarge,
+    /// The code is wrong.
+    WrongCode { attempts_left: u32 },
+    /// A verification that is unknown, expired, replaced or used: always the same answer.
+    Gone,
+    /// No route for the path.
+    NoSuchPath,
+    /// A route, but not for the method.
+    NoSuchMethod,
+    /// A limit is reached.
+    TooFrequent { policy: &'static str, retry_after: Duration },
+    /// A part is down.
+    Down(Vec<&'static str>),
+}
+
+/// What does not depend on the single case: type, status, `code`, and the words in English and Chinese.
+struct Kind {
+    name: &'static str,
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    errmsg: &'static str,
+}
+
+impl Problem {
+    fn kind(&self) -> Kind {
+        let kind = |name, status, code, title, errmsg| Kind { name, status, code, title, errmsg };
+        match self {
+            Self::BadJson(_) => kind("bad-json", StatusCode::BAD_REQUEST, "5006", "The body is not JSON", "参数错误"),
+            Self::BadField { .. } => {
+                kind("bad-field", StatusCode::UNPROCESSABLE_ENTITY, "5006", "A field is not valid", "参数错误")
+            }
+            Self::MissingField(_) => {
+                kind("missing-field", StatusCode::UNPROCESSABLE_ENTITY, "4003", "A field is missing", "缺少必传参数")
+            }
+            Self::BadNumber(_) => {
+                kind("bad-number", StatusCode::UNPROCESSABLE_ENTITY, "4007", "Not a mobile phone number", "手机号错误")
+            }
+            Self::NotJson => {
+                kind("not-json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "5006", "Send application/json", "参数错误")
+            }
+            Self::TooLarge => {
+                kind("too-large", StatusCode::PAYLOAD_TOO_LARGE, "5006", "The body is too large", "参数错误")
+            }
+            Self::WrongCode { .. } => {
+                kind("wrong-code", StatusCode::UNPROCESSABLE_ENTITY, "4008", "The code is wrong", "短信验证码有误")
+            }
+            Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
+            Self::NoSuchPath => kind("no-such-path", StatusCode::NOT_FOUND, "5003", "No such path", "无数据"),
+            Self::NoSuchMethod => {
+                kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
+            }
+            Self::TooFrequent { .. } => {
+                kind(QUOTA_EXCEEDED, StatusCode::TOO_MANY_REQUESTS, "4002", "Too frequent", "发送短信过于频繁")
+            }
+            Self::Down(_) => {
+                kind("unavailable", StatusCode::SERVICE_UNAVAILABLE, "5000", "Temporarily unavailable", "数据库错误")
+            }
+        }
+    }
+
+    fn detail(&self, locale: Locale) -> String {
+        let zh = locale == Locale::ZhCn;
+        match self {
+            Self::BadJson(detail) | Self::BadField { detail, .. } => detail.clone(),
+            Self::MissingField(field) if zh => format!("缺少字段 {field}"),
+            Self::MissingField(field) => format!("the field {field} is missing"),
+            Self::BadNumber(PhoneError::Invalid) if zh => "请输入正确的手机号".to_owned(),
+            Self::BadNumber(PhoneError::NotMobile) if zh => "该号码不能接收短信，请输入手机号".to_owned(),
+            Self::BadNumber(error) => error.to_string(),
+            Self::NotJson if zh => "请求体须为 JSON".to_owned(),
+            Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
+            Self::TooLarge => format!("the body has more than {} bytes", super::MAX_BODY),
+            Self::WrongCode { attempts_left } if zh => format!("验证码错误，还可尝试 {attempts_left} 次"),
+            Self::WrongCode { attempts_left } => format!("the code is wrong; attempts left: {attempts_left}"),
+            Self::Gone if zh => "验证不存在或已失效".to_owned(),
+            Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
+            Self::NoSuchPath => "there is nothing at this path".to_owned(),
+            Self::NoSuchMethod => "the path takes other methods".to_owned(),
+            Self::TooFrequent { retry_after, .. } if zh => format!("请在 {} 秒后重试", whole_seconds(*retry_after)),
+            Self::TooFrequent { retry_after, .. } => format!("try again in {} seconds", whole_seconds(*retry_after)),
+            Self::Down(_) if zh => "服务暂时不可用，请稍后重试".to_owned(),
+            Self::Down(parts) => format!("not reachable: {}", parts.join(", ")),
+        }
+    }
+
+    fn members(&self) -> Map<String, Value> {
+        let members = match self {
+            Self::BadField { field, .. } => json!({ "field": field }),
+            Self::MissingField(field) => json!({ "field": field }),
+            Self::BadNumber(_) => json!({ "field": "to" }),
+            Self::WrongCode { attempts_left } => json!({ "field": "code", "attempts_left": attempts_left }),
+            Self::TooFrequent { policy, retry_after } => {
+                json!({ "violated_policies": [policy], "retry_after": whole_seconds(*retry_after) })
+            }
+            Self::Down(parts) => json!({ "down": parts }),
+            _ => json!({}),
+        };
+        if let Value::Object(members) = members { members } else { Map::new() }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::TooFrequent { policy, retry_after } => {
+                let seconds = whole_seconds(*retry_after);
+                headers.insert(RETRY_AFTER, seconds.into());
+                // draft-ietf-httpapi-ratelimit-headers: what is left of the quota, and when there is more of it.
+                if let Ok(value) = HeaderValue::try_from(format!("\"{policy}\";r=0;t={seconds}")) {
+                    headers.insert(HeaderName::from_static("ratelimit"), value);
+                }
+            }
+            Self::Down(_) => {
+                headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
+            }
+            _ => {}
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers
+    }
+
+    /// The document, with its words in the caller's language.
+    pub(super) fn document(&self, locale: Locale) -> Response {
+        let kind = self.kind();
+        let document = Document {
+            kind: if kind.name.starts_with("https:") {
+                kind.name.to_owned()
+            } else {
+                format!("urn:sms-verify:problem:{}", kind.name)
+            },
+            title: kind.title,
+            status: kind.status.as_u16(),
+            detail: self.detail(locale),
+            code: kind.code,
+            errmsg: if locale == Locale::ZhCn { kind.errmsg } else { kind.title },
+            members: self.members(),
+        };
+        (kind.status, self.headers(), Json(document)).into_response()
+    }
+}
+
+/// The members in the order of RFC 9457, then ours, then those of the single case.
+#[derive(Serialize)]
+struct Document {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    errmsg: &'static str,
+    #[serde(flatten)]
+    members: Map<String, Value>,
+}
+
+/// Registered by draft-ietf-httpapi-ratelimit-headers in the IANA registry of problem types.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
+/// The document is written when the caller's language is known: see [`super::app`].
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<AdmissionError> for Problem {
+    fn from(problem: AdmissionError) -> Self {
+        match problem {
+            AdmissionError::Cooldown { retry_after } => Self::TooFrequent { policy: "cooldown", retry_after },
+            AdmissionError::Locked { retry_after } => Self::TooFrequent { policy: "attempts", retry_after },
+            AdmissionError::Store(source) => source.into(),
+            AdmissionError::Queue(source) => {
+                error!(error = &source as &dyn Error, "the queue is down");
+                Self::Down(vec!["queue"])
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(problem: StoreError) -> Self {
+        error!(error = &problem as &dyn Error, "the store is down");
+        Self::Down(vec!["store"])
+    }
+}
+
+/// Rounded up: who comes back then is not too early.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,62 @@
+//! `POST /v1/verifications`: ask for a code.
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json as JsonAnswer, Router};
+use serde::Deserialize;
+
+use super::body::Json;
+use super::problem::Problem;
+use super::{locale, verification};
+use crate::admission::Admissions;
+use crate::entropy::random_bytes;
+use crate::message::Locale;
+use crate::phone::{PhoneNumber, Region};
+use crate::verification::Purpose;
+
+#[derive(Clone)]
+struct Api {
+    admissions: Admissions,
+    default_region: Region,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    to: Option<String>,
+    region: Option<String>,
+    locale: Option<String>,
+    purpose: Option<String>,
+}
+
+/// The route.
+pub fn router(admissions: Admissions, default_region: Region) -> Router {
+    Router::new().route("/v1/verifications", post(request)).with_state(Api { admissions, default_region })
+}
+
+async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<Asked>) -> Result<Response, Problem> {
+    let region = match asked.region {
+        Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
+        None => api.default_region,
+    };
+    let to = asked.to.ok_or(Problem::MissingField("to"))?;
+    let to = PhoneNumber::parse(&to, region).map_err(Problem::BadNumber)?;
+    let language = match asked.locale {
+        Some(tag) => Locale::parse(&tag).ok_or(bad("locale", "the field must be zh-CN or en"))?,
+        None => locale(&headers).unwrap_or_else(|| Locale::of(&to)),
+    };
+    let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
+        .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
+
+    let verification = api.admissions.request(to, language, &purpose, random_bytes()).await?;
+    let location = format!("/v1/verifications/{}", verification.id);
+    let body = JsonAnswer(verification::Body::from(verification));
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())
+}
+
+fn bad(field: &str, detail: &str) -> Problem {
+    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
+}

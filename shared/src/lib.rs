@@ -1,0 +1,29 @@
+//! sms-verify's library: the domain, the ports it needs, their adapters, and the edges.
+//!
+//! Read it in the order of the list below. Data flows one way: an edge parses a request into domain types, a use
+//! case decides, a port carries the decision out. The domain knows no AWS, no AMQP and no HTTP.
+
+// The domain: values first, then the three use cases.
+pub mod code;
+pub mod job;
+pub mod message;
+pub mod phone;
+pub mod verification;
+
+pub mod admission;
+pub mod checking;
+pub mod delivery;
+
+// The ports, each with its adapters.
+pub mod provider;
+pub mod queue;
+pub mod store;
+
+// The edges: what turns HTTP requests, queue events and the environment into calls of the domain.
+pub mod batch;
+pub mod config;
+pub mod entropy;
+pub mod http;
+pub mod telemetry;
+
+mod tls;
