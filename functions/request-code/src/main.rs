@@ -1,0 +1,19 @@
+//! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip, then one queue call.
+
+use lambda_http::{Error, run};
+use shared::admission::Admissions;
+use shared::config::{RequestConfig, environment};
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::{http, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let config = RequestConfig::read(&environment)?;
+    let store = Store::redis(config.redis.expose(), config.policy)?;
+    let queue = Queue::from_url(config.queue.expose(), None).await?;
+    let health = http::health_router(store.clone(), Some(queue.clone()));
+    let admissions = Admissions { store, queue, secrets: config.secrets };
+    run(http::app(http::request_router(admissions, config.region).merge(health))).await
+}

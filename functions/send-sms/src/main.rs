@@ -1,0 +1,29 @@
+//! Takes jobs from SQS and brings them to the SMS gateway; names those that are to be handed out again.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use shared::batch::{SqsEvent, deliver_batch};
+use shared::config::{Address, SendConfig, environment};
+use shared::delivery::Deliveries;
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::telemetry;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let config = SendConfig::read(&environment)?;
+    let dead_queue = config.dead_queue.as_ref().map(Address::expose);
+    let queue = Queue::from_url(config.queue.expose(), dead_queue).await?;
+    let deliveries = Deliveries {
+        store: Store::redis(config.redis.expose(), config.policy)?,
+        provider: config.provider,
+        secrets: config.secrets,
+        code_length: config.code_length,
+        schedule: config.schedule,
+    };
+    let (deliveries, queue) = (&deliveries, &queue);
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        Ok::<_, Error>(deliver_batch(deliveries, queue, event.payload).await)
+    }))
+    .await
+}
