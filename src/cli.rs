@@ -1,0 +1,63 @@
+//! The command line.
+
+use std::error::Error;
+
+use clap::{Parser, Subcommand};
+use url::Url;
+
+/// Jobs that a worker has in hand at the same time, unless told otherwise.
+pub const DEFAULT_CONCURRENCY: u16 = 100;
+
+/// Phone verification by SMS. Without a command: API, sender, demo page and inbox in one process.
+///
+/// Everything is set by environment variables, which the README lists. Where REDIS_URL, QUEUE_URL or SMS_DSN is not
+/// set, a part within the process stands in.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API (and page and inbox, while LISTEN is loopback) on Redis and a queue
+    Api,
+    /// Take jobs from RabbitMQ and send them
+    Worker {
+        /// Jobs in hand at the same time; with --invoke, invocations
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
+        concurrency: u16,
+        /// Hand the jobs as SQS events to a function, such as one under `cargo lambda watch` at
+        /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
+        #[arg(long, value_name = "URL")]
+        invoke: Option<Url>,
+    },
+    /// Look after jobs that are out of attempts
+    Dead {
+        #[command(subcommand)]
+        action: DeadAction,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum DeadAction {
+    /// Show them, with their reasons
+    List,
+    /// Put them back into the queue; what has expired is not sent
+    Redrive,
+    /// Delete them
+    Purge,
+}
+
+/// Tells what went wrong, and why.
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+pub fn complain(error: &(dyn Error + 'static)) {
+    eprint!("error: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        eprint!(": {error}");
+        source = error.source();
+    }
+    eprintln!();
+}

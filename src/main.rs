@@ -1,0 +1,74 @@
+//! Local mode: the same API, the same delivery and a demo page in one process, or as processes of their own on Redis
+//! and RabbitMQ, which is also how sms-verify is hosted without AWS.
+
+mod cli;
+mod dead;
+mod invoke;
+mod parts;
+mod server;
+mod stop;
+mod worker;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use shared::config::{LocalConfig, Role, environment};
+use shared::telemetry;
+
+use self::cli::{Cli, Command};
+use self::parts::Parts;
+use self::stop::Stop;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init();
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let stop = Stop::on_signals()?;
+    let configured = |role| LocalConfig::read(&environment, role);
+    match cli.command {
+        None => {
+            let parts = Parts::new(configured(Role::All)?).await?;
+            let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
+            let server = server::bind(&parts).await?;
+            parts.announce(true);
+            let worker =
+                worker::run(consumer, parts.deliveries(), parts.queue.clone(), cli::DEFAULT_CONCURRENCY, stop.clone());
+            // Either ends only when both are to end.
+            let (served, ()) = tokio::join!(server.run(stop), worker);
+            served?;
+        }
+        Some(Command::Api) => {
+            let parts = Parts::new(configured(Role::Api)?).await?;
+            let server = server::bind(&parts).await?;
+            parts.announce(true);
+            server.run(stop).await?;
+        }
+        Some(Command::Worker { concurrency, invoke: None }) => {
+            let parts = Parts::new(configured(Role::Worker)?).await?;
+            let consumer = parts.queue.consumer(concurrency)?;
+            parts.announce(false);
+            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, stop).await;
+        }
+        Some(Command::Worker { concurrency, invoke: Some(function) }) => {
+            let parts = Parts::new(configured(Role::Invoker)?).await?;
+            let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
+            let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
+            invoker.run(consumer, concurrency, stop).await;
+        }
+        Some(Command::Dead { action }) => {
+            let parts = Parts::new(configured(Role::Dead)?).await?;
+            dead::run(&parts.queue, action).await?;
+        }
+    }
+    Ok(())
+}

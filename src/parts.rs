@@ -1,0 +1,92 @@
+//! The parts that this process runs on: configured ones, or embedded ones where nothing is configured.
+
+use shared::admission::Admissions;
+use shared::checking::Checks;
+use shared::code::Secrets;
+use shared::config::{Address, LocalConfig};
+use shared::delivery::Deliveries;
+use shared::entropy::random_bytes;
+use shared::provider::{Inbox, Provider};
+use shared::queue::{Queue, QueueError};
+use shared::store::{Store, StoreError};
+
+/// Everything that is made once.
+pub struct Parts {
+    pub config: LocalConfig,
+    pub store: Store,
+    pub queue: Queue,
+    pub inbox: Inbox,
+    secrets: Secrets,
+    provider: Provider,
+}
+
+/// A part could not be made from its URL.
+#[derive(Debug, thiserror::Error)]
+pub enum PartError {
+    #[error("REDIS_URL is not usable")]
+    Store(#[from] StoreError),
+    #[error("QUEUE_URL is not usable")]
+    Queue(#[from] QueueError),
+}
+
+impl Parts {
+    pub async fn new(config: LocalConfig) -> Result<Self, PartError> {
+        let store = match &config.redis {
+            Some(url) => Store::redis(url.expose(), config.policy)?,
+            None => Store::memory(config.policy),
+        };
+        let queue = match &config.queue {
+            Some(url) => Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose)).await?,
+            None => Queue::memory(),
+        };
+        let inbox = Inbox::default();
+        let provider = config.provider.clone().unwrap_or_else(|| Provider::inbox(inbox.clone()));
+        let secrets = config.secrets.clone().unwrap_or_else(|| Secrets::from_random(random_bytes()));
+        Ok(Self { config, store, queue, inbox, secrets, provider })
+    }
+
+    pub fn admissions(&self) -> Admissions {
+        Admissions { store: self.store.clone(), queue: self.queue.clone(), secrets: self.secrets.clone() }
+    }
+
+    pub fn checks(&self) -> Checks {
+        Checks { store: self.store.clone(), secrets: self.secrets.clone(), code_length: self.config.code_length }
+    }
+
+    pub fn deliveries(&self) -> Deliveries {
+        Deliveries {
+            store: self.store.clone(),
+            provider: self.provider.clone(),
+            secrets: self.secrets.clone(),
+            code_length: self.config.code_length,
+            schedule: self.config.schedule,
+        }
+    }
+
+    /// Whether the demo page and the inbox are served: for this machine's own user only.
+    pub fn has_pages(&self) -> bool {
+        self.config.listen.ip().is_loopback()
+    }
+
+    /// Says which parts are used, and where to click.
+    #[expect(clippy::print_stdout, reason = "what a person who starts the program wants to see")]
+    pub fn announce(&self, serving: bool) {
+        let shown = |address: &Option<Address>, embedded: &str| {
+            address.as_ref().map_or_else(|| embedded.to_owned(), ToString::to_string)
+        };
+        println!("sms-verify {}", env!("CARGO_PKG_VERSION"));
+        println!("  store    {}", shown(&self.config.redis, "memory (set REDIS_URL for Redis)"));
+        println!("  queue    {}", shown(&self.config.queue, "memory (set QUEUE_URL for RabbitMQ)"));
+        match &self.config.provider {
+            Some(provider) => println!("  gateway  {provider:?}"),
+            None => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
+        }
+        if serving {
+            println!("  API      http://{}/v1/verifications", self.config.listen);
+        }
+        if serving && self.has_pages() {
+            println!("  page     http://{}/", self.config.listen);
+            println!("  inbox    http://{}/inbox", self.config.listen);
+        }
+    }
+}
