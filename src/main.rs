@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shared::config::{LocalConfig, Role, environment};
-use shared::telemetry;
+use shared::{telemetry, tls};
 
 use self::cli::{Cli, Command};
 use self::parts::Parts;
@@ -23,6 +23,7 @@ use self::stop::Stop;
 #[tokio::main]
 async fn main() -> ExitCode {
     telemetry::init();
+    tls::install();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -37,9 +38,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let configured = |role| LocalConfig::read(&environment, role);
     match cli.command {
         None => {
-            let parts = Parts::new(configured(Role::All)?).await?;
+            let mut parts = Parts::new(configured(Role::All)?).await?;
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
-            let server = server::bind(&parts).await?;
+            let server = server::bind(&mut parts).await?;
             parts.announce(true);
             let worker =
                 worker::run(consumer, parts.deliveries(), parts.queue.clone(), cli::DEFAULT_CONCURRENCY, stop.clone());
@@ -48,8 +49,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             served?;
         }
         Some(Command::Api) => {
-            let parts = Parts::new(configured(Role::Api)?).await?;
-            let server = server::bind(&parts).await?;
+            let mut parts = Parts::new(configured(Role::Api)?).await?;
+            let server = server::bind(&mut parts).await?;
             parts.announce(true);
             server.run(stop).await?;
         }

@@ -23,10 +23,12 @@ pub struct Server {
     app: Router,
 }
 
-/// Binds `LISTEN`.
-pub async fn bind(parts: &Parts) -> Result<Server, ListenError> {
+/// Binds `LISTEN`. Port 0 becomes the port that the system chose.
+pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let listen = parts.config.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|source| ListenError { listen, source })?;
+    let failed = |source| ListenError { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    parts.config.listen = listener.local_addr().map_err(failed)?;
     let mut routes = request_router(parts.admissions(), parts.config.region)
         .merge(check_router(parts.checks()))
         .merge(health_router(parts.store.clone(), Some(parts.queue.clone())));

@@ -25,5 +25,4 @@ pub mod config;
 pub mod entropy;
 pub mod http;
 pub mod telemetry;
-
-mod tls;
+pub mod tls;

@@ -37,14 +37,17 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Serde takes an array for a struct too.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_an_object());
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         problem(&path, &error.into_inner())
     })?;
     reader.end().map_err(|_| Problem::BadJson("not JSON: something follows the object".to_owned()))?;
-    // Serde takes an array for a struct too.
-    if bytes.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(not_an_object()) }
+    Ok(value)
 }
 
 /// The parser's own words would quote the value; a number or a code must not come back, or stand in a log.
@@ -56,7 +59,6 @@ fn problem(path: &str, error: &serde_json::Error) -> Problem {
     let duplicate = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
     let (field, detail) = match duplicate {
         Some(field) => (field, "the field is there twice"),
-        None if path == "." => return not_an_object(),
         None if text.starts_with("unknown field") => (path, "the field is unknown"),
         None => (path, "the field must be a string"),
     };

@@ -1,0 +1,139 @@
+//! What is not a request: each kind gets a problem that names what is wrong, and nothing is sent.
+
+use serde_json::json;
+
+use crate::support::process::{Answer, Client, Deployment, Environment};
+
+fn deployment() -> Deployment {
+    Deployment::whole(&Environment::embedded())
+}
+
+async fn post(client: &Client, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let request = client.request("POST", path).header("content-type", "application/json");
+    client.send(request.body(body.into())).await
+}
+
+/// Status, code and field of a problem, after a look at what all problems have.
+fn problem(answer: &Answer) -> (u16, &str, &str) {
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.body["status"], answer.status);
+    for member in ["type", "title", "detail", "code", "errmsg"] {
+        assert!(answer.body[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {answer:?}");
+    }
+    (answer.status, answer.body["code"].as_str().expect("text"), answer.body["field"].as_str().unwrap_or("-"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_request_for_a_code_is_named() {
+    let deployment = deployment();
+    for (body, expected) in [
+        ("", (400, "5006", "-")),
+        ("{", (400, "5006", "-")),
+        ("\u{0}", (400, "5006", "-")),
+        ("[]", (400, "5006", "-")),
+        ("[\"13800138000\",null,null,null]", (400, "5006", "-")),
+        ("null", (400, "5006", "-")),
+        ("{\"to\":\"13800138000\"} {}", (400, "5006", "-")),
+        ("{}", (422, "4003", "to")),
+        ("{\"to\":null}", (422, "4003", "to")),
+        ("{\"to\":13800138000}", (422, "5006", "to")),
+        ("{\"to\":[\"13800138000\"]}", (422, "5006", "to")),
+        ("{\"to\":\"1\",\"to\":\"2\"}", (422, "5006", "to")),
+        ("{\"to\":\"13800138000\",\"from\":\"me\"}", (422, "5006", "from")),
+        ("{\"to\":\"\"}", (422, "4007", "to")),
+        ("{\"to\":\"12345\"}", (422, "4007", "to")),
+        ("{\"to\":\"\\u0000\"}", (422, "4007", "to")),
+        ("{\"to\":\"\\u202e13800138000\"}", (422, "4007", "to")),
+        ("{\"to\":\"010-62552266\"}", (422, "4007", "to")),
+        ("{\"to\":\"13800138000\",\"region\":\"XX\"}", (422, "5006", "region")),
+        ("{\"to\":\"13800138000\",\"locale\":\"tlh\"}", (422, "5006", "locale")),
+        ("{\"to\":\"13800138000\",\"purpose\":\"A B\"}", (422, "5006", "purpose")),
+    ] {
+        let answer = post(&deployment.client, "/v1/verifications", body).await;
+        assert_eq!(problem(&answer), expected, "{body}");
+    }
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    for (body, status) in
+        [(b"\xff\xfe".to_vec(), 400), (deep.as_bytes()[..16_000].to_vec(), 400), (vec![b' '; 20_000], 413)]
+    {
+        assert_eq!(problem(&post(&deployment.client, "/v1/verifications", body).await).0, status);
+    }
+    assert_eq!(deployment.client.get("/inbox.json").await.body, json!([]), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_check_is_named_and_costs_no_attempt() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    let id = client.ask("13800138000").await.id();
+    let path = format!("/v1/verifications/{id}/check");
+    for (body, expected) in [
+        ("{}", (422, "4003", "code")),
+        ("{\"code\":123456}", (422, "5006", "code")),
+        ("{\"code\":\"12345\"}", (422, "5006", "code")),
+        ("{\"code\":\"abcdef\"}", (422, "5006", "code")),
+        ("{\"code\":\"1234567\"}", (422, "5006", "code")),
+        ("nonsense", (400, "5006", "-")),
+    ] {
+        assert_eq!(problem(&post(client, &path, body).await), expected, "{body}");
+    }
+    assert_eq!(client.status(&id).await.body["attempts_left"], 5);
+    for id in ["x", "%00", "%ff", "..%2f..", &"A".repeat(36), &"A".repeat(5000)] {
+        let path = format!("/v1/verifications/{id}");
+        assert_eq!(problem(&client.get(&path).await), (404, "5003", "-"), "{id}");
+        let answer = post(client, &format!("{path}/check"), "{\"code\":\"123456\"}").await;
+        assert_eq!(problem(&answer), (404, "5003", "-"), "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_path_method_or_type_is_named() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    assert_eq!(problem(&client.get("/v2").await).0, 404);
+    let answer = client.send(client.request("DELETE", "/v1/verifications")).await;
+    assert_eq!((problem(&answer).0, answer.header("allow")), (405, "POST"));
+    let form = client.request("POST", "/v1/verifications").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(problem(&client.send(form.body("to=13800138000")).await).0, 415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_speaks_the_callers_language() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    client.ask("13800138000").await;
+    for (accept, errmsg) in [("zh-CN,zh;q=0.9", "发送短信过于频繁"), ("en", "Too frequent"), ("fr", "Too frequent")]
+    {
+        let request = client.request("POST", "/v1/verifications").header("accept-language", accept);
+        let answer = client.send(request.json(&json!({ "to": "13800138000" }))).await;
+        assert_eq!((answer.status, &answer.body["errmsg"]), (429, &json!(errmsg)), "{accept}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inbox_is_for_this_machine_only() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    client.ask("13800138000").await;
+    for path in ["/inbox.json", "/inbox", "/"] {
+        let rebound = client.request("GET", path).header("host", "attacker.example");
+        assert_eq!(client.send(rebound).await.status, 421, "{path}");
+        assert_eq!(client.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_configuration_is_named_at_once() {
+    use crate::support::process::Process;
+    let wrong =
+        Environment::embedded().with("CODE_TTL", "soon").with("REDIS_URL", "cache:6379").with("SMS_DSN", "smtp://x");
+    let mut process = Process::start(&[], &wrong);
+    assert!(!process.ended().await.success());
+    for name in ["CODE_TTL", "REDIS_URL", "SMS_DSN"] {
+        assert!(process.log().contains(name), "{name} in {}", process.log());
+    }
+    let mut worker = Process::start(&["worker"], &Environment::embedded());
+    assert!(!worker.ended().await.success());
+    assert!(worker.log().contains("REDIS_URL is not set; QUEUE_URL is not set"), "{}", worker.log());
+}

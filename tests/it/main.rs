@@ -1,0 +1,35 @@
+//! Everything that is tested from outside, against real servers: one binary, one module for each question.
+
+#![expect(clippy::panic, clippy::expect_used, clippy::print_stderr, reason = "this is how a test speaks")]
+
+mod support;
+
+/// Do both stores keep the same promises?
+mod store_contract;
+
+/// Do the queues keep the same promises?
+mod queue_contract;
+
+/// Does the producer for SQS do what SQS understands?
+mod sqs;
+
+/// The main job, word for word the same on every deployment.
+mod main_job;
+
+/// What is not a request: does it get a problem that names what is wrong?
+mod bad_input;
+
+/// Attempts, back-off, dead letters, and what is never sent.
+mod delivery;
+
+/// Workers that are stopped, killed or cut off.
+mod worker;
+
+/// A store or a queue that is down.
+mod outage;
+
+/// Where no code and no number may stand.
+mod secrecy;
+
+/// The functions under `cargo lambda watch`.
+mod functions;

@@ -1,0 +1,68 @@
+//! A store that is down, a store that comes back, and the one command that an accepted request costs.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::{Deployment, Environment, Process};
+use crate::support::services::Service;
+
+const TO: &str = "+8613800138000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
+    let redis = Service::redis();
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = Environment::services().with("REDIS_URL", &redis.url).with("SMS_DSN", &gateway.dsn());
+    let deployment = Deployment::whole(&environment.with("RETRY_BACKOFF", "1"));
+    let client = &deployment.client;
+    let id = client.ask(TO).await.id();
+    gateway.got(1).await;
+
+    redis.stop();
+    for answer in [client.ask("+8613900139000").await, client.check(&id, "123456").await, client.status(&id).await] {
+        assert_eq!(
+            (answer.status, &answer.body["code"], &answer.body["down"]),
+            (503, &json!("5000"), &json!(["store"]))
+        );
+        assert!(answer.header("retry-after").parse::<u64>().is_ok());
+    }
+    assert_eq!(client.get("/healthz").await.status, 200);
+    let ready = client.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["down"]), (503, &json!(["store"])));
+
+    redis.start_again();
+    eventually("an accepted request", || async {
+        Some(client.ask("+8613900139000").await).filter(|answer| answer.status == 202)
+    })
+    .await;
+    assert_eq!(gateway.got(2).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_request_is_one_command() {
+    let redis = Service::redis();
+    let environment = Environment::services().with("REDIS_URL", &redis.url);
+    let deployment = Deployment::split(&environment);
+    // The first request loads the script; what it costs is what every later one costs.
+    deployment.client.ask("+8613900139000").await;
+    deployment.client.code("+8613900139000").await;
+    let workers = deployment.workers.len();
+    assert_eq!(workers, 2);
+    let port = redis.url.rsplit(':').next().expect("a port");
+    let mut monitor = Command::new("redis-cli");
+    monitor.args(["-p", port, "monitor"]);
+    let monitor = Process::spawn(monitor).announces("OK");
+    deployment.client.ask(TO).await;
+    deployment.client.code(TO).await;
+    deployment.client.get("/readyz").await;
+    let monitor = monitor.announces("\"PING\"");
+    let seen = &monitor.announced;
+    let from_clients: Vec<&str> =
+        seen.lines().filter(|line| line.contains("] \"") && !line.contains(" lua]")).collect();
+    // admit by the API, begin and finish by the worker, and the PING that ends the test.
+    assert_eq!(from_clients.len(), 4, "{seen}");
+    assert!(from_clients[..3].iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
+}

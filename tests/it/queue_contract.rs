@@ -1,0 +1,158 @@
+//! What a queue promises its sender and its consumer, case by case, for the memory and for RabbitMQ.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use shared::job::Job;
+use shared::message::Locale;
+use shared::queue::{Consumer, Delay, Queue, Redriven};
+
+use crate::support::services::rabbitmq_url;
+use crate::support::{Person, eventually, number};
+
+macro_rules! contract {
+    ($($case:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test] async fn $case() { super::$case(Queue::memory()).await; })*
+        }
+        mod rabbitmq {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
+                super::$case(Queue::from_url(&rabbitmq_url(), None).await.expect("a URL")).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    what_is_sent_is_received_once
+    many_senders_at_once_lose_nothing
+    what_is_given_back_comes_again
+    what_is_not_acknowledged_comes_again
+    a_delayed_job_comes_later_and_not_before
+    a_long_delay_does_not_hold_up_a_short_one
+    a_dead_letter_keeps_body_and_reason
+    a_redrive_brings_jobs_back_with_all_their_attempts
+    a_purge_empties
+}
+
+fn job(index: u32) -> Job {
+    Job { id: Person::new().asks().id, send: 1, to: number(index), locale: Locale::ZhCn, attempts: 0 }
+}
+
+fn delay(milliseconds: u64) -> Delay {
+    Delay { base: Duration::from_millis(milliseconds), jitter: Duration::from_millis(milliseconds / 20) }
+}
+
+async fn send(queue: &Queue, job: &Job, delay: Delay) {
+    // The first call on a new connection may take longer than a request may wait, on a busy machine.
+    eventually("the queue takes a job", || async { queue.send(job, delay).await.ok() }).await;
+}
+
+async fn bury(queue: &Queue, body: &[u8], reason: &str) {
+    eventually("the queue takes a dead letter", || async { queue.bury(body, reason).await.ok() }).await;
+}
+
+async fn receive(consumer: &mut Consumer) -> Job {
+    let message = consumer.receive().await;
+    let job = Job::decode(&message.body).expect("a job");
+    message.ack().await;
+    job
+}
+
+/// Whether the queue has nothing for a consumer. What is not there cannot be waited for: this is a short look.
+async fn is_empty(consumer: &mut Consumer) -> bool {
+    tokio::time::timeout(Duration::from_millis(200), consumer.receive()).await.is_err()
+}
+
+async fn what_is_sent_is_received_once(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    send(&queue, &job(1), Delay::NONE).await;
+    assert_eq!(receive(&mut consumer).await.to, number(1));
+    assert!(is_empty(&mut consumer).await);
+}
+
+async fn many_senders_at_once_lose_nothing(queue: Queue) {
+    queue.ping().await.ok();
+    join_all((0..500).map(|index| {
+        let queue = queue.clone();
+        async move { send(&queue, &job(index), Delay::NONE).await }
+    }))
+    .await;
+    let mut consumer = queue.consumer(100).expect("a consumer");
+    let mut received = HashSet::new();
+    while received.len() < 500 {
+        received.insert(receive(&mut consumer).await.to);
+    }
+}
+
+async fn what_is_given_back_comes_again(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    send(&queue, &job(1), Delay::NONE).await;
+    consumer.receive().await.give_back().await;
+    assert_eq!(receive(&mut consumer).await.to, number(1));
+}
+
+async fn what_is_not_acknowledged_comes_again(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    send(&queue, &job(1), Delay::NONE).await;
+    drop(consumer.receive().await);
+    consumer.close().await;
+    let mut next = queue.consumer(10).expect("a consumer");
+    assert_eq!(receive(&mut next).await.to, number(1));
+}
+
+async fn a_delayed_job_comes_later_and_not_before(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    let sent = Instant::now();
+    send(&queue, &job(1), delay(400)).await;
+    receive(&mut consumer).await;
+    assert!(sent.elapsed() >= delay(400).base, "before its time: {:?}", sent.elapsed());
+}
+
+async fn a_long_delay_does_not_hold_up_a_short_one(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    send(&queue, &job(1), delay(2_000)).await;
+    send(&queue, &job(2), delay(100)).await;
+    assert_eq!(receive(&mut consumer).await.to, number(2));
+    assert_eq!(receive(&mut consumer).await.to, number(1));
+}
+
+async fn a_dead_letter_keeps_body_and_reason(queue: Queue) {
+    bury(&queue, b"\xff not a job", "cannot be read").await;
+    // Looking does not take away.
+    for _ in 0..2 {
+        let letters = eventually("the dead letter", || async {
+            queue.dead_letters().await.ok().filter(|letters| !letters.is_empty())
+        });
+        let letters = letters.await;
+        assert_eq!(letters.len(), 1);
+        assert_eq!(
+            (letters[0].body.as_slice(), letters[0].reason.as_str()),
+            (&b"\xff not a job"[..], "cannot be read")
+        );
+    }
+}
+
+async fn a_redrive_brings_jobs_back_with_all_their_attempts(queue: Queue) {
+    let tired = Job { attempts: 4, ..job(1) };
+    bury(&queue, tired.encode().as_bytes(), "out of attempts").await;
+    bury(&queue, b"not a job", "cannot be read").await;
+    assert_eq!(queue.redrive().await.expect("redriven"), Redriven { jobs: 1, unreadable: 1 });
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    assert_eq!(receive(&mut consumer).await, Job { attempts: 0, ..tired });
+    let left = eventually("the message that is no job", || async {
+        queue.dead_letters().await.ok().filter(|letters| !letters.is_empty())
+    });
+    assert_eq!(left.await[0].body, b"not a job");
+    assert!(is_empty(&mut consumer).await);
+}
+
+async fn a_purge_empties(queue: Queue) {
+    bury(&queue, b"1", "x").await;
+    bury(&queue, b"2", "x").await;
+    assert_eq!(queue.purge().await.expect("purged"), 2);
+    assert_eq!(queue.dead_letters().await.expect("an answer"), []);
+}

@@ -1,0 +1,333 @@
+//! What a store promises, case by case, for the memory and for Redis.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
+use shared::verification::{DeliveryState, Policy, Status, Verification};
+
+use crate::support::Person;
+use crate::support::services::redis_url;
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Long enough that a slow machine does not pass it by accident, short enough to wait for.
+const SOON: Duration = Duration::from_millis(300);
+
+macro_rules! contract {
+    ($($case:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test] async fn $case() { super::$case(&Store::memory).await; })*
+        }
+        mod redis {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $case() { super::$case(&on_redis).await; })*
+        }
+    };
+}
+
+contract! {
+    one_of_a_thousand_requests_is_admitted
+    asking_again_continues_after_the_cooldown
+    another_purpose_begins_anew
+    no_life_is_longer_than_the_longest
+    a_repeated_request_is_the_same_request
+    a_released_number_is_usable_at_once
+    a_released_resend_leaves_the_verification
+    one_of_many_right_checks_is_approved
+    wrong_codes_at_once_are_counted_one_by_one
+    wrong_codes_outlive_a_resend_and_a_new_verification
+    wrong_codes_are_forgotten_in_time
+    an_approval_forgets_wrong_codes
+    a_repeated_check_is_counted_once
+    what_is_expired_is_gone
+    one_worker_at_a_time_sends
+    a_lease_that_ran_out_is_taken_over
+    a_failed_attempt_may_be_repeated
+    nothing_is_sent_for_what_is_over
+    a_verification_shows_its_latest_sms
+}
+
+fn on_redis(policy: Policy) -> Store {
+    Store::redis(&redis_url(), policy).expect("a URL")
+}
+
+type Open<'a> = &'a dyn Fn(Policy) -> Store;
+
+/// No cooldown to speak of.
+fn impatient() -> Policy {
+    Policy { resend_interval: Duration::from_millis(1), ..Policy::default() }
+}
+
+async fn admitted(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+    match store.admit(candidate).await.expect("an answer") {
+        Decision::Admitted { verification, send } => (verification, send),
+        refused => panic!("not admitted: {refused:?}"),
+    }
+}
+
+async fn admitted_later(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    admitted(store, candidate).await
+}
+
+async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {
+    store.check(&verification.id, right, shared::entropy::random_u64()).await.expect("an answer")
+}
+
+async fn begin(store: &Store, verification: &Verification, send: u32, worker: u64) -> Begin {
+    store.begin(&verification.id, send, LEASE, worker).await.expect("an answer")
+}
+
+async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let decisions = join_all((0..1000).map(|_| {
+        let (store, candidate) = (store.clone(), person.asks());
+        async move { store.admit(&candidate).await.expect("an answer") }
+    }));
+    let (mut admitted, mut refused) = (0, 0);
+    for decision in decisions.await {
+        match decision {
+            Decision::Admitted { verification, send } => {
+                admitted += 1;
+                assert_eq!((send, verification.attempts_left), (1, 5));
+                assert_eq!(verification.expires_in, Duration::from_secs(300));
+                assert_eq!(verification.resend_in, Duration::from_secs(60));
+            }
+            Decision::Cooldown { retry_after } => {
+                refused += 1;
+                assert!(
+                    retry_after <= Duration::from_secs(60) && retry_after > Duration::from_secs(50),
+                    "{retry_after:?}"
+                );
+            }
+            Decision::Locked { .. } => panic!("nothing was guessed"),
+        }
+    }
+    assert_eq!((admitted, refused), (1, 999));
+}
+
+async fn asking_again_continues_after_the_cooldown(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks()).await;
+    let (second, send) = admitted_later(&store, &person.asks()).await;
+    assert_eq!((&second.id, send), (&first.id, 2));
+    assert!(second.expires_at > first.expires_at, "the code lives on");
+}
+
+async fn another_purpose_begins_anew(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (login, _) = admitted(&store, &person.asks_for("login")).await;
+    let (pay, send) = admitted_later(&store, &person.asks_for("pay")).await;
+    assert_eq!((send, pay.id.purpose().as_str()), (1, "pay"));
+    assert_eq!(check(&store, &login, true).await, CheckResult::Gone);
+    assert_eq!(check(&store, &pay, true).await, CheckResult::Approved);
+}
+
+async fn no_life_is_longer_than_the_longest(open: Open<'_>) {
+    let interval = Duration::from_millis(50);
+    let policy = Policy { ttl: SOON, max_life: SOON * 2, resend_interval: interval, ..Policy::default() };
+    let (store, person) = (open(policy), Person::new());
+    let (first, _) = admitted(&store, &person.asks()).await;
+    let began = first.expires_at - SOON;
+    let mut ids = HashSet::from([first.id.clone()]);
+    while ids.len() < 2 {
+        tokio::time::sleep(interval + Duration::from_millis(5)).await;
+        let (next, _) = admitted(&store, &person.asks()).await;
+        if next.id == first.id {
+            assert!(next.expires_at <= began + SOON * 2, "past its longest life");
+        } else {
+            assert_eq!(next.expires_in, SOON, "a new one has its whole life before it");
+        }
+        assert!(next.expires_in >= interval, "a code that is gone before another may be asked for");
+        ids.insert(next.id);
+    }
+    assert_eq!(check(&store, &first, true).await, CheckResult::Gone, "replaced");
+}
+
+async fn a_repeated_request_is_the_same_request(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let candidate = person.asks();
+    let (first, _) = admitted(&store, &candidate).await;
+    let (again, send) = admitted(&store, &candidate).await;
+    assert_eq!((again.id, send, again.expires_at), (first.id, 1, first.expires_at));
+    assert!(matches!(store.admit(&person.asks()).await, Ok(Decision::Cooldown { .. })), "another is not");
+}
+
+async fn a_released_number_is_usable_at_once(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let candidate = person.asks();
+    let (released, _) = admitted(&store, &candidate).await;
+    store.release(&candidate).await.expect("an answer");
+    assert_eq!(begin(&store, &released, 1, 1).await, Begin::Gone, "its job, queued after all, is dropped");
+    let (next, send) = admitted(&store, &person.asks()).await;
+    assert_eq!(send, 1);
+    assert_ne!(next.id, released.id);
+    store.release(&candidate).await.expect("an answer");
+    assert!(matches!(begin(&store, &next, 1, 1).await, Begin::Go { .. }), "only what was its own is taken back");
+}
+
+async fn a_released_resend_leaves_the_verification(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks()).await;
+    assert!(matches!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 }));
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    let resend = person.asks();
+    let (_, send) = admitted(&store, &resend).await;
+    store.release(&resend).await.expect("an answer");
+    assert_eq!(begin(&store, &first, send, 1).await, Begin::Gone, "its job, queued after all, is dropped");
+    assert!(matches!(begin(&store, &first, 1, 1).await, Begin::Go { .. }));
+    let found = store.find(&first.id).await.expect("an answer").expect("is still there");
+    assert_eq!((found.attempts_left, found.resend_in), (4, Duration::ZERO));
+}
+
+async fn one_of_many_right_checks_is_approved(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    let results = join_all((0..200).map(|_| check(&store, &verification, true))).await;
+    assert_eq!(results.iter().filter(|result| **result == CheckResult::Approved).count(), 1);
+    assert_eq!(results.iter().filter(|result| **result == CheckResult::Gone).count(), 199);
+    let found = store.find(&verification.id).await.expect("an answer").expect("shows that it is approved");
+    assert_eq!(found.status, Status::Approved);
+}
+
+async fn wrong_codes_at_once_are_counted_one_by_one(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    let results = join_all((0..100).map(|_| check(&store, &verification, false))).await;
+    let mut left: Vec<u32> = results
+        .iter()
+        .filter_map(
+            |result| if let CheckResult::Wrong { attempts_left } = result { Some(*attempts_left) } else { None },
+        )
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3, 4], "five are compared, each counted once");
+    assert!(matches!(check(&store, &verification, true).await, CheckResult::Locked { .. }), "even the right one");
+}
+
+async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks_for("a")).await;
+    for _ in 0..3 {
+        check(&store, &first, false).await;
+    }
+    let (resent, _) = admitted_later(&store, &person.asks_for("a")).await;
+    assert_eq!(resent.attempts_left, 2);
+    let (anew, send) = admitted_later(&store, &person.asks_for("b")).await;
+    assert_eq!((send, anew.attempts_left), (1, 2));
+    check(&store, &anew, false).await;
+    check(&store, &anew, false).await;
+    let CheckResult::Locked { retry_after } = check(&store, &anew, true).await else { panic!("not locked") };
+    assert!(retry_after > Duration::from_secs(590), "until 600 s after the first: {retry_after:?}");
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    assert!(matches!(store.admit(&person.asks_for("b")).await, Ok(Decision::Locked { .. })));
+}
+
+async fn wrong_codes_are_forgotten_in_time(open: Open<'_>) {
+    let (store, person) = (open(Policy { max_life: SOON, max_attempts: 1, ..impatient() }), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    assert_eq!(check(&store, &verification, false).await, CheckResult::Wrong { attempts_left: 0 });
+    let Ok(Decision::Locked { retry_after }) = store.admit(&person.asks()).await else { panic!("not locked") };
+    tokio::time::sleep(retry_after + Duration::from_millis(5)).await;
+    let (next, _) = admitted(&store, &person.asks()).await;
+    assert_eq!(next.attempts_left, 1);
+}
+
+async fn an_approval_forgets_wrong_codes(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks()).await;
+    for _ in 0..4 {
+        check(&store, &first, false).await;
+    }
+    assert_eq!(check(&store, &first, true).await, CheckResult::Approved);
+    let (next, send) = admitted_later(&store, &person.asks()).await;
+    assert_eq!((send, next.attempts_left), (1, 5), "what is approved is over: a new one begins");
+    assert_ne!(next.id, first.id);
+}
+
+async fn a_repeated_check_is_counted_once(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    for _ in 0..2 {
+        let result = store.check(&verification.id, false, 7).await.expect("an answer");
+        assert_eq!(result, CheckResult::Wrong { attempts_left: 4 });
+    }
+    for _ in 0..2 {
+        assert_eq!(store.check(&verification.id, true, 8).await.expect("an answer"), CheckResult::Approved);
+    }
+    assert_eq!(store.check(&verification.id, true, 9).await.expect("an answer"), CheckResult::Gone);
+}
+
+async fn what_is_expired_is_gone(open: Open<'_>) {
+    let (store, person) = (open(Policy { ttl: SOON, ..Policy::default() }), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    assert!(store.find(&verification.id).await.expect("an answer").is_some());
+    tokio::time::sleep(SOON + Duration::from_millis(5)).await;
+    assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
+    assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
+    assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone);
+    assert!(matches!(store.admit(&person.asks()).await, Ok(Decision::Cooldown { .. })), "the cooldown is not over");
+}
+
+async fn one_worker_at_a_time_sends(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    let begun = join_all((0..50).map(|worker| begin(&store, &verification, 1, worker))).await;
+    let go = begun.iter().position(|begun| matches!(begun, Begin::Go { .. })).expect("one may");
+    assert_eq!(begun.iter().filter(|begun| matches!(begun, Begin::Busy)).count(), 49);
+    let again = begin(&store, &verification, 1, u64::try_from(go).expect("small")).await;
+    assert!(matches!(again, Begin::Go { uncertain: false, .. }), "who holds the lease gets it again");
+    store.finish(&verification.id, 1, Finish::Sent).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 99).await, Begin::AlreadySent);
+}
+
+async fn a_lease_that_ran_out_is_taken_over(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    store.begin(&verification.id, 1, SOON, 1).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 2).await, Begin::Busy);
+    tokio::time::sleep(SOON + Duration::from_millis(5)).await;
+    assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: true, .. }));
+}
+
+async fn a_failed_attempt_may_be_repeated(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    begin(&store, &verification, 1, 1).await;
+    store.finish(&verification.id, 1, Finish::Retrying).await.expect("an answer");
+    assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: false, .. }));
+}
+
+async fn nothing_is_sent_for_what_is_over(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    assert_eq!(begin(&store, &verification, 2, 1).await, Begin::Gone, "an SMS that was never admitted");
+    assert_eq!(store.begin(&Person::new().asks().id, 1, LEASE, 1).await.expect("an answer"), Begin::Gone);
+    assert_eq!(check(&store, &verification, true).await, CheckResult::Approved);
+    assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone, "approved");
+}
+
+async fn a_verification_shows_its_latest_sms(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    let delivery = async || store.find(&verification.id).await.expect("an answer").expect("is there").delivery;
+    assert_eq!(delivery().await, DeliveryState::Queued);
+    for (outcome, state) in [
+        (Finish::Retrying, DeliveryState::Retrying),
+        (Finish::Failed, DeliveryState::Failed),
+        (Finish::Sent, DeliveryState::Sent),
+    ] {
+        begin(&store, &verification, 1, 1).await;
+        store.finish(&verification.id, 1, outcome).await.expect("an answer");
+        assert_eq!(delivery().await, state);
+    }
+    admitted_later(&store, &person.asks()).await;
+    assert_eq!(delivery().await, DeliveryState::Queued, "another is on its way");
+    store.finish(&verification.id, 1, Finish::Failed).await.expect("an answer");
+    assert_eq!(delivery().await, DeliveryState::Queued, "an older one says nothing about it");
+    let found = store.find(&verification.id).await.expect("an answer").expect("is there");
+    assert_eq!(found.to, "+86*******0001");
+}

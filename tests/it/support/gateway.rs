@@ -1,0 +1,151 @@
+//! The SMS vendor's stub: a real HTTP server that checks CCP's signature as CCP does, and answers as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Json, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use md5::{Digest, Md5};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::eventually;
+
+const SID: &str = "sid";
+const TOKEN: &str = "token";
+
+/// How the stub answers a call.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Accepted.
+    Accept,
+    /// Not accepted, with a status code of CCP.
+    Refuse(&'static str),
+    /// An HTTP status with something that is not CCP's.
+    Http(u16),
+    /// The connection breaks in the middle of the answer.
+    Break,
+    /// Accepted, after a while.
+    AcceptAfter(Duration),
+}
+
+/// A call that the stub got.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub at: Instant,
+    pub to: String,
+    pub code: String,
+    pub request_id: String,
+}
+
+/// The stub.
+#[derive(Clone, Default)]
+pub struct Gateway {
+    address: String,
+    state: Arc<Mutex<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    /// What to answer next; `always` when it is empty.
+    next: VecDeque<Reply>,
+    always: Option<Reply>,
+    calls: Vec<Call>,
+}
+
+impl Gateway {
+    /// Answers with `replies` one after the other, and then always with `always`.
+    pub async fn start(replies: &[Reply], always: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let script = Script { next: replies.iter().cloned().collect(), always: Some(always), calls: Vec::new() };
+        let gateway = Self { address, state: Arc::new(Mutex::new(script)) };
+        let path = "/2013-12-26/Accounts/{sid}/SMS/TemplateSMS";
+        let app = Router::new().route(path, post(send)).with_state(gateway.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        gateway
+    }
+
+    /// The DSN that leads here.
+    pub fn dsn(&self) -> String {
+        format!("ccp://{SID}:{TOKEN}@{}?app_id=app&template=1&tls=false", self.address)
+    }
+
+    /// What it got so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().expect("no panic").calls.clone()
+    }
+
+    /// What it got, once there are `count`.
+    pub async fn got(&self, count: usize) -> Vec<Call> {
+        eventually("a call to the gateway", || async {
+            let calls = self.calls();
+            (calls.len() >= count).then_some(calls)
+        })
+        .await
+    }
+}
+
+async fn send(
+    State(gateway): State<Gateway>,
+    Path(sid): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if let Err(problem) = verify(&sid, &query, &headers) {
+        return refuse(problem);
+    }
+    let reply = {
+        let mut script = gateway.state.lock().expect("no panic");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        script.calls.push(Call {
+            at: Instant::now(),
+            to: text(&body["to"]),
+            code: text(&body["datas"][0]),
+            request_id: text(&body["reqId"]),
+        });
+        script.next.pop_front().or(script.always.clone()).expect("a reply")
+    };
+    match reply {
+        Reply::Accept => accept(),
+        Reply::AcceptAfter(delay) => {
+            tokio::time::sleep(delay).await;
+            accept()
+        }
+        Reply::Refuse(code) => refuse(code),
+        Reply::Http(status) => (StatusCode::from_u16(status).expect("a status"), "<html>").into_response(),
+        Reply::Break => {
+            let broken = futures_util::stream::iter([Ok("{\"statusCode\""), Err(std::io::Error::other("cut"))]);
+            Body::from_stream(broken).into_response()
+        }
+    }
+}
+
+fn accept() -> Response {
+    let body =
+        json!({ "statusCode": "000000", "templateSMS": { "smsMessageSid": "1", "dateCreated": "20260101120000" } });
+    Json(body).into_response()
+}
+
+fn refuse(code: &str) -> Response {
+    Json(json!({ "statusCode": code, "statusMsg": "no" })).into_response()
+}
+
+/// CCP's own codes for what is wrong with a call.
+fn verify(sid: &str, query: &[(String, String)], headers: &HeaderMap) -> Result<(), &'static str> {
+    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).ok_or("172006")?;
+    let decoded =
+        STANDARD.decode(authorization).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or("172007")?;
+    let (account, time) = decoded.split_once(':').ok_or("172007")?;
+    let hash = Md5::digest(format!("{SID}{TOKEN}{time}"));
+    let expected: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();
+    let signed = query.iter().any(|(name, value)| name == "sig" && *value == expected);
+    if sid == SID && account == SID && time.len() == 14 && signed { Ok(()) } else { Err("111109") }
+}

@@ -1,0 +1,62 @@
+//! What the tests stand on: real services, the program itself as processes, and a stub of the gateway.
+
+pub mod gateway;
+pub mod process;
+pub mod services;
+
+use std::future::Future;
+use std::time::Duration;
+
+use shared::code::Secrets;
+use shared::entropy::random_u64;
+use shared::phone::{PhoneNumber, Region};
+use shared::store::Candidate;
+use shared::verification::{Purpose, VerificationId};
+
+/// A name that no other test and no earlier run has.
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{:016x}", random_u64())
+}
+
+/// A mobile number, a different one for each `index`.
+pub fn number(index: u32) -> PhoneNumber {
+    PhoneNumber::parse(&format!("+86138{index:08}"), Region::default()).expect("a mobile number")
+}
+
+/// A number of its own in the store, and ids for it.
+pub struct Person {
+    secrets: Secrets,
+    number: PhoneNumber,
+}
+
+impl Person {
+    /// Somebody whom no other test knows.
+    pub fn new() -> Self {
+        Self { secrets: Secrets::from_random(shared::entropy::random_bytes()), number: number(1) }
+    }
+
+    /// A request for a code.
+    pub fn asks(&self) -> Candidate {
+        self.asks_for("")
+    }
+
+    /// A request for a code for a purpose.
+    pub fn asks_for(&self, purpose: &str) -> Candidate {
+        let purpose = Purpose::parse(purpose).expect("a purpose");
+        let tag = self.secrets.tag(&self.number);
+        let id = VerificationId::new(self.secrets.newest_key_id(), tag, shared::entropy::random_bytes(), &purpose);
+        Candidate { id, to: self.number.masked() }
+    }
+}
+
+/// Waits until `look` finds something; gives up after a minute.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,81 @@
+//! Redis, RabbitMQ and SQS: those that `tests/run` has started, or private ones for tests that break them.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::unique;
+
+/// The shared Redis.
+pub fn redis_url() -> String {
+    from_environment("REDIS_URL")
+}
+
+/// The shared RabbitMQ, with a queue that is only this test's.
+pub fn rabbitmq_url() -> String {
+    with_own_queue(&from_environment("QUEUE_URL"))
+}
+
+/// The shared SQS server.
+pub fn sqs_endpoint() -> String {
+    from_environment("TEST_SQS_ENDPOINT")
+}
+
+/// A queue URL with a queue name that nobody else uses.
+pub fn with_own_queue(url: &str) -> String {
+    format!("{url}?queue={}", unique("test"))
+}
+
+fn from_environment(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+}
+
+/// A service of a test's own, which ends with the test.
+pub struct Service {
+    kind: &'static str,
+    folder: PathBuf,
+    /// Where it is.
+    pub url: String,
+}
+
+impl Service {
+    /// A Redis of the test's own.
+    pub fn redis() -> Self {
+        Self::start("redis")
+    }
+
+    /// A RabbitMQ of the test's own.
+    pub fn rabbitmq() -> Self {
+        Self::start("rabbitmq")
+    }
+
+    fn start(kind: &'static str) -> Self {
+        let folder = std::env::temp_dir().join(unique(kind));
+        let url = services(&["start", kind, &folder.to_string_lossy()]);
+        Self { kind, folder, url }
+    }
+
+    /// Stops it; its files stay.
+    pub fn stop(&self) {
+        services(&["stop", &self.folder.to_string_lossy()]);
+    }
+
+    /// Starts it again, on the same port, with the same data.
+    pub fn start_again(&self) {
+        let url = services(&["start", self.kind, &self.folder.to_string_lossy()]);
+        assert_eq!(url, self.url);
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn services(arguments: &[&str]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services");
+    let output = Command::new(script).args(arguments).stdin(Stdio::null()).output().expect("tests/services runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
