@@ -22,6 +22,9 @@ mod bad_input;
 /// Attempts, back-off, dead letters, and what is never sent.
 mod delivery;
 
+/// A batch of SQS records, each for itself.
+mod batch;
+
 /// Workers that are stopped, killed or cut off.
 mod worker;
 

@@ -1,4 +1,4 @@
-//! A store that is down, a store that comes back, and the one command that an accepted request costs.
+//! A store that is down, one that comes back, one behind TLS, and the one command that an accepted request costs.
 
 use std::process::Command;
 
@@ -39,6 +39,20 @@ async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
     })
     .await;
     assert_eq!(gateway.got(2).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
+    let redis = Service::redis_tls();
+    let environment = Environment::services().with("REDIS_URL", &redis.url);
+    let stranger = Deployment::whole(&environment);
+    assert_eq!(stranger.client.ask(TO).await.status, 503, "the authority is unknown");
+    let trusting = Deployment::whole(&environment.with("SSL_CERT_FILE", &redis.file("ca.pem")));
+    let accepted = eventually("an accepted request", || async {
+        Some(trusting.client.ask(TO).await).filter(|answer| answer.status == 202)
+    });
+    let id = accepted.await.id();
+    assert_eq!(trusting.client.check(&id, &trusting.client.code(TO).await).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

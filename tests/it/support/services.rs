@@ -43,6 +43,16 @@ impl Service {
         Self::start("redis")
     }
 
+    /// A Redis of the test's own that takes TLS connections only.
+    pub fn redis_tls() -> Self {
+        Self::start("redis-tls")
+    }
+
+    /// A file that the service has written.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
+
     /// A RabbitMQ of the test's own.
     pub fn rabbitmq() -> Self {
         Self::start("rabbitmq")

@@ -1,0 +1,106 @@
+//! A batch of SQS records at the edge of `send-sms`: each record for itself, and the partial batch response.
+
+use serde_json::{Value, json};
+use shared::admission::Admissions;
+use shared::batch::deliver_batch;
+use shared::code::{CodeLength, Secrets};
+use shared::delivery::{Deliveries, Schedule};
+use shared::entropy::random_bytes;
+use shared::message::Locale;
+use shared::provider::Provider;
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::verification::{DeliveryState, Policy, Purpose, Verification};
+
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::number;
+
+/// `send-sms` in this process, on a gateway.
+struct Function {
+    deliveries: Deliveries,
+    queue: Queue,
+}
+
+impl Function {
+    fn new(gateway: &Gateway) -> Self {
+        let deliveries = Deliveries {
+            store: Store::memory(Policy::default()),
+            provider: Provider::from_dsn(&gateway.dsn()).expect("a DSN"),
+            secrets: Secrets::from_random(random_bytes()),
+            code_length: CodeLength::default(),
+            schedule: Schedule::default(),
+        };
+        Self { deliveries, queue: Queue::memory() }
+    }
+
+    /// A job as `request-code` queues it.
+    async fn job(&self, index: u32) -> (Verification, String) {
+        let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
+        let queue = Queue::memory();
+        let admissions = Admissions { store, queue: queue.clone(), secrets };
+        let asked = admissions.request(number(index), Locale::En, &Purpose::default(), random_bytes()).await;
+        let message = queue.consumer(1).expect("a consumer").receive().await;
+        let body = String::from_utf8(message.body.clone()).expect("text");
+        message.ack().await;
+        (asked.expect("admitted"), body)
+    }
+
+    /// The ids of the records that are to come again.
+    async fn receives(&self, records: &[(&str, &str, u32)]) -> Vec<String> {
+        let record = |(id, body, receives): &(&str, &str, u32)| {
+            json!({
+                "messageId": id, "receiptHandle": id, "body": body, "messageAttributes": {},
+                "attributes": { "ApproximateReceiveCount": receives.to_string() },
+            })
+        };
+        let event: Value = json!({ "Records": records.iter().map(record).collect::<Vec<_>>() });
+        let event = serde_json::from_value(event).expect("an SQS event");
+        let response = deliver_batch(&self.deliveries, &self.queue, event).await;
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    async fn state(&self, verification: &Verification) -> DeliveryState {
+        let found = self.deliveries.store.find(&verification.id).await.expect("an answer");
+        found.expect("is there").delivery
+    }
+}
+
+#[tokio::test]
+async fn one_bad_message_never_fails_its_neighbours() {
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let function = Function::new(&gateway);
+    let ((_, first), (_, second)) = (function.job(1).await, function.job(2).await);
+    let again = function.receives(&[("1", &first, 1), ("2", "\u{0}", 1), ("3", "", 1), ("4", &second, 1)]).await;
+    assert_eq!(again, Vec::<String>::new());
+    assert_eq!(gateway.calls().len(), 2);
+    let dead = function.queue.dead_letters().await.expect("an answer");
+    assert_eq!(dead.len(), 2, "each with its reason: {dead:?}");
+}
+
+#[tokio::test]
+async fn what_failed_comes_again_and_only_that() {
+    let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
+    let function = Function::new(&gateway);
+    let (verification, body) = function.job(1).await;
+    assert_eq!(function.receives(&[("a", &body, 1)]).await, ["a"]);
+    assert_eq!(function.state(&verification).await, DeliveryState::Retrying);
+    assert_eq!(function.receives(&[("a", &body, 2)]).await, Vec::<String>::new());
+    assert_eq!(function.state(&verification).await, DeliveryState::Sent);
+    assert_eq!(function.receives(&[("a", &body, 3)]).await, Vec::<String>::new());
+    assert_eq!(gateway.calls().len(), 2, "handed out a third time, it is not sent again");
+}
+
+#[tokio::test]
+async fn the_attempts_end_with_the_receives() {
+    let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
+    let function = Function::new(&gateway);
+    let (verification, body) = function.job(1).await;
+    for receives in 1..=3 {
+        assert_eq!(function.receives(&[("a", &body, receives)]).await, ["a"]);
+    }
+    assert_eq!(function.receives(&[("a", &body, 4)]).await, Vec::<String>::new());
+    let dead = function.queue.dead_letters().await.expect("an answer");
+    assert_eq!(dead[0].body, body.as_bytes());
+    assert!(dead[0].reason.contains("after attempt 4"), "{}", dead[0].reason);
+    assert_eq!(function.state(&verification).await, DeliveryState::Failed);
+}
