@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -15,6 +16,13 @@ use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
 const RELEASE_WAIT: Duration = Duration::from_millis(80);
+
+/// How often an admission is tried to be taken back, with a pause between: for about 10 s when the store hangs.
+const RELEASE_ATTEMPTS: u32 = 15;
+const RELEASE_PAUSE: Duration = Duration::from_millis(200);
+
+/// As many as may be under way: while the store is down there is nothing to take back, and no end of requests.
+static RELEASES: Semaphore = Semaphore::const_new(1_000);
 
 /// The use case: everything that an admission needs.
 #[derive(Debug, Clone)]
@@ -85,14 +93,20 @@ impl Admissions {
         Ok(verification)
     }
 
-    /// Takes an admission back, in a task that goes on when nobody waits for it. Should the job have been queued after
-    /// all, the sender finds its admission gone and drops it.
+    /// Takes an admission back, in a task that goes on when nobody waits for it, and tries again while the store is
+    /// slow: what it was too late to answer it may still carry out. Should the job have been queued after all, the
+    /// sender finds its admission gone and drops it.
     fn release(&self, candidate: Candidate) -> JoinHandle<()> {
         let store = self.store.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.release(&candidate).await {
-                warn!(id = %candidate.id, error = &error as &dyn std::error::Error, "the number stays in its cooldown");
+            let Ok(_permit) = RELEASES.try_acquire() else { return };
+            for _ in 0..RELEASE_ATTEMPTS {
+                match store.release(&candidate).await {
+                    Ok(()) => return,
+                    Err(_) => tokio::time::sleep(RELEASE_PAUSE).await,
+                }
             }
+            warn!(id = %candidate.id, "the admission could not be taken back: the number stays in its cooldown");
         })
     }
 }

@@ -42,6 +42,23 @@ async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_costs_no_cooldown() {
+    let redis = Service::redis();
+    let environment = Environment::services().with("REDIS_URL", &redis.url).with("RESEND_INTERVAL", "3600");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    client.ask("+8613900139000").await;
+    redis.hang();
+    assert_eq!(client.ask(TO).await.status, 503);
+    redis.go_on();
+    // Redis now carries out what it was asked for; the cooldown that began with it would last for an hour.
+    eventually("an accepted request", || async { Some(client.ask(TO).await).filter(|answer| answer.status == 202) })
+        .await;
+    client.code(TO).await;
+    assert_eq!(client.inbox(TO).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn redis_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
     let redis = Service::redis_tls();
     let environment = Environment::services().with("REDIS_URL", &redis.url);

@@ -30,7 +30,7 @@ async fn ask_for(deployment: &Deployment, count: u32) -> HashSet<String> {
 
 async fn delivered(gateway: &Gateway, wanted: &HashSet<String>) {
     crate::support::eventually("all that was accepted", || async {
-        let got: HashSet<String> = gateway.calls().into_iter().map(|call| call.to).collect();
+        let got: HashSet<String> = gateway.accepted().into_iter().map(|call| call.to).collect();
         wanted.is_subset(&got).then_some(())
     })
     .await;

@@ -57,6 +57,7 @@ struct Script {
     next: VecDeque<Reply>,
     always: Option<Reply>,
     calls: Vec<Call>,
+    accepted: Vec<Call>,
 }
 
 impl Gateway {
@@ -64,7 +65,7 @@ impl Gateway {
     pub async fn start(replies: &[Reply], always: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let script = Script { next: replies.iter().cloned().collect(), always: Some(always), calls: Vec::new() };
+        let script = Script { next: replies.iter().cloned().collect(), always: Some(always), ..Script::default() };
         let gateway = Self { address, state: Arc::new(Mutex::new(script)) };
         let path = "/2013-12-26/Accounts/{sid}/SMS/TemplateSMS";
         let app = Router::new().route(path, post(send)).with_state(gateway.clone());
@@ -82,6 +83,11 @@ impl Gateway {
         self.state.lock().expect("no panic").calls.clone()
     }
 
+    /// What it has accepted. A call whose caller vanished before it was answered is not among it.
+    pub fn accepted(&self) -> Vec<Call> {
+        self.state.lock().expect("no panic").accepted.clone()
+    }
+
     /// What it got, once there are `count`.
     pub async fn got(&self, count: usize) -> Vec<Call> {
         eventually("a call to the gateway", || async {
@@ -89,6 +95,12 @@ impl Gateway {
             (calls.len() >= count).then_some(calls)
         })
         .await
+    }
+
+    fn accept(&self, call: Call) -> Response {
+        self.state.lock().expect("no panic").accepted.push(call);
+        let template = json!({ "smsMessageSid": "1", "dateCreated": "20260101120000" });
+        Json(json!({ "statusCode": "000000", "templateSMS": template })).into_response()
     }
 }
 
@@ -102,22 +114,23 @@ async fn send(
     if let Err(problem) = verify(&sid, &query, &headers) {
         return refuse(problem);
     }
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let call = Call {
+        at: Instant::now(),
+        to: text(&body["to"]),
+        code: text(&body["datas"][0]),
+        request_id: text(&body["reqId"]),
+    };
     let reply = {
         let mut script = gateway.state.lock().expect("no panic");
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        script.calls.push(Call {
-            at: Instant::now(),
-            to: text(&body["to"]),
-            code: text(&body["datas"][0]),
-            request_id: text(&body["reqId"]),
-        });
+        script.calls.push(call.clone());
         script.next.pop_front().or(script.always.clone()).expect("a reply")
     };
     match reply {
-        Reply::Accept => accept(),
+        Reply::Accept => gateway.accept(call),
         Reply::AcceptAfter(delay) => {
             tokio::time::sleep(delay).await;
-            accept()
+            gateway.accept(call)
         }
         Reply::Refuse(code) => refuse(code),
         Reply::Http(status) => (StatusCode::from_u16(status).expect("a status"), "<html>").into_response(),
@@ -126,12 +139,6 @@ async fn send(
             Body::from_stream(broken).into_response()
         }
     }
-}
-
-fn accept() -> Response {
-    let body =
-        json!({ "statusCode": "000000", "templateSMS": { "smsMessageSid": "1", "dateCreated": "20260101120000" } });
-    Json(body).into_response()
 }
 
 fn refuse(code: &str) -> Response {

@@ -76,6 +76,24 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Lets it hang: it takes connections and data, and answers nothing.
+    pub fn hang(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.file(&format!("{}.pid", self.kind))).expect("it runs");
+        let group = format!("-{}", pid.trim());
+        assert!(Command::new("kill").args([signal, "--", &group]).status().expect("kill runs").success());
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         self.stop();
