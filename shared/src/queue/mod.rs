@@ -93,7 +93,9 @@ impl Queue {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
             "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url).await),
-            _ => return Err(QueueError::Url("needs amqp://, amqps:// or the https:// URL of an SQS queue")),
+            _ => {
+                return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
+            }
         };
         Ok(Self(backend))
     }
@@ -171,7 +173,9 @@ impl Queue {
     /// On SQS, whose messages go to the function `send-sms`.
     pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
         match &self.0 {
-            Backend::Sqs(_) => Err(QueueError::Url("is an SQS queue: its messages are for the function send-sms")),
+            Backend::Sqs(_) => Err(QueueError::Url(
+                "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ",
+            )),
             Backend::RabbitMq(queue) => Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch))))),
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
         }
@@ -215,8 +219,9 @@ impl Queue {
     }
 }
 
-const NO_DEAD_LETTERS_OF_SQS: QueueError =
-    QueueError::Url("is an SQS queue: use the SQS console or `aws sqs start-message-move-task` for its dead letters");
+const NO_DEAD_LETTERS_OF_SQS: QueueError = QueueError::Url(
+    "the dead letters of SQS are looked after in its console, or with `aws sqs start-message-move-task`",
+);
 
 async fn in_time(call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
     tokio::time::timeout(DEADLINE, call).await.unwrap_or(Err(QueueError::Timeout))

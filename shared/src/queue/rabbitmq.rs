@@ -65,13 +65,13 @@ struct Publisher {
 impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         crate::tls::install();
-        let mut url = Url::parse(url).map_err(|_| QueueError::Url("is not a URL"))?;
+        let mut url = Url::parse(url).map_err(|_| QueueError::Url("the queue's URL is none"))?;
         let options: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let option = |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let name = option("queue").unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         // The longest name made of it is 255 bytes.
         if name.is_empty() || name.len() > 200 {
-            return Err(QueueError::Url("has a queue name that is empty or longer than 200 bytes"));
+            return Err(QueueError::Url("the queue's name is empty or longer than 200 bytes"));
         }
         let heartbeat = option("heartbeat").unwrap_or_else(|| HEARTBEAT.to_owned());
         url.query_pairs_mut()

@@ -48,7 +48,10 @@ impl SqsQueue {
     }
 
     pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
-        let dead_url = self.dead_url.as_ref().ok_or(QueueError::Url("has no DEAD_QUEUE_URL beside it"))?;
+        let dead_url = self
+            .dead_url
+            .as_ref()
+            .ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))?;
         let reason =
             MessageAttributeValue::builder().data_type("String").string_value(reason).build().map_err(failed)?;
         let request = self.client.send_message().queue_url(dead_url).message_attributes(REASON, reason);

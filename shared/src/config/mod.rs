@@ -4,12 +4,13 @@
 //! everything they use, and [`LocalConfig`] for local mode, where an embedded part stands in for what is left out.
 //! A variable that is empty counts as not set.
 
+mod vars;
+
 use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
-use std::time::Duration;
 
-use url::Url;
+pub use self::vars::Address;
+use self::vars::Vars;
 
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::Schedule;
@@ -222,169 +223,6 @@ impl LocalConfig {
         vars.finish(|| {
             Some(Self { listen, redis, queue, dead_queue, provider, secrets, policy, code_length, schedule, region })
         })
-    }
-}
-
-/// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
-#[derive(Clone)]
-pub struct Address(Url);
-
-impl Address {
-    /// The whole URL, for the client that connects to it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-
-    fn is_http(&self) -> bool {
-        matches!(self.0.scheme(), "https" | "http")
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(self.0.path())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The variables on their way into a struct, with the problems found so far.
-struct Vars<'a> {
-    lookup: Lookup<'a>,
-    problems: Vec<String>,
-}
-
-impl<'a> Vars<'a> {
-    fn new(lookup: Lookup<'a>, required: &[&str]) -> Self {
-        let mut vars = Self { lookup, problems: Vec::new() };
-        required.iter().for_each(|name| vars.require(name));
-        vars
-    }
-
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn require(&mut self, name: &str) {
-        if self.get(name).is_none() {
-            self.problem(name, "is not set");
-        }
-    }
-
-    fn problem(&mut self, name: &str, what: &str) {
-        self.problems.push(format!("{name} {what}"));
-    }
-
-    /// The value, if nothing was wrong. What is required and not there has been noted before.
-    fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, ConfigError> {
-        match build() {
-            Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(ConfigError(self.problems)),
-        }
-    }
-
-    fn redis(&mut self) -> Option<Address> {
-        self.address("REDIS_URL", &["redis", "rediss"])
-    }
-
-    fn queue(&mut self) -> Option<Address> {
-        self.address("QUEUE_URL", &["amqp", "amqps", "https", "http"])
-    }
-
-    fn dead_queue(&mut self) -> Option<Address> {
-        self.address("DEAD_QUEUE_URL", &["https", "http"])
-    }
-
-    fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
-        let url = Url::parse(&self.get(name)?).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
-        if url.is_none() {
-            let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
-            self.problem(name, &format!("needs a URL that starts with {}", forms.join(" or ")));
-        }
-        url.map(Address)
-    }
-
-    fn secrets(&mut self) -> Option<Secrets> {
-        let parsed = Secrets::parse(&self.get("CODE_SECRET")?);
-        parsed.inspect_err(|error| self.problem("CODE_SECRET", &format!("is not usable: {error}"))).ok()
-    }
-
-    fn provider(&mut self) -> Option<Provider> {
-        let dsn = self.get("SMS_DSN")?;
-        if dsn == INBOX {
-            return None;
-        }
-        Provider::from_dsn(&dsn).inspect_err(|error| self.problem("SMS_DSN", &error.to_string())).ok()
-    }
-
-    fn policy(&mut self) -> Policy {
-        let default = Policy::default();
-        Policy {
-            ttl: self.seconds("CODE_TTL", default.ttl, Policy::MAX_LIFE.as_secs()),
-            resend_interval: self.seconds("RESEND_INTERVAL", default.resend_interval, 3600),
-            max_attempts: self.number("MAX_ATTEMPTS", default.max_attempts, 1, 100),
-            max_life: default.max_life,
-        }
-    }
-
-    fn code_length(&mut self) -> CodeLength {
-        let digits = self.number("CODE_LENGTH", 6, 4, 10);
-        CodeLength::new(digits).unwrap_or_default()
-    }
-
-    fn schedule(&mut self) -> Schedule {
-        let default = Schedule::default();
-        Schedule {
-            backoff: self.seconds("RETRY_BACKOFF", default.backoff, 300),
-            max_retries: self.number("MAX_RETRIES", default.max_retries, 0, 10),
-        }
-    }
-
-    fn region(&mut self) -> Region {
-        let Some(text) = self.get("DEFAULT_REGION") else { return Region::default() };
-        Region::parse(&text).unwrap_or_else(|| {
-            self.problem("DEFAULT_REGION", "needs a two-letter country code such as CN");
-            Region::default()
-        })
-    }
-
-    fn listen(&mut self) -> SocketAddr {
-        let default = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let Some(text) = self.get("LISTEN") else { return default };
-        text.parse().unwrap_or_else(|_| {
-            self.problem("LISTEN", "needs an address and a port such as 127.0.0.1:8080");
-            default
-        })
-    }
-
-    fn seconds(&mut self, name: &str, default: Duration, most: u64) -> Duration {
-        Duration::from_secs(self.number(name, default.as_secs(), 1, most))
-    }
-
-    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
-        &mut self,
-        name: &str,
-        default: T,
-        least: T,
-        most: T,
-    ) -> T {
-        let Some(text) = self.get(name) else { return default };
-        match text.parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
-            _ => {
-                self.problem(name, &format!("needs a whole number from {least} to {most}"));
-                default
-            }
-        }
     }
 }
 
