@@ -204,6 +204,9 @@ impl LocalConfig {
     pub fn read(lookup: Lookup<'_>, role: Role) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, role.required());
         let (redis, queue, dead_queue) = (vars.redis(), vars.queue(), vars.dead_queue());
+        if role == Role::Dead && queue.as_ref().is_some_and(Address::is_http) {
+            vars.require("DEAD_QUEUE_URL");
+        }
         let uses_store = !matches!(role, Role::Invoker | Role::Dead);
         if redis.is_some() && uses_store {
             vars.require("CODE_SECRET");

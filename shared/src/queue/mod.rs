@@ -187,7 +187,7 @@ impl Queue {
     /// When the queue cannot be read.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
         match &self.0 {
-            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::Sqs(queue) => queue.dead_letters().await,
             Backend::RabbitMq(queue) => queue.dead_letters().await,
             Backend::Memory(queue) => Ok(queue.dead_letters()),
         }
@@ -200,7 +200,7 @@ impl Queue {
     /// When the queue fails on the way: what was not moved is still a dead letter.
     pub async fn redrive(&self) -> Result<Redriven, QueueError> {
         match &self.0 {
-            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::Sqs(queue) => queue.redrive().await,
             Backend::RabbitMq(queue) => queue.redrive().await,
             Backend::Memory(queue) => Ok(queue.redrive()),
         }
@@ -212,16 +212,12 @@ impl Queue {
     /// When the queue fails.
     pub async fn purge(&self) -> Result<usize, QueueError> {
         match &self.0 {
-            Backend::Sqs(_) => Err(NO_DEAD_LETTERS_OF_SQS),
+            Backend::Sqs(queue) => queue.purge().await,
             Backend::RabbitMq(queue) => queue.purge().await,
             Backend::Memory(queue) => Ok(queue.purge()),
         }
     }
 }
-
-const NO_DEAD_LETTERS_OF_SQS: QueueError = QueueError::Url(
-    "the dead letters of SQS are looked after in its console, or with `aws sqs start-message-move-task`",
-);
 
 async fn in_time(call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
     tokio::time::timeout(DEADLINE, call).await.unwrap_or(Err(QueueError::Timeout))

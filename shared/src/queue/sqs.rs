@@ -1,5 +1,5 @@
 //! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping; here they are sent,
-//! postponed and buried.
+//! postponed and buried, and dead letters are looked after.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,13 +8,20 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use super::{DEADLINE, QueueError};
+use super::{DEADLINE, DeadLetter, QueueError, Redriven};
+use crate::job::Job;
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// How long an empty dead-letter queue is waited for, before it is taken for empty.
+const LONG_POLL: Duration = Duration::from_secs(1);
+
+/// How long dead letters are hidden from others while they are listed or moved.
+const HIDDEN: Duration = Duration::from_secs(120);
 
 /// Attribute of a dead letter with the reason for which it is one.
 const REASON: &str = "reason";
@@ -48,10 +55,7 @@ impl SqsQueue {
     }
 
     pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
-        let dead_url = self
-            .dead_url
-            .as_ref()
-            .ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))?;
+        let dead_url = self.dead_url()?;
         let reason =
             MessageAttributeValue::builder().data_type("String").string_value(reason).build().map_err(failed)?;
         let request = self.client.send_message().queue_url(dead_url).message_attributes(REASON, reason);
@@ -65,10 +69,90 @@ impl SqsQueue {
         request.visibility_timeout(whole_seconds(delay)).send().await.map(|_| ()).map_err(failed)
     }
 
+    /// Reads the dead letters; they are hidden from others while that lasts, and shown again afterwards.
+    pub(super) async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let taken = self.take_dead_letters().await?;
+        let letters = taken.iter().map(|message| DeadLetter { body: body(message), reason: reason(message) }).collect();
+        self.put_back(taken).await?;
+        Ok(letters)
+    }
+
+    pub(super) async fn redrive(&self) -> Result<Redriven, QueueError> {
+        let mut redriven = Redriven::default();
+        let mut unreadable = Vec::new();
+        for message in self.take_dead_letters().await? {
+            match Job::decode(&body(&message)) {
+                Ok(job) => {
+                    self.send(&Job { attempts: 0, ..job }.encode(), Duration::ZERO).await?;
+                    self.delete_dead_letter(&message).await?;
+                    redriven.jobs += 1;
+                }
+                Err(_) => unreadable.push(message),
+            }
+        }
+        redriven.unreadable = unreadable.len();
+        self.put_back(unreadable).await?;
+        Ok(redriven)
+    }
+
+    pub(super) async fn purge(&self) -> Result<usize, QueueError> {
+        let taken = self.take_dead_letters().await?;
+        for message in &taken {
+            self.delete_dead_letter(message).await?;
+        }
+        Ok(taken.len())
+    }
+
+    /// Receives all dead letters. Those that are not deleted or put back show again after [`HIDDEN`].
+    async fn take_dead_letters(&self) -> Result<Vec<Message>, QueueError> {
+        // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
+        let patient = aws_sdk_sqs::config::Builder::new()
+            .timeout_config(TimeoutConfig::builder().operation_timeout(LONG_POLL + DEADLINE * 5).build());
+        let mut taken = Vec::new();
+        loop {
+            let request = self.client.receive_message().queue_url(self.dead_url()?).max_number_of_messages(10);
+            let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
+            let request = request.message_attribute_names(REASON).customize().config_override(patient.clone());
+            let messages = request.send().await.map_err(failed)?.messages.unwrap_or_default();
+            if messages.is_empty() {
+                return Ok(taken);
+            }
+            taken.extend(messages);
+        }
+    }
+
+    async fn put_back(&self, messages: Vec<Message>) -> Result<(), QueueError> {
+        for message in messages {
+            let request = self.client.change_message_visibility().queue_url(self.dead_url()?).visibility_timeout(0);
+            request.set_receipt_handle(message.receipt_handle).send().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn delete_dead_letter(&self, message: &Message) -> Result<(), QueueError> {
+        let request = self.client.delete_message().queue_url(self.dead_url()?);
+        request.set_receipt_handle(message.receipt_handle.clone()).send().await.map(|_| ()).map_err(failed)
+    }
+
+    fn dead_url(&self) -> Result<&str, QueueError> {
+        self.dead_url.as_deref().ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
+    }
+
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         request.attribute_names(QueueAttributeName::QueueArn).send().await.map(|_| ()).map_err(failed)
     }
+}
+
+fn body(message: &Message) -> Vec<u8> {
+    message.body.clone().unwrap_or_default().into_bytes()
+}
+
+/// Our own reason; the queue's redrive policy gives none.
+fn reason(message: &Message) -> String {
+    let attribute = message.message_attributes.as_ref().and_then(|attributes| attributes.get(REASON));
+    let ours = attribute.and_then(|reason| reason.string_value.clone());
+    ours.unwrap_or_else(|| "received more often than the queue's maxReceiveCount without an outcome".to_owned())
 }
 
 /// SQS counts in whole seconds; rounded up, no job comes back before its time.
