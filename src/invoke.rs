@@ -61,32 +61,35 @@ impl Invoker {
                 batch = next_batch(&mut consumer, &free) => batch,
             };
             let Some((batch, permit)) = batch else { break };
-            let invoker = self.clone();
+            let (invoker, mut stop) = (self.clone(), stop.clone());
             in_hand.spawn(async move {
-                invoker.hand_over(batch).await;
+                invoker.hand_over(batch, &mut stop).await;
                 drop(permit);
             });
             while in_hand.try_join_next().is_some() {}
         }
-        in_hand.join_all().await;
+        while in_hand.join_next().await.is_some() {}
         consumer.close().await;
     }
 
-    async fn hand_over(&self, batch: Vec<Message>) {
-        match self.invoke(&batch).await {
-            Ok(failed) => {
-                for (index, message) in batch.into_iter().enumerate() {
-                    let outcome = if failed.has(index) { self.again(&message) } else { Outcome::Done };
-                    settle(&self.queue, message, outcome).await;
-                }
+    /// Invokes until the function has answered. Messages that were given back in the meantime would come near the
+    /// queue's delivery limit.
+    async fn hand_over(&self, batch: Vec<Message>, stop: &mut Stop) {
+        let failed = loop {
+            match self.invoke(&batch).await {
+                Ok(failed) => break failed,
+                Err(error) => warn!(error = &error as &dyn Error, "the function cannot be reached"),
             }
-            Err(error) => {
-                warn!(error = &error as &dyn Error, "the function cannot be reached");
-                tokio::time::sleep(PAUSE).await;
+            if stop.requested_within(PAUSE).await {
                 for message in batch {
                     message.give_back().await;
                 }
+                return;
             }
+        };
+        for (index, message) in batch.into_iter().enumerate() {
+            let outcome = if failed.has(index) { self.again(&message) } else { Outcome::Done };
+            settle(&self.queue, message, outcome, stop).await;
         }
     }
 
@@ -95,7 +98,7 @@ impl Invoker {
         let answer = self.client.post(self.function.clone()).body(event).send().await?;
         let ok = answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error");
         let body = answer.bytes().await?;
-        Ok(if ok { Failed::read(&body) } else { Failed::All })
+        Ok(if ok { Failed::read(&body, batch.len()) } else { Failed::All })
     }
 
     /// What SQS does with a message that a function did not process.
@@ -103,7 +106,7 @@ impl Invoker {
         let Ok(mut job) = Job::decode(&message.body) else {
             return Outcome::Dead { reason: "the function failed on a message that is not a job".to_owned() };
         };
-        job.attempts += 1;
+        job.attempts = job.attempts.saturating_add(1);
         match self.schedule.after(job.attempts, random_u64()) {
             Some(delay) => Outcome::Retry { job, delay },
             None => Outcome::Dead { reason: format!("the function failed {} times", job.attempts) },
@@ -120,7 +123,7 @@ enum Failed {
 impl Failed {
     /// Reads a partial batch response as an event source mapping does: an empty answer is success; one that cannot be
     /// read, or names an item that was not sent, is the failure of all.
-    fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8], sent: usize) -> Self {
         if matches!(body, b"" | b"null") {
             return Self::Some(HashSet::new());
         }
@@ -128,7 +131,8 @@ impl Failed {
             Ok(response) => {
                 let named: HashSet<String> =
                     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
-                if named.iter().all(|name| name.parse::<usize>().is_ok()) { Self::Some(named) } else { Self::All }
+                let known = |name: &String| (0..sent).any(|index| *name == index.to_string());
+                if named.iter().all(known) { Self::Some(named) } else { Self::All }
             }
             Err(_) => Self::All,
         }

@@ -34,12 +34,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
-    let stop = Stop::on_signals()?;
     let configured = |role| LocalConfig::read(&environment, role);
     match cli.command {
         None => {
             let mut parts = Parts::new(configured(Role::All)?).await?;
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
+            let stop = Stop::on_signals()?;
             let server = server::bind(&mut parts).await?;
             parts.announce(true);
             let worker =
@@ -52,19 +52,19 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let mut parts = Parts::new(configured(Role::Api)?).await?;
             let server = server::bind(&mut parts).await?;
             parts.announce(true);
-            server.run(stop).await?;
+            server.run(Stop::on_signals()?).await?;
         }
         Some(Command::Worker { concurrency, invoke: None }) => {
             let parts = Parts::new(configured(Role::Worker)?).await?;
             let consumer = parts.queue.consumer(concurrency)?;
             parts.announce(false);
-            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, stop).await;
+            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Worker { concurrency, invoke: Some(function) }) => {
             let parts = Parts::new(configured(Role::Invoker)?).await?;
             let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
             let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
-            invoker.run(consumer, concurrency, stop).await;
+            invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?).await?;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::extract::{Json, Request, State};
 use axum::http::StatusCode;
@@ -17,6 +18,9 @@ use tokio::net::TcpListener;
 use crate::parts::Parts;
 use crate::stop::Stop;
 
+/// How long requests in hand may take once the process has been asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// A bound server: from here on connections are taken, and answered when it runs.
 pub struct Server {
     listener: TcpListener,
@@ -29,6 +33,8 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let failed = |source| ListenError { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
+    // Connected before the first request: what is down shows in the log and at /readyz, and is no reason not to start.
+    let _ = tokio::join!(parts.store.ping(), parts.queue.ping());
     let mut routes = request_router(parts.admissions(), parts.config.region)
         .merge(check_router(parts.checks()))
         .merge(health_router(parts.store.clone(), Some(parts.queue.clone())));
@@ -49,7 +55,13 @@ pub struct ListenError {
 impl Server {
     /// Serves until it is asked to stop, and then finishes the requests in hand.
     pub async fn run(self, mut stop: Stop) -> io::Result<()> {
-        serve(self.listener, self.app).with_graceful_shutdown(async move { stop.requested().await }).await
+        let mut stopping = stop.clone();
+        let served = serve(self.listener, self.app).with_graceful_shutdown(async move { stopping.requested().await });
+        tokio::select! {
+            result = served => result,
+            // A client that never finishes its request holds up nobody.
+            () = async { stop.requested().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        }
     }
 }
 

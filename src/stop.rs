@@ -1,6 +1,7 @@
 //! SIGTERM and Ctrl-C, as something that any part can wait for.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -20,10 +21,20 @@ impl Stop {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            info!("stopping: finishing what is in hand");
+            info!("stopping: finishing what is in hand; a second signal ends the process at once");
             sender.send_replace(true);
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
         });
         Ok(Self(receiver))
+    }
+
+    /// Waits for the signal, but no longer than this; says whether it came.
+    pub async fn requested_within(&mut self, wait: Duration) -> bool {
+        tokio::time::timeout(wait, self.requested()).await.is_ok()
     }
 
     /// Waits for the signal.

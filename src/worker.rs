@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use shared::delivery::{Deliveries, Outcome};
 use shared::entropy::random_u64;
-use shared::queue::{Consumer, Message, Queue, QueueError};
+use shared::queue::{Consumer, Message, Queue};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::stop::Stop;
 
-/// How long a message is kept back whose outcome the queue would not take, before it is given back.
+/// How long to wait before the queue is asked again to take the outcome of a message.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
@@ -28,15 +28,15 @@ pub async fn run(mut consumer: Consumer, deliveries: Deliveries, queue: Queue, c
             message = next(&mut consumer, &free) => message,
         };
         let Some((message, permit)) = message else { break };
-        let (deliveries, queue) = (Arc::clone(&deliveries), queue.clone());
+        let (deliveries, queue, mut stop) = (Arc::clone(&deliveries), queue.clone(), stop.clone());
         in_hand.spawn(async move {
             let outcome = deliveries.deliver(&message.body, 1, random_u64()).await;
-            settle(&queue, message, outcome).await;
+            settle(&queue, message, outcome, &mut stop).await;
             drop(permit);
         });
         while in_hand.try_join_next().is_some() {}
     }
-    in_hand.join_all().await;
+    while in_hand.join_next().await.is_some() {}
     consumer.close().await;
 }
 
@@ -46,22 +46,14 @@ async fn next(consumer: &mut Consumer, free: &Arc<Semaphore>) -> Option<(Message
     Some((consumer.receive().await, permit))
 }
 
-/// Does with a message what its outcome asks for. A message that is to come again, or is dead, is in its new place
-/// before it leaves the old one.
-pub async fn settle(queue: &Queue, message: Message, outcome: Outcome) {
-    let moved = match outcome {
-        Outcome::Done => Ok(()),
-        Outcome::Retry { job, delay } | Outcome::Hold { job, delay } => queue.send(&job, delay).await,
-        Outcome::Dead { reason } => queue.bury(&message.body, &reason).await,
-    };
-    match moved {
-        Ok(()) => message.ack().await,
-        Err(error) => return_later(message, &error).await,
+/// Does with a message what its outcome asks for. While the queue does not take it the message stays in hand: given
+/// back, it would be delivered once more than its attempts allow.
+pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mut Stop) {
+    while let Err(error) = outcome.settle(queue, &message.body).await {
+        warn!(error = &error as &dyn Error, "the queue does not take the outcome of a message");
+        if stop.requested_within(PAUSE).await {
+            return message.give_back().await;
+        }
     }
-}
-
-async fn return_later(message: Message, error: &QueueError) {
-    warn!(error = error as &dyn Error, "the queue did not take the outcome; the message goes back");
-    tokio::time::sleep(PAUSE).await;
-    message.give_back().await;
+    message.ack().await;
 }

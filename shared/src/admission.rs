@@ -16,6 +16,7 @@ use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
 const RELEASE_WAIT: Duration = Duration::from_millis(80);
+const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 
 /// How often an admission is tried to be taken back, with a pause between: for about 10 s when the store hangs.
 const RELEASE_ATTEMPTS: u32 = 15;
@@ -78,8 +79,9 @@ impl Admissions {
             Ok(Decision::Cooldown { retry_after }) => return Err(AdmissionError::Cooldown { retry_after }),
             Ok(Decision::Locked { retry_after }) => return Err(AdmissionError::Locked { retry_after }),
             Err(error) => {
-                // The store may have admitted it and its answer be lost: taken back when the store answers again.
-                drop(self.release(candidate));
+                // The store may have admitted it and its answer be lost: taken back when the store answers again. On
+                // Lambda the task runs only while somebody waits.
+                let _ = tokio::time::timeout(RELEASE_WAIT_LONG, self.release(candidate)).await;
                 return Err(error.into());
             }
         };
@@ -99,8 +101,9 @@ impl Admissions {
     fn release(&self, candidate: Candidate) -> JoinHandle<()> {
         let store = self.store.clone();
         tokio::spawn(async move {
-            let Ok(_permit) = RELEASES.try_acquire() else { return };
-            for _ in 0..RELEASE_ATTEMPTS {
+            let permit = RELEASES.try_acquire();
+            let attempts = if permit.is_ok() { RELEASE_ATTEMPTS } else { 1 };
+            for _ in 0..attempts {
                 match store.release(&candidate).await {
                     Ok(()) => return,
                     Err(_) => tokio::time::sleep(RELEASE_PAUSE).await,

@@ -1,19 +1,67 @@
-//! The edge of `send-sms`: a batch of SQS records, each on its own, and the partial batch response.
+//! The edge of `send-sms`: a batch of messages from SQS or from Amazon MQ for RabbitMQ, each delivered by itself.
 //!
-//! One record never decides over another: each is parsed and delivered by itself, all at once, and only those that are
-//! to be handed out again are named in the response.
+//! One message never decides over another: all are parsed and delivered at the same time. On SQS the response names
+//! those that are to be handed out again. Amazon MQ knows only all or nothing: the function puts each message that is
+//! to come again into its wait queue itself, and fails, so that the whole batch is handed out again, only when it
+//! could not; what was sent by then is not sent again.
 
-use aws_lambda_events::sqs::SqsMessage;
-pub use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use std::collections::HashMap;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::delivery::{Deliveries, Outcome};
 use crate::entropy::random_u64;
 use crate::queue::{Queue, QueueError};
 
-/// Delivers every record of a batch.
-pub async fn deliver_batch(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
+/// What `send-sms` is invoked with.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// From an SQS event source mapping.
+    Sqs(SqsEvent),
+    /// From an Amazon MQ event source mapping.
+    RabbitMq(RabbitMqEvent),
+}
+
+/// `aws:rmq`. Only what is used is read: most properties of a message may be null, whatever samples show.
+#[derive(Debug, Deserialize)]
+pub struct RabbitMqEvent {
+    #[serde(rename = "rmqMessagesByQueue")]
+    messages_by_queue: HashMap<String, Vec<RabbitMqMessage>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RabbitMqMessage {
+    /// The body, in base64.
+    data: String,
+}
+
+/// What `send-sms` answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// The partial batch response.
+    Sqs(SqsBatchResponse),
+    /// All is done.
+    RabbitMq,
+}
+
+/// Delivers every message of an event.
+///
+/// # Errors
+/// On Amazon MQ, when the outcome of a message could not be put into the queue.
+pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, QueueError> {
+    match event {
+        Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
+        Event::RabbitMq(event) => deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq),
+    }
+}
+
+async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     let records = event.records.into_iter().map(|record| async move {
         let done = deliver_record(deliveries, queue, &record).await;
@@ -33,19 +81,30 @@ async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMess
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     match deliveries.deliver(body, receives, random_u64()).await {
-        Outcome::Done => true,
         Outcome::Retry { delay, .. } => {
-            if let Some(receipt_handle) = &record.receipt_handle {
-                report(queue.postpone(receipt_handle, delay).await, "not postponed: the visibility timeout applies");
+            if let Some(receipt_handle) = &record.receipt_handle
+                && let Err(error) = queue.postpone(receipt_handle, delay).await
+            {
+                warn!(error = &error as &dyn std::error::Error, "not postponed: the visibility timeout applies");
             }
             false
         }
-        Outcome::Hold { job, delay } => report(queue.send(&job, delay).await, "not queued anew"),
-        Outcome::Dead { reason } => report(queue.bury(body, &reason).await, "not put with the dead letters"),
+        outcome => match outcome.settle(queue, body).await {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "not settled: the visibility timeout applies");
+                false
+            }
+        },
     }
 }
 
-/// Whether the queue did as it was asked; if not, says so, and the message stays where it is.
-fn report(result: Result<(), QueueError>, what: &str) -> bool {
-    result.inspect_err(|error| warn!(error = error as &dyn std::error::Error, "{what}")).is_ok()
+async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), QueueError> {
+    let messages = event.messages_by_queue.into_values().flatten().map(|message| async move {
+        // What is not base64 did not come from Amazon MQ, and is no job either.
+        let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
+        deliveries.deliver(&body, 1, random_u64()).await.settle(queue, &body).await
+    });
+    // Every message is settled before the first failure is told.
+    join_all(messages).await.into_iter().collect()
 }

@@ -22,7 +22,7 @@ impl Checks {
     /// random number, drawn for this call.
     ///
     /// # Errors
-    /// When the store cannot be asked: then the code is not accepted, and not used up either.
+    /// When the store did not answer. It may have judged the code all the same: [`Checks::find`] tells.
     pub async fn check(&self, id: &VerificationId, typed: &Code, request: u64) -> Result<CheckResult, StoreError> {
         let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
         let result = self.store.check(id, code.matches(typed), request).await?;

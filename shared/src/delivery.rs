@@ -1,6 +1,6 @@
 //! Delivery: one job's way to a gateway, and what is to be done with its message afterwards.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use crate::code::{CodeLength, Secrets};
 use crate::job::Job;
 use crate::provider::{Class, Provider, SendError, Sms};
-use crate::queue::Delay;
+use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Begin, Finish, Store, StoreError};
 
 /// How long nobody else may send a job's SMS: a call to a gateway, and the round trips around it.
@@ -55,6 +55,21 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Does what a queue that is not SQS needs before the message in hand is acknowledged: a job that is to come again,
+    /// or is dead, is in its new place before it leaves the old one.
+    ///
+    /// # Errors
+    /// When the queue did not take it: then the message must not be acknowledged.
+    pub async fn settle(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Retry { job, delay } | Self::Hold { job, delay } => queue.send(job, *delay).await,
+            Self::Dead { reason } => queue.bury(body, reason).await,
+        }
+    }
+}
+
 impl Deliveries {
     /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many times the queue has
     /// handed out this message, this time included; `random` is any number, drawn for this call.
@@ -66,7 +81,7 @@ impl Deliveries {
                 return Outcome::Dead { reason: error.to_string() };
             }
         };
-        let attempt = job.attempts + receives.max(1);
+        let attempt = job.attempts.saturating_add(receives.max(1));
         match self.store.begin(&job.id, job.send, LEASE, random).await {
             Ok(Begin::Go { expires_in, uncertain }) => {
                 if uncertain {
@@ -92,9 +107,11 @@ impl Deliveries {
 
     async fn attempt(&self, job: Job, attempt: u32, expires_in: Duration, random: u64) -> Outcome {
         let Some(code) = self.secrets.derive(&job.id, self.code_length) else {
-            error!(id = %job.id, "CODE_SECRET no longer holds the secret of this id: dead letter");
-            self.finish(&job, Finish::Failed).await;
-            return Outcome::Dead { reason: "the secret of this id is no longer in CODE_SECRET".to_owned() };
+            // A secret may reach the functions that ask for codes first; one that was taken away too early ends with
+            // the codes' expiry.
+            error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
+            self.finish(&job, Finish::Retrying, random).await;
+            return self.hold(job, attempt, "its secret is not known here");
         };
         let sms = Sms {
             idempotency_key: idempotency_key(&job),
@@ -103,13 +120,17 @@ impl Deliveries {
             lifetime: expires_in,
             code,
         };
+        let called = Instant::now();
         match self.provider.send(&sms).await {
             Ok(()) => {
                 info!(id = %job.id, to = %job.to, attempt, "sent");
-                self.finish(&job, Finish::Sent).await;
+                self.finish(&job, Finish::Sent, random).await;
                 Outcome::Done
             }
-            Err(error) => self.failed(job, attempt, expires_in, random, &error).await,
+            Err(error) => {
+                let expires_in = expires_in.saturating_sub(called.elapsed());
+                self.failed(job, attempt, expires_in, random, &error).await
+            }
         }
     }
 
@@ -123,20 +144,20 @@ impl Deliveries {
     ) -> Outcome {
         if error.class == Class::Permanent {
             warn!(id = %job.id, to = %job.to, attempt, error = error as &dyn std::error::Error, "refused for good");
-            self.finish(&job, Finish::Failed).await;
+            self.finish(&job, Finish::Failed, random).await;
             return Outcome::Done;
         }
         match self.schedule.after(attempt, random) {
             Some(delay) if delay.total() < expires_in => {
                 warn!(id = %job.id, to = %job.to, attempt, delay_ms = millis(delay), error = error as &dyn std::error::Error, "will be tried again");
-                self.finish(&job, Finish::Retrying).await;
+                self.finish(&job, Finish::Retrying, random).await;
                 job.attempts = attempt;
                 Outcome::Retry { job, delay }
             }
             next => {
                 let why = if next.is_some() { "the code expires before the next attempt" } else { "out of attempts" };
                 error!(id = %job.id, to = %job.to, attempt, why, error = error as &dyn std::error::Error, "dead letter");
-                self.finish(&job, Finish::Failed).await;
+                self.finish(&job, Finish::Failed, random).await;
                 Outcome::Dead { reason: format!("{why}, after attempt {attempt}: {error}") }
             }
         }
@@ -150,8 +171,8 @@ impl Deliveries {
 
     /// The outcome stands whether or not it can be recorded: at worst the state shown is behind, or, if the message
     /// is handed out twice as well, the same code arrives twice.
-    async fn finish(&self, job: &Job, outcome: Finish) {
-        if let Err(error) = self.store.finish(&job.id, job.send, outcome).await {
+    async fn finish(&self, job: &Job, outcome: Finish, worker: u64) {
+        if let Err(error) = self.store.finish(&job.id, job.send, outcome, worker).await {
             report(&error, job);
         }
     }

@@ -26,8 +26,15 @@ pub struct Job {
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Not the JSON of a job.
-    #[error("the message is not a job: {0}")]
-    Json(#[from] serde_json::Error),
+    ///
+    /// Where it stops being one, and nothing of what stands there: that may be a number.
+    #[error("the message is not a job: see line {line}, column {column}")]
+    Json {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1; 0 is before the first.
+        column: usize,
+    },
     /// A job of a later release.
     #[error("the job has version {0}, and this release reads version {VERSION}")]
     Version(u32),
@@ -37,6 +44,15 @@ pub enum JobError {
 }
 
 const VERSION: u32 = 1;
+
+/// More attempts than any schedule has.
+const MAX_ATTEMPTS: u32 = 1_000;
+
+impl From<serde_json::Error> for JobError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json { line: error.line(), column: error.column() }
+    }
+}
 
 /// The job as it stands in a queue.
 #[derive(Serialize, Deserialize)]
@@ -81,6 +97,9 @@ impl Job {
             return Err(JobError::Version(v));
         }
         let wire: Wire<'_> = serde_json::from_slice(body)?;
+        if wire.attempts > MAX_ATTEMPTS {
+            return Err(JobError::Field("attempts"));
+        }
         Ok(Self {
             id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
             send: wire.send,
@@ -128,9 +147,12 @@ mod tests {
             (good.replace("+8613800138000", "13800138000").as_str(), "to is not valid"),
             (good.replace(job().id.as_str(), "x").as_str(), "id is not valid"),
             (good.replace("zh-CN", "tlh").as_str(), "locale is not valid"),
+            (good.replace("\"attempts\":1", "\"attempts\":4294967295").as_str(), "attempts is not valid"),
+            (good.replace("\"+8613800138000\"", "8613800138000").as_str(), "not a job"),
         ] {
             let error = Job::decode(body.as_bytes()).expect_err(body).to_string();
             assert!(error.contains(reason), "{error}");
+            assert!(!error.contains("13800138000"), "{error}");
         }
     }
 }

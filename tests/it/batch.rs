@@ -1,11 +1,15 @@
-//! A batch of SQS records at the edge of `send-sms`: each record for itself, and the partial batch response.
+//! A batch of messages at the edge of `send-sms`, from SQS and from Amazon MQ: each message for itself.
 
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use shared::admission::Admissions;
-use shared::batch::deliver_batch;
+use shared::batch::{Response, deliver_event};
 use shared::code::{CodeLength, Secrets};
 use shared::delivery::{Deliveries, Schedule};
 use shared::entropy::random_bytes;
+use shared::job::Job;
 use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::Queue;
@@ -55,7 +59,9 @@ impl Function {
         };
         let event: Value = json!({ "Records": records.iter().map(record).collect::<Vec<_>>() });
         let event = serde_json::from_value(event).expect("an SQS event");
-        let response = deliver_batch(&self.deliveries, &self.queue, event).await;
+        let Ok(Response::Sqs(response)) = deliver_event(&self.deliveries, &self.queue, event).await else {
+            panic!("not SQS's")
+        };
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
@@ -103,4 +109,20 @@ async fn the_attempts_end_with_the_receives() {
     assert_eq!(dead[0].body, body.as_bytes());
     assert!(dead[0].reason.contains("after attempt 4"), "{}", dead[0].reason);
     assert_eq!(function.state(&verification).await, DeliveryState::Failed);
+}
+
+#[tokio::test]
+async fn amazon_mq_is_told_that_all_is_done_when_each_outcome_is_in_its_queue() {
+    let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
+    let mut function = Function::new(&gateway);
+    function.deliveries.schedule.backoff = Duration::from_millis(50);
+    let (_, body) = function.job(1).await;
+    let data = |body: &str| json!({ "data": STANDARD.encode(body), "basicProperties": { "priority": null } });
+    let event = json!({ "rmqMessagesByQueue": { "sms-verify::/": [data(&body), data("not a job")] } });
+    let event = serde_json::from_value(event).expect("an Amazon MQ event");
+    let response = deliver_event(&function.deliveries, &function.queue, event).await.expect("settled");
+    assert_eq!(serde_json::to_value(response).expect("JSON"), Value::Null);
+    assert_eq!(function.queue.dead_letters().await.expect("an answer").len(), 1);
+    let again = function.queue.consumer(1).expect("a consumer").receive().await;
+    assert_eq!(Job::decode(&again.body).expect("a job").attempts, 1);
 }

@@ -130,7 +130,6 @@ async fn a_resend_brings_the_same_code_under_another_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_after_the_approval() {
-    // Nobody sends while the code is still unknown, so the job waits until a worker starts.
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let deployment = deployment(&gateway, Environment::services()).await;
     let id = deployment.client.ask(TO).await.id();

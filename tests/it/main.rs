@@ -22,7 +22,7 @@ mod bad_input;
 /// Attempts, back-off, dead letters, and what is never sent.
 mod delivery;
 
-/// A batch of SQS records, each for itself.
+/// A batch from SQS or Amazon MQ, each message for itself.
 mod batch;
 
 /// Workers that are stopped, killed or cut off.
@@ -36,3 +36,6 @@ mod secrecy;
 
 /// The functions under `cargo lambda watch`.
 mod functions;
+
+/// The release builds of the functions under Lambda's own runtime emulator.
+mod runtime;

@@ -76,7 +76,7 @@ async fn redis_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted()
 async fn an_accepted_request_is_one_command() {
     let redis = Service::redis();
     let environment = Environment::services().with("REDIS_URL", &redis.url);
-    let deployment = Deployment::split(&environment);
+    let mut deployment = Deployment::split(&environment);
     // The first request loads the script; what it costs is what every later one costs.
     deployment.client.ask("+8613900139000").await;
     deployment.client.code("+8613900139000").await;
@@ -88,6 +88,11 @@ async fn an_accepted_request_is_one_command() {
     let monitor = Process::spawn(monitor).announces("OK");
     deployment.client.ask(TO).await;
     deployment.client.code(TO).await;
+    // The workers record the outcome before they end.
+    for worker in &mut deployment.workers {
+        worker.terminate();
+        worker.ended().await;
+    }
     deployment.client.get("/readyz").await;
     let monitor = monitor.announces("\"PING\"");
     let seen = &monitor.announced;

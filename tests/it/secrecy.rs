@@ -65,9 +65,10 @@ async fn no_code_stands_in_store_queue_or_logs_and_no_number_in_keys_or_logs() {
 async fn dump(url: &str) -> Vec<String> {
     let client = redis::Client::open(url).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
-    let keys: Vec<String> = connection.keys("*").await.expect("keys");
+    let keys: Vec<String> = connection.keys("sms-verify:*").await.expect("keys");
     let mut entries = Vec::new();
     for key in keys {
+        assert!(connection.ttl::<_, i64>(&key).await.expect("a TTL") > 0, "{key} stays for ever");
         let fields: Vec<(String, String)> = connection.hgetall(&key).await.unwrap_or_default();
         entries.push(format!("{key} {fields:?}"));
     }

@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use serde_json::{Value, json};
-use shared::batch::deliver_batch;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use shared::batch::{Response, deliver_event};
 use shared::code::{CodeLength, Secrets};
 use shared::delivery::{Deliveries, Schedule};
 use shared::job::Job;
@@ -18,45 +16,20 @@ use shared::verification::Policy;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
-use crate::support::services::sqs_endpoint;
-use crate::support::{Person, eventually, number, unique};
+use crate::support::sqs::{Queues, client};
+use crate::support::{Person, eventually, number};
 
-/// Attempts after the first, as the functions have it unless told otherwise.
-const MAX_RETRIES: u32 = 3;
-
-/// A queue with its dead-letter queue, as the template makes them, and a client to look into them.
 struct Fixture {
     queue: Queue,
     client: Client,
-    url: String,
-    dead_url: String,
+    queues: Queues,
 }
 
 async fn fixture() -> Fixture {
-    shared::tls::install();
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(sqs_endpoint())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let client = Client::from_conf(config);
-    let dead_url = create(&client, None).await;
-    let request = client.get_queue_attributes().queue_url(&dead_url).attribute_names(QueueAttributeName::QueueArn);
-    let attributes = request.send().await.expect("attributes").attributes.expect("attributes");
-    let redrive =
-        json!({ "deadLetterTargetArn": attributes[&QueueAttributeName::QueueArn], "maxReceiveCount": 1 + MAX_RETRIES });
-    let url = create(&client, Some(&redrive.to_string())).await;
-    let queue = Queue::from_url(&url, Some(&dead_url)).await.expect("a URL");
-    Fixture { queue, client, url, dead_url }
-}
-
-async fn create(client: &Client, redrive_policy: Option<&str>) -> String {
-    let request = client.create_queue().queue_name(unique("test"));
-    let policy = redrive_policy.map(|policy| [(QueueAttributeName::RedrivePolicy, policy.to_owned())].into());
-    let created = request.set_attributes(policy).send().await.expect("a queue");
-    created.queue_url().expect("its URL").to_owned()
+    let client = client();
+    let queues = Queues::create(&client).await;
+    let queue = Queue::from_url(&queues.url, Some(&queues.dead_url)).await.expect("a URL");
+    Fixture { queue, client, queues }
 }
 
 fn job() -> Job {
@@ -74,38 +47,37 @@ async fn receive(client: &Client, url: &str) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_one_message() {
-    let Fixture { queue, client, url, .. } = fixture().await;
+    let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
-    let message = receive(&client, &url).await;
+    let message = receive(&client, &queues.url).await;
     assert_eq!(Job::decode(message.body().expect("a body").as_bytes()).expect("a job").to, number(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postponed_message_comes_again_soon() {
-    let Fixture { queue, client, url, .. } = fixture().await;
+    let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
     // Without being postponed it would come again after 30 s, the default of SQS.
-    let message = receive(&client, &url).await;
+    let message = receive(&client, &queues.url).await;
     let delay = Delay { base: Duration::from_secs(1), jitter: Duration::ZERO };
     let handle = message.receipt_handle().expect("a handle");
     eventually("SQS postpones", || async { queue.postpone(handle, delay).await.ok() }).await;
-    let again = receive(&client, &url).await;
+    let again = receive(&client, &queues.url).await;
     let receives = again.attributes().expect("attributes").get(&MessageSystemAttributeName::ApproximateReceiveCount);
     assert_eq!(receives.map(String::as_str), Some("2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_has_its_reason_as_attribute() {
-    let Fixture { queue, client, dead_url, .. } = fixture().await;
+    let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the letter", || async { queue.bury(b"not a job", "cannot be read").await.ok() }).await;
-    let letter = receive(&client, &dead_url).await;
+    let letter = receive(&client, &queues.dead_url).await;
     assert_eq!(letter.body(), Some("not a job"));
     let reason = letter.message_attributes().and_then(|attributes| attributes.get("reason")).expect("a reason");
     assert_eq!(reason.string_value(), Some("cannot be read"));
 }
 
-/// Plays Lambda's event source mapping: receives batches, invokes `send-sms` with them, and deletes what it does not
-/// name in its response.
+/// `request-code` and `send-sms` in this process, on the queues of a fixture.
 struct Mapping<'a> {
     fixture: &'a Fixture,
     deliveries: Deliveries,
@@ -118,7 +90,7 @@ impl<'a> Mapping<'a> {
             provider: Provider::from_dsn(&gateway.dsn()).expect("a DSN"),
             secrets: Secrets::from_random(shared::entropy::random_bytes()),
             code_length: CodeLength::default(),
-            schedule: Schedule { backoff: Duration::from_secs(1), max_retries: MAX_RETRIES },
+            schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
         };
         Self { fixture, deliveries }
     }
@@ -134,28 +106,18 @@ impl<'a> Mapping<'a> {
         .await;
     }
 
-    /// One round: up to ten messages, one invocation.
+    /// One round of the event source mapping.
     async fn poll(&self) {
-        let Fixture { client, url, queue, .. } = self.fixture;
-        let request = client.receive_message().queue_url(url).max_number_of_messages(10).wait_time_seconds(1);
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let messages = request.send().await.expect("an answer").messages.unwrap_or_default();
-        if messages.is_empty() {
-            return;
-        }
-        let event = json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() });
-        let event = serde_json::from_value(event).expect("an SQS event");
-        let response = deliver_batch(&self.deliveries, queue, event).await;
-        let failed = |message: &Message| {
-            response
-                .batch_item_failures
-                .iter()
-                .any(|failure| Some(failure.item_identifier.as_str()) == message.message_id())
-        };
-        for message in messages.iter().filter(|message| !failed(message)) {
-            let request = client.delete_message().queue_url(url).set_receipt_handle(message.receipt_handle.clone());
-            request.send().await.expect("deleted");
-        }
+        let Fixture { queue, queues, .. } = self.fixture;
+        queues
+            .poll(async |event| {
+                let event = serde_json::from_value(event).expect("an SQS event");
+                match deliver_event(&self.deliveries, queue, event).await {
+                    Ok(Response::Sqs(response)) => response,
+                    other => panic!("not SQS's: {other:?}"),
+                }
+            })
+            .await;
     }
 
     /// Rounds until `done`.
@@ -166,24 +128,6 @@ impl<'a> Mapping<'a> {
             self.poll().await;
         }
     }
-}
-
-fn record(message: &Message) -> Value {
-    let receives =
-        &message.attributes.as_ref().expect("attributes")[&MessageSystemAttributeName::ApproximateReceiveCount];
-    json!({
-        "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
-        "attributes": { "ApproximateReceiveCount": receives }, "messageAttributes": {},
-    })
-}
-
-/// How many messages a queue has, hidden ones included.
-async fn depth(client: &Client, url: &str) -> u32 {
-    use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
-    let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
-    let request = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
-    let attributes = request.send().await.expect("an answer").attributes.expect("attributes");
-    names.iter().map(|name| attributes[name].parse::<u32>().expect("a number")).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,8 +145,8 @@ async fn a_failed_job_comes_again_after_its_back_off_and_its_neighbours_are_dele
     let gaps: Vec<Duration> = of_the_first.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
     println!("RETRY_BACKOFF=1 on SQS: gaps between the attempts {gaps:.2?}");
     assert!(gaps[0] >= Duration::from_secs(1) && gaps[1] >= Duration::from_secs(2), "{gaps:?}");
-    assert_eq!(depth(&fixture.client, &fixture.url).await, 0, "nothing is left");
-    assert_eq!(depth(&fixture.client, &fixture.dead_url).await, 0);
+    assert_eq!(fixture.queues.depth().await, 0, "nothing is left");
+    assert_eq!(fixture.queues.dead().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,10 +156,10 @@ async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
     let mapping = Mapping::new(&fixture, &gateway);
     mapping.ask(1).await;
     let body = "not a job";
-    fixture.client.send_message().queue_url(&fixture.url).message_body(body).send().await.expect("sent");
-    mapping.poll_until("two dead letters", async || depth(&fixture.client, &fixture.dead_url).await == 2).await;
+    fixture.client.send_message().queue_url(&fixture.queues.url).message_body(body).send().await.expect("sent");
+    mapping.poll_until("two dead letters", async || fixture.queues.dead().await == 2).await;
     assert_eq!(gateway.calls().len(), 4);
-    assert_eq!(depth(&fixture.client, &fixture.url).await, 0);
+    assert_eq!(fixture.queues.depth().await, 0);
 
     let list = dead(&fixture, "list").await;
     assert!(list.contains("out of attempts, after attempt 4") && list.contains("not a job"), "{list}");
@@ -229,13 +173,13 @@ async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
-    let Fixture { queue, client, url, dead_url } = fixture().await;
+    let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
     // Each time the function dies, the message shows again when its visibility timeout is over.
     eventually("the dead letter", || async {
-        let request = client.receive_message().queue_url(&url).visibility_timeout(0);
+        let request = client.receive_message().queue_url(&queues.url).visibility_timeout(0);
         request.send().await.expect("an answer");
-        (depth(&client, &dead_url).await == 1).then_some(())
+        (queues.dead().await == 1).then_some(())
     })
     .await;
     let letters = queue.dead_letters().await.expect("an answer");
@@ -243,8 +187,7 @@ async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
 }
 
 async fn dead(fixture: &Fixture, action: &str) -> String {
-    let environment = Environment::embedded().with("QUEUE_URL", &fixture.url).with("DEAD_QUEUE_URL", &fixture.dead_url);
-    let aws = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
-    let environment = aws.iter().fold(environment, |environment, (name, value)| environment.with(name, value));
-    Process::start(&["dead", action], &environment.with("AWS_ENDPOINT_URL_SQS", &sqs_endpoint())).output().await
+    let Queues { url, dead_url, endpoint, .. } = &fixture.queues;
+    let environment = Environment::lambda().with("QUEUE_URL", url).with("DEAD_QUEUE_URL", dead_url);
+    Process::start(&["dead", action], &environment.with("AWS_ENDPOINT_URL_SQS", endpoint)).output().await
 }

@@ -36,6 +36,7 @@ contract! {
     a_repeated_request_is_the_same_request
     a_released_number_is_usable_at_once
     a_released_resend_leaves_the_verification
+    a_release_forgets_no_wrong_code
     one_of_many_right_checks_is_approved
     wrong_codes_at_once_are_counted_one_by_one
     wrong_codes_outlive_a_resend_and_a_new_verification
@@ -169,18 +170,35 @@ async fn a_released_number_is_usable_at_once(open: Open<'_>) {
     assert!(matches!(begin(&store, &next, 1, 1).await, Begin::Go { .. }), "only what was its own is taken back");
 }
 
+async fn a_release_forgets_no_wrong_code(open: Open<'_>) {
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks_for("a")).await;
+    check(&store, &first, false).await;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    let other = person.asks_for("b");
+    admitted(&store, &other).await;
+    store.release(&other).await.expect("an answer");
+    let (next, _) = admitted(&store, &person.asks_for("b")).await;
+    assert_eq!(next.attempts_left, 4);
+}
+
 async fn a_released_resend_leaves_the_verification(open: Open<'_>) {
     let (store, person) = (open(impatient()), Person::new());
     let (first, _) = admitted(&store, &person.asks()).await;
+    begin(&store, &first, 1, 1).await;
+    store.finish(&first.id, 1, Finish::Sent, 1).await.expect("an answer");
     assert!(matches!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 }));
     tokio::time::sleep(Duration::from_millis(3)).await;
     let resend = person.asks();
     let (_, send) = admitted(&store, &resend).await;
     store.release(&resend).await.expect("an answer");
     assert_eq!(begin(&store, &first, send, 1).await, Begin::Gone, "its job, queued after all, is dropped");
-    assert!(matches!(begin(&store, &first, 1, 1).await, Begin::Go { .. }));
+    assert_eq!(begin(&store, &first, 1, 1).await, Begin::AlreadySent);
     let found = store.find(&first.id).await.expect("an answer").expect("is still there");
     assert_eq!((found.attempts_left, found.resend_in), (4, Duration::ZERO));
+    assert_eq!((found.expires_at, found.delivery), (first.expires_at, DeliveryState::Sent), "as it was before");
+    let (_, next) = admitted(&store, &person.asks()).await;
+    assert!(matches!(begin(&store, &first, next, 1).await, Begin::Go { .. }), "the next one is sent");
 }
 
 async fn one_of_many_right_checks_is_approved(open: Open<'_>) {
@@ -280,7 +298,7 @@ async fn one_worker_at_a_time_sends(open: Open<'_>) {
     assert_eq!(begun.iter().filter(|begun| matches!(begun, Begin::Busy)).count(), 49);
     let again = begin(&store, &verification, 1, u64::try_from(go).expect("small")).await;
     assert!(matches!(again, Begin::Go { uncertain: false, .. }), "who holds the lease gets it again");
-    store.finish(&verification.id, 1, Finish::Sent).await.expect("an answer");
+    store.finish(&verification.id, 1, Finish::Sent, u64::try_from(go).expect("small")).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 99).await, Begin::AlreadySent);
 }
 
@@ -291,13 +309,18 @@ async fn a_lease_that_ran_out_is_taken_over(open: Open<'_>) {
     assert_eq!(begin(&store, &verification, 1, 2).await, Begin::Busy);
     tokio::time::sleep(SOON + Duration::from_millis(5)).await;
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: true, .. }));
+    store.finish(&verification.id, 1, Finish::Failed, 1).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 3).await, Begin::Busy, "the first worker no longer has a say");
+    store.finish(&verification.id, 1, Finish::Sent, 2).await.expect("an answer");
+    store.finish(&verification.id, 1, Finish::Retrying, 1).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 3).await, Begin::AlreadySent);
 }
 
 async fn a_failed_attempt_may_be_repeated(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
     begin(&store, &verification, 1, 1).await;
-    store.finish(&verification.id, 1, Finish::Retrying).await.expect("an answer");
+    store.finish(&verification.id, 1, Finish::Retrying, 1).await.expect("an answer");
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: false, .. }));
 }
 
@@ -321,12 +344,12 @@ async fn a_verification_shows_its_latest_sms(open: Open<'_>) {
         (Finish::Sent, DeliveryState::Sent),
     ] {
         begin(&store, &verification, 1, 1).await;
-        store.finish(&verification.id, 1, outcome).await.expect("an answer");
+        store.finish(&verification.id, 1, outcome, 1).await.expect("an answer");
         assert_eq!(delivery().await, state);
     }
     admitted_later(&store, &person.asks()).await;
     assert_eq!(delivery().await, DeliveryState::Queued, "another is on its way");
-    store.finish(&verification.id, 1, Finish::Failed).await.expect("an answer");
+    store.finish(&verification.id, 1, Finish::Failed, 1).await.expect("an answer");
     assert_eq!(delivery().await, DeliveryState::Queued, "an older one says nothing about it");
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert_eq!(found.to, "+86*******0001");

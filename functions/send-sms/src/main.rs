@@ -1,7 +1,7 @@
-//! Takes jobs from SQS and brings them to the SMS gateway; names those that are to be handed out again.
+//! Takes jobs from SQS (or Amazon MQ for RabbitMQ) and brings them to the SMS gateway; names those that are to be handed out again.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use shared::batch::{SqsEvent, deliver_batch};
+use shared::batch::{Event, deliver_event};
 use shared::config::{Address, SendConfig, environment};
 use shared::delivery::Deliveries;
 use shared::queue::Queue;
@@ -22,8 +22,8 @@ async fn main() -> Result<(), Error> {
         schedule: config.schedule,
     };
     let (deliveries, queue) = (&deliveries, &queue);
-    run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        Ok::<_, Error>(deliver_batch(deliveries, queue, event.payload).await)
+    run(service_fn(async |event: LambdaEvent<Event>| {
+        deliver_event(deliveries, queue, event.payload).await.map_err(Error::from)
     }))
     .await
 }

@@ -214,7 +214,12 @@ impl LocalConfig {
         let (secrets, listen, mut provider) = (vars.secrets(), vars.listen(), vars.provider());
         if vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
             match role {
-                Role::Worker => provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok(),
+                Role::Worker if listen.ip().is_loopback() => {
+                    provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
+                }
+                Role::Worker => {
+                    vars.problem("SMS_DSN", "is not set, and the API's inbox is there only while LISTEN is loopback");
+                }
                 Role::All if !listen.ip().is_loopback() => {
                     vars.problem("SMS_DSN", "is not set, and the inbox is there only while LISTEN is loopback");
                 }
@@ -309,6 +314,8 @@ mod tests {
         assert!(read(&[], Role::Api).contains("REDIS_URL is not set; QUEUE_URL is not set"));
         assert!(read(&GOOD[..1], Role::All).contains("CODE_SECRET is not set"), "a code must outlive its process");
         assert!(read(&[("LISTEN", "0.0.0.0:80")], Role::All).contains("SMS_DSN is not set"));
+        let public = [&GOOD[..3], &[("LISTEN", "0.0.0.0:80")]].concat();
+        assert!(read(&public, Role::Worker).contains("SMS_DSN is not set"), "an inbox that nobody can read");
         assert_eq!(read(&GOOD[1..2], Role::Dead), "");
         let worker = with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
         assert!(format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)"));

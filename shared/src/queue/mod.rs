@@ -112,7 +112,7 @@ impl Queue {
     /// When it may not have it.
     pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
         let body = job.encode();
-        in_time(async {
+        self.in_time(async {
             match &self.0 {
                 Backend::Sqs(queue) => queue.send(&body, delay.total()).await,
                 Backend::RabbitMq(queue) => queue.send(body.as_bytes(), delay).await,
@@ -130,7 +130,7 @@ impl Queue {
     /// # Errors
     /// When it may not be there.
     pub async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
-        in_time(async {
+        self.in_time(async {
             match &self.0 {
                 Backend::Sqs(queue) => queue.bury(body, reason).await,
                 Backend::RabbitMq(queue) => queue.bury(body, reason).await,
@@ -150,7 +150,7 @@ impl Queue {
     /// When SQS did not take it: then the queue's visibility timeout applies.
     pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => in_time(queue.postpone(receipt_handle, delay.total())).await,
+            Backend::Sqs(queue) => self.in_time(queue.postpone(receipt_handle, delay.total())).await,
             _ => Ok(()),
         }
     }
@@ -161,8 +161,8 @@ impl Queue {
     /// When there is none.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => in_time(queue.ping()).await,
-            Backend::RabbitMq(queue) => in_time(queue.ping()).await,
+            Backend::Sqs(queue) => self.in_time(queue.ping()).await,
+            Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
         }
     }
@@ -219,8 +219,19 @@ impl Queue {
     }
 }
 
-async fn in_time(call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
-    tokio::time::timeout(DEADLINE, call).await.unwrap_or(Err(QueueError::Timeout))
+impl Queue {
+    /// Waits for a call as long as a request may take.
+    async fn in_time(&self, call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
+        match tokio::time::timeout(DEADLINE, call).await {
+            Ok(result) => result,
+            Err(_) => {
+                if let Backend::RabbitMq(queue) = &self.0 {
+                    queue.discard_silent_connection();
+                }
+                Err(QueueError::Timeout)
+            }
+        }
+    }
 }
 
 /// Takes messages from a queue, one after the other.

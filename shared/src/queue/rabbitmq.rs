@@ -7,10 +7,10 @@
 //! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A message that waits
 //! is a new message: the worker publishes it, waits for the confirm, and only then acknowledges the old one.
 
-use std::fmt;
-use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io, mem};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::StreamExt;
@@ -32,6 +32,9 @@ const DEFAULT_QUEUE: &str = "sms-verify";
 
 /// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed after two.
 const HEARTBEAT: &str = "10";
+
+/// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often RabbitMQ hands a job out again before it takes it for one that kills its workers. A worker that is killed
 /// returns all it had prefetched, so this is far more than attempts are. It is RabbitMQ 4's own default.
@@ -59,7 +62,23 @@ type Connecting = Shared<BoxFuture<'static, Result<Publisher, lapin::Error>>>;
 struct Publisher {
     channel: Channel,
     /// Closes with the last clone.
-    _connection: Arc<Connection>,
+    connection: Arc<Connection>,
+    /// The wait queues that are known to be there.
+    declared: Arc<Mutex<HashSet<Duration>>>,
+}
+
+impl Publisher {
+    fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which of the queues.
+#[derive(Clone, Copy)]
+enum Target {
+    Main,
+    Wait(Duration),
+    Dead,
 }
 
 impl RabbitMqQueue {
@@ -74,6 +93,9 @@ impl RabbitMqQueue {
             return Err(QueueError::Url("the queue's name is empty or longer than 200 bytes"));
         }
         let heartbeat = option("heartbeat").unwrap_or_else(|| HEARTBEAT.to_owned());
+        if heartbeat.parse::<u16>().is_err() {
+            return Err(QueueError::Url("the queue URL's heartbeat needs a number of seconds"));
+        }
         url.query_pairs_mut()
             .clear()
             .extend_pairs(options.iter().filter(|(key, _)| key != "queue" && key != "heartbeat"))
@@ -83,25 +105,39 @@ impl RabbitMqQueue {
 
     pub(super) async fn send(&self, body: &[u8], delay: Delay) -> Result<(), QueueError> {
         if delay.base.is_zero() {
-            return self.publish(&self.name, body, properties()).await;
+            return self.publish(Target::Main, body, properties()).await;
         }
-        let wait_queue = self.wait_queue(delay.base);
-        self.declare_wait_queue(&wait_queue, delay.base).await?;
         let expiration = delay.total().as_millis().to_string();
-        self.publish(&wait_queue, body, properties().with_expiration(expiration.into())).await
+        self.publish(Target::Wait(delay.base), body, properties().with_expiration(expiration.into())).await
     }
 
     pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
         let mut headers = FieldTable::default();
         headers.insert(REASON.into(), text(reason));
-        self.publish(&self.dead_queue(), body, properties().with_headers(headers)).await
+        self.publish(Target::Dead, body, properties().with_headers(headers)).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
+        // On a channel of its own: what is wrong with the queue closes the channel that says so.
+        let channel = publisher.connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-        publisher.channel.queue_declare((&*self.name).into(), passive, FieldTable::default()).await?;
+        channel.queue_declare((&*self.name).into(), passive, FieldTable::default()).await?;
+        channel.close(200, "done".into()).await?;
         Ok(())
+    }
+
+    /// Lets go of a connection that has not answered in time, unless it is the broker that blocks it. Whoever still
+    /// waits on it keeps it.
+    pub(super) fn discard_silent_connection(&self) {
+        let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = |publisher: &Publisher| !publisher.connection.status().blocked();
+        if current
+            .as_ref()
+            .is_some_and(|connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)))
+        {
+            *current = None;
+        }
     }
 
     pub(super) fn consumer(&self, prefetch: u16) -> RabbitMqConsumer {
@@ -111,10 +147,10 @@ impl RabbitMqQueue {
     pub(super) async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let (connection, channel) = self.open("dead letters").await?;
         let mut letters = Vec::new();
-        // What was read and not acknowledged returns when the connection closes.
         while let Some(message) = channel.basic_get(self.dead_queue().into(), BasicGetOptions::default()).await? {
             letters.push(DeadLetter { reason: reason(&message.properties), body: message.delivery.data });
         }
+        give_all_back(&channel).await?;
         close(&connection).await;
         Ok(letters)
     }
@@ -129,13 +165,14 @@ impl RabbitMqQueue {
             let message = channel.basic_get(self.dead_queue().into(), BasicGetOptions::default()).await?;
             let Some(message) = message else { break };
             if let Ok(job) = Job::decode(&message.delivery.data) {
-                self.publish(&self.name, Job { attempts: 0, ..job }.encode().as_bytes(), properties()).await?;
+                self.publish(Target::Main, Job { attempts: 0, ..job }.encode().as_bytes(), properties()).await?;
                 message.delivery.acker.ack(BasicAckOptions::default()).await?;
                 redriven.jobs += 1;
             } else {
                 redriven.unreadable += 1;
             }
         }
+        give_all_back(&channel).await?;
         close(&connection).await;
         Ok(redriven)
     }
@@ -149,20 +186,28 @@ impl RabbitMqQueue {
 
     /// Publishes and waits for the confirm; once more if the connection turned out to be dead. Published twice, a job
     /// is still sent once.
-    async fn publish(&self, queue: &str, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
-        match self.try_publish(queue, body, properties.clone()).await {
+    async fn publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
+        match self.try_publish(target, body, properties.clone()).await {
             Err(QueueError::RabbitMq(error)) => {
                 debug!(%error, "publishing again on a new connection");
-                self.try_publish(queue, body, properties).await
+                self.try_publish(target, body, properties).await
             }
             result => result,
         }
     }
 
-    async fn try_publish(&self, queue: &str, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
-        let channel = self.publisher().await?.channel;
+    async fn try_publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
+        let publisher = self.publisher().await?;
+        let queue = match target {
+            Target::Main => self.name.to_string(),
+            Target::Dead => self.dead_queue(),
+            Target::Wait(base) => {
+                self.declare_wait_queue(&publisher, base).await?;
+                self.wait_queue(base)
+            }
+        };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let confirm = channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
+        let confirm = publisher.channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
         let confirmation = confirm.await?;
         if !confirmation.is_ack() {
             return Err(QueueError::Refused("the queue is full or has lost its majority"));
@@ -189,13 +234,18 @@ impl RabbitMqQueue {
         connecting.await
     }
 
+    /// A connection with a channel and the queues, within [`CONNECT_TIMEOUT`].
     async fn open(&self, purpose: &str) -> Result<(Connection, Channel), lapin::Error> {
         let name = format!("sms-verify {purpose}");
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connect(&self.url, properties).await?;
-        let channel = connection.create_channel().await?;
-        self.declare(&channel).await?;
-        Ok((connection, channel))
+        let open = async {
+            let connection = Connection::connect(&self.url, properties).await?;
+            let channel = connection.create_channel().await?;
+            self.declare(&channel).await?;
+            Ok((connection, channel))
+        };
+        let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into());
+        tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(late)
     }
 
     async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
@@ -208,14 +258,20 @@ impl RabbitMqQueue {
         Ok(())
     }
 
-    async fn declare_wait_queue(&self, name: &str, base: Duration) -> Result<(), QueueError> {
+    /// Once for each connection, on a channel of its own: a queue that is there already with other arguments closes it.
+    async fn declare_wait_queue(&self, publisher: &Publisher, base: Duration) -> Result<(), lapin::Error> {
+        if publisher.declared().contains(&base) {
+            return Ok(());
+        }
         let mut arguments = quorum(DELIVERY_LIMIT);
         dead_letters_to(&mut arguments, &self.name);
         // Each message has an expiration of its own, between the base and this.
         let longest = i64::try_from((base * 11 / 10).as_millis()).unwrap_or(i64::MAX);
         arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(longest));
-        let channel = self.publisher().await?.channel;
-        channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await?;
+        let channel = publisher.connection.create_channel().await?;
+        channel.queue_declare(self.wait_queue(base).into(), QueueDeclareOptions::durable(), arguments).await?;
+        channel.close(200, "done".into()).await?;
+        publisher.declared().insert(base);
         Ok(())
     }
 
@@ -251,7 +307,7 @@ fn is_usable(connecting: &Connecting) -> bool {
 async fn connect_publisher(queue: RabbitMqQueue) -> Result<Publisher, lapin::Error> {
     let (connection, channel) = queue.open("publisher").await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Publisher { channel, _connection: Arc::new(connection) })
+    Ok(Publisher { channel, connection: Arc::new(connection), declared: Arc::default() })
 }
 
 fn properties() -> BasicProperties {
@@ -286,6 +342,11 @@ fn reason(properties: &BasicProperties) -> String {
     }
 }
 
+/// Returns everything that was read and not acknowledged, at once and not only when the connection's end is noticed.
+async fn give_all_back(channel: &Channel) -> Result<(), lapin::Error> {
+    channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await
+}
+
 async fn close(connection: &Connection) {
     if let Err(error) = connection.close(200, "done".into()).await {
         debug!(%error, "closing a connection");
@@ -293,8 +354,10 @@ async fn close(connection: &Connection) {
 }
 
 pub(super) async fn ack(delivery: &Delivery) {
-    if let Err(error) = delivery.acker.ack(BasicAckOptions::default()).await {
-        warn!(%error, "not acknowledged: the message will be handed out again");
+    match delivery.acker.ack(BasicAckOptions::default()).await {
+        Ok(true) => {}
+        Ok(false) => warn!("not acknowledged: the message will be handed out again"),
+        Err(error) => warn!(%error, "not acknowledged: the message will be handed out again"),
     }
 }
 

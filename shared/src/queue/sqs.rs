@@ -155,9 +155,9 @@ fn reason(message: &Message) -> String {
     ours.unwrap_or_else(|| "received more often than the queue's maxReceiveCount without an outcome".to_owned())
 }
 
-/// SQS counts in whole seconds; rounded up, no job comes back before its time.
+/// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is lost.
 fn whole_seconds(delay: Duration) -> i32 {
-    i32::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+    i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {

@@ -43,6 +43,10 @@ struct Current {
     expires: i64,
     next: i64,
     send: u32,
+    /// The SMS whose delivery is shown: the latest that was not released.
+    shown: u32,
+    /// What a release goes back to: `expires`, `shown` and `delivery`.
+    before: Option<(i64, u32, DeliveryState)>,
     candidate: Option<VerificationId>,
     checked: Option<u64>,
     marks: HashMap<u32, Mark>,
@@ -52,6 +56,7 @@ struct Current {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Sent,
+    Released,
     Leased { worker: u64, until: i64 },
 }
 
@@ -87,7 +92,9 @@ impl MemoryStore {
                     && now < current.expires
                     && current.began + life - now >= interval.min(ttl) =>
             {
+                current.before = Some((current.expires, current.shown, current.delivery));
                 current.send += 1;
+                current.shown = current.send;
                 current.delivery = DeliveryState::Queued;
                 current
             }
@@ -106,8 +113,9 @@ impl MemoryStore {
         let Some(entry) = entries.by_tag.get_mut(&candidate.id.tag()) else { return };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
-                if current.send > 1 {
-                    current.send -= 1;
+                if let Some(before) = current.before.take() {
+                    (current.expires, current.shown, current.delivery) = before;
+                    current.marks.insert(current.send, Mark::Released);
                     current.next = 0;
                     current.candidate = None;
                 } else {
@@ -164,8 +172,10 @@ impl MemoryStore {
         let mut entries = self.lock();
         let Some(current) = entries.current(id).filter(|current| send <= current.send) else { return Begin::Gone };
         let mark = current.marks.get(&send).copied();
-        if mark == Some(Mark::Sent) {
-            return Begin::AlreadySent;
+        match mark {
+            Some(Mark::Sent) => return Begin::AlreadySent,
+            Some(Mark::Released) => return Begin::Gone,
+            _ => {}
         }
         if current.status != Status::Pending || now >= current.expires {
             return Begin::Gone;
@@ -183,14 +193,17 @@ impl MemoryStore {
         Begin::Go { expires_in: until(now, current.expires), uncertain }
     }
 
-    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: Finish) {
+    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: Finish, worker: u64) {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
+        let holds = matches!(current.marks.get(&send), Some(Mark::Leased { worker: holder, .. }) if *holder == worker);
         match outcome {
             Finish::Sent => current.marks.insert(send, Mark::Sent),
-            Finish::Retrying | Finish::Failed => current.marks.remove(&send),
+            Finish::Retrying | Finish::Failed if holds => current.marks.remove(&send),
+            // The lease ran out: what the next worker does, or has done, counts.
+            Finish::Retrying | Finish::Failed => return,
         };
-        if current.send == send && current.delivery != DeliveryState::Delivered {
+        if current.shown == send && current.delivery != DeliveryState::Delivered {
             current.delivery = outcome.state();
         }
     }
@@ -255,6 +268,8 @@ impl Current {
             expires: now,
             next: now,
             send: 1,
+            shown: 1,
+            before: None,
             candidate: None,
             checked: None,
             marks: HashMap::new(),

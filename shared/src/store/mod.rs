@@ -187,12 +187,13 @@ impl Store {
         dispatch!(self.begin(id, send, lease, worker))
     }
 
-    /// Records what came of the call to the gateway, and gives the lease back.
+    /// Records what came of the call to the gateway, and gives the lease back. A failure counts only while `worker`
+    /// still holds the lease.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn finish(&self, id: &VerificationId, send: u32, outcome: Finish) -> Result<(), StoreError> {
-        dispatch!(self.finish(id, send, outcome))
+    pub async fn finish(&self, id: &VerificationId, send: u32, outcome: Finish, worker: u64) -> Result<(), StoreError> {
+        dispatch!(self.finish(id, send, outcome, worker))
     }
 
     /// Asks for a sign of life.

@@ -4,7 +4,7 @@
 //! answer was lost with its connection can simply be sent again.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -19,12 +19,14 @@ use crate::verification::{DeliveryState, Policy, Status, Verification, Verificat
 pub(super) const DEADLINE: Duration = Duration::from_millis(500);
 
 /// How long data may stay unacknowledged before the kernel declares the connection dead: a peer that vanished without
-/// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(1);
+/// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait. It leaves
+/// half of the deadline for a second try on a new connection. (A server that is slow still acknowledges.)
+const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 
 #[derive(Clone)]
 pub(super) struct RedisStore {
-    connection: ConnectionManager,
+    client: Client,
+    connection: Arc<Mutex<ConnectionManager>>,
     policy: Arc<Policy>,
 }
 
@@ -52,13 +54,8 @@ impl RedisStore {
         crate::tls::install();
         let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
         let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(20))
-            .set_connection_timeout(Some(DEADLINE))
-            .set_response_timeout(Some(DEADLINE));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        Ok(Self { connection, policy: Arc::new(policy) })
+        let connection = Arc::new(Mutex::new(connect(&client)?));
+        Ok(Self { client, connection, policy: Arc::new(policy) })
     }
 
     pub(super) async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
@@ -161,14 +158,20 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn finish(&self, id: &VerificationId, send: u32, outcome: Finish) -> Result<(), StoreError> {
+    pub(super) async fn finish(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        outcome: Finish,
+        worker: u64,
+    ) -> Result<(), StoreError> {
         let mut call = SCRIPTS.finish.key(key(id.tag()));
-        call.arg(id.as_str()).arg(send).arg(outcome.state().as_str());
+        call.arg(id.as_str()).arg(send).arg(outcome.state().as_str()).arg(worker);
         self.run(&call).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let ping = async { redis::cmd("PING").query_async::<()>(&mut connection).await };
         tokio::time::timeout(DEADLINE, ping).await.map_err(|_| StoreError::Timeout)?.map_err(StoreError::Redis)
     }
@@ -177,7 +180,7 @@ impl RedisStore {
     /// handled by the client: it loads it and asks again.)
     async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         let attempts = async {
-            let mut connection = self.connection.clone();
+            let mut connection = self.connection();
             match call.invoke_async(&mut connection).await {
                 Err(error) if error.is_io_error() && !error.is_timeout() => call.invoke_async(&mut connection).await,
                 result => result,
@@ -186,14 +189,39 @@ impl RedisStore {
         match tokio::time::timeout(DEADLINE, attempts).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_timeout() => Err(StoreError::Timeout),
-            Ok(Err(error)) => Err(StoreError::Redis(error)),
+            Ok(Err(error)) => {
+                // The manager reconnects after an input or output error and keeps any other for good: a password that
+                // is wrong today may be right tomorrow.
+                if !error.is_io_error() && !matches!(error.kind(), ErrorKind::Server(_)) {
+                    *self.lock() = connect(&self.client)?;
+                }
+                Err(StoreError::Redis(error))
+            }
             Err(_) => Err(StoreError::Timeout),
         }
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConnectionManager> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempts_left(&self, wrong: u32) -> u32 {
         self.policy.max_attempts.saturating_sub(wrong)
     }
+}
+
+/// A connection that is opened when it is first used, and again when it breaks.
+fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_min_delay(Duration::from_millis(20))
+        .set_connection_timeout(Some(DEADLINE))
+        .set_response_timeout(Some(DEADLINE));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 impl fmt::Debug for RedisStore {

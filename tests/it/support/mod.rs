@@ -3,6 +3,7 @@
 pub mod gateway;
 pub mod process;
 pub mod services;
+pub mod sqs;
 
 use std::future::Future;
 use std::time::Duration;

@@ -40,6 +40,15 @@ impl Environment {
             .with("CODE_SECRET", &unique("a-secret-of-this-test"))
     }
 
+    /// What Lambda gives every function, and a secret.
+    pub fn lambda() -> Self {
+        let environment = Self(BTreeMap::from([("AWS_REGION", "us-east-1".to_owned())]));
+        environment
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("CODE_SECRET", &unique("a-secret-of-this-test"))
+    }
+
     /// The same with another variable.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.0.insert(name, value.to_owned());

@@ -48,6 +48,11 @@ impl Service {
         Self::start("redis-tls")
     }
 
+    /// An SQS server of the test's own.
+    pub fn sqs() -> Self {
+        Self::start("sqs")
+    }
+
     /// A file that the service has written.
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()

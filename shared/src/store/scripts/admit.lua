@@ -8,7 +8,7 @@ local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
 local ttl, interval, life, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local v = redis.call('HMGET', KEYS[1],
-  'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until', 'candidate')
+  'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until', 'candidate', 'shown', 'delivery')
 local id, began, expires, next = v[1], tonumber(v[4] or 0), tonumber(v[5] or 0), tonumber(v[6] or 0)
 local send, wrong, wrong_until = tonumber(v[7] or 0), tonumber(v[8] or 0), tonumber(v[9] or 0)
 if now >= wrong_until then wrong, wrong_until = 0, 0 end
@@ -25,6 +25,8 @@ if now < next then return {'cooldown', next - now} end
 local continues = id and v[2] == purpose and v[3] == 'pending' and now < expires
   and began + life - now >= math.min(interval, ttl)
 if continues then
+  -- What a release goes back to.
+  redis.call('HSET', KEYS[1], 'before', v[5] .. ':' .. v[11] .. ':' .. v[12])
   send = send + 1
 else
   id, began, send = candidate, now, 1
@@ -34,6 +36,6 @@ expires = math.min(now + ttl, began + life)
 next = now + interval
 redis.call('HSET', KEYS[1],
   'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', began,
-  'expires', expires, 'next', next, 'send', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate)
+  'expires', expires, 'next', next, 'send', send, 'shown', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate)
 redis.call('PEXPIREAT', KEYS[1], math.max(expires, next, wrong_until))
 return {'admitted', id, send, now, expires, next, wrong}

@@ -9,9 +9,10 @@ local mark, worker = 'sms:' .. ARGV[2], ARGV[4]
 local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'send', mark)
 if v[1] ~= ARGV[1] or tonumber(v[4]) < tonumber(ARGV[2]) then return {'gone'} end
 if v[5] == 'sent' then return {'sent'} end
+if v[5] == 'released' then return {'gone'} end
 if v[2] ~= 'pending' or now >= tonumber(v[3]) then return {'gone'} end
 
--- A mark that is not 'sent' is the lease of whoever calls the gateway: 'worker:until'.
+-- Any other mark is the lease of whoever calls the gateway: 'worker:until'.
 local uncertain = 0
 if v[5] then
   local holder, held_until = string.match(v[5], '^(%d+):(%d+)$')

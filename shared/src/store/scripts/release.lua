@@ -1,11 +1,13 @@
 -- Takes an admission back: its job could not be queued.
 -- KEYS[1]  the number's entry
 -- ARGV     the candidate that was admitted
-local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until')
+local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
 if v[1] ~= ARGV[1] then return 0 end
 if tonumber(v[2]) > 1 then
-  -- The verification was pending before: it stays, without this SMS and without its cooldown.
-  redis.call('HSET', KEYS[1], 'send', v[2] - 1, 'next', 0, 'candidate', '')
+  -- The verification was pending before: it stays as it was, without this SMS and without its cooldown.
+  local expires, shown, delivery = string.match(v[5], '^(%d+):(%d+):(%a+)$')
+  redis.call('HSET', KEYS[1], 'expires', expires, 'shown', shown, 'delivery', delivery, 'next', 0, 'candidate', '',
+    'sms:' .. v[2], 'released')
 elseif tonumber(v[3]) > 0 then
   -- It began with this request: only what was wrongly guessed before remains.
   redis.call('DEL', KEYS[1])

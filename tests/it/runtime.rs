@@ -1,0 +1,180 @@
+//! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::{Environment, Process};
+use crate::support::services::{Service, redis_url};
+use crate::support::sqs::{Queues, client};
+
+/// `target/lambda/NAME/bootstrap`, which `tests/run` builds.
+fn bootstrap(function: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lambda").join(function).join("bootstrap")
+}
+
+fn event(path: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(path);
+    serde_json::from_str(&std::fs::read_to_string(path).expect("an event")).expect("JSON")
+}
+
+/// A function on Lambda, as far as it can tell.
+struct Function {
+    url: String,
+    http: reqwest::Client,
+    process: Process,
+}
+
+impl Function {
+    fn start(name: &str, environment: &Environment) -> Self {
+        let ports: Vec<u16> = [(); 2]
+            .map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"))
+            .iter()
+            .map(|socket| socket.local_addr().expect("an address").port())
+            .collect();
+        let mut command =
+            Command::new(std::env::var("TEST_RIE").expect("TEST_RIE is not set: run the tests with tests/run"));
+        command
+            .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
+            .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])
+            .arg(bootstrap(name))
+            .env_clear()
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .envs(environment.variables());
+        shared::tls::install();
+        Self {
+            url: format!("http://127.0.0.1:{}/2015-03-31/functions/function/invocations", ports[0]),
+            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            process: Process::spawn(command),
+        }
+    }
+
+    async fn invoke(&self, event: &Value) -> Value {
+        let answer = eventually("the emulator", || async { self.http.post(&self.url).json(event).send().await.ok() });
+        let text = answer.await.text().await.expect("a body");
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.process.log()))
+    }
+
+    /// A request for a code for this number.
+    async fn ask(&self, to: &str) -> Value {
+        let mut asked = event("request-code/http-api.json");
+        asked["body"] = json!({ "to": to }).to_string().into();
+        self.invoke(&asked).await
+    }
+}
+
+/// What the three functions are given on AWS.
+fn environment(redis: &str, queues: &Queues, gateway: &Gateway) -> Environment {
+    Environment::lambda()
+        .with("REDIS_URL", redis)
+        .with("QUEUE_URL", &queues.url)
+        .with("DEAD_QUEUE_URL", &queues.dead_url)
+        .with("AWS_ENDPOINT_URL_SQS", &queues.endpoint)
+        .with("SMS_DSN", &gateway.dsn())
+}
+
+fn body(answer: &Value) -> Value {
+    serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_verified_by_the_three_functions_on_sqs() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway);
+    let (request, check, send) = (
+        Function::start("request-code", &environment),
+        Function::start("check-code", &environment),
+        Function::start("send-sms", &environment),
+    );
+    for (file, status) in
+        [("http-api", 202), ("rest-api", 202), ("function-url", 202), ("http-api", 429), ("bad-number", 422)]
+    {
+        let answer = request.invoke(&event(&format!("request-code/{file}.json"))).await;
+        assert_eq!(answer["statusCode"], status, "{file}: {answer}");
+    }
+    for file in ["check", "status"] {
+        assert_eq!(check.invoke(&event(&format!("check-code/{file}.json"))).await["statusCode"], 404);
+    }
+    for (file, expected) in [
+        ("one-job", json!({ "batchItemFailures": [] })),
+        ("batch-with-unreadable", json!({ "batchItemFailures": [] })),
+        ("amazon-mq", Value::Null),
+    ] {
+        assert_eq!(send.invoke(&event(&format!("send-sms/{file}.json"))).await, expected, "{file}");
+    }
+
+    let asked = request.ask("+8613900139000").await;
+    let id = body(&asked)["id"].as_str().expect("an id").to_owned();
+    // The gateway refuses one of the four jobs; it comes again after its back-off.
+    eventually("all SMS", || async {
+        queues.poll(async |event| serde_json::from_value(send.invoke(&event).await).expect("a batch response")).await;
+        (gateway.accepted().len() == 4).then_some(())
+    })
+    .await;
+    let code = gateway.accepted().into_iter().find(|call| call.to == "13900139000").expect("an SMS").code;
+    let mut typed = event("check-code/check.json");
+    typed["rawPath"] = format!("/v1/verifications/{id}/check").into();
+    typed["requestContext"]["http"]["path"] = typed["rawPath"].clone();
+    typed["body"] = json!({ "code": code }).to_string().into();
+    assert_eq!(body(&check.invoke(&typed).await)["status"], "approved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_lacks_variables_says_so_at_once() {
+    for (function, names) in [
+        ("request-code", vec!["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]),
+        ("check-code", vec!["REDIS_URL", "CODE_SECRET"]),
+        ("send-sms", vec!["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]),
+    ] {
+        let mut command = Command::new(bootstrap(function));
+        command.env_clear().env("CODE_TTL", "soon");
+        let mut process = Process::spawn(command);
+        assert!(!process.ended().await.success());
+        let log = process.log();
+        assert_eq!(log.lines().count(), 1, "one message: {log}");
+        for name in names.iter().chain(&["CODE_TTL"]) {
+            assert!(log.contains(name), "{name} in {log}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_between_two_invocations_cost_no_request() {
+    let redis = Service::redis();
+    let sqs = Service::sqs();
+    let sqs_client = crate::support::sqs::client_at(&sqs.url);
+    let queues = Queues::create_at(&sqs_client, &sqs.url, "frozen").await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let request = Function::start("request-code", &environment(&redis.url, &queues, &gateway));
+    let accepted = async |to: &str| {
+        let answer = request.ask(to).await;
+        assert_eq!(answer["statusCode"], 202, "{answer}");
+    };
+    accepted("+8613900139000").await;
+
+    let port = redis.url.rsplit(':').next().expect("a port");
+    let killed = Command::new("redis-cli").args(["-p", port, "client", "kill", "type", "normal"]).output();
+    assert!(killed.expect("redis-cli runs").stdout.starts_with(b"1"), "the function's connection was there");
+    accepted("+8613900139001").await;
+
+    redis.stop();
+    redis.start_again();
+    accepted("+8613900139002").await;
+
+    // The SQS server forgets its queues when it ends; the new one gets the same.
+    sqs.stop();
+    sqs.start_again();
+    let anew = Queues::create_at(&sqs_client, &sqs.url, "frozen").await;
+    assert_eq!(anew.url, queues.url);
+    accepted("+8613900139003").await;
+    let depth = sqs_client.get_queue_attributes().queue_url(&anew.url);
+    let depth = depth.attribute_names(QueueAttributeName::ApproximateNumberOfMessages).send().await.expect("an answer");
+    let depth = &depth.attributes.expect("attributes")[&QueueAttributeName::ApproximateNumberOfMessages];
+    assert_eq!(depth, "1");
+}
