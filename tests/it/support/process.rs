@@ -44,6 +44,7 @@ impl Environment {
     pub fn lambda() -> Self {
         let environment = Self(BTreeMap::from([("AWS_REGION", "us-east-1".to_owned())]));
         environment
+            .with("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")
             .with("CODE_SECRET", &unique("a-secret-of-this-test"))
