@@ -1,0 +1,121 @@
+"""Holds template.yaml against the code: what SAM makes of it must be what the functions need, and no more.
+
+Run by tests/run with the Python of target/tools, which has SAM's own translator.
+"""
+
+import json
+import os
+import pathlib
+import re
+import sys
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from samcli.yamlhelper import yaml_parse
+from samtranslator.public.translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+
+ROOT = pathlib.Path(__file__).parent.parent
+FUNCTIONS = {"RequestCode": "request-code", "CheckCode": "check-code", "SendSms": "send-sms"}
+
+
+class NoManagedPolicies(ManagedPolicyLoader):
+    """The template names none of AWS's policies by their short names."""
+
+    def __init__(self):
+        super().__init__(iam_client=None)
+
+    def load(self):
+        return {}
+
+
+def translated():
+    """The CloudFormation template that SAM deploys."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    template["Globals"]["Function"].pop("CodeUri")
+    return transform(template, {}, NoManagedPolicies())["Resources"]
+
+
+def source(*parts):
+    return ROOT.joinpath(*parts).read_text()
+
+
+def default_of(name):
+    """A default of the code, such as `max_retries: 3`."""
+    return int(re.search(rf"{name}: (\d+)", source("shared", "src", "delivery.rs")).group(1))
+
+
+def required_by(config):
+    """The variables that a configuration struct cannot do without."""
+    text = source("shared", "src", "config", "mod.rs")
+    body = text[text.index(f"impl {config} {{"):]
+    return set(re.findall(r'"([A-Z_]+)"', re.search(r"Vars::new\(lookup, &\[(.*?)\]\)", body, re.S).group(1)))
+
+
+def routes_of(*files):
+    """Method and path of each route in the routers."""
+    found = set()
+    for file in files:
+        for path, method in re.findall(r'\.route\("([^"]+)", (get|post)\(', source("shared", "src", "http", file)):
+            found.add((method.upper(), path))
+    return found
+
+
+def api_routes(resources, function):
+    api = next(resource for resource in resources.values() if resource["Type"] == "AWS::ApiGatewayV2::Api")
+    found = set()
+    for path, methods in api["Properties"]["Body"]["paths"].items():
+        for method, route in methods.items():
+            if function in json.dumps(route.get("x-amazon-apigateway-integration", {})):
+                found.add((method.upper(), path))
+    return found
+
+
+def allowed(resources, function):
+    """What the function's own statements allow: pairs of an action and a resource's name."""
+    pairs = set()
+    for policy in resources[f"{function}Role"]["Properties"].get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            pairs |= {(action, statement["Resource"]["Fn::GetAtt"][0]) for action in actions}
+    return pairs
+
+
+def check(what, actual, expected):
+    if actual != expected:
+        sys.exit(f"template.yaml: {what} is {actual}, and the code needs {expected}")
+
+
+def main():
+    resources = translated()
+    properties = {name: resource.get("Properties", {}) for name, resource in resources.items()}
+
+    retries = default_of("max_retries")
+    check("maxReceiveCount", properties["Jobs"]["RedrivePolicy"]["maxReceiveCount"], 1 + retries)
+    visible, timeout = properties["Jobs"]["VisibilityTimeout"], properties["SendSms"]["Timeout"]
+    check("six timeouts within the visibility timeout", 6 * timeout <= visible, True)
+    mapping = properties["SendSmsJobs"]
+    check("the partial batch response", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+
+    for function, config in {"RequestCode": "RequestConfig", "CheckCode": "CheckConfig", "SendSms": "SendConfig"}.items():
+        variables = set(properties[function]["Environment"]["Variables"])
+        needed = required_by(config) | ({"DEAD_QUEUE_URL"} if config == "SendConfig" else set())
+        check(f"what {function} lacks", needed - variables, set())
+        binary = yaml_parse(source("template.yaml"))["Resources"][function]["Metadata"]["BuildProperties"]["Binary"]
+        check(f"the binary of {function}", binary, FUNCTIONS[function])
+
+    check("the routes of RequestCode", api_routes(resources, "RequestCode"), routes_of("request.rs", "health.rs"))
+    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs"))
+
+    # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
+    send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"
+    check("what RequestCode may", allowed(resources, "RequestCode"), {(send, "Jobs"), (attributes, "Jobs")})
+    check("what CheckCode may", allowed(resources, "CheckCode"), set())
+    check("what SendSms may", allowed(resources, "SendSms"), {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")})
+    print(f"template.yaml agrees with the code ({len(resources)} resources after translation)")
+
+
+main()
