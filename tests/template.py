@@ -1,6 +1,7 @@
 """Holds template.yaml against the code: what SAM makes of it must be what the functions need, and no more.
 
-Run by tests/run with the Python of target/tools, which has SAM's own translator.
+Run by tests/run with the Python of target/tools, which has SAM's own translator, and moto, which creates those
+resources of the stack that it knows: queues, roles, logs and the network.
 """
 
 import json
@@ -10,7 +11,12 @@ import re
 import sys
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+# This process talks to no server, whatever the tests' environment names.
+os.environ.pop("AWS_ENDPOINT_URL_SQS", None)
 
+import boto3
+from moto import mock_aws
+from moto.cloudformation.parsing import get_model_map
 from samcli.yamlhelper import yaml_parse
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
@@ -36,7 +42,7 @@ def translated():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
     template["Globals"]["Function"].pop("CodeUri")
-    return transform(template, {}, NoManagedPolicies())["Resources"]
+    return transform(template, {}, NoManagedPolicies())
 
 
 def source(*parts):
@@ -84,13 +90,43 @@ def allowed(resources, function):
     return pairs
 
 
+def known_to_moto(resources):
+    """The resources that moto can create, without those that refer to one it cannot."""
+    gone = {name for name, resource in resources.items() if resource["Type"] not in get_model_map()}
+
+    def refers(resource):
+        text = json.dumps(resource)
+        return any(f'"{name}"' in text or f"${{{name}}}" in text or f"${{{name}." in text for name in gone)
+
+    while more := {name for name, resource in resources.items() if name not in gone and refers(resource)}:
+        gone |= more
+    return {name: resource for name, resource in resources.items() if name not in gone}
+
+
+@mock_aws
+def create(template, redis):
+    """Creates the stack, and returns its resources by name and the attributes of its job queue."""
+    resources = known_to_moto(template["Resources"])
+    body = json.dumps({**{key: value for key, value in template.items() if key != "Outputs"}, "Resources": resources})
+    values = {"SecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sms-verify", "Redis": redis}
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
+    formation, queues = boto3.client("cloudformation"), boto3.client("sqs")
+    formation.create_stack(StackName="sms-verify", TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_IAM"])
+    status = formation.describe_stacks(StackName="sms-verify")["Stacks"][0]["StackStatus"]
+    check(f"the stack with Redis={redis}", status, "CREATE_COMPLETE")
+    created = formation.describe_stack_resources(StackName="sms-verify")["StackResources"]
+    names = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in created if "PhysicalResourceId" in item}
+    return names, queues.get_queue_attributes(QueueUrl=names["Jobs"], AttributeNames=["All"])["Attributes"]
+
+
 def check(what, actual, expected):
     if actual != expected:
         sys.exit(f"template.yaml: {what} is {actual}, and the code needs {expected}")
 
 
 def main():
-    resources = translated()
+    template = translated()
+    resources = template["Resources"]
     properties = {name: resource.get("Properties", {}) for name, resource in resources.items()}
 
     retries = default_of("max_retries")
@@ -115,6 +151,12 @@ def main():
     check("what RequestCode may", allowed(resources, "RequestCode"), {(send, "Jobs"), (attributes, "Jobs")})
     check("what CheckCode may", allowed(resources, "CheckCode"), set())
     check("what SendSms may", allowed(resources, "SendSms"), {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")})
+
+    for redis, network in {"bring": False, "create": True}.items():
+        created, jobs = create(template, redis)
+        policy = json.loads(jobs["RedrivePolicy"])
+        check("where dead letters go", policy["deadLetterTargetArn"].split(":")[-1], created["DeadLetters"].split("/")[-1])
+        check(f"the network with Redis={redis}", {"Vpc", "Nat", "SqsEndpoint"} <= set(created), network)
     print(f"template.yaml agrees with the code ({len(resources)} resources after translation)")
 
 
