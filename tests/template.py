@@ -90,6 +90,13 @@ def allowed(resources, function):
     return pairs
 
 
+def broad(resources, function):
+    """AWS's own policies that the function has and does not need."""
+    needed = ("AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaVPCAccessExecutionRole")
+    policies = json.dumps(resources[f"{function}Role"]["Properties"]["ManagedPolicyArns"])
+    return {name for name in re.findall(r"policy/(?:service-role/)?(\w+)", policies) if name not in needed}
+
+
 def known_to_moto(resources):
     """The resources that moto can create, without those that refer to one it cannot."""
     gone = {name for name, resource in resources.items() if resource["Type"] not in get_model_map()}
@@ -150,7 +157,11 @@ def main():
     send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"
     check("what RequestCode may", allowed(resources, "RequestCode"), {(send, "Jobs"), (attributes, "Jobs")})
     check("what CheckCode may", allowed(resources, "CheckCode"), set())
-    check("what SendSms may", allowed(resources, "SendSms"), {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")})
+    mapping = {("sqs:ReceiveMessage", "Jobs"), ("sqs:DeleteMessage", "Jobs"), (attributes, "Jobs")}
+    sender = mapping | {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")}
+    check("what SendSms may", allowed(resources, "SendSms"), sender)
+    for function in FUNCTIONS:
+        check(f"policies of AWS for {function} beyond logs, traces and the network", broad(resources, function), set())
 
     for redis, network in {"bring": False, "create": True}.items():
         created, jobs = create(template, redis)
