@@ -7,24 +7,27 @@
 //! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A message that waits
 //! is a new message: the worker publishes it, waits for the confirm, and only then acknowledges the old one.
 
+mod consumer;
+mod topology;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{fmt, io, mem};
+use std::{fmt, io};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use futures_util::stream::StreamExt;
-use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions,
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+    QueuePurgeOptions,
 };
-use lapin::types::{AMQPValue, FieldTable, LongString};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use tracing::{debug, info, warn};
+use tracing::debug;
 use url::Url;
 
-use super::{DeadLetter, Delay, Message, QueueError, Receipt, Redriven};
+pub(super) use self::consumer::{RabbitMqConsumer, ack, give_back};
+use self::topology::{DELIVERY_LIMIT, Topology, text};
+use super::{DeadLetter, Delay, QueueError, Redriven};
 use crate::job::Job;
 
 /// Name of the queue, unless the URL has `?queue=`.
@@ -36,13 +39,6 @@ const HEARTBEAT: &str = "10";
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often RabbitMQ hands a job out again before it takes it for one that kills its workers. A worker that is killed
-/// returns all it had prefetched, so this is far more than attempts are. It is RabbitMQ 4's own default.
-const DELIVERY_LIMIT: i32 = 20;
-
-/// The same for dead letters, which are returned each time somebody lists them.
-const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
-
 /// Header of a dead letter with the reason for which it is one.
 const REASON: &str = "reason";
 
@@ -51,7 +47,7 @@ const PERSISTENT: u8 = 2;
 #[derive(Clone)]
 pub(super) struct RabbitMqQueue {
     url: Arc<str>,
-    name: Arc<str>,
+    queues: Topology,
     publisher: Arc<Mutex<Option<Connecting>>>,
 }
 
@@ -100,7 +96,7 @@ impl RabbitMqQueue {
             .clear()
             .extend_pairs(options.iter().filter(|(key, _)| key != "queue" && key != "heartbeat"))
             .append_pair("heartbeat", &heartbeat);
-        Ok(Self { url: url.as_str().into(), name: name.as_str().into(), publisher: Arc::default() })
+        Ok(Self { url: url.as_str().into(), queues: Topology::new(&name), publisher: Arc::default() })
     }
 
     pub(super) async fn send(&self, body: &[u8], delay: Delay) -> Result<(), QueueError> {
@@ -122,7 +118,7 @@ impl RabbitMqQueue {
         // On a channel of its own: what is wrong with the queue closes the channel that says so.
         let channel = publisher.connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-        channel.queue_declare((&*self.name).into(), passive, FieldTable::default()).await?;
+        channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
         channel.close(200, "done".into()).await?;
         Ok(())
     }
@@ -147,7 +143,7 @@ impl RabbitMqQueue {
     pub(super) async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let (connection, channel) = self.open("dead letters").await?;
         let mut letters = Vec::new();
-        while let Some(message) = channel.basic_get(self.dead_queue().into(), BasicGetOptions::default()).await? {
+        while let Some(message) = channel.basic_get(self.queues.dead().into(), BasicGetOptions::default()).await? {
             letters.push(DeadLetter { reason: reason(&message.properties), body: message.delivery.data });
         }
         give_all_back(&channel).await?;
@@ -160,9 +156,9 @@ impl RabbitMqQueue {
         let mut redriven = Redriven::default();
         // No more than there are now: a job that dies again meanwhile waits for the next redrive.
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-        let dead = channel.queue_declare(self.dead_queue().into(), passive, FieldTable::default()).await?;
+        let dead = channel.queue_declare(self.queues.dead().into(), passive, FieldTable::default()).await?;
         for _ in 0..dead.message_count() {
-            let message = channel.basic_get(self.dead_queue().into(), BasicGetOptions::default()).await?;
+            let message = channel.basic_get(self.queues.dead().into(), BasicGetOptions::default()).await?;
             let Some(message) = message else { break };
             if let Ok(job) = Job::decode(&message.delivery.data) {
                 self.publish(Target::Main, Job { attempts: 0, ..job }.encode().as_bytes(), properties()).await?;
@@ -179,7 +175,7 @@ impl RabbitMqQueue {
 
     pub(super) async fn purge(&self) -> Result<usize, QueueError> {
         let (connection, channel) = self.open("purge").await?;
-        let purged = channel.queue_purge(self.dead_queue().into(), QueuePurgeOptions::default()).await?;
+        let purged = channel.queue_purge(self.queues.dead().into(), QueuePurgeOptions::default()).await?;
         close(&connection).await;
         Ok(usize::try_from(purged).unwrap_or(usize::MAX))
     }
@@ -199,11 +195,11 @@ impl RabbitMqQueue {
     async fn try_publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
         let queue = match target {
-            Target::Main => self.name.to_string(),
-            Target::Dead => self.dead_queue(),
+            Target::Main => self.queues.main().to_owned(),
+            Target::Dead => self.queues.dead(),
             Target::Wait(base) => {
                 self.declare_wait_queue(&publisher, base).await?;
-                self.wait_queue(base)
+                self.queues.wait(base)
             }
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
@@ -241,21 +237,11 @@ impl RabbitMqQueue {
         let open = async {
             let connection = Connection::connect(&self.url, properties).await?;
             let channel = connection.create_channel().await?;
-            self.declare(&channel).await?;
+            self.queues.declare(&channel).await?;
             Ok((connection, channel))
         };
         let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into());
         tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(late)
-    }
-
-    async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
-        let dead_queue = self.dead_queue();
-        let mut arguments = quorum(DEAD_DELIVERY_LIMIT);
-        channel.queue_declare(dead_queue.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
-        arguments = quorum(DELIVERY_LIMIT);
-        dead_letters_to(&mut arguments, &dead_queue);
-        channel.queue_declare((&*self.name).into(), QueueDeclareOptions::durable(), arguments).await?;
-        Ok(())
     }
 
     /// Once for each connection, on a channel of its own: a queue that is there already with other arguments closes it.
@@ -263,35 +249,17 @@ impl RabbitMqQueue {
         if publisher.declared().contains(&base) {
             return Ok(());
         }
-        let mut arguments = quorum(DELIVERY_LIMIT);
-        dead_letters_to(&mut arguments, &self.name);
-        // Each message has an expiration of its own, between the base and this.
-        let longest = i64::try_from((base * 11 / 10).as_millis()).unwrap_or(i64::MAX);
-        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(longest));
         let channel = publisher.connection.create_channel().await?;
-        channel.queue_declare(self.wait_queue(base).into(), QueueDeclareOptions::durable(), arguments).await?;
+        self.queues.declare_wait(&channel, base).await?;
         channel.close(200, "done".into()).await?;
         publisher.declared().insert(base);
         Ok(())
-    }
-
-    fn dead_queue(&self) -> String {
-        format!("{}.dead", self.name)
-    }
-
-    fn wait_queue(&self, base: Duration) -> String {
-        let millis = base.as_millis();
-        if millis.is_multiple_of(1000) {
-            format!("{}.wait.{}s", self.name, millis / 1000)
-        } else {
-            format!("{}.wait.{millis}ms", self.name)
-        }
     }
 }
 
 impl fmt::Debug for RabbitMqQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RabbitMqQueue({})", self.name)
+        write!(f, "RabbitMqQueue({})", self.queues.main())
     }
 }
 
@@ -314,25 +282,6 @@ fn properties() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into())
 }
 
-fn quorum(delivery_limit: i32) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("quorum"));
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
-    arguments
-}
-
-/// What leaves the queue without having been acknowledged goes to `target`, and leaves only when it has arrived.
-fn dead_letters_to(arguments: &mut FieldTable, target: &str) {
-    arguments.insert("x-dead-letter-exchange".into(), text(""));
-    arguments.insert("x-dead-letter-routing-key".into(), text(target));
-    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-    arguments.insert("x-overflow".into(), text("reject-publish"));
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(LongString::from(value))
-}
-
 /// Our own reason, or RabbitMQ's: only the delivery limit makes a dead letter without us.
 fn reason(properties: &BasicProperties) -> String {
     let header = properties.headers().as_ref().and_then(|headers| headers.inner().get(REASON));
@@ -350,83 +299,5 @@ async fn give_all_back(channel: &Channel) -> Result<(), lapin::Error> {
 async fn close(connection: &Connection) {
     if let Err(error) = connection.close(200, "done".into()).await {
         debug!(%error, "closing a connection");
-    }
-}
-
-pub(super) async fn ack(delivery: &Delivery) {
-    match delivery.acker.ack(BasicAckOptions::default()).await {
-        Ok(true) => {}
-        Ok(false) => warn!("not acknowledged: the message will be handed out again"),
-        Err(error) => warn!(%error, "not acknowledged: the message will be handed out again"),
-    }
-}
-
-pub(super) async fn give_back(delivery: &Delivery) {
-    let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-    if let Err(error) = delivery.acker.nack(options).await {
-        debug!(%error, "not returned: the lost connection has done so");
-    }
-}
-
-/// Takes messages over a connection of its own, which it opens anew whenever it is lost.
-#[derive(Debug)]
-pub(super) struct RabbitMqConsumer {
-    queue: RabbitMqQueue,
-    prefetch: u16,
-    open: Option<(Connection, lapin::Consumer)>,
-}
-
-impl RabbitMqConsumer {
-    /// Waits between attempts to connect: the first, and the longest.
-    const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-
-    pub(super) async fn receive(&mut self) -> Message {
-        let (mut wait, longest) = Self::RECONNECT;
-        loop {
-            if self.open.is_none() {
-                match self.connect().await {
-                    Ok(open) => self.open = Some(open),
-                    Err(error) => {
-                        warn!(%error, retry_ms = u64::try_from(wait.as_millis()).unwrap_or_default(), "no connection to RabbitMQ");
-                        tokio::time::sleep(wait).await;
-                        wait = (wait * 2).min(longest);
-                        continue;
-                    }
-                }
-            }
-            let Some((_, consumer)) = &mut self.open else { continue };
-            match consumer.next().await {
-                Some(Ok(mut delivery)) => {
-                    return Message {
-                        body: mem::take(&mut delivery.data),
-                        receipt: Receipt::RabbitMq(Box::new(delivery)),
-                    };
-                }
-                Some(Err(error)) => {
-                    warn!(%error, "the connection to RabbitMQ is lost");
-                    self.open = None;
-                }
-                None => {
-                    warn!("RabbitMQ cancelled the consumer");
-                    self.open = None;
-                }
-            }
-        }
-    }
-
-    async fn connect(&self) -> Result<(Connection, lapin::Consumer), lapin::Error> {
-        let (connection, channel) = self.queue.open("worker").await?;
-        channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
-        let name = (&*self.queue.name).into();
-        let consumer =
-            channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
-        info!(queue = %self.queue.name, "consuming from RabbitMQ");
-        Ok((connection, consumer))
-    }
-
-    pub(super) async fn close(self) {
-        if let Some((connection, _)) = self.open {
-            close(&connection).await;
-        }
     }
 }
