@@ -97,6 +97,16 @@ async fn what_failed_comes_again_and_only_that() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_good_is_deleted_and_shown_as_failed() {
+    let gateway = Gateway::start(&[Reply::Refuse("160042")], Reply::Accept).await;
+    let function = Function::new(&gateway);
+    let (verification, body) = function.job(1).await;
+    assert_eq!(function.receives(&[("a", &body, 1)]).await, Vec::<String>::new());
+    assert_eq!(function.state(&verification).await, DeliveryState::Failed);
+    assert_eq!(function.queue.dead_letters().await.expect("an answer"), []);
+}
+
+#[tokio::test]
 async fn the_attempts_end_with_the_receives() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let function = Function::new(&gateway);
