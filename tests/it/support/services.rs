@@ -53,6 +53,11 @@ impl Service {
         Self::start("sqs")
     }
 
+    /// A RabbitMQ of the test's own that takes TLS connections only.
+    pub fn rabbitmq_tls() -> Self {
+        Self::start("rabbitmq-tls")
+    }
+
     /// A file that the service has written.
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
