@@ -1,14 +1,19 @@
 //! Workers that are stopped, killed or cut off: whatever was accepted is delivered.
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::{Json, Router};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
+use shared::job::Job;
+use tokio::net::TcpListener;
 
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::number;
 use crate::support::process::{Deployment, Environment, Process};
 use crate::support::services::{Service, with_own_queue};
+use crate::support::{eventually, number};
 
 fn worker(environment: &Environment, gateway: &Gateway, concurrency: &str) -> Process {
     Process::start(&["worker", "--concurrency", concurrency], &environment.clone().with("SMS_DSN", &gateway.dsn()))
@@ -29,7 +34,7 @@ async fn ask_for(deployment: &Deployment, count: u32) -> HashSet<String> {
 }
 
 async fn delivered(gateway: &Gateway, wanted: &HashSet<String>) {
-    crate::support::eventually("all that was accepted", || async {
+    eventually("all that was accepted", || async {
         let got: HashSet<String> = gateway.accepted().into_iter().map(|call| call.to).collect();
         wanted.is_subset(&got).then_some(())
     })
@@ -82,7 +87,7 @@ async fn workers_and_api_come_back_when_rabbitmq_restarts() {
     let deployment = api(&environment);
     let worker = worker(&environment, &gateway, "10");
     worker.logs("consuming from RabbitMQ").await;
-    let before = crate::support::eventually("an accepted request", || async {
+    let before = eventually("an accepted request", || async {
         Some(deployment.client.ask(number(1).e164()).await).filter(|answer| answer.status == 202)
     });
     before.await;
@@ -95,7 +100,7 @@ async fn workers_and_api_come_back_when_rabbitmq_restarts() {
 
     rabbitmq.start_again();
     // The number that was refused is usable at once.
-    crate::support::eventually("an accepted request", || async {
+    eventually("an accepted request", || async {
         Some(deployment.client.ask(number(2).e164()).await).filter(|answer| {
             assert_ne!(answer.status, 429, "the admission was not released");
             answer.status == 202
@@ -103,4 +108,37 @@ async fn workers_and_api_come_back_when_rabbitmq_restarts() {
     })
     .await;
     gateway.got(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoker_waits_for_its_function_and_does_with_its_response_what_sqs_would() {
+    let environment = Environment::services().with("RETRY_BACKOFF", "1");
+    let deployment = api(&environment);
+    let address = TcpListener::bind("127.0.0.1:0").await.and_then(|socket| socket.local_addr()).expect("a port");
+    let invoker = Process::start(&["worker", "--invoke", &format!("http://{address}/")], &environment);
+    assert_eq!(ask_for(&deployment, 1).await.len(), 1);
+    eventually("two tries", || async {
+        (invoker.log().matches("the function cannot be reached").count() >= 2).then_some(())
+    })
+    .await;
+
+    // The function now comes up; it fails on the job once, and then takes it.
+    let events: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let seen = Arc::clone(&events);
+    let function = Router::new().fallback(async move |body: String| {
+        let mut seen = seen.lock().expect("no panic");
+        seen.push(serde_json::from_str(&body).expect("an event"));
+        let failures = if seen.len() == 1 { json!([{ "itemIdentifier": "0" }]) } else { json!([]) };
+        Json(json!({ "batchItemFailures": failures }))
+    });
+    let listener = TcpListener::bind(address).await.expect("the same port");
+    tokio::spawn(async move { axum::serve(listener, function).await });
+    eventually("two invocations", || async { (events.lock().expect("no panic").len() == 2).then_some(()) }).await;
+    let attempts: Vec<u32> = events.lock().expect("no panic").iter().map(attempts).collect();
+    assert_eq!(attempts, [0, 1], "only what the function failed on is an attempt");
+}
+
+fn attempts(event: &Value) -> u32 {
+    let body = event["Records"][0]["body"].as_str().expect("a body");
+    Job::decode(body.as_bytes()).expect("a job").attempts
 }
