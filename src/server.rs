@@ -1,5 +1,6 @@
 //! The HTTP server of local mode: the functions' routers on a TCP port, the demo page, and the inbox.
 
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use axum::{Router, serve};
 use shared::http::{app, check_router, health_router, request_router};
 use shared::provider::{Inbox, InboxMessage};
 use tokio::net::TcpListener;
+use tracing::warn;
 
 use crate::parts::Parts;
 use crate::stop::Stop;
@@ -33,8 +35,14 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let failed = |source| ListenError { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
-    // Connected before the first request: what is down shows in the log and at /readyz, and is no reason not to start.
-    let _ = tokio::join!(parts.store.ping(), parts.queue.ping());
+    // Connected before the first request. What is down is no reason not to start: it may come up later.
+    let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
+    if let Err(error) = store {
+        warn!(error = &error as &dyn Error, "the store cannot be reached yet");
+    }
+    if let Err(error) = queue {
+        warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
+    }
     let mut routes = request_router(parts.admissions(), parts.config.region)
         .merge(check_router(parts.checks()))
         .merge(health_router(parts.store.clone(), Some(parts.queue.clone())));

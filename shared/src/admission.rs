@@ -64,7 +64,8 @@ impl Admissions {
     /// generator.
     ///
     /// # Errors
-    /// [`AdmissionError`]; after each of them no SMS is on its way because of this call.
+    /// [`AdmissionError`]: no SMS is on its way because of this call. (Should the queue have the job and its confirm be
+    /// lost, the sender drops it, unless it is faster than the admission is taken back.)
     pub async fn request(
         &self,
         to: PhoneNumber,
