@@ -107,7 +107,7 @@ impl Invoker {
             return Outcome::Dead { reason: "the function failed on a message that is not a job".to_owned() };
         };
         job.attempts = job.attempts.saturating_add(1);
-        match self.schedule.after(job.attempts, random_u64()) {
+        match self.schedule.after(job.attempts, Duration::ZERO, random_u64()) {
             Some(delay) => Outcome::Retry { job, delay },
             None => Outcome::Dead { reason: format!("the function failed {} times", job.attempts) },
         }

@@ -60,6 +60,7 @@ impl Parts {
             secrets: self.secrets.clone(),
             code_length: self.config.code_length,
             schedule: self.config.schedule,
+            policy: self.config.delivery_policy,
         }
     }
 

@@ -2,28 +2,21 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::afterwards::until_answered;
 use crate::code::Secrets;
 use crate::job::Job;
 use crate::message::Locale;
 use crate::phone::PhoneNumber;
 use crate::queue::{Delay, Queue, QueueError};
-use crate::store::{Candidate, Decision, Store, StoreError};
+use crate::store::{Candidate, Decision, Release, Store, StoreError};
 use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
 const RELEASE_WAIT: Duration = Duration::from_millis(80);
 const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
-
-/// How often an admission is tried to be taken back, with a pause between: for about 10 s when the store hangs.
-const RELEASE_ATTEMPTS: u32 = 15;
-const RELEASE_PAUSE: Duration = Duration::from_millis(200);
-
-/// As many as may be under way: while the store is down there is nothing to take back, and no end of requests.
-static RELEASES: Semaphore = Semaphore::const_new(1_000);
 
 /// The use case: everything that an admission needs.
 #[derive(Debug, Clone)]
@@ -64,8 +57,8 @@ impl Admissions {
     /// generator.
     ///
     /// # Errors
-    /// [`AdmissionError`]: no SMS is on its way because of this call. (Should the queue have the job and its confirm be
-    /// lost, the sender drops it, unless it is faster than the admission is taken back.)
+    /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
+    /// the sender drops; unless the store fails too, within a tenth of a second.)
     pub async fn request(
         &self,
         to: PhoneNumber,
@@ -80,37 +73,42 @@ impl Admissions {
             Ok(Decision::Cooldown { retry_after }) => return Err(AdmissionError::Cooldown { retry_after }),
             Ok(Decision::Locked { retry_after }) => return Err(AdmissionError::Locked { retry_after }),
             Err(error) => {
-                // The store may have admitted it and its answer be lost: taken back when the store answers again. On
-                // Lambda the task runs only while somebody waits.
-                let _ = tokio::time::timeout(RELEASE_WAIT_LONG, self.release(candidate)).await;
+                // The store may have admitted it and its answer be lost: taken back when the store answers again.
+                self.release(candidate, RELEASE_WAIT_LONG).await;
                 return Err(error.into());
             }
         };
         info!(id = %verification.id, to = %to, send, "admitted");
         let job = Job { id: verification.id.clone(), send, to, locale, attempts: 0 };
-        if let Err(error) = self.queue.send(&job, Delay::NONE).await {
+        match self.queue.send(&job, Delay::NONE).await {
+            Ok(()) => Ok(verification),
             // A healthy store has done this long before the wait is over, and the number is usable at once.
-            let _ = tokio::time::timeout(RELEASE_WAIT, self.release(candidate)).await;
-            return Err(error.into());
+            Err(error) => match self.release(candidate, RELEASE_WAIT).await {
+                Some(Release::Begun) => {
+                    info!(id = %job.id, "the queue's confirm was lost, but a sender has the job");
+                    Ok(verification)
+                }
+                _ => Err(error.into()),
+            },
         }
-        Ok(verification)
     }
 
-    /// Takes an admission back, in a task that goes on when nobody waits for it, and tries again while the store is
-    /// slow: what it was too late to answer it may still carry out. Should the job have been queued after all, the
-    /// sender finds its admission gone and drops it.
-    fn release(&self, candidate: Candidate) -> JoinHandle<()> {
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            let permit = RELEASES.try_acquire();
-            let attempts = if permit.is_ok() { RELEASE_ATTEMPTS } else { 1 };
-            for _ in 0..attempts {
-                match store.release(&candidate).await {
-                    Ok(()) => return,
-                    Err(_) => tokio::time::sleep(RELEASE_PAUSE).await,
-                }
-            }
-            warn!(id = %candidate.id, "the admission could not be taken back: the number stays in its cooldown");
-        })
+    /// Takes an admission back, and tries again while the store is slow: what it was too late to answer it may still
+    /// carry out. Should the job have been queued after all, either its sender finds the admission gone and drops it,
+    /// or the sender was faster, and then the request stands. Nothing, if the store does not answer within `wait`.
+    async fn release(&self, candidate: Candidate, wait: Duration) -> Option<Release> {
+        let (store, id) = (self.store.clone(), candidate.id.clone());
+        let released = until_answered(move || {
+            let (store, candidate) = (store.clone(), candidate.clone());
+            async move { store.release(&candidate).await }
+        });
+        let released = match timeout(wait, released).await {
+            Ok(Ok(released)) => released,
+            _ => None,
+        };
+        if released.is_none() {
+            warn!(%id, "the admission is not taken back yet: until it is, the number is in its cooldown");
+        }
+        released
     }
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
+use crate::afterwards::until_answered;
 use crate::code::{CodeLength, Secrets};
 use crate::job::Job;
 use crate::provider::{Class, Provider, SendError, Sms};
 use crate::queue::{Delay, Queue, QueueError};
-use crate::store::{Begin, Finish, Store, StoreError};
+use crate::store::{Begin, Finish, Store};
 
 /// How long nobody else may send a job's SMS: a call to a gateway, and the round trips around it.
 const LEASE: Duration = Duration::from_secs(Provider::TIMEOUT.as_secs() + 2);
@@ -27,6 +28,31 @@ pub struct Deliveries {
     pub code_length: CodeLength,
     /// When to try again.
     pub schedule: Schedule,
+    /// Whether to try again when nobody knows what came of an attempt.
+    pub policy: DeliveryPolicy,
+}
+
+/// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the worker that called it died.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeliveryPolicy {
+    /// It is sent again, with the same code and under the same idempotency key: nobody waits in vain, and somebody may
+    /// get the same code twice.
+    #[default]
+    AtLeastOnce,
+    /// It becomes a dead letter: nobody gets a second SMS, and somebody may wait for the cooldown to ask again.
+    AtMostOnce,
+}
+
+impl DeliveryPolicy {
+    /// Reads `at_least_once` or `at_most_once`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "at_least_once" => Some(Self::AtLeastOnce),
+            "at_most_once" => Some(Self::AtMostOnce),
+            _ => None,
+        }
+    }
 }
 
 /// What is to be done with a message.
@@ -83,6 +109,9 @@ impl Deliveries {
         };
         let attempt = job.attempts.saturating_add(receives.max(1));
         match self.store.begin(&job.id, job.send, LEASE, random).await {
+            Ok(Begin::Go { uncertain: true, .. }) if self.policy == DeliveryPolicy::AtMostOnce => {
+                self.perhaps_sent(&job, random, "an earlier attempt never told its outcome").await
+            }
             Ok(Begin::Go { expires_in, uncertain }) => {
                 if uncertain {
                     warn!(id = %job.id, "an earlier attempt never told its outcome; the same code is sent again");
@@ -100,6 +129,8 @@ impl Deliveries {
             }
             Err(error) => {
                 warn!(id = %job.id, error = &error as &dyn std::error::Error, "store trouble");
+                // What the store was too late to answer it may still carry out: then nobody holds this lease.
+                self.see_finished(&job, Finish::Retrying, random);
                 self.hold(job, attempt, "the store cannot be asked")
             }
         }
@@ -142,12 +173,19 @@ impl Deliveries {
         random: u64,
         error: &SendError,
     ) -> Outcome {
-        if error.class == Class::Permanent {
-            warn!(id = %job.id, to = %job.to, attempt, error = error as &dyn std::error::Error, "refused for good");
-            self.finish(&job, Finish::Failed, random).await;
-            return Outcome::Done;
+        match error.class {
+            Class::Permanent => {
+                warn!(id = %job.id, to = %job.to, attempt, error = error as &dyn std::error::Error, "refused for good");
+                self.finish(&job, Finish::Failed, random).await;
+                return Outcome::Done;
+            }
+            Class::Ambiguous if self.policy == DeliveryPolicy::AtMostOnce => {
+                return self.perhaps_sent(&job, random, &error.to_string()).await;
+            }
+            Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration => {}
         }
-        match self.schedule.after(attempt, random) {
+        let least = error.retry_after.or((error.class == Class::Throttled).then(|| self.schedule.longest()));
+        match self.schedule.after(attempt, least.unwrap_or_default(), random) {
             Some(delay) if delay.total() < expires_in => {
                 warn!(id = %job.id, to = %job.to, attempt, delay_ms = millis(delay), error = error as &dyn std::error::Error, "will be tried again");
                 self.finish(&job, Finish::Retrying, random).await;
@@ -169,17 +207,29 @@ impl Deliveries {
         Outcome::Hold { job, delay: self.schedule.first() }
     }
 
-    /// The outcome stands whether or not it can be recorded: at worst the state shown is behind, or, if the message
-    /// is handed out twice as well, the same code arrives twice.
+    async fn perhaps_sent(&self, job: &Job, worker: u64, why: &str) -> Outcome {
+        error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
+        self.finish(job, Finish::Unknown, worker).await;
+        Outcome::Dead { reason: format!("perhaps sent, and the policy is at_most_once: {why}") }
+    }
+
+    /// The outcome stands whether or not it can be recorded at once.
     async fn finish(&self, job: &Job, outcome: Finish, worker: u64) {
         if let Err(error) = self.store.finish(&job.id, job.send, outcome, worker).await {
-            report(&error, job);
+            warn!(id = %job.id, error = &error as &dyn std::error::Error, "the outcome cannot be recorded yet");
+            self.see_finished(job, outcome, worker);
         }
     }
-}
 
-fn report(error: &StoreError, job: &Job) {
-    warn!(id = %job.id, error = error as &dyn std::error::Error, "the outcome could not be recorded");
+    /// Records an outcome when the store answers again. If it never does and the message is handed out once more, the
+    /// outcome is unknown, and the policy decides.
+    fn see_finished(&self, job: &Job, outcome: Finish, worker: u64) {
+        let (store, id, send) = (self.store.clone(), job.id.clone(), job.send);
+        until_answered(move || {
+            let (store, id) = (store.clone(), id.clone());
+            async move { store.finish(&id, send, outcome, worker).await }
+        });
+    }
 }
 
 fn millis(delay: Delay) -> u64 {
@@ -202,16 +252,30 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The wait after a failed attempt (1 is the first), or nothing when it was the last. `random` chooses a jitter of
-    /// up to 10 %, so that jobs which failed together do not come back together.
+    /// The wait after a failed attempt (1 is the first), or nothing when it was the last. If the gateway asks for
+    /// `least`, it is doubled until it is at least that: so that waits stay few, each of which is a queue on RabbitMQ.
+    /// `random` chooses a jitter of up to 10 %, so that jobs which failed together do not come back together.
     #[must_use]
-    pub fn after(self, attempt: u32, random: u64) -> Option<Delay> {
+    pub fn after(self, attempt: u32, least: Duration, random: u64) -> Option<Delay> {
         if attempt > self.max_retries {
             return None;
         }
-        let base = self.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+        let mut base = self.wait(attempt);
+        while base < least {
+            base = base.saturating_mul(2);
+        }
         let thousandths = u32::try_from(random % 101).unwrap_or_default();
         Some(Delay { base, jitter: base / 1000 * thousandths })
+    }
+
+    /// The wait before the last attempt.
+    #[must_use]
+    pub fn longest(self) -> Duration {
+        self.wait(self.max_retries)
+    }
+
+    fn wait(self, attempt: u32) -> Duration {
+        self.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
     }
 
     /// The shortest wait, for a job that is held back.
@@ -234,11 +298,21 @@ mod tests {
     #[test]
     fn waits_double_and_end() {
         let schedule = Schedule::default();
-        let base = |attempt| schedule.after(attempt, 0).map(|delay| delay.base.as_secs());
+        let base = |attempt| schedule.after(attempt, Duration::ZERO, 0).map(|delay| delay.base.as_secs());
         assert_eq!([base(1), base(2), base(3), base(4)], [Some(3), Some(6), Some(12), None]);
         assert_eq!(base(u32::MAX), None);
-        let most = schedule.after(3, 100).expect("a wait").total();
-        assert_eq!(most, Duration::from_millis(13_200), "12 s and 10 %");
-        assert!((0..1000).all(|random| schedule.after(3, random).expect("a wait").total() <= most));
+        let longest = |random| schedule.after(3, Duration::ZERO, random).expect("a wait").total();
+        assert_eq!(longest(100), Duration::from_millis(13_200), "12 s and 10 %");
+        assert!((0..1000).all(|random| longest(random) <= longest(100)));
+    }
+
+    #[test]
+    fn a_gateway_is_given_the_time_that_it_asks_for() {
+        let schedule = Schedule::default();
+        let base =
+            |attempt, least| schedule.after(attempt, Duration::from_secs(least), 0).map(|delay| delay.base.as_secs());
+        assert_eq!([base(1, 3), base(1, 4), base(2, 30), base(4, 30)], [Some(3), Some(6), Some(48), None]);
+        assert!(base(1, u64::MAX).is_some());
+        assert_eq!(schedule.longest().as_secs(), 12);
     }
 }

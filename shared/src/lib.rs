@@ -11,6 +11,7 @@ pub mod phone;
 pub mod verification;
 
 pub mod admission;
+mod afterwards;
 pub mod checking;
 pub mod delivery;
 

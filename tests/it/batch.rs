@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::admission::Admissions;
 use shared::batch::{Response, deliver_event};
 use shared::code::{CodeLength, Secrets};
-use shared::delivery::{Deliveries, Schedule};
+use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
 use shared::job::Job;
 use shared::message::Locale;
@@ -33,6 +33,7 @@ impl Function {
             secrets: Secrets::from_random(random_bytes()),
             code_length: CodeLength::default(),
             schedule: Schedule::default(),
+            policy: DeliveryPolicy::default(),
         };
         Self { deliveries, queue: Queue::memory() }
     }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use shared::batch::{Response, deliver_event};
 use shared::code::{CodeLength, Secrets};
-use shared::delivery::{Deliveries, Schedule};
+use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::job::Job;
 use shared::message::Locale;
 use shared::provider::Provider;
@@ -91,6 +91,7 @@ impl<'a> Mapping<'a> {
             secrets: Secrets::from_random(shared::entropy::random_bytes()),
             code_length: CodeLength::default(),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
+            policy: DeliveryPolicy::default(),
         };
         Self { fixture, deliveries }
     }

@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         secrets: config.secrets,
         code_length: config.code_length,
         schedule: config.schedule,
+        policy: config.delivery_policy,
     };
     let (deliveries, queue) = (&deliveries, &queue);
     run(service_fn(async |event: LambdaEvent<Event>| {

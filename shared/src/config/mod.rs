@@ -13,7 +13,7 @@ pub use self::vars::Address;
 use self::vars::Vars;
 
 use crate::code::{CodeLength, Secrets};
-use crate::delivery::Schedule;
+use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::phone::Region;
 use crate::provider::Provider;
 use crate::verification::Policy;
@@ -95,6 +95,8 @@ pub struct SendConfig {
     pub code_length: CodeLength,
     /// `RETRY_BACKOFF`, `MAX_RETRIES`.
     pub schedule: Schedule,
+    /// `DELIVERY_POLICY`.
+    pub delivery_policy: DeliveryPolicy,
 }
 
 /// What local mode needs, with `None` where an embedded part stands in.
@@ -118,6 +120,8 @@ pub struct LocalConfig {
     pub code_length: CodeLength,
     /// `RETRY_BACKOFF`, `MAX_RETRIES`.
     pub schedule: Schedule,
+    /// `DELIVERY_POLICY`.
+    pub delivery_policy: DeliveryPolicy,
     /// `DEFAULT_REGION`.
     pub region: Region,
 }
@@ -188,10 +192,11 @@ impl SendConfig {
             vars.problem("SMS_DSN", "is inbox:, which exists in local mode alone");
         }
         let dead_queue = vars.dead_queue();
-        let (policy, code_length, schedule) = (vars.policy(), vars.code_length(), vars.schedule());
+        let (policy, code_length) = (vars.policy(), vars.code_length());
+        let (schedule, delivery_policy) = (vars.schedule(), vars.delivery_policy());
         vars.finish(|| {
             let (redis, queue, secrets, provider) = (redis?, queue?, secrets?, provider?);
-            Some(Self { redis, queue, dead_queue, provider, secrets, policy, code_length, schedule })
+            Some(Self { redis, queue, dead_queue, provider, secrets, policy, code_length, schedule, delivery_policy })
         })
     }
 }
@@ -227,9 +232,21 @@ impl LocalConfig {
             }
         }
         let (policy, code_length) = (vars.policy(), vars.code_length());
-        let (schedule, region) = (vars.schedule(), vars.region());
+        let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         vars.finish(|| {
-            Some(Self { listen, redis, queue, dead_queue, provider, secrets, policy, code_length, schedule, region })
+            Some(Self {
+                listen,
+                redis,
+                queue,
+                dead_queue,
+                provider,
+                secrets,
+                policy,
+                code_length,
+                schedule,
+                delivery_policy,
+                region,
+            })
         })
     }
 }
@@ -282,6 +299,7 @@ mod tests {
             ("CODE_LENGTH", "3"),
             ("RETRY_BACKOFF", "3s"),
             ("MAX_RETRIES", "11"),
+            ("DELIVERY_POLICY", "exactly_once"),
             ("DEFAULT_REGION", "China"),
             ("LISTEN", "8080"),
         ];

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
 use crate::code::{CodeLength, Secrets};
-use crate::delivery::Schedule;
+use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::phone::Region;
 use crate::provider::Provider;
 use crate::verification::Policy;
@@ -136,6 +136,14 @@ impl<'a> Vars<'a> {
             backoff: self.seconds("RETRY_BACKOFF", default.backoff, 300),
             max_retries: self.number("MAX_RETRIES", default.max_retries, 0, 10),
         }
+    }
+
+    pub(super) fn delivery_policy(&mut self) -> DeliveryPolicy {
+        let Some(word) = self.get("DELIVERY_POLICY") else { return DeliveryPolicy::default() };
+        DeliveryPolicy::parse(&word).unwrap_or_else(|| {
+            self.problem("DELIVERY_POLICY", "needs at_least_once or at_most_once");
+            DeliveryPolicy::default()
+        })
     }
 
     pub(super) fn region(&mut self) -> Region {

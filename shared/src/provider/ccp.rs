@@ -17,12 +17,15 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::client::{http_client, status_error, transport_error};
+use super::client::{call, http_client, status_error};
 use super::dsn::{Dsn, DsnError};
 use super::{Class, Gateway, SendError, Sms};
 use crate::message::minutes;
 
 const NAME: &str = "ccp";
+
+/// The status code of success.
+const ACCEPTED: &str = "000000";
 
 /// This endpoint takes national numbers of this country; another endpoint, for other accounts, takes the rest.
 const COUNTRY_CODE: &str = "86";
@@ -87,15 +90,19 @@ impl Ccp {
             .header(CONTENT_TYPE, "application/json;charset=utf-8")
             .header(AUTHORIZATION, signature.authorization)
             .body(body.to_string());
-        let answer = request.send().await.map_err(|error| transport_error(NAME, error))?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| transport_error(NAME, error))?;
-        match serde_json::from_slice::<Answer>(&body) {
-            Ok(answer) if answer.status_code == "000000" => Ok(()),
-            Ok(answer) => Err(failed(class_of(&answer.status_code), &answer.status_code)),
-            Err(_) => Err(status_error(NAME, status)),
+        let answer = call(NAME, request).await?;
+        match status_code(&answer.body) {
+            Some(code) if code == ACCEPTED && answer.status.is_success() => Ok(()),
+            Some(code) if code != ACCEPTED => Err(failed(class_of(&code), &code)),
+            _ => Err(status_error(NAME, &answer)),
         }
     }
+}
+
+/// The code in an answer. It ends up in logs and with dead letters: what is not the six digits of a code is none.
+fn status_code(body: &[u8]) -> Option<String> {
+    let Answer { status_code } = serde_json::from_slice(body).ok()?;
+    (status_code.len() == 6 && status_code.bytes().all(|byte| byte.is_ascii_digit())).then_some(status_code)
 }
 
 impl Gateway for Ccp {
@@ -136,7 +143,7 @@ fn class_of(code: &str) -> Class {
 }
 
 fn failed(class: Class, reason: &str) -> SendError {
-    SendError { gateway: NAME, class, reason: reason.to_owned(), source: None }
+    SendError { gateway: NAME, class, reason: reason.to_owned(), retry_after: None, source: None }
 }
 
 impl fmt::Debug for Ccp {

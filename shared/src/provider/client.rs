@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, redirect};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 
 use super::{Class, SendError};
 
@@ -11,6 +14,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The whole call. Gateways answer within a second; the lease on a job is a little longer than this.
 pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// A client that follows no redirect (a message is not sent to where an answer points) and uses no proxy.
 pub(super) fn http_client() -> Result<Client, reqwest::Error> {
@@ -23,8 +29,43 @@ pub(super) fn http_client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
+/// What a gateway answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+    retry_after: Option<Duration>,
+}
+
+/// Sends a request and reads its answer.
+pub(super) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
+    let broken = |error| transport_error(gateway, error);
+    let mut response = request.send().await.map_err(broken)?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            body.clear();
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body, retry_after })
+}
+
+/// `Retry-After` in seconds, or as the date that HTTP allows as well.
+fn seconds(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    #[expect(clippy::disallowed_methods, reason = "a date means something only against the clock")]
+    let wait = date.duration_since(Timestamp::now());
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
 /// A call that brought no answer: before the connection stood nothing was sent; after that nobody knows.
-pub(super) fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
+fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
     let (class, reason) = if error.is_connect() {
         (Class::Transient, "no connection")
     } else if error.is_timeout() {
@@ -33,12 +74,13 @@ pub(super) fn transport_error(gateway: &'static str, error: reqwest::Error) -> S
         (Class::Ambiguous, "the connection broke")
     };
     // The URL holds an account and a signature.
-    SendError { gateway, class, reason: reason.to_owned(), source: Some(error.without_url()) }
+    SendError { gateway, class, reason: reason.to_owned(), retry_after: None, source: Some(error.without_url()) }
 }
 
 /// An answer without the gateway's own code in it: then the HTTP status is all there is.
-pub(super) fn status_error(gateway: &'static str, status: StatusCode) -> SendError {
-    let class = match status.as_u16() {
+pub(super) fn status_error(gateway: &'static str, answer: &Answer) -> SendError {
+    let status = answer.status.as_u16();
+    let class = match status {
         // A proxy in front of the gateway says that it did not reach it, or not to come now.
         502 | 503 => Class::Transient,
         429 => Class::Throttled,
@@ -47,5 +89,21 @@ pub(super) fn status_error(gateway: &'static str, status: StatusCode) -> SendErr
         // 500 and 504 leave open how far the request came, and so does a 200 that cannot be read.
         _ => Class::Ambiguous,
     };
-    SendError { gateway, class, reason: format!("HTTP {}", status.as_u16()), source: None }
+    SendError { gateway, class, reason: format!("HTTP {status}"), retry_after: answer.retry_after, source: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        assert_eq!(seconds("120"), Some(Duration::from_secs(120)));
+        assert_eq!(seconds("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO), "long ago");
+        let far = seconds("Tue, 31 Dec 2999 23:59:59 GMT").expect("a date");
+        assert!(far > Duration::from_secs(900 * 365 * 86_400), "{far:?}");
+        for nonsense in ["", "soon", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(seconds(nonsense), None, "{nonsense}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::client::{http_client, status_error, transport_error};
+use super::client::{call, http_client, status_error};
 use super::dsn::{Dsn, DsnError};
 use super::{Gateway, SendError, Sms};
 use crate::message::text;
@@ -93,8 +93,8 @@ impl Gateway for InboxClient {
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
         async move {
             let request = self.client.post(self.endpoint.clone()).json(&InboxMessage::from(sms));
-            let answer = request.send().await.map_err(|error| transport_error(NAME, error))?;
-            if answer.status().is_success() { Ok(()) } else { Err(status_error(NAME, answer.status())) }
+            let answer = call(NAME, request).await?;
+            if answer.status.is_success() { Ok(()) } else { Err(status_error(NAME, &answer)) }
         }
         .boxed()
     }

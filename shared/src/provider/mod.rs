@@ -60,6 +60,8 @@ pub struct SendError {
     pub class: Class,
     /// The gateway's own code, or what went wrong on the way.
     pub reason: String,
+    /// The time before which the gateway does not want to be called again, if it said so.
+    pub retry_after: Option<Duration>,
     /// The transport's error, if it was one.
     #[source]
     pub source: Option<reqwest::Error>,

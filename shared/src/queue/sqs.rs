@@ -17,6 +17,14 @@ use crate::job::Job;
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
+/// Longest time for one of the two attempts at a call: a connection whose peer has vanished without a word (a frozen
+/// Lambda environment) costs this, and leaves the rest of the deadline for a new one. A job that was queued twice for
+/// that is sent once.
+const ATTEMPT: Duration = Duration::from_millis(220);
+
+/// Longest wait between the two.
+const BACKOFF: Duration = Duration::from_millis(20);
+
 /// How long an empty dead-letter queue is waited for, before it is taken for empty.
 const LONG_POLL: Duration = Duration::from_secs(1);
 
@@ -39,8 +47,10 @@ impl SqsQueue {
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
-            .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).build())
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(
+                TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build(),
+            )
+            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
             .load()
             .await;
         Self { client: Client::new(&config), url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
@@ -106,8 +116,10 @@ impl SqsQueue {
     /// Receives all dead letters. Those that are not deleted or put back show again after [`HIDDEN`].
     async fn take_dead_letters(&self) -> Result<Vec<Message>, QueueError> {
         // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
-        let patient = aws_sdk_sqs::config::Builder::new()
-            .timeout_config(TimeoutConfig::builder().operation_timeout(LONG_POLL + DEADLINE * 5).build());
+        let patience = LONG_POLL + DEADLINE * 5;
+        let patient = aws_sdk_sqs::config::Builder::new().timeout_config(
+            TimeoutConfig::builder().operation_timeout(patience).operation_attempt_timeout(patience).build(),
+        );
         let mut taken = Vec::new();
         loop {
             let request = self.client.receive_message().queue_url(self.dead_url()?).max_number_of_messages(10);

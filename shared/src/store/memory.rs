@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Begin, Candidate, CheckResult, Decision, Finish, millis, timestamp, until};
+use super::{Begin, Candidate, CheckResult, Decision, Finish, Release, millis, timestamp, until};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ struct Current {
 enum Mark {
     Sent,
     Released,
+    Unknown,
     Leased { worker: u64, until: i64 },
 }
 
@@ -108,11 +109,14 @@ impl MemoryStore {
         decision
     }
 
-    pub(super) fn release(&self, candidate: &Candidate) {
+    pub(super) fn release(&self, candidate: &Candidate) -> Release {
         let mut entries = self.lock();
-        let Some(entry) = entries.by_tag.get_mut(&candidate.id.tag()) else { return };
+        let Some(entry) = entries.by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
+                if current.marks.contains_key(&current.send) {
+                    return Release::Begun;
+                }
                 if let Some(before) = current.before.take() {
                     (current.expires, current.shown, current.delivery) = before;
                     current.marks.insert(current.send, Mark::Released);
@@ -124,6 +128,7 @@ impl MemoryStore {
             }
             _ => {}
         }
+        Release::Released
     }
 
     pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64) -> CheckResult {
@@ -187,6 +192,7 @@ impl MemoryStore {
                 }
                 true
             }
+            Some(Mark::Unknown) => true,
             _ => false,
         };
         current.marks.insert(send, Mark::Leased { worker, until: now + millis(lease) });
@@ -199,9 +205,10 @@ impl MemoryStore {
         let holds = matches!(current.marks.get(&send), Some(Mark::Leased { worker: holder, .. }) if *holder == worker);
         match outcome {
             Finish::Sent => current.marks.insert(send, Mark::Sent),
-            Finish::Retrying | Finish::Failed if holds => current.marks.remove(&send),
             // The lease ran out: what the next worker does, or has done, counts.
-            Finish::Retrying | Finish::Failed => return,
+            _ if !holds => return,
+            Finish::Unknown => current.marks.insert(send, Mark::Unknown),
+            Finish::Retrying | Finish::Failed => current.marks.remove(&send),
         };
         if current.shown == send && current.delivery != DeliveryState::Delivered {
             current.delivery = outcome.state();

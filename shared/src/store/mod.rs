@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::verification::{NumberTag, Policy, Verification, VerificationId};
+use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub enum Begin {
     Go {
         /// The time for which the code will still be accepted.
         expires_in: Duration,
-        /// An earlier call to a gateway never told its outcome: this may be the second SMS.
+        /// An earlier call to a gateway never told its outcome: another may be the second SMS.
         uncertain: bool,
     },
     /// Another delivery of the same job is at it.
@@ -100,6 +100,37 @@ pub enum Finish {
     Retrying,
     /// It did not, and it will not be tried again unless an operator redrives it.
     Failed,
+    /// Nobody knows, and it will not be tried again: whoever redrives it is told so.
+    Unknown,
+}
+
+impl Finish {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Retrying => "retrying",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What callers see of it.
+    fn state(self) -> DeliveryState {
+        match self {
+            Self::Sent => DeliveryState::Sent,
+            Self::Retrying => DeliveryState::Retrying,
+            Self::Failed | Self::Unknown => DeliveryState::Failed,
+        }
+    }
+}
+
+/// What came of taking an admission back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It is undone: its SMS will not be sent.
+    Released,
+    /// It is not: the job was queued after all, and a worker is already calling the gateway, or has.
+    Begun,
 }
 
 /// The store could not be asked, or did not answer in time.
@@ -147,11 +178,12 @@ impl Store {
 
     /// Takes an admission back whose job could not be queued, so that the number is usable at once.
     ///
-    /// `candidate` is the one that was admitted; if another has been since, nothing happens.
+    /// `candidate` is the one that was admitted; if another has been since, nothing happens. Either this comes first, and
+    /// the sender drops the job if there is one, or the sender does.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn release(&self, candidate: &Candidate) -> Result<(), StoreError> {
+    pub async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
         dispatch!(self.release(candidate))
     }
 

@@ -3,30 +3,22 @@
 //! The scripts stand in `scripts/`, one file each. They tell a repeated request by its name, so that a command whose
 //! answer was lost with its connection can simply be sent again.
 
+mod connection;
+
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::io::tcp::TcpSettings;
-use redis::{Client, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, Script, ScriptInvocation};
+use redis::{ErrorKind, RedisError};
 
-use super::{Begin, Candidate, CheckResult, Decision, Finish, StoreError, key, millis, timestamp, until};
+pub(super) use self::connection::DEADLINE;
+use self::connection::{Connection, Script};
+use super::{Begin, Candidate, CheckResult, Decision, Finish, Release, StoreError, key, millis, timestamp, until};
 use crate::verification::{DeliveryState, Policy, Status, Verification, VerificationId};
-
-/// Longest time that a request waits for the store, reconnection included. Store and queue together answer within a
-/// second, or the caller gets a 503 within that second.
-pub(super) const DEADLINE: Duration = Duration::from_millis(500);
-
-/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer that vanished without
-/// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait. It leaves
-/// half of the deadline for a second try on a new connection. (A server that is slow still acknowledges.)
-const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 
 #[derive(Clone)]
 pub(super) struct RedisStore {
-    client: Client,
-    connection: Arc<Mutex<ConnectionManager>>,
+    connection: Connection,
     policy: Arc<Policy>,
 }
 
@@ -51,17 +43,14 @@ static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
 
 impl RedisStore {
     pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
-        crate::tls::install();
-        let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
-        let connection = Arc::new(Mutex::new(connect(&client)?));
-        Ok(Self { client, connection, policy: Arc::new(policy) })
+        Ok(Self { connection: Connection::new(url)?, policy: Arc::new(policy) })
     }
 
     pub(super) async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
         let policy = &self.policy;
-        let mut call = SCRIPTS.admit.prepare_invoke();
-        call.key(key(candidate.id.tag()))
+        let call = SCRIPTS
+            .admit
+            .call(&key(candidate.id.tag()))
             .arg(candidate.id.as_str())
             .arg(candidate.id.purpose().as_str())
             .arg(&candidate.to)
@@ -69,7 +58,7 @@ impl RedisStore {
             .arg(millis(policy.resend_interval))
             .arg(millis(policy.max_life))
             .arg(policy.max_attempts);
-        let answer = Answer::of(self.run(&call).await?);
+        let answer = Answer::of(self.connection.run(&call).await?);
         match answer.word()? {
             "admitted" => {
                 let now = answer.number(3)?;
@@ -91,10 +80,14 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn release(&self, candidate: &Candidate) -> Result<(), StoreError> {
-        let mut call = SCRIPTS.release.key(key(candidate.id.tag()));
-        call.arg(candidate.id.as_str());
-        self.run(&call).await
+    pub(super) async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
+        let call = SCRIPTS.release.call(&key(candidate.id.tag())).arg(candidate.id.as_str());
+        let answer = Answer::of(self.connection.run(&call).await?);
+        match answer.word()? {
+            "released" => Ok(Release::Released),
+            "begun" => Ok(Release::Begun),
+            _ => Err(unexpected()),
+        }
     }
 
     pub(super) async fn check(
@@ -103,13 +96,15 @@ impl RedisStore {
         right: bool,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        let mut call = SCRIPTS.check.key(key(id.tag()));
-        call.arg(id.as_str())
+        let call = SCRIPTS
+            .check
+            .call(&key(id.tag()))
+            .arg(id.as_str())
             .arg(u8::from(right))
             .arg(request)
             .arg(self.policy.max_attempts)
             .arg(millis(self.policy.max_life));
-        let answer = Answer::of(self.run(&call).await?);
+        let answer = Answer::of(self.connection.run(&call).await?);
         match answer.word()? {
             "approved" => Ok(CheckResult::Approved),
             "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)? }),
@@ -120,9 +115,8 @@ impl RedisStore {
     }
 
     pub(super) async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
-        let mut call = SCRIPTS.find.key(key(id.tag()));
-        call.arg(id.as_str());
-        let answer = Answer::of(self.run(&call).await?);
+        let call = SCRIPTS.find.call(&key(id.tag())).arg(id.as_str());
+        let answer = Answer::of(self.connection.run(&call).await?);
         if answer.word()? == "gone" {
             return Ok(None);
         }
@@ -146,9 +140,8 @@ impl RedisStore {
         lease: Duration,
         worker: u64,
     ) -> Result<Begin, StoreError> {
-        let mut call = SCRIPTS.begin.key(key(id.tag()));
-        call.arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
-        let answer = Answer::of(self.run(&call).await?);
+        let call = SCRIPTS.begin.call(&key(id.tag())).arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
+        let answer = Answer::of(self.connection.run(&call).await?);
         match answer.word()? {
             "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.number::<u8>(2)? == 1 }),
             "busy" => Ok(Begin::Busy),
@@ -165,48 +158,12 @@ impl RedisStore {
         outcome: Finish,
         worker: u64,
     ) -> Result<(), StoreError> {
-        let mut call = SCRIPTS.finish.key(key(id.tag()));
-        call.arg(id.as_str()).arg(send).arg(outcome.state().as_str()).arg(worker);
-        self.run(&call).await
+        let call = SCRIPTS.finish.call(&key(id.tag())).arg(id.as_str()).arg(send).arg(outcome.as_str()).arg(worker);
+        self.connection.run(&call).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection();
-        let ping = async { redis::cmd("PING").query_async::<()>(&mut connection).await };
-        tokio::time::timeout(DEADLINE, ping).await.map_err(|_| StoreError::Timeout)?.map_err(StoreError::Redis)
-    }
-
-    /// Sends a script, a second time if the connection turned out to be dead. (The server not knowing the script is
-    /// handled by the client: it loads it and asks again.)
-    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
-        let attempts = async {
-            let mut connection = self.connection();
-            match call.invoke_async(&mut connection).await {
-                Err(error) if error.is_io_error() && !error.is_timeout() => call.invoke_async(&mut connection).await,
-                result => result,
-            }
-        };
-        match tokio::time::timeout(DEADLINE, attempts).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if error.is_timeout() => Err(StoreError::Timeout),
-            Ok(Err(error)) => {
-                // The manager reconnects after an input or output error and keeps any other for good: a password that
-                // is wrong today may be right tomorrow.
-                if !error.is_io_error() && !matches!(error.kind(), ErrorKind::Server(_)) {
-                    *self.lock() = connect(&self.client)?;
-                }
-                Err(StoreError::Redis(error))
-            }
-            Err(_) => Err(StoreError::Timeout),
-        }
-    }
-
-    fn connection(&self) -> ConnectionManager {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ConnectionManager> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.ping().await
     }
 
     fn attempts_left(&self, wrong: u32) -> u32 {
@@ -214,29 +171,9 @@ impl RedisStore {
     }
 }
 
-/// A connection that is opened when it is first used, and again when it breaks.
-fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(1)
-        .set_min_delay(Duration::from_millis(20))
-        .set_connection_timeout(Some(DEADLINE))
-        .set_response_timeout(Some(DEADLINE));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
-}
-
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RedisStore")
-    }
-}
-
-impl Finish {
-    pub(super) fn state(self) -> DeliveryState {
-        match self {
-            Self::Sent => DeliveryState::Sent,
-            Self::Retrying => DeliveryState::Retrying,
-            Self::Failed => DeliveryState::Failed,
-        }
     }
 }
 

@@ -14,7 +14,9 @@ if v[2] ~= 'pending' or now >= tonumber(v[3]) then return {'gone'} end
 
 -- Any other mark is the lease of whoever calls the gateway: 'worker:until'.
 local uncertain = 0
-if v[5] then
+if v[5] == 'unknown' then
+  uncertain = 1
+elseif v[5] then
   local holder, held_until = string.match(v[5], '^(%d+):(%d+)$')
   if holder ~= worker then
     if now < tonumber(held_until) then return {'busy'} end

@@ -1,8 +1,10 @@
--- Takes an admission back: its job could not be queued.
+-- Takes an admission back: its job could not be queued, or perhaps it was.
 -- KEYS[1]  the number's entry
 -- ARGV     the candidate that was admitted
+-- Returns  {'released'} | {'begun'} when a worker has the job already: its SMS is on its way
 local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
-if v[1] ~= ARGV[1] then return 0 end
+if v[1] ~= ARGV[1] then return {'released'} end
+if redis.call('HEXISTS', KEYS[1], 'sms:' .. v[2]) == 1 then return {'begun'} end
 if tonumber(v[2]) > 1 then
   -- The verification was pending before: it stays as it was, without this SMS and without its cooldown.
   local expires, shown, delivery = string.match(v[5], '^(%d+):(%d+):(%a+)$')
@@ -16,4 +18,4 @@ elseif tonumber(v[3]) > 0 then
 else
   redis.call('DEL', KEYS[1])
 end
-return 1
+return {'released'}

@@ -1,0 +1,227 @@
+//! The way to Redis: one server, or a cluster as soon as a server says that it belongs to one.
+//!
+//! A call waits for [`DEADLINE`] at most. Whatever a connection dies of, the next calls find another one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind, ToRedisArgs,
+};
+use tracing::{debug, info};
+
+use super::super::StoreError;
+
+/// Longest time that a request waits for the store, reconnection included. Store and queue together answer within a
+/// second, or the caller gets a 503 within that second.
+pub(in crate::store) const DEADLINE: Duration = Duration::from_millis(500);
+
+/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer that vanished without
+/// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait. It leaves
+/// half of the deadline for a second try on a new connection. (A server that is slow still acknowledges.)
+const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Waits between tries within the deadline, in milliseconds: the first, and the longest.
+const RETRY_WAIT: (u64, u64) = (20, 100);
+
+/// Tries of the cluster client within the deadline: a slot may be on its way from one node to another.
+const CLUSTER_RETRIES: u32 = 8;
+
+/// A script with the name under which a server keeps it.
+pub(super) struct Script {
+    source: &'static str,
+    hash: String,
+}
+
+impl Script {
+    pub(super) fn new(source: &'static str) -> Self {
+        Self { source, hash: redis::Script::new(source).get_hash().to_owned() }
+    }
+
+    /// A call for the number whose entry is `key`.
+    pub(super) fn call(&'static self, key: &str) -> Call {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&self.hash).arg(1).arg(key);
+        Call { script: self, cmd }
+    }
+}
+
+/// A script with its arguments.
+pub(super) struct Call {
+    script: &'static Script,
+    cmd: Cmd,
+}
+
+impl Call {
+    pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
+        self.cmd.arg(value);
+        self
+    }
+
+    /// A server that does not know the script is sent its source: to load it first would be a round trip more, and it
+    /// may be flushed in between.
+    async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
+        match link.query(&self.cmd).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                link.query(&self.with_source()).await
+            }
+            result => result,
+        }
+    }
+
+    fn with_source(&self) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(self.script.source);
+        for arg in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                cmd.arg(bytes);
+            }
+        }
+        cmd
+    }
+}
+
+/// What commands travel on; clones share one connection.
+#[derive(Clone)]
+enum Link {
+    Server(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    async fn query<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, RedisError> {
+        match self {
+            Self::Server(connection) => cmd.query_async(connection).await,
+            Self::Cluster(connection) => cmd.query_async(connection).await,
+        }
+    }
+}
+
+/// The present connection, and how to make the next.
+#[derive(Clone)]
+pub(super) struct Connection {
+    client: Client,
+    present: Arc<Mutex<Present>>,
+}
+
+struct Present {
+    link: Link,
+    /// Not made anew before the [`DEADLINE`] is over.
+    since: Instant,
+}
+
+impl Connection {
+    /// A connection that is opened when it is first used.
+    pub(super) fn new(url: &str) -> Result<Self, RedisError> {
+        crate::tls::install();
+        let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let link = Link::Server(connect(&client)?);
+        Ok(Self { client, present: Arc::new(Mutex::new(Present { link, since: Instant::now() })) })
+    }
+
+    /// Calls a script, a second time if the connection turned out to be dead.
+    pub(super) async fn run<T: FromRedisValue>(&self, call: &Call) -> Result<T, StoreError> {
+        self.in_time(async {
+            match call.query(&mut self.link()).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => {
+                    call.query(&mut self.join_cluster()?).await
+                }
+                Err(error) if error.is_io_error() && !error.is_timeout() => call.query(&mut self.link()).await,
+                result => result,
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.in_time(async { self.link().query::<()>(&redis::cmd("PING")).await }).await
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+        let error = match tokio::time::timeout(DEADLINE, call).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
+            Ok(Err(error)) => StoreError::Redis(error),
+            Err(_) => StoreError::Timeout,
+        };
+        self.renew();
+        Err(error)
+    }
+
+    fn link(&self) -> Link {
+        self.lock().link.clone()
+    }
+
+    /// After a failure: another connection. The client itself notices only one that breaks, and not a peer that fell
+    /// silent, a server that became a replica, or a password that was wrong and no longer is.
+    fn renew(&self) {
+        let mut present = self.lock();
+        if present.since.elapsed() < DEADLINE {
+            return;
+        }
+        present.since = Instant::now();
+        match &present.link {
+            Link::Server(_) => match connect(&self.client) {
+                Ok(connection) => present.link = Link::Server(connection),
+                Err(error) => debug!(%error, "no new connection"),
+            },
+            // The node that REDIS_URL names may be the one that is down: the cluster is kept until another is reached.
+            Link::Cluster(_) => {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    match this.cluster() {
+                        Ok(cluster) => match cluster.get_async_connection().await {
+                            Ok(connection) => this.lock().link = Link::Cluster(connection),
+                            Err(error) => debug!(%error, "no new connection to the cluster"),
+                        },
+                        Err(error) => debug!(%error, "no new connection to the cluster"),
+                    }
+                });
+            }
+        }
+    }
+
+    /// A server answered that another one has the key.
+    fn join_cluster(&self) -> Result<Link, RedisError> {
+        let mut present = self.lock();
+        if matches!(present.link, Link::Server(_)) {
+            info!("REDIS_URL names a node of a cluster");
+            let config = redis::cluster::ClusterConfig::new();
+            let connection = self.cluster()?.get_pending_async_connection_with_config(config);
+            *present = Present { link: Link::Cluster(connection), since: Instant::now() };
+        }
+        Ok(present.link.clone())
+    }
+
+    fn cluster(&self) -> Result<ClusterClient, RedisError> {
+        let node = self.client.get_connection_info().clone();
+        let tcp = node.tcp_settings().clone();
+        ClusterClient::builder([node])
+            .tcp_settings(tcp)
+            .connection_timeout(DEADLINE)
+            .response_timeout(DEADLINE)
+            .overall_response_timeout(None)
+            .retries(CLUSTER_RETRIES)
+            .min_retry_wait(RETRY_WAIT.0)
+            .max_retry_wait(RETRY_WAIT.1)
+            .build()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_min_delay(Duration::from_millis(RETRY_WAIT.0))
+        .set_connection_timeout(Some(DEADLINE))
+        .set_response_timeout(Some(DEADLINE));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
