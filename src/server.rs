@@ -2,19 +2,19 @@
 
 use std::error::Error;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Json, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::HOST;
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, serve};
+use axum_server::Handle;
 use shared::http::{app, check_router, health_router, request_router};
 use shared::provider::{Inbox, InboxMessage};
-use tokio::net::TcpListener;
 use tracing::warn;
 
 use crate::parts::Parts;
@@ -22,6 +22,16 @@ use crate::stop::Stop;
 
 /// How long requests in hand may take once the process has been asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a new connection may take to send its first request, so that clients which send nothing use up nothing.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// How long a connection may take for each further request: longer than a proxy in front keeps it for later use,
+/// which is mostly 60 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(65);
+
+/// Most bytes of a request's line and headers together.
+const MAX_HEAD: usize = 32 * 1024;
 
 /// A bound server: from here on connections are taken, and answered when it runs.
 pub struct Server {
@@ -33,7 +43,7 @@ pub struct Server {
 pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let listen = parts.config.listen;
     let failed = |source| ListenError { listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let listener = TcpListener::bind(listen).map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
     // Connected before the first request. What is down is no reason not to start: it may come up later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
@@ -63,13 +73,18 @@ pub struct ListenError {
 impl Server {
     /// Serves until it is asked to stop, and then finishes the requests in hand.
     pub async fn run(self, mut stop: Stop) -> io::Result<()> {
-        let mut stopping = stop.clone();
-        let served = serve(self.listener, self.app).with_graceful_shutdown(async move { stopping.requested().await });
-        tokio::select! {
-            result = served => result,
-            // A client that never finishes its request holds up nobody.
-            () = async { stop.requested().await; tokio::time::sleep(GRACE).await } => Ok(()),
-        }
+        let handle = Handle::new();
+        let mut server = axum_server::from_tcp(self.listener)?
+            .handle(handle.clone())
+            .http1_only()
+            .first_request_timeout(FIRST_REQUEST)
+            .accept_error_handler(|_, error| warn!(%error, "a connection could not be taken"));
+        server.http_builder().http1().header_read_timeout(KEEP_ALIVE).max_buf_size(MAX_HEAD);
+        tokio::spawn(async move {
+            stop.requested().await;
+            handle.graceful_shutdown(Some(GRACE));
+        });
+        server.serve(self.app.into_make_service()).await
     }
 }
 

@@ -6,7 +6,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
+use super::BODY_TIMEOUT;
 use super::problem::Problem;
 
 /// A request body read as JSON.
@@ -21,12 +23,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         {
             return Err(Problem::NotJson);
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.into_response().status() {
+        let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let bytes =
+            reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
                 _ => Problem::BadJson("the body could not be read".to_owned()),
-            }
-        })?;
+            })?;
         parse(&bytes).map(Self)
     }
 }

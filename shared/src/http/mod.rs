@@ -7,6 +7,8 @@ mod problem;
 mod request;
 mod verification;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
@@ -22,6 +24,9 @@ use crate::message::Locale;
 
 /// Largest request body in bytes: a request for a code has about 100.
 const MAX_BODY: usize = 16 * 1024;
+
+/// Longest time that a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A whole application out of its routes: with answers for what no route takes, problems in the caller's language,
 /// and nothing kept in caches.

@@ -36,6 +36,8 @@ pub(super) enum Problem {
     NotJson,
     /// The body is too large.
     TooLarge,
+    /// The body did not arrive in time.
+    TooSlow,
     /// The code is wrong.
     WrongCode { attempts_left: u32 },
     /// A verification that is unknown, expired, replaced or used: always the same answer.
@@ -79,6 +81,7 @@ impl Problem {
             Self::TooLarge => {
                 kind("too-large", StatusCode::PAYLOAD_TOO_LARGE, "5006", "The body is too large", "参数错误")
             }
+            Self::TooSlow => kind("too-slow", StatusCode::REQUEST_TIMEOUT, "5006", "The body is too slow", "参数错误"),
             Self::WrongCode { .. } => {
                 kind("wrong-code", StatusCode::UNPROCESSABLE_ENTITY, "4008", "The code is wrong", "短信验证码有误")
             }
@@ -108,6 +111,7 @@ impl Problem {
             Self::NotJson if zh => "请求体须为 JSON".to_owned(),
             Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
             Self::TooLarge => format!("the body has more than {} bytes", super::MAX_BODY),
+            Self::TooSlow => format!("the body did not arrive within {} seconds", super::BODY_TIMEOUT.as_secs()),
             Self::WrongCode { attempts_left } if zh => format!("还可尝试 {attempts_left} 次"),
             Self::WrongCode { attempts_left } => format!("attempts left: {attempts_left}"),
             Self::Gone if zh => "验证不存在或已失效".to_owned(),
