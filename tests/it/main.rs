@@ -31,6 +31,9 @@ mod worker;
 /// A store or a queue that is down.
 mod outage;
 
+/// Every part killed, cut off, slow or wrong in turn, and the books of what became of each request.
+mod faults;
+
 /// Where no code and no number may stand.
 mod secrecy;
 

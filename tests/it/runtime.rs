@@ -1,7 +1,6 @@
 //! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -9,63 +8,21 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
+use crate::support::lambda::{Function, bootstrap};
 use crate::support::process::{Environment, Process};
 use crate::support::services::{Service, redis_url};
 use crate::support::sqs::{Queues, client};
-
-/// `target/lambda/NAME/bootstrap`, which `tests/run` builds.
-fn bootstrap(function: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lambda").join(function).join("bootstrap")
-}
 
 fn event(path: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(path);
     serde_json::from_str(&std::fs::read_to_string(path).expect("an event")).expect("JSON")
 }
 
-/// A function on Lambda, as far as it can tell.
-struct Function {
-    url: String,
-    http: reqwest::Client,
-    process: Process,
-}
-
-impl Function {
-    fn start(name: &str, environment: &Environment) -> Self {
-        let ports: Vec<u16> = [(); 2]
-            .map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"))
-            .iter()
-            .map(|socket| socket.local_addr().expect("an address").port())
-            .collect();
-        let mut command =
-            Command::new(std::env::var("TEST_RIE").expect("TEST_RIE is not set: run the tests with tests/run"));
-        command
-            .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
-            .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])
-            .arg(bootstrap(name))
-            .env_clear()
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .envs(environment.variables());
-        shared::tls::install();
-        Self {
-            url: format!("http://127.0.0.1:{}/2015-03-31/functions/function/invocations", ports[0]),
-            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
-            process: Process::spawn(command),
-        }
-    }
-
-    async fn invoke(&self, event: &Value) -> Value {
-        let answer = eventually("the emulator", || async { self.http.post(&self.url).json(event).send().await.ok() });
-        let text = answer.await.text().await.expect("a body");
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.process.log()))
-    }
-
-    /// A request for a code for this number.
-    async fn ask(&self, to: &str) -> Value {
-        let mut asked = event("request-code/http-api.json");
-        asked["body"] = json!({ "to": to }).to_string().into();
-        self.invoke(&asked).await
-    }
+/// A request for a code for this number.
+async fn ask(function: &Function, to: &str) -> Value {
+    let mut asked = event("request-code/http-api.json");
+    asked["body"] = json!({ "to": to }).to_string().into();
+    function.invoke(&asked).await
 }
 
 /// What the three functions are given on AWS.
@@ -109,7 +66,7 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         assert_eq!(send.invoke(&event(&format!("send-sms/{file}.json"))).await, expected, "{file}");
     }
 
-    let asked = request.ask("+8613900139000").await;
+    let asked = ask(&request, "+8613900139000").await;
     let id = body(&asked)["id"].as_str().expect("an id").to_owned();
     // The gateway refuses one of the four jobs; it comes again after its back-off.
     eventually("all SMS", || async {
@@ -153,7 +110,7 @@ async fn connections_that_died_between_two_invocations_cost_no_request() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let request = Function::start("request-code", &environment(&redis.url, &queues, &gateway));
     let accepted = async |to: &str| {
-        let answer = request.ask(to).await;
+        let answer = ask(&request, to).await;
         assert_eq!(answer["statusCode"], 202, "{answer}");
     };
     accepted("+8613900139000").await;

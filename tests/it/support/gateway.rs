@@ -1,6 +1,7 @@
 //! The SMS vendor's stub: a real HTTP server that checks CCP's signature as CCP does, and answers as it is told.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::stream::repeat_with;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::eventually;
 
@@ -33,6 +36,20 @@ pub enum Reply {
     Break,
     /// Accepted, after a while.
     AcceptAfter(Duration),
+    /// Accepted, as soon as the test says so.
+    AcceptWhen(watch::Receiver<bool>),
+    /// Accepted, and then no answer comes.
+    AcceptAndHang,
+    /// Accepted, and then the connection breaks in the middle of the answer.
+    AcceptAndBreak,
+    /// Accepted, and the answer is something else.
+    AcceptAndBabble,
+    /// Not accepted: come again in this many seconds.
+    TooMany(u64),
+    /// An answer without an end.
+    Flood,
+    /// This status and these bytes.
+    Raw(u16, Vec<u8>),
 }
 
 /// A call that the stub got.
@@ -75,7 +92,31 @@ impl Gateway {
 
     /// The DSN that leads here.
     pub fn dsn(&self) -> String {
-        format!("ccp://{SID}:{TOKEN}@{}?app_id=app&template=1&tls=false", self.address)
+        Self::dsn_of(&self.address)
+    }
+
+    /// The DSN that leads to `HOST:PORT`.
+    pub fn dsn_of(address: &str) -> String {
+        format!("ccp://{SID}:{TOKEN}@{address}?app_id=app&template=1&tls=false")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Answers with `replies` one after the other, and then always with `always`.
+    pub fn first(&self, replies: &[Reply], always: Reply) {
+        let mut script = self.state.lock().expect("no panic");
+        script.next = replies.iter().cloned().collect();
+        script.always = Some(always);
+    }
+
+    /// From now on it always answers like this.
+    pub fn always(&self, reply: Reply) {
+        let mut script = self.state.lock().expect("no panic");
+        script.next.clear();
+        script.always = Some(reply);
     }
 
     /// What it got so far.
@@ -97,8 +138,12 @@ impl Gateway {
         .await
     }
 
-    fn accept(&self, call: Call) -> Response {
+    fn record(&self, call: Call) {
         self.state.lock().expect("no panic").accepted.push(call);
+    }
+
+    fn accept(&self, call: Call) -> Response {
+        self.record(call);
         let template = json!({ "smsMessageSid": "1", "dateCreated": "20260101120000" });
         Json(json!({ "statusCode": "000000", "templateSMS": template })).into_response()
     }
@@ -132,13 +177,38 @@ async fn send(
             tokio::time::sleep(delay).await;
             gateway.accept(call)
         }
+        Reply::AcceptWhen(mut told) => {
+            told.wait_for(|told| *told).await.expect("the test goes on");
+            gateway.accept(call)
+        }
+        Reply::AcceptAndHang => {
+            gateway.record(call);
+            pending().await
+        }
+        Reply::AcceptAndBreak => {
+            gateway.record(call);
+            broken()
+        }
+        Reply::AcceptAndBabble => {
+            gateway.record(call);
+            b"\0\xff{\"statusCode\":\"000000\"".into_response()
+        }
+        Reply::TooMany(seconds) => {
+            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
+        }
+        Reply::Flood => {
+            Body::from_stream(repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 64 * 1024]))).into_response()
+        }
+        Reply::Raw(status, body) => (StatusCode::from_u16(status).expect("a status"), body).into_response(),
         Reply::Refuse(code) => refuse(code),
         Reply::Http(status) => (StatusCode::from_u16(status).expect("a status"), "<html>").into_response(),
-        Reply::Break => {
-            let broken = futures_util::stream::iter([Ok("{\"statusCode\""), Err(std::io::Error::other("cut"))]);
-            Body::from_stream(broken).into_response()
-        }
+        Reply::Break => broken(),
     }
+}
+
+fn broken() -> Response {
+    let broken = futures_util::stream::iter([Ok("{\"statusCode\""), Err(std::io::Error::other("cut"))]);
+    Body::from_stream(broken).into_response()
 }
 
 fn refuse(code: &str) -> Response {

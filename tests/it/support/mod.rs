@@ -1,7 +1,10 @@
 //! What the tests stand on: real services, the program itself as processes, and a stub of the gateway.
 
 pub mod gateway;
+pub mod lambda;
 pub mod process;
+pub mod proxy;
+pub mod scene;
 pub mod services;
 pub mod sqs;
 

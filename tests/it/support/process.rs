@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
@@ -189,7 +190,8 @@ impl Deployment {
     }
 }
 
-fn base_url(announced: &str) -> String {
+/// Where an API is that has announced itself.
+pub fn base_url(announced: &str) -> String {
     let start = announced.find("http://").expect("an address");
     let end = announced[start..].find("/v1").expect("a path");
     announced[start..start + end].to_owned()
@@ -239,6 +241,14 @@ impl Client {
 
     pub async fn ask(&self, to: &str) -> Answer {
         self.post("/v1/verifications", &json!({ "to": to })).await
+    }
+
+    /// Status and body; nothing if the connection broke. Waits for half a minute.
+    pub async fn try_ask(&self, to: &str) -> Option<(u16, Value)> {
+        let request = self.http.post(format!("{}/v1/verifications", self.base)).json(&json!({ "to": to }));
+        let response = request.timeout(Duration::from_secs(30)).send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.json().await.ok()?))
     }
 
     pub async fn check(&self, id: &str, code: &str) -> Answer {

@@ -48,6 +48,11 @@ impl Service {
         Self::start("redis-tls")
     }
 
+    /// Three Redis primaries with a replica each, as a cluster.
+    pub fn redis_cluster() -> Self {
+        Self::start("redis-cluster")
+    }
+
     /// An SQS server of the test's own.
     pub fn sqs() -> Self {
         Self::start("sqs")
@@ -92,6 +97,28 @@ impl Service {
         self.signal("-STOP");
     }
 
+    /// Sends Redis a command.
+    pub fn command(&self, command: &[&str]) -> String {
+        let port = self.url.rsplit(':').next().expect("a port");
+        redis_cli(port, command)
+    }
+
+    /// Asks RabbitMQ's own tool to do something.
+    pub fn rabbitmqctl(&self, arguments: &[&str]) {
+        services(&[&["rabbitmqctl", &*self.folder.to_string_lossy()], arguments].concat());
+    }
+
+    /// Kills it, at once and without a word.
+    pub fn kill(&self) {
+        self.signal("-KILL");
+        self.stop();
+    }
+
+    /// Forgets what it had stored. It must not run.
+    pub fn lose_data(&self) {
+        std::fs::remove_dir_all(self.file("appendonlydir")).expect("its data");
+    }
+
     /// Lets it go on.
     pub fn go_on(&self) {
         self.signal("-CONT");
@@ -109,6 +136,13 @@ impl Drop for Service {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What `redis-cli` says.
+pub fn redis_cli(port: &str, arguments: &[&str]) -> String {
+    let output = Command::new("redis-cli").args(["-p", port]).args(arguments).output().expect("redis-cli runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn services(arguments: &[&str]) -> String {

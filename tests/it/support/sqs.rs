@@ -78,6 +78,14 @@ impl Queues {
         }
     }
 
+    /// Up to ten messages as the records of an event. Unless they are deleted they show again after `visibility` seconds.
+    pub async fn take(&self, visibility: i32) -> Vec<Value> {
+        let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
+        let request = request.visibility_timeout(visibility).wait_time_seconds(1);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        request.send().await.expect("an answer").messages.unwrap_or_default().iter().map(record).collect()
+    }
+
     /// How many messages the queue has, hidden ones included.
     pub async fn depth(&self) -> u32 {
         depth(&self.client, &self.url).await

@@ -1,0 +1,78 @@
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::Environment;
+use crate::support::scene::{Books, POLICIES, Scene};
+
+const JOBS: usize = 5;
+
+/// Five jobs, whose first attempts are answered with `first`, and all others with `then`.
+async fn run(fault: &str, policy: &'static str, first: Reply, then: Reply) -> Books {
+    let mut scene = Scene::start(fault, policy, Environment::services()).await;
+    scene.gateway.first(&vec![first; JOBS], then);
+    scene.ask(0..5).await;
+    scene.add_worker().await;
+    scene.balance().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_accepts_and_loses_its_answer() {
+    for (fault, reply) in [
+        ("gateway accepts and hangs", Reply::AcceptAndHang),
+        ("gateway accepts and cuts its answer off", Reply::AcceptAndBreak),
+        ("gateway accepts and babbles", Reply::AcceptAndBabble),
+    ] {
+        for policy in POLICIES {
+            let books = run(fault, policy, reply.clone(), Reply::Accept).await;
+            let expected = if policy == "at_most_once" { (0, JOBS) } else { (JOBS, 0) };
+            assert_eq!((books.delivered, (books.doubled, books.dead)), (JOBS, expected), "{books}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_fails_for_minutes() {
+    for policy in POLICIES {
+        let books = run("gateway answers 500 for minutes", policy, Reply::Http(500), Reply::Http(500)).await;
+        assert_eq!((books.delivered, books.dead), (0, JOBS), "each is with the operator");
+        let books = run("gateway refuses for minutes", policy, Reply::Refuse("160000"), Reply::Refuse("160000")).await;
+        assert_eq!((books.delivered, books.dead), (0, JOBS));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_sends_endless_bytes() {
+    for policy in POLICIES {
+        let books = run("gateway answers without an end", policy, Reply::Flood, Reply::Accept).await;
+        let expected = if policy == "at_most_once" { (0, JOBS) } else { (JOBS, 0) };
+        assert_eq!((books.delivered, books.dead), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_wants_to_be_left_alone() {
+    for policy in POLICIES {
+        let mut scene = Scene::start("gateway answers 429, Retry-After: 3", policy, Environment::services()).await;
+        scene.gateway.first(&[Reply::TooMany(3)], Reply::Accept);
+        scene.ask([0]).await;
+        scene.add_worker().await;
+        let calls = scene.gateway.got(2).await;
+        let gap = calls[1].at - calls[0].at;
+        assert!(gap.as_secs() >= 3, "it was called after {gap:?}, and had asked for 3 s");
+        let books = scene.balance().await;
+        assert_eq!((books.delivered, books.doubled, books.dead), (1, 0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_cannot_be_found() {
+    for policy in POLICIES {
+        let mut scene = Scene::start("gateway's name does not resolve", policy, Environment::services()).await;
+        scene.ask(0..5).await;
+        // No label of a name is this long: the resolver refuses it without asking anybody.
+        let nowhere = format!("{}.example", "x".repeat(64));
+        let dsn = Gateway::dsn_of(&nowhere).replace("&tls=false", "");
+        scene.set_for_workers("SMS_DSN", &dsn);
+        scene.add_worker().await;
+        let books = scene.balance().await;
+        assert_eq!((books.delivered, books.dead), (0, JOBS));
+    }
+}
