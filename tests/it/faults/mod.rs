@@ -15,3 +15,6 @@ mod store;
 
 /// SQS and a function that dies.
 mod sqs;
+
+/// Redis Cluster: slots on the move, primaries that die or hang.
+mod cluster;

@@ -57,6 +57,12 @@ impl Environment {
         self
     }
 
+    /// The same with a variable, unless it has it.
+    pub fn or(mut self, name: &'static str, value: &str) -> Self {
+        self.0.entry(name).or_insert_with(|| value.to_owned());
+        self
+    }
+
     /// A variable's value.
     pub fn get(&self, name: &str) -> &str {
         &self.0[name]

@@ -58,7 +58,7 @@ pub struct Ledger {
 impl Scene {
     /// A new API without workers, on these services. Retries after 1, 2 and 4 s.
     pub async fn start(fault: &str, policy: &'static str, services: Environment) -> Self {
-        let services = services.with("RETRY_BACKOFF", "1").with("RESEND_INTERVAL", "1").with("DELIVERY_POLICY", policy);
+        let services = services.or("RETRY_BACKOFF", "1").or("RESEND_INTERVAL", "1").with("DELIVERY_POLICY", policy);
         let gateway = Gateway::start(&[], Reply::Accept).await;
         let (api_store, redis) = Proxy::before(services.get("REDIS_URL")).await;
         let (api_queue, amqp) = Proxy::before(services.get("QUEUE_URL")).await;

@@ -94,7 +94,7 @@ impl Service {
 impl Service {
     /// Lets it hang: it takes connections and data, and answers nothing.
     pub fn hang(&self) {
-        self.signal("-STOP");
+        self.signal_part(self.kind, "-STOP");
     }
 
     /// Sends Redis a command.
@@ -110,7 +110,7 @@ impl Service {
 
     /// Kills it, at once and without a word.
     pub fn kill(&self) {
-        self.signal("-KILL");
+        self.signal_part(self.kind, "-KILL");
         self.stop();
     }
 
@@ -121,11 +121,12 @@ impl Service {
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        self.signal("-CONT");
+        self.signal_part(self.kind, "-CONT");
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.file(&format!("{}.pid", self.kind))).expect("it runs");
+    /// Sends a signal to one of its processes.
+    pub fn signal_part(&self, part: &str, signal: &str) {
+        let pid = std::fs::read_to_string(self.file(&format!("{part}.pid"))).expect("it runs");
         let group = format!("-{}", pid.trim());
         assert!(Command::new("kill").args([signal, "--", &group]).status().expect("kill runs").success());
     }
@@ -136,6 +137,12 @@ impl Drop for Service {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether `redis-cli` is content.
+pub fn redis_cli_succeeds(arguments: &[&str]) -> bool {
+    let output = Command::new("redis-cli").args(arguments).output().expect("redis-cli runs");
+    output.status.success()
 }
 
 /// What `redis-cli` says.
