@@ -198,9 +198,9 @@ impl Deployment {
 
 /// Where an API is that has announced itself.
 pub fn base_url(announced: &str) -> String {
-    let start = announced.find("http://").expect("an address");
-    let end = announced[start..].find("/v1").expect("a path");
-    announced[start..start + end].to_owned()
+    let end = announced.find("/v1").expect("a path");
+    let start = announced[..end].rfind("http://").expect("an address");
+    announced[start..end].to_owned()
 }
 
 /// A client of the API.

@@ -86,7 +86,7 @@ impl Queues {
         request.send().await.expect("an answer").messages.unwrap_or_default().iter().map(record).collect()
     }
 
-    /// How many messages the queue has, hidden ones included.
+    /// How many messages the queue has, hidden and delayed ones included.
     pub async fn depth(&self) -> u32 {
         depth(&self.client, &self.url).await
     }
@@ -113,8 +113,11 @@ fn record(message: &Message) -> Value {
 }
 
 async fn depth(client: &Client, url: &str) -> u32 {
-    use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
-    let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
+    use QueueAttributeName::{
+        ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
+    };
+    let names =
+        [ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible];
     let request = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
     let attributes = request.send().await.expect("an answer").attributes.expect("attributes");
     names.iter().map(|name| attributes[name].parse::<u32>().expect("a number")).sum()
