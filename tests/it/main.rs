@@ -34,6 +34,9 @@ mod outage;
 /// Every part killed, cut off, slow or wrong in turn, and the books of what became of each request.
 mod faults;
 
+/// Load and random faults for a while, and the books at the end.
+mod soak;
+
 /// Where no code and no number may stand.
 mod secrecy;
 

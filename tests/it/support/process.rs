@@ -121,6 +121,16 @@ impl Process {
         text
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Its process group, for a signal that is to come later.
+    pub fn group(&self) -> Group {
+        Group(self.child.id())
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         self.signal("-TERM");
@@ -134,9 +144,7 @@ impl Process {
 
     /// Sends a signal to the process and its children.
     fn signal(&self, signal: &str) {
-        let group = format!("-{}", self.child.id());
-        let status = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
-        status.expect("kill runs");
+        self.group().signal(signal);
     }
 
     /// Waits for its end.
@@ -147,6 +155,19 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// A process with its children.
+#[derive(Debug, Clone, Copy)]
+pub struct Group(u32);
+
+impl Group {
+    /// Sends a signal to all of them.
+    pub fn signal(self, signal: &str) {
+        let group = format!("-{}", self.0);
+        let status = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
+        status.expect("kill runs");
     }
 }
 
@@ -255,6 +276,13 @@ impl Client {
         let response = request.timeout(Duration::from_secs(30)).send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))
+    }
+
+    /// The status; nothing if the connection broke.
+    pub async fn try_check(&self, id: &str, code: &str) -> Option<u16> {
+        let request = self.http.post(format!("{}/v1/verifications/{id}/check", self.base));
+        let response = request.json(&json!({ "code": code })).timeout(Duration::from_secs(30)).send().await.ok()?;
+        Some(response.status().as_u16())
     }
 
     pub async fn check(&self, id: &str, code: &str) -> Answer {

@@ -119,19 +119,30 @@ impl Scene {
         }
     }
 
-    /// Kills one worker.
-    pub fn kill_worker(&mut self, index: usize) {
-        let mut worker = self.workers.swap_remove(index);
-        worker.kill();
-        self.dead.push(worker);
-    }
-
     /// Kills the API and starts another.
     pub fn replace_api(&mut self) {
         self.api.kill();
-        let api = Process::start(&["api"], &self.api_environment).announces("/inbox\n");
-        self.client = Client::new(&base_url(&api.announced));
-        self.dead.push(std::mem::replace(&mut self.api, api));
+        self.replace_the_dead();
+    }
+
+    /// Starts another process for each that has ended.
+    pub fn replace_the_dead(&mut self) {
+        if self.api.has_ended() {
+            let api = Process::start(&["api"], &self.api_environment).announces("/inbox\n");
+            self.client = Client::new(&base_url(&api.announced));
+            self.dead.push(std::mem::replace(&mut self.api, api));
+        }
+        for worker in &mut self.workers {
+            if worker.has_ended() {
+                let another = Process::start(&["worker", "--concurrency", "50"], &self.worker_environment);
+                self.dead.push(std::mem::replace(worker, another));
+            }
+        }
+    }
+
+    /// The proxies, all of them.
+    pub fn proxies(&self) -> [&Proxy; 5] {
+        [&self.api_store, &self.api_queue, &self.worker_store, &self.worker_queue, &self.worker_gateway]
     }
 
     /// Asks for codes for these numbers, all at once, and writes down the answers.
@@ -218,11 +229,16 @@ impl Scene {
         let (calls, dead, dropped) = (self.gateway.accepted(), self.dead_letters().await, self.dropped());
         let (numbers, jobs) = (distinct(&calls, |call| &call.to), distinct(&calls, |call| &call.request_id));
         let delivered = self.ledger.accepted.keys().filter(|to| numbers.contains(to.as_str())).count();
+        let only_dropped = |to: &str, ids: &HashSet<String>| {
+            let any = |of: &HashSet<String>| ids.iter().any(|id| of.contains(id));
+            any(&dropped) && !any(&dead) && !numbers.contains(to)
+        };
         Books {
             delivered,
             doubled: calls.len() - jobs.len(),
             dead: self.ledger.accepted.values().flatten().filter(|id| dead.contains(*id)).count(),
             dropped: self.ledger.accepted.values().flatten().filter(|id| dropped.contains(*id)).count(),
+            dropped_only: self.ledger.accepted.iter().filter(|(to, ids)| only_dropped(to, ids)).count(),
             ..self.ledger.books(&self.fault, self.policy)
         }
     }
@@ -246,8 +262,13 @@ impl Scene {
 
     /// The ids of jobs that a worker found approved, expired or replaced.
     fn dropped(&self) -> HashSet<String> {
+        self.logged("dropped: approved, expired or replaced")
+    }
+
+    /// The ids in the lines of the workers' logs that hold this.
+    fn logged(&self, word: &str) -> HashSet<String> {
         let logs: String = self.workers.iter().chain(&self.dead).map(Process::log).collect();
-        let lines = logs.lines().filter(|line| line.contains("dropped: approved, expired or replaced"));
+        let lines = logs.lines().filter(|line| line.contains(word));
         lines.filter_map(|line| Some(line.split("id=").nth(1)?.split(' ').next()?.to_owned())).collect()
     }
 
@@ -287,7 +308,18 @@ impl Ledger {
     pub fn books(&self, fault: &str, policy: &'static str) -> Books {
         let (asked, accepted, slowest) = (self.asked, self.accepted.len(), self.slowest);
         let fault = fault.to_owned();
-        Books { fault, policy, asked, accepted, delivered: 0, doubled: 0, dead: 0, dropped: 0, slowest }
+        Books {
+            fault,
+            policy,
+            asked,
+            accepted,
+            delivered: 0,
+            doubled: 0,
+            dead: 0,
+            dropped: 0,
+            dropped_only: 0,
+            slowest,
+        }
     }
 
     /// Writes an answer down.
@@ -333,12 +365,14 @@ pub struct Books {
     pub dead: usize,
     /// Verifications whose job was dropped: approved, expired, or lost with the store's data.
     pub dropped: usize,
+    /// Accepted numbers of which nothing else is known than that: neither delivered nor a dead letter.
+    pub dropped_only: usize,
     pub slowest: Duration,
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, policy, asked, accepted, delivered, doubled, dead, dropped, slowest } = self;
+        let Self { fault, policy, asked, accepted, delivered, doubled, dead, dropped, slowest, .. } = self;
         let slowest = slowest.as_millis();
         write!(
             f,

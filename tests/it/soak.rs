@@ -1,0 +1,199 @@
+//! The soak: load and random faults on both policies at once, for `SOAK_SECONDS`, from the seed `SOAK_SEED`; then
+//! everything is mended, and every accepted verification has to be accounted for.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::Environment;
+use crate::support::proxy::Proxy;
+use crate::support::scene::{POLICIES, Scene};
+use crate::support::services::{Service, with_own_queue};
+
+/// In the suite: long enough that everything below happens a few times.
+const DEFAULT_SECONDS: u64 = 20;
+
+const WORKERS: usize = 2;
+
+/// Two, so that some meet.
+const FAULTS_AT_ONCE: usize = 2;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+// More threads than cores: starting and stopping services blocks one for a while, and answers are timed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn the_books_balance() {
+    let length = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(DEFAULT_SECONDS));
+    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("SOAK {} s, seed {seed}", length.as_secs());
+    let (redis, rabbitmq) = (Service::redis(), Service::rabbitmq());
+    redis.command(&["config", "set", "appendfsync", "always"]);
+    let end = Instant::now() + length;
+    let runs = POLICIES.map(|policy| {
+        let environment =
+            Environment::services().with("REDIS_URL", &redis.url).with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
+        run(policy, environment, Rng::with_seed(seed), end)
+    });
+    let [first, second] = runs;
+    let (first, second, ()) =
+        tokio::join!(first, second, break_services(&redis, &rabbitmq, Rng::with_seed(!seed), end));
+    for scene in [first, second] {
+        let books = scene.balance().await;
+        assert!(books.accepted > 100, "there was load: {books}");
+        assert!(books.delivered * 10 > books.accepted * 5, "most of it was delivered: {books}");
+        assert_eq!(books.dropped_only, 0, "a job was dropped that nobody had received: {books}");
+    }
+}
+
+/// Load and faults until `end`.
+async fn run(policy: &'static str, environment: Environment, mut rng: Rng, end: Instant) -> Scene {
+    let mut scene = Scene::start("soak", policy, environment).await;
+    // A connection that fell silent is noticed after 2 s in place of 20.
+    let url = format!("{}&heartbeat=1", scene.worker_variable("QUEUE_URL"));
+    scene.set_for_workers("QUEUE_URL", &url);
+    for _ in 0..WORKERS {
+        scene.add_worker().await;
+    }
+    let (mut next, mut faults) = (0, JoinSet::new());
+    while Instant::now() < end {
+        while faults.try_join_next().is_some() {}
+        if faults.len() < FAULTS_AT_ONCE && rng.u8(..10) == 0 {
+            faults.spawn(fault(&scene, &mut rng));
+        }
+        let numbers = next..next + rng.u32(1..=20);
+        next = numbers.end;
+        scene.ask(numbers).await;
+        check_one(&scene, &mut rng).await;
+        scene.replace_the_dead();
+    }
+    faults.join_all().await;
+    scene.replace_the_dead();
+    for proxy in scene.proxies() {
+        proxy.pass();
+        proxy.cut();
+    }
+    scene.gateway.always(Reply::Accept);
+    scene
+}
+
+type Fault = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Something that goes wrong, soon and for a while.
+fn fault(scene: &Scene, rng: &mut Rng) -> Fault {
+    let soon = Duration::from_millis(rng.u64(0..100));
+    let length = Duration::from_millis(rng.u64(100..2_000));
+    let proxy = (*rng.choice(scene.proxies()).expect("five")).clone();
+    match rng.u8(..10) {
+        0 => {
+            let worker = scene.workers[rng.usize(..WORKERS)].group();
+            let signal = *rng.choice(&["-KILL", "-TERM"]).expect("two");
+            Box::pin(async move {
+                sleep(soon).await;
+                worker.signal(signal);
+            })
+        }
+        1 => {
+            let api = scene.api.group();
+            Box::pin(async move {
+                sleep(soon).await;
+                api.signal("-KILL");
+            })
+        }
+        2..=4 => {
+            let breaks = *rng.choice(&[Proxy::cut as fn(&Proxy), Proxy::half_close, Proxy::forget]).expect("three");
+            Box::pin(async move {
+                sleep(soon).await;
+                breaks(&proxy);
+            })
+        }
+        5..=7 => {
+            let mode = rng.u8(..3);
+            Box::pin(async move {
+                sleep(soon).await;
+                match mode {
+                    0 => proxy.hold(),
+                    1 => proxy.delay(length),
+                    _ => proxy.refuse(),
+                }
+                sleep(length).await;
+                proxy.pass();
+            })
+        }
+        _ => {
+            misbehave(&scene.gateway, rng);
+            Box::pin(async {})
+        }
+    }
+}
+
+/// The gateway's next few answers are not what they should be.
+fn misbehave(gateway: &Gateway, rng: &mut Rng) {
+    let replies = [
+        Reply::Refuse("160000"),
+        Reply::Refuse("160038"),
+        Reply::Http(500),
+        Reply::Http(503),
+        Reply::TooMany(1),
+        Reply::Break,
+        Reply::AcceptAndBreak,
+        Reply::AcceptAndBabble,
+        Reply::AcceptAndHang,
+        Reply::AcceptAfter(Duration::from_secs(1)),
+        Reply::Flood,
+    ];
+    let reply = rng.choice(&replies).expect("many");
+    gateway.first(&vec![reply.clone(); rng.usize(1..10)], Reply::Accept);
+}
+
+/// Somebody types the code that came.
+async fn check_one(scene: &Scene, rng: &mut Rng) {
+    let calls = scene.gateway.accepted();
+    let Some(call) = rng.choice(&calls) else { return };
+    let Some(id) = scene.ledger.accepted.get(&call.to).and_then(|ids| ids.iter().next()) else { return };
+    if let Some(status) = scene.client.try_check(id, &call.code).await {
+        // 404: used already, perhaps by a check whose answer was lost.
+        assert!([200, 404, 503].contains(&status), "{status} for the right code");
+    }
+}
+
+/// Redis and RabbitMQ are killed, flushed, filled and restarted, until `end`.
+async fn break_services(redis: &Service, rabbitmq: &Service, mut rng: Rng, end: Instant) {
+    loop {
+        sleep(Duration::from_millis(rng.u64(2_000..8_000))).await;
+        if Instant::now() >= end {
+            return;
+        }
+        let pause = Duration::from_millis(rng.u64(100..2_000));
+        match rng.u8(..5) {
+            0 => {
+                redis.kill();
+                sleep(pause).await;
+                redis.start_again();
+                redis.command(&["config", "set", "appendfsync", "always"]);
+            }
+            1 => {
+                redis.hang();
+                sleep(pause).await;
+                redis.go_on();
+            }
+            2 => {
+                redis.command(&["script", "flush"]);
+            }
+            3 => {
+                rabbitmq.rabbitmqctl(&["set_disk_free_limit", "999999GB"]);
+                sleep(pause).await;
+                rabbitmq.rabbitmqctl(&["set_disk_free_limit", "50MB"]);
+            }
+            _ => {
+                rabbitmq.stop();
+                sleep(pause).await;
+                rabbitmq.start_again();
+            }
+        }
+    }
+}
