@@ -19,6 +19,9 @@ mod main_job;
 /// What is not a request: does it get a problem that names what is wrong?
 mod bad_input;
 
+/// Input that somebody made up to do harm.
+mod hostile;
+
 /// Attempts, back-off, dead letters, and what is never sent.
 mod delivery;
 

@@ -1,6 +1,6 @@
 //! JSON bodies, with a problem that names the field for whatever is wrong in them.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -8,8 +8,8 @@ use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::BODY_TIMEOUT;
 use super::problem::Problem;
+use super::{BODY_TIMEOUT, MAX_BODY};
 
 /// A request body read as JSON.
 pub(super) struct Json<T>(pub(super) T);
@@ -22,6 +22,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             && !is_json(content_type.to_str().unwrap_or_default())
         {
             return Err(Problem::NotJson);
+        }
+        // A body that announces its length need not be read to be refused.
+        if request.body().size_hint().lower() > MAX_BODY as u64 {
+            return Err(Problem::TooLarge);
         }
         let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
         let bytes =

@@ -26,7 +26,7 @@ use crate::message::Locale;
 const MAX_BODY: usize = 16 * 1024;
 
 /// Longest time that a request body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A whole application out of its routes: with answers for what no route takes, problems in the caller's language,
 /// and nothing kept in caches.

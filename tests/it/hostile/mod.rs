@@ -1,0 +1,7 @@
+//! Hostile input: nothing panics, nothing is a fault that is none, nothing grows without bound.
+
+/// Input that is made up, a few hundred of each kind, or for as long as `tests/fuzz` says.
+mod made_up;
+
+/// Clients that send too much, too slowly, or nothing at all.
+mod clients;
