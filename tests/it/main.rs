@@ -1,6 +1,12 @@
 //! Everything that is tested from outside, against real servers: one binary, one module for each question.
 
-#![expect(clippy::panic, clippy::expect_used, clippy::print_stderr, reason = "this is how a test speaks")]
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is how a test speaks"
+)]
 
 mod support;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
+use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Release, Store};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
 
 use crate::support::Person;
@@ -37,6 +37,7 @@ contract! {
     a_released_number_is_usable_at_once
     a_released_resend_leaves_the_verification
     a_release_forgets_no_wrong_code
+    a_release_comes_before_the_sender_or_not_at_all
     one_of_many_right_checks_is_approved
     wrong_codes_at_once_are_counted_one_by_one
     wrong_codes_outlive_a_resend_and_a_new_verification
@@ -47,6 +48,7 @@ contract! {
     one_worker_at_a_time_sends
     a_lease_that_ran_out_is_taken_over
     a_failed_attempt_may_be_repeated
+    an_unknown_outcome_stays_unknown
     nothing_is_sent_for_what_is_over
     a_verification_shows_its_latest_sms
 }
@@ -201,6 +203,25 @@ async fn a_released_resend_leaves_the_verification(open: Open<'_>) {
     assert!(matches!(begin(&store, &first, next, 1).await, Begin::Go { .. }), "the next one is sent");
 }
 
+async fn a_release_comes_before_the_sender_or_not_at_all(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let candidate = person.asks();
+    let (verification, _) = admitted(&store, &candidate).await;
+    begin(&store, &verification, 1, 1).await;
+    for finished in [None, Some(Finish::Sent)] {
+        if let Some(outcome) = finished {
+            store.finish(&verification.id, 1, outcome, 1).await.expect("an answer");
+        }
+        assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Begun, "{finished:?}");
+        assert!(store.find(&verification.id).await.expect("an answer").is_some(), "it stands");
+    }
+    let other = Person::new().asks();
+    admitted(&store, &other).await;
+    for _ in 0..2 {
+        assert_eq!(store.release(&other).await.expect("an answer"), Release::Released, "however often");
+    }
+}
+
 async fn one_of_many_right_checks_is_approved(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
@@ -322,6 +343,21 @@ async fn a_failed_attempt_may_be_repeated(open: Open<'_>) {
     begin(&store, &verification, 1, 1).await;
     store.finish(&verification.id, 1, Finish::Retrying, 1).await.expect("an answer");
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: false, .. }));
+}
+
+async fn an_unknown_outcome_stays_unknown(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    begin(&store, &verification, 1, 1).await;
+    store.finish(&verification.id, 1, Finish::Unknown, 2).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 3).await, Begin::Busy, "who does not hold the lease says nothing");
+    store.finish(&verification.id, 1, Finish::Unknown, 1).await.expect("an answer");
+    let found = store.find(&verification.id).await.expect("an answer").expect("is there");
+    assert_eq!(found.delivery, DeliveryState::Failed);
+    for worker in [2, 3] {
+        assert!(matches!(begin(&store, &verification, 1, worker).await, Begin::Go { uncertain: true, .. }));
+        store.finish(&verification.id, 1, Finish::Unknown, worker).await.expect("an answer");
+    }
 }
 
 async fn nothing_is_sent_for_what_is_over(open: Open<'_>) {

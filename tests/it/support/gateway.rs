@@ -21,7 +21,8 @@ use tokio::sync::watch;
 use super::eventually;
 
 const SID: &str = "sid";
-const TOKEN: &str = "token";
+/// Its clients' password, which must stand nowhere else.
+pub const TOKEN: &str = "gateway-token-5d1f";
 
 /// How the stub answers a call.
 #[derive(Debug, Clone)]
