@@ -129,3 +129,22 @@ async fn that_is_slow_or_gone() {
         assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (2, 2, 0, 0), "{books}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_connection_died_silently_costs_no_request() {
+    let mut scene = Scene::start("SQS connections silent for good, again and again", POLICIES[0]).await;
+    scene.ask_until_accepted(0).await;
+    let mut at_once = 0;
+    for index in 1..=10 {
+        scene.proxy.forget();
+        if matches!(scene.ask(index).await, Some((202, _))) {
+            at_once += 1;
+        } else {
+            scene.ask_until_accepted(index).await;
+        }
+    }
+    // A slow machine may spoil some; without a second attempt in time it would be all.
+    assert!(at_once > 0, "each silent connection cost a 503");
+    let books = scene.balance().await;
+    assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (11, 11, 0, 0), "{books}");
+}

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::support::eventually;
+use crate::support::gateway::Reply;
 use crate::support::process::Environment;
 use crate::support::proxy::Proxy;
 use crate::support::scene::{POLICIES, Scene};
@@ -79,9 +81,33 @@ async fn that_answers_after_two_seconds() {
         for index in 5..10 {
             scene.ask_until_accepted(index).await;
         }
+        // What the store carried out too late is taken back: no lease is left that would make a dead letter of a job.
         let books = scene.balance().await;
-        assert_eq!((books.accepted, books.delivered + books.dead), (10, 10), "{books}");
-        assert_eq!(books.doubled, 0);
+        assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (10, 10, 0, 0), "{books}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_is_gone_when_an_outcome_is_to_be_recorded() {
+    for policy in POLICIES {
+        let mut scene =
+            Scene::start("store gone between the gateway's answer and its record", policy, Environment::services())
+                .await;
+        let (tell, told) = watch::channel(false);
+        scene.gateway.always(Reply::AcceptWhen(told));
+        scene.add_worker().await;
+        scene.ask(0..5).await;
+        scene.gateway.got(5).await;
+        scene.worker_store.refuse();
+        tell.send(true).expect("the gateway waits");
+        scene.workers[0].logs("cannot be recorded yet").await;
+        scene.worker_store.pass();
+        for id in scene.ledger.accepted.values().flatten() {
+            eventually("sent", || async { (scene.client.status(id).await.body["delivery"] == "sent").then_some(()) })
+                .await;
+        }
+        let books = scene.balance().await;
+        assert_eq!((books.delivered, books.doubled, books.dead), (5, 0, 0), "{books}");
     }
 }
 
