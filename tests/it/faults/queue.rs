@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::support::eventually;
 use crate::support::gateway::Reply;
 use crate::support::process::Environment;
 use crate::support::proxy::Proxy;
@@ -75,9 +76,16 @@ async fn whose_answers_take_two_seconds() {
         scene.ask(0..5).await;
         assert_eq!(scene.ledger.accepted.len(), 0);
         is_down(&scene, "queue").await;
-        // A worker is faster than the confirm: what it has begun counts as accepted, and is.
+        // A worker is faster than the confirm: what it has begun counts as accepted, and what was refused it drops.
         scene.add_worker().await;
         scene.ask(5..10).await;
+        eventually("ten jobs are sent or dropped", || async {
+            let dropped = scene.workers[0].log().matches("dropped:").count();
+            (scene.gateway.accepted().len() + dropped == 10).then_some(())
+        })
+        .await;
+        let sent = scene.gateway.accepted();
+        assert!(sent.iter().all(|call| !scene.ledger.refused().contains(&call.to)), "refused and sent: {sent:?}");
         scene.api_queue.pass();
         for index in 0..10 {
             scene.ask_until_accepted(index).await;
