@@ -48,7 +48,7 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
     let answer = half.await.expect("an end");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     for stream in idle {
-        tokio::time::timeout(Duration::from_secs(60), rest(stream)).await.expect("the connection was not closed");
+        tokio::time::timeout(Duration::from_secs(30), rest(stream)).await.expect("the connection was not closed");
     }
     assert_eq!(deployment.client.get("/healthz").await.status, 200);
 }
