@@ -61,12 +61,14 @@ fn number_like() -> impl Strategy<Value = String> {
         "\0", "\u{202e}", "\u{200b}", "\u{feff}", "\u{2066}", "O", "l", "①", "𝟏", "¹", "१", "１", "٣", "۴", " ", "-",
         "+", "００", "\u{a0}", "ext. 5", "tel:", ";", "*", "#", "万", "\n", "%00", "\u{301}",
     ]);
-    let mixed = (prop::collection::vec(
-        prop_oneof![3 => "[0-9]{1,4}".prop_map(String::from), 1 => odd.prop_map(str::to_owned)],
-        0..12,
-    ))
-    .prop_map(|parts| parts.concat());
-    prop_oneof!["\\+?(86)?1[3-9][0-9]{9}", mixed, any::<String>(), "[0-9+]{0,60}"]
+    let part = prop_oneof![3 => "[0-9]{1,4}", 1 => odd.clone().prop_map(str::to_owned)];
+    let mixed = prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat());
+    let number = "\\+?(86)?1[3-9][0-9]{9}";
+    let spoilt = (number, odd, 0..12_usize).prop_map(|(mut number, odd, at)| {
+        number.insert_str(at.min(number.len()), odd);
+        number
+    });
+    prop_oneof![number, spoilt, mixed, any::<String>(), "[0-9+]{0,60}"]
 }
 
 #[test]
