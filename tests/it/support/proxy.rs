@@ -1,5 +1,6 @@
 //! A TCP proxy between the program and a service: it can delay, hold back, cut, half-close and forget connections.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ struct Shared {
     connections: Mutex<Vec<watch::Sender<Fate>>>,
     /// Bytes from clients that were held back since the last change of mode.
     held: watch::Sender<usize>,
+    forget_next: AtomicBool,
 }
 
 impl Proxy {
@@ -54,7 +56,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (mode, connections, held) = (watch::Sender::new(Mode::Pass), Mutex::default(), watch::Sender::new(0));
-        let shared = Arc::new(Shared { target: target.to_owned(), mode, connections, held });
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            mode,
+            connections,
+            held,
+            forget_next: AtomicBool::new(false),
+        });
         let accepting = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -111,6 +119,11 @@ impl Proxy {
         self.doom(Fate::Forgotten);
     }
 
+    /// Lets the next connection be silent from its beginning, and only that one.
+    pub fn forget_next(&self) {
+        self.shared.forget_next.store(true, Ordering::SeqCst);
+    }
+
     /// Waits until something that a client has sent is held back.
     pub async fn holds_something(&self) {
         self.shared.held.subscribe().wait_for(|held| *held > 0).await.expect("the proxy lives");
@@ -131,7 +144,8 @@ impl Proxy {
 impl Shared {
     async fn serve(self: Arc<Self>, client: TcpStream) {
         let Ok(server) = TcpStream::connect(&self.target).await else { return };
-        let (fate, _) = watch::channel(Fate::Alive);
+        let forgotten = self.forget_next.swap(false, Ordering::SeqCst);
+        let (fate, _) = watch::channel(if forgotten { Fate::Forgotten } else { Fate::Alive });
         {
             let mut connections = self.connections.lock().expect("no panic");
             connections.retain(|connection| connection.receiver_count() > 0);
