@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
 use crate::support::gateway::{Gateway, Reply};
@@ -25,8 +25,7 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-// More threads than cores: starting and stopping services blocks one for a while, and answers are timed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_books_balance() {
     let length = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(DEFAULT_SECONDS));
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
@@ -173,31 +172,24 @@ async fn break_services(redis: &Service, rabbitmq: &Service, mut rng: Rng, end: 
             return;
         }
         let pause = Duration::from_millis(rng.u64(100..2_000));
-        match rng.u8(..5) {
-            0 => {
-                redis.kill();
-                sleep(pause).await;
-                redis.start_again();
-                redis.command(&["config", "set", "appendfsync", "always"]);
-            }
-            1 => {
-                redis.hang();
-                sleep(pause).await;
-                redis.go_on();
-            }
-            2 => {
-                redis.command(&["script", "flush"]);
-            }
-            3 => {
-                rabbitmq.rabbitmqctl(&["set_disk_free_limit", "999999GB"]);
-                sleep(pause).await;
-                rabbitmq.rabbitmqctl(&["set_disk_free_limit", "50MB"]);
-            }
-            _ => {
-                rabbitmq.stop();
-                sleep(pause).await;
-                rabbitmq.start_again();
-            }
-        }
+        // Each of these waits for other processes, and the requests' answers are timed.
+        let (begin, end): (fn(&Service, &Service), fn(&Service, &Service)) = match rng.u8(..5) {
+            0 => (|redis, _| redis.kill(), |redis, _| restart(redis)),
+            1 => (|redis, _| redis.hang(), |redis, _| redis.go_on()),
+            2 => (|redis, _| drop(redis.command(&["script", "flush"])), |_, _| {}),
+            3 => (
+                |_, rabbitmq| rabbitmq.rabbitmqctl(&["set_disk_free_limit", "999999GB"]),
+                |_, rabbitmq| rabbitmq.rabbitmqctl(&["set_disk_free_limit", "50MB"]),
+            ),
+            _ => (|_, rabbitmq| rabbitmq.stop(), |_, rabbitmq| rabbitmq.start_again()),
+        };
+        block_in_place(|| begin(redis, rabbitmq));
+        sleep(pause).await;
+        block_in_place(|| end(redis, rabbitmq));
     }
+}
+
+fn restart(redis: &Service) {
+    redis.start_again();
+    redis.command(&["config", "set", "appendfsync", "always"]);
 }

@@ -49,6 +49,7 @@ contract! {
     a_lease_that_ran_out_is_taken_over
     a_failed_attempt_may_be_repeated
     an_unknown_outcome_stays_unknown
+    a_lease_that_is_given_back_leaves_unknown_what_was
     nothing_is_sent_for_what_is_over
     a_verification_shows_its_latest_sms
 }
@@ -358,6 +359,21 @@ async fn an_unknown_outcome_stays_unknown(open: Open<'_>) {
         assert!(matches!(begin(&store, &verification, 1, worker).await, Begin::Go { uncertain: true, .. }));
         store.finish(&verification.id, 1, Finish::Unknown, worker).await.expect("an answer");
     }
+}
+
+async fn a_lease_that_is_given_back_leaves_unknown_what_was(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let (verification, _) = admitted(&store, &person.asks()).await;
+    // The first worker dies in its call.
+    store.begin(&verification.id, 1, Duration::ZERO, 1).await.expect("an answer");
+    // The second asks, asks again, and gives its lease back without having called.
+    for _ in 0..2 {
+        assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: true, .. }));
+    }
+    store.finish(&verification.id, 1, Finish::Retrying, 2).await.expect("an answer");
+    assert!(matches!(begin(&store, &verification, 1, 3).await, Begin::Go { uncertain: true, .. }));
+    store.finish(&verification.id, 1, Finish::Sent, 3).await.expect("an answer");
+    assert_eq!(begin(&store, &verification, 1, 4).await, Begin::AlreadySent);
 }
 
 async fn nothing_is_sent_for_what_is_over(open: Open<'_>) {

@@ -58,7 +58,12 @@ enum Mark {
     Sent,
     Released,
     Unknown,
-    Leased { worker: u64, until: i64 },
+    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease over or gives it back.
+    Leased {
+        worker: u64,
+        until: i64,
+        unknown: bool,
+    },
 }
 
 impl MemoryStore {
@@ -185,30 +190,29 @@ impl MemoryStore {
         if current.status != Status::Pending || now >= current.expires {
             return Begin::Gone;
         }
-        let uncertain = match mark {
-            Some(Mark::Leased { worker: holder, until }) if holder != worker => {
-                if now < until {
-                    return Begin::Busy;
-                }
-                true
-            }
+        let unknown = match mark {
+            Some(Mark::Leased { worker: holder, until, .. }) if holder != worker && now < until => return Begin::Busy,
+            Some(Mark::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
             Some(Mark::Unknown) => true,
             _ => false,
         };
-        current.marks.insert(send, Mark::Leased { worker, until: now + millis(lease) });
-        Begin::Go { expires_in: until(now, current.expires), uncertain }
+        current.marks.insert(send, Mark::Leased { worker, until: now + millis(lease), unknown });
+        Begin::Go { expires_in: until(now, current.expires), uncertain: unknown }
     }
 
     pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: Finish, worker: u64) {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
-        let holds = matches!(current.marks.get(&send), Some(Mark::Leased { worker: holder, .. }) if *holder == worker);
-        match outcome {
-            Finish::Sent => current.marks.insert(send, Mark::Sent),
+        let held = match current.marks.get(&send) {
+            Some(Mark::Leased { worker: holder, unknown, .. }) if *holder == worker => Some(*unknown),
+            _ => None,
+        };
+        match (outcome, held) {
+            (Finish::Sent, _) => current.marks.insert(send, Mark::Sent),
             // The lease ran out: what the next worker does, or has done, counts.
-            _ if !holds => return,
-            Finish::Unknown => current.marks.insert(send, Mark::Unknown),
-            Finish::Retrying | Finish::Failed => current.marks.remove(&send),
+            (_, None) => return,
+            (Finish::Unknown, _) | (_, Some(true)) => current.marks.insert(send, Mark::Unknown),
+            (Finish::Retrying | Finish::Failed, Some(false)) => current.marks.remove(&send),
         };
         if current.shown == send && current.delivery != DeliveryState::Delivered {
             current.delivery = outcome.state();

@@ -11,6 +11,7 @@ use lapin::{Connection, ConnectionProperties};
 use serde_json::Value;
 use shared::job::Job;
 use shared::queue::Queue;
+use tokio::task::block_in_place;
 
 use super::gateway::{Call, Gateway, Reply};
 use super::process::{Client, Environment, Process, base_url};
@@ -128,7 +129,8 @@ impl Scene {
     /// Starts another process for each that has ended.
     pub fn replace_the_dead(&mut self) {
         if self.api.has_ended() {
-            let api = Process::start(&["api"], &self.api_environment).announces("/inbox\n");
+            let start = || Process::start(&["api"], &self.api_environment).announces("/inbox\n");
+            let api = block_in_place(start);
             self.client = Client::new(&base_url(&api.announced));
             self.dead.push(std::mem::replace(&mut self.api, api));
         }

@@ -12,16 +12,15 @@ if v[5] == 'sent' then return {'sent'} end
 if v[5] == 'released' then return {'gone'} end
 if v[2] ~= 'pending' or now >= tonumber(v[3]) then return {'gone'} end
 
--- Any other mark is the lease of whoever calls the gateway: 'worker:until'.
-local uncertain = 0
-if v[5] == 'unknown' then
-  uncertain = 1
-elseif v[5] then
-  local holder, held_until = string.match(v[5], '^(%d+):(%d+)$')
-  if holder ~= worker then
-    if now < tonumber(held_until) then return {'busy'} end
-    uncertain = 1
-  end
+-- Any other mark is the lease of whoever calls the gateway, 'worker:until', with ':unknown' behind it if an earlier call
+-- never told its outcome: that stays so, whoever takes the lease over or gives it back.
+local unknown = v[5] == 'unknown'
+if v[5] and not unknown then
+  local holder, held_until, flag = string.match(v[5], '^(%d+):(%d+)(.*)$')
+  if holder ~= worker and now < tonumber(held_until) then return {'busy'} end
+  unknown = holder ~= worker or flag ~= ''
 end
-redis.call('HSET', KEYS[1], mark, string.format('%s:%.0f', worker, now + tonumber(ARGV[3])))
-return {'go', tonumber(v[3]) - now, uncertain}
+local lease = string.format('%s:%.0f', worker, now + tonumber(ARGV[3]))
+if unknown then lease = lease .. ':unknown' end
+redis.call('HSET', KEYS[1], mark, lease)
+return {'go', tonumber(v[3]) - now, unknown and 1 or 0}

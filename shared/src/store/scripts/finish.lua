@@ -4,19 +4,20 @@
 local mark, outcome, worker = 'sms:' .. ARGV[2], ARGV[3], ARGV[4]
 local v = redis.call('HMGET', KEYS[1], 'id', 'shown', 'delivery', mark)
 if v[1] ~= ARGV[1] then return 0 end
-local holds = v[4] and string.match(v[4], '^(%d+):%d+$') == worker
+local holder, flag = string.match(v[4] or '', '^(%d+):%d+(.*)$')
+local holds = holder == worker
 -- If the lease ran out, what the next worker does, or has done, counts; but what was sent was sent.
 if outcome ~= 'sent' and not holds then return 0 end
 
 local state = outcome
 if outcome == 'sent' then
   redis.call('HSET', KEYS[1], mark, 'sent')
-elseif outcome == 'unknown' then
+elseif outcome == 'unknown' or flag ~= '' then
   redis.call('HSET', KEYS[1], mark, 'unknown')
-  state = 'failed'
 else
   redis.call('HDEL', KEYS[1], mark)
 end
+if outcome == 'unknown' then state = 'failed' end
 -- The state that callers see is that of the latest SMS, and a receipt may have overtaken this call.
 if v[2] == ARGV[2] and v[3] ~= 'delivered' then
   redis.call('HSET', KEYS[1], 'delivery', state)
