@@ -1,6 +1,7 @@
 //! The soak: load and random faults on both policies at once, for `SOAK_SECONDS`, from the seed `SOAK_SEED`; then
 //! everything is mended, and every accepted verification has to be accounted for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -30,18 +31,19 @@ async fn the_books_balance() {
     let length = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(DEFAULT_SECONDS));
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("SOAK {} s, seed {seed}", length.as_secs());
-    let (redis, rabbitmq) = (Service::redis(), Service::rabbitmq());
+    let (redis, rabbitmq) = (Arc::new(Service::redis()), Arc::new(Service::rabbitmq()));
     redis.command(&["config", "set", "appendfsync", "always"]);
     let end = Instant::now() + length;
     let runs = POLICIES.map(|policy| {
         let environment =
             Environment::services().with("REDIS_URL", &redis.url).with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
-        run(policy, environment, Rng::with_seed(seed), end)
+        tokio::spawn(run(policy, environment, Rng::with_seed(seed), end))
     });
-    let [first, second] = runs;
-    let (first, second, ()) =
-        tokio::join!(first, second, break_services(&redis, &rabbitmq, Rng::with_seed(!seed), end));
-    for scene in [first, second] {
+    // In tasks of their own: what blocks one for a while delays no answer of the others.
+    let breaking = tokio::spawn(break_services(Arc::clone(&redis), Arc::clone(&rabbitmq), Rng::with_seed(!seed), end));
+    breaking.await.expect("no panic");
+    for scene in runs {
+        let scene = scene.await.expect("no panic");
         let books = scene.balance_after_many_faults().await;
         println!(
             "SOAK {}: {} sent after a 503, store and queue having failed together",
@@ -165,7 +167,7 @@ async fn check_one(scene: &Scene, rng: &mut Rng) {
 }
 
 /// Redis and RabbitMQ are killed, flushed, filled and restarted, until `end`.
-async fn break_services(redis: &Service, rabbitmq: &Service, mut rng: Rng, end: Instant) {
+async fn break_services(redis: Arc<Service>, rabbitmq: Arc<Service>, mut rng: Rng, end: Instant) {
     loop {
         sleep(Duration::from_millis(rng.u64(2_000..8_000))).await;
         if Instant::now() >= end {
@@ -173,7 +175,7 @@ async fn break_services(redis: &Service, rabbitmq: &Service, mut rng: Rng, end: 
         }
         let pause = Duration::from_millis(rng.u64(100..2_000));
         // Each of these waits for other processes, and the requests' answers are timed.
-        let (begin, end): (fn(&Service, &Service), fn(&Service, &Service)) = match rng.u8(..5) {
+        let (breaks, mends): (fn(&Service, &Service), fn(&Service, &Service)) = match rng.u8(..5) {
             0 => (|redis, _| redis.kill(), |redis, _| restart(redis)),
             1 => (|redis, _| redis.hang(), |redis, _| redis.go_on()),
             2 => (|redis, _| drop(redis.command(&["script", "flush"])), |_, _| {}),
@@ -183,9 +185,9 @@ async fn break_services(redis: &Service, rabbitmq: &Service, mut rng: Rng, end: 
             ),
             _ => (|_, rabbitmq| rabbitmq.stop(), |_, rabbitmq| rabbitmq.start_again()),
         };
-        block_in_place(|| begin(redis, rabbitmq));
+        block_in_place(|| breaks(&redis, &rabbitmq));
         sleep(pause).await;
-        block_in_place(|| end(redis, rabbitmq));
+        block_in_place(|| mends(&redis, &rabbitmq));
     }
 }
 
