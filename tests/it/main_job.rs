@@ -105,7 +105,9 @@ async fn a_thousand_requests_at_once_send_one_sms(deployment: Deployment) {
     let answers = join_all((0..1000).map(|_| client.ask(TO))).await;
     let mut count: HashMap<u16, usize> = HashMap::new();
     answers.iter().for_each(|answer| *count.entry(answer.status).or_default() += 1);
-    assert_eq!(count, HashMap::from([(202, 1), (429, 999)]));
+    // A machine that is busy with other tests may be too slow for some of them, and says so.
+    let unavailable = count.remove(&503).unwrap_or_default();
+    assert_eq!(count, HashMap::from([(202, 1), (429, 999 - unavailable)]));
     client.code(TO).await;
     // Whatever was queued for this number before is delivered before this one.
     client.ask("+8613900139000").await;

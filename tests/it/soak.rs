@@ -166,6 +166,9 @@ async fn check_one(scene: &Scene, rng: &mut Rng) {
     }
 }
 
+/// What is done to Redis and RabbitMQ.
+type OnServices = fn(&Service, &Service);
+
 /// Redis and RabbitMQ are killed, flushed, filled and restarted, until `end`.
 async fn break_services(redis: Arc<Service>, rabbitmq: Arc<Service>, mut rng: Rng, end: Instant) {
     loop {
@@ -175,7 +178,7 @@ async fn break_services(redis: Arc<Service>, rabbitmq: Arc<Service>, mut rng: Rn
         }
         let pause = Duration::from_millis(rng.u64(100..2_000));
         // Each of these waits for other processes, and the requests' answers are timed.
-        let (breaks, mends): (fn(&Service, &Service), fn(&Service, &Service)) = match rng.u8(..5) {
+        let (breaks, mends): (OnServices, OnServices) = match rng.u8(..5) {
             0 => (|redis, _| redis.kill(), |redis, _| restart(redis)),
             1 => (|redis, _| redis.hang(), |redis, _| redis.go_on()),
             2 => (|redis, _| drop(redis.command(&["script", "flush"])), |_, _| {}),
