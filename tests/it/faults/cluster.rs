@@ -1,3 +1,5 @@
+//! Redis Cluster: slots on the move while scripts are flushed, primaries that die or hang.
+
 use crate::support::eventually;
 use crate::support::process::Environment;
 use crate::support::scene::{POLICIES, Scene};

@@ -1,3 +1,5 @@
+//! A gateway that loses its answers, fails for long, wants to be left alone, or cannot be found.
+
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::Environment;
 use crate::support::scene::{Books, POLICIES, Scene};

@@ -1,3 +1,5 @@
+//! Workers and APIs that are killed at every step of a job's way.
+
 use tokio::sync::watch;
 
 use crate::support::eventually;

@@ -1,3 +1,5 @@
+//! RabbitMQ restarted, full, slow, or cut off.
+
 use std::time::Duration;
 
 use crate::support::gateway::Reply;

@@ -1,3 +1,5 @@
+//! SQS slow, gone or silent, and a function that dies in the middle of its work.
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Redis restarted with and without its data, slow, cut off, or gone when an outcome is to be recorded.
+
 use std::time::Duration;
 
 use serde_json::json;

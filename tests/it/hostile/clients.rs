@@ -1,3 +1,5 @@
+//! Real connections from clients that send too much, too slowly, or something else than HTTP.
+
 use std::time::Duration;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Made-up input of each kind. What comes of it is either refused or means what it says.
+
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
