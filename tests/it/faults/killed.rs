@@ -45,6 +45,7 @@ async fn a_worker_after_the_gateway_accepted_and_before_that_is_recorded() {
         scene.gateway.got(JOBS as usize).await;
         scene.worker_store.hold();
         tell.send(true).expect("the gateway waits");
+        scene.gateway.has_accepted(JOBS as usize).await;
         scene.worker_store.holds_something().await;
         scene.kill_workers();
         scene.worker_store.cut();

@@ -139,6 +139,11 @@ impl Gateway {
         .await
     }
 
+    /// Returns when it has accepted `count`.
+    pub async fn has_accepted(&self, count: usize) {
+        eventually("the gateway accepts", || async { (self.accepted().len() >= count).then_some(()) }).await;
+    }
+
     fn record(&self, call: Call) {
         self.state.lock().expect("no panic").accepted.push(call);
     }
