@@ -196,8 +196,10 @@ impl Shared {
         let copying = async {
             while let Some((due, chunk)) = chunks.recv().await {
                 sleep_until(due).await;
+                // What was held back goes down with a connection that was cut before anything passed again.
                 if mode.wait_for(|mode| *mode != Mode::Hold).await.is_err()
                     || watched.wait_for(|fate| *fate != Fate::Forgotten).await.is_err()
+                    || *watched.borrow() == Fate::Cut
                     || to.write_all(&chunk).await.is_err()
                 {
                     break;
