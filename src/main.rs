@@ -10,7 +10,7 @@ mod stop;
 mod worker;
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::exit;
 
 use clap::Parser;
 use shared::config::{LocalConfig, Role, environment};
@@ -21,16 +21,15 @@ use self::parts::Parts;
 use self::stop::Stop;
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() {
     telemetry::init();
     tls::install();
-    match run(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            cli::complain(&*error);
-            ExitCode::FAILURE
-        }
+    let result = run(Cli::parse()).await;
+    if let Err(error) = &result {
+        cli::complain(&**error);
     }
+    // All that was to be finished is. What still runs, such as a connection that waits for a silent server, is not waited for.
+    exit(i32::from(result.is_err()));
 }
 
 async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {

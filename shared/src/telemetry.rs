@@ -5,15 +5,20 @@ use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 
+/// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
+/// included.
+const CLIENTS: &str = "lapin=warn,redis=warn,reqwest=warn,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,\
+    aws_config=warn,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
+    aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_http=warn,lambda_runtime=warn,lambda_runtime_api_client=warn";
+
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
 /// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start.
 pub fn init() {
-    let level = env::var("LOG_LEVEL").unwrap_or_default();
-    // The clients' own logs are of use only when something is searched for in them.
-    let directives = if level.is_empty() { "info,lapin=warn,redis=warn" } else { &level };
-    let parsed = EnvFilter::builder().parse(directives);
+    let level = env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty()).unwrap_or_else(|| "info".to_owned());
+    // Of two that name the same target the later counts.
+    let parsed = EnvFilter::builder().parse(format!("{level},{CLIENTS}"));
     let problem = parsed.as_ref().err().map(ToString::to_string);
-    let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new(format!("info,{CLIENTS}")));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // An error means that the process logs already, as a test's does.
     let _ = if env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {

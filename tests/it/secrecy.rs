@@ -60,12 +60,15 @@ async fn no_code_stands_in_store_queue_or_logs_and_no_number_in_keys_or_logs() {
         let keys: Vec<&str> = store.iter().filter_map(|entry| entry.split(' ').next()).collect();
         for (place, text) in [("a key", &keys.join("\n")), ("the logs", &logs)] {
             assert!(!text.contains(&call.to), "a number in {place}");
+            assert!(!text.contains(&decimals(&call.to)), "a number's bytes in {place}");
         }
     }
-    for secret in [environment.get("CODE_SECRET"), gateway::TOKEN] {
+    // What RabbitMQ is told at the beginning of a connection: user and password.
+    for secret in [environment.get("CODE_SECRET"), gateway::TOKEN, "\0guest\0guest"] {
         for (place, text) in [("the store", &store.join("\n")), ("the queue", &queued.join("\n")), ("the logs", &logs)]
         {
             assert!(!text.contains(secret), "a secret in {place}");
+            assert!(!text.contains(&decimals(secret)), "a secret's bytes in {place}");
         }
     }
 }
@@ -103,6 +106,12 @@ async fn a_secret_is_rotated_with_codes_in_flight() {
     let key = |id: &str| URL_SAFE_NO_PAD.decode(&id[..4]).expect("base64")[0];
     assert_ne!(key(&fresh), key(&queued), "the new secret is in use");
     assert_eq!(key(&arrived), key(&queued));
+}
+
+/// The text as a client prints the bytes that go over the wire.
+fn decimals(text: &str) -> String {
+    let bytes = format!("{:?}", text.as_bytes());
+    bytes.trim_matches(['[', ']']).to_owned()
 }
 
 /// Every key of the store with its value.

@@ -51,7 +51,10 @@ async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<A
     let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
         .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
 
-    let verification = api.admissions.request(to, language, &purpose, random_bytes()).await?;
+    // In a task of its own: a caller who hangs up does not stop it between admission and queue.
+    let admissions = api.admissions;
+    let request = async move { admissions.request(to, language, &purpose, random_bytes()).await };
+    let verification = tokio::spawn(request).await.map_err(|_| Problem::Down(Vec::new()))??;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())

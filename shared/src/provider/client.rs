@@ -81,12 +81,13 @@ fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
 pub(super) fn status_error(gateway: &'static str, answer: &Answer) -> SendError {
     let status = answer.status.as_u16();
     let class = match status {
-        // A proxy in front of the gateway says that it did not reach it, or not to come now.
-        502 | 503 => Class::Transient,
+        // Not now.
+        503 => Class::Transient,
         429 => Class::Throttled,
         // The request was refused as it is: wrong credentials, path or account.
         400..=499 => Class::Configuration,
-        // 500 and 504 leave open how far the request came, and so does a 200 that cannot be read.
+        // 500, 502 and 504 leave open how far the request came, and so does a 200 that cannot be read. (A proxy answers 502
+        // also when the gateway took the request and its answer broke off.)
         _ => Class::Ambiguous,
     };
     SendError { gateway, class, reason: format!("HTTP {status}"), retry_after: answer.retry_after, source: None }

@@ -38,7 +38,7 @@ impl Delay {
     /// Both together.
     #[must_use]
     pub fn total(self) -> Duration {
-        self.base + self.jitter
+        self.base.saturating_add(self.jitter)
     }
 }
 

@@ -39,6 +39,10 @@ const HEARTBEAT: &str = "10";
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest time that is waited for what ends something, a message or a connection: a broker that no longer answers must not
+/// keep a process from ending.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Header of a dead letter with the reason for which it is one.
 const REASON: &str = "reason";
 
@@ -194,6 +198,10 @@ impl RabbitMqQueue {
 
     async fn try_publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
+        // Whatever is published now would wait in memory, each try of it, and go out when the alarm is over.
+        if publisher.connection.status().blocked() {
+            return Err(QueueError::Refused("it is short of disk space or memory, and takes nothing"));
+        }
         let queue = match target {
             Target::Main => self.queues.main().to_owned(),
             Target::Dead => self.queues.dead(),
@@ -240,8 +248,7 @@ impl RabbitMqQueue {
             self.queues.declare(&channel).await?;
             Ok((connection, channel))
         };
-        let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into());
-        tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(late)
+        tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(|_| Err(late("no connection in time")))
     }
 
     /// Once for each connection, on a channel of its own: a queue that is there already with other arguments closes it.
@@ -297,7 +304,16 @@ async fn give_all_back(channel: &Channel) -> Result<(), lapin::Error> {
 }
 
 async fn close(connection: &Connection) {
-    if let Err(error) = connection.close(200, "done".into()).await {
+    if let Err(error) = in_time(connection.close(200, "done".into())).await {
         debug!(%error, "closing a connection");
     }
+}
+
+/// Waits no longer than [`END_TIMEOUT`].
+async fn in_time<T>(call: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, lapin::Error> {
+    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("no answer in time")))
+}
+
+fn late(what: &'static str) -> lapin::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what).into()
 }

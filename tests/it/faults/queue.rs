@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::support::eventually;
 use crate::support::gateway::Reply;
 use crate::support::process::Environment;
 use crate::support::proxy::Proxy;
@@ -58,10 +62,18 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
             is_down(&scene, "queue").await;
             scene.add_worker().await;
             scene.gateway.got(5).await;
+            // The worker tries to put each of the two there, again and again.
+            eventually("several tries", || async {
+                (scene.log().matches("the queue does not take the outcome").count() >= 8).then_some(())
+            })
+            .await;
             rabbitmq.rabbitmqctl(&clear);
             for index in 10..15 {
                 scene.ask_until_accepted(index).await;
             }
+            scene.settle().await;
+            let copies = scene.log().matches("already sent").count();
+            assert!(copies <= 2, "each try has left a copy: {copies}");
             let books = scene.balance().await;
             assert_eq!((books.accepted, books.delivered, books.dead), (10, 10, 0), "{books}");
         }
@@ -121,6 +133,29 @@ async fn whose_connections_break() {
             }
             let books = scene.balance().await;
             assert_eq!((books.accepted, books.delivered, books.dead), (6, 6, 0), "{books}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_fell_silent_keeps_no_worker_from_ending() {
+    type Break = fn(&Proxy);
+    let breaks: [Break; 3] = [Proxy::refuse, Proxy::forget, Proxy::hold];
+    for breaks in breaks {
+        for reply in [Reply::Accept, Reply::Refuse("160000")] {
+            let mut scene =
+                Scene::start("queue gone, and the worker asked to end", POLICIES[0], Environment::services()).await;
+            let (tell, told) = watch::channel(false);
+            scene.gateway.first(&[Reply::AcceptWhen(told.clone()), Reply::AcceptWhen(told)], reply);
+            scene.add_worker().await;
+            scene.ask(0..20).await;
+            scene.gateway.got(20).await;
+            breaks(&scene.worker_queue);
+            tell.send(true).expect("the gateway waits");
+            let mut worker = scene.workers.pop().expect("a worker");
+            worker.terminate();
+            // Long before its heartbeats would tell, 20 s.
+            timeout(Duration::from_secs(10), worker.ended()).await.expect("it ends");
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::support::eventually;
 use crate::support::gateway::Reply;
 use crate::support::process::Environment;
 use crate::support::proxy::Proxy;
 use crate::support::scene::{POLICIES, Scene};
 use crate::support::services::Service;
+use crate::support::{eventually, number};
 
 fn on(redis: &Service) -> Environment {
     Environment::services().with("REDIS_URL", &redis.url)
@@ -147,4 +147,19 @@ async fn whose_connections_break() {
             assert_eq!(books.doubled, 0);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_caller_hangs_up_has_not_asked_in_vain() {
+    let mut scene = Scene::start("caller hangs up", POLICIES[0], Environment::services()).await;
+    scene.add_worker().await;
+    scene.api_store.hold();
+    let client = scene.client.clone();
+    let asking = tokio::spawn(async move { client.try_ask(number(0).e164()).await });
+    scene.api_store.holds_something().await;
+    asking.abort();
+    // The server notices within milliseconds, and the store has 500.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    scene.api_store.pass();
+    assert_eq!(scene.gateway.got(1).await[0].to, number(0).national(), "no cooldown without an SMS");
 }

@@ -11,10 +11,10 @@ use lapin::types::FieldTable;
 use tracing::{debug, info, warn};
 
 use super::super::{Message, Receipt};
-use super::{RabbitMqQueue, close};
+use super::{RabbitMqQueue, close, in_time};
 
 pub(in crate::queue) async fn ack(delivery: &Delivery) {
-    match delivery.acker.ack(BasicAckOptions::default()).await {
+    match in_time(delivery.acker.ack(BasicAckOptions::default())).await {
         Ok(true) => {}
         Ok(false) => warn!("not acknowledged: the message will be handed out again"),
         Err(error) => warn!(%error, "not acknowledged: the message will be handed out again"),
@@ -23,7 +23,7 @@ pub(in crate::queue) async fn ack(delivery: &Delivery) {
 
 pub(in crate::queue) async fn give_back(delivery: &Delivery) {
     let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-    if let Err(error) = delivery.acker.nack(options).await {
+    if let Err(error) = in_time(delivery.acker.nack(options)).await {
         debug!(%error, "not returned: the lost connection has done so");
     }
 }
