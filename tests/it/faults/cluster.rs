@@ -16,7 +16,7 @@ fn port(cluster: &Service, node: u32) -> String {
 /// Enough requests that every shard is met, and each process knows that it talks to a cluster.
 async fn warm_up(scene: &mut Scene) {
     scene.add_worker().await;
-    for index in 900..920 {
+    for index in 900_000..900_020 {
         scene.ask_until_accepted(index).await;
     }
     scene.gateway.got(20).await;
