@@ -33,10 +33,25 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         invoke: Option<Url>,
     },
+    /// Look after the SMS gateways
+    Provider {
+        #[command(subcommand)]
+        action: ProviderAction,
+    },
     /// Look after jobs that are out of attempts
     Dead {
         #[command(subcommand)]
         action: DeadAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProviderAction {
+    /// Call each gateway of SMS_DSN once, and show request, answer and its class, with secrets masked
+    Check {
+        /// Really send a message to this number. Without it a stub on this machine stands in for the gateways
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<String>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Local mode: the same API, the same delivery and a demo page in one process, or as processes of their own on Redis
 //! and RabbitMQ, which is also how sms-verify is hosted without AWS.
 
+mod check;
 mod cli;
 mod dead;
 mod invoke;
@@ -16,7 +17,7 @@ use clap::Parser;
 use shared::config::{LocalConfig, Role, environment};
 use shared::{telemetry, tls};
 
-use self::cli::{Cli, Command};
+use self::cli::{Cli, Command, ProviderAction};
 use self::parts::Parts;
 use self::stop::Stop;
 
@@ -65,6 +66,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
+        Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?).await?;
             dead::run(&parts.queue, action).await?;

@@ -6,6 +6,7 @@ use shared::code::Secrets;
 use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
 use shared::entropy::random_bytes;
+use shared::http::Receipts;
 use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
 use shared::store::{Store, StoreError};
@@ -50,7 +51,16 @@ impl Parts {
     }
 
     pub fn checks(&self) -> Checks {
-        Checks { store: self.store.clone(), secrets: self.secrets.clone(), code_length: self.config.code_length }
+        Checks {
+            store: self.store.clone(),
+            secrets: self.secrets.clone(),
+            code_length: self.config.code_length,
+            test_numbers: self.config.test_numbers.clone(),
+        }
+    }
+
+    pub fn receipts(&self) -> Receipts {
+        Receipts { store: self.store.clone(), secrets: self.secrets.clone(), provider: self.provider.clone() }
     }
 
     pub fn deliveries(&self) -> Deliveries {
@@ -61,6 +71,7 @@ impl Parts {
             code_length: self.config.code_length,
             schedule: self.config.schedule,
             policy: self.config.delivery_policy,
+            test_numbers: self.config.test_numbers.clone(),
         }
     }
 

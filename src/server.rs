@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
-use shared::http::{app, check_router, health_router, request_router};
+use shared::http::{app, check_router, health_router, receipts_router, request_router};
 use shared::provider::{Inbox, InboxMessage};
 use tracing::warn;
 
@@ -53,8 +53,9 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     if let Err(error) = queue {
         warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
     }
-    let mut routes = request_router(parts.admissions(), parts.config.region)
+    let mut routes = request_router(parts.admissions(), parts.config.region, parts.config.autofill.clone())
         .merge(check_router(parts.checks()))
+        .merge(receipts_router(parts.receipts()))
         .merge(health_router(parts.store.clone(), Some(parts.queue.clone())));
     if parts.has_pages() {
         routes = routes.merge(pages(parts.inbox.clone()));

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::afterwards::until_answered;
 use crate::code::Secrets;
 use crate::job::Job;
-use crate::message::Locale;
+use crate::message::{Autofill, Locale};
 use crate::phone::PhoneNumber;
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
@@ -64,6 +64,7 @@ impl Admissions {
         to: PhoneNumber,
         locale: Locale,
         purpose: &Purpose,
+        autofill: Option<Autofill>,
         random: [u8; 16],
     ) -> Result<Verification, AdmissionError> {
         let id = VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, purpose);
@@ -79,7 +80,7 @@ impl Admissions {
             }
         };
         info!(id = %verification.id, to = %to, send, "admitted");
-        let job = Job { id: verification.id.clone(), send, to, locale, attempts: 0 };
+        let job = Job { id: verification.id.clone(), send, to, locale, autofill, attempts: 0, turn: None };
         match self.queue.send(&job, Delay::NONE).await {
             Ok(()) => Ok(verification),
             // A healthy store has done this long before the wait is over, and the number is usable at once.

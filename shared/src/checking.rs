@@ -4,6 +4,7 @@ use tracing::info;
 
 use crate::code::{Code, CodeLength, Secrets};
 use crate::store::{CheckResult, Store, StoreError};
+use crate::test_numbers::TestNumbers;
 use crate::verification::{Verification, VerificationId};
 
 /// The use case: everything that a check needs.
@@ -15,6 +16,8 @@ pub struct Checks {
     pub secrets: Secrets,
     /// How long they are.
     pub code_length: CodeLength,
+    /// Numbers whose code is known beforehand.
+    pub test_numbers: TestNumbers,
 }
 
 impl Checks {
@@ -25,6 +28,7 @@ impl Checks {
     /// When the store did not answer. It may have judged the code all the same: [`Checks::find`] tells.
     pub async fn check(&self, id: &VerificationId, typed: &Code, request: u64) -> Result<CheckResult, StoreError> {
         let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
+        let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
         let result = self.store.check(id, code.matches(typed), request).await?;
         info!(%id, ?result, "checked");
         Ok(result)

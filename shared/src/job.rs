@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Locale;
+use crate::message::{Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
 use crate::verification::VerificationId;
 
@@ -18,8 +18,21 @@ pub struct Job {
     pub to: PhoneNumber,
     /// In which language.
     pub locale: Locale,
+    /// Which page or app may read the code out of the message.
+    pub autofill: Option<Autofill>,
     /// Calls to a provider that were made before this message was queued.
     pub attempts: u32,
+    /// The turn at a gateway that the job waits for.
+    pub turn: Option<Turn>,
+}
+
+/// A place in the rate of an account at a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The account.
+    pub account: String,
+    /// When it comes, in milliseconds since 1970 by the store's clock.
+    pub at: i64,
 }
 
 /// Why a message is not a job.
@@ -62,8 +75,14 @@ struct Wire<'a> {
     send: u32,
     to: &'a str,
     locale: &'a str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app_hash: Option<&'a str>,
     #[serde(default)]
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turn: Option<(&'a str, i64)>,
 }
 
 impl Job {
@@ -77,7 +96,16 @@ impl Job {
             send: self.send,
             to: self.to.e164(),
             locale: self.locale.tag(),
+            origin: match &self.autofill {
+                Some(Autofill::Origin(host)) => Some(host),
+                _ => None,
+            },
+            app_hash: match &self.autofill {
+                Some(Autofill::AppHash(hash)) => Some(hash),
+                _ => None,
+            },
             attempts: self.attempts,
+            turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
@@ -100,12 +128,20 @@ impl Job {
         if wire.attempts > MAX_ATTEMPTS {
             return Err(JobError::Field("attempts"));
         }
+        let autofill = match (wire.origin, wire.app_hash) {
+            (Some(host), None) => Some(Autofill::origin(host).ok_or(JobError::Field("origin"))?),
+            (None, Some(hash)) => Some(Autofill::app_hash(hash).ok_or(JobError::Field("app_hash"))?),
+            (None, None) => None,
+            (Some(_), Some(_)) => return Err(JobError::Field("origin")),
+        };
         Ok(Self {
             id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
             send: wire.send,
             to: read_e164(wire.to).ok_or(JobError::Field("to"))?,
             locale: Locale::parse(wire.locale).ok_or(JobError::Field("locale"))?,
+            autofill,
             attempts: wire.attempts,
+            turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
         })
     }
 }
@@ -127,7 +163,9 @@ mod tests {
             send: 2,
             to: read_e164("+8613800138000").expect("valid"),
             locale: Locale::ZhCn,
+            autofill: Autofill::origin("example.com"),
             attempts: 1,
+            turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
         }
     }
 
@@ -146,6 +184,7 @@ mod tests {
             ("{\"v\":2,\"new\":true}", "version 2"),
             (good.replace("+8613800138000", "13800138000").as_str(), "to is not valid"),
             (good.replace(job().id.as_str(), "x").as_str(), "id is not valid"),
+            (good.replace("example.com", "a b").as_str(), "origin is not valid"),
             (good.replace("zh-CN", "tlh").as_str(), "locale is not valid"),
             (good.replace("\"attempts\":1", "\"attempts\":4294967295").as_str(), "attempts is not valid"),
             (good.replace("\"+8613800138000\"", "8613800138000").as_str(), "not a job"),

@@ -8,6 +8,7 @@ pub mod code;
 pub mod job;
 pub mod message;
 pub mod phone;
+pub mod test_numbers;
 pub mod verification;
 
 pub mod admission;

@@ -1,8 +1,10 @@
-//! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}` behind API Gateway.
+//! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}` behind API Gateway; with `SMS_DSN` also
+//! `POST /v1/receipts/{provider}`.
 
 use lambda_http::{Error, run};
 use shared::checking::Checks;
 use shared::config::{CheckConfig, environment};
+use shared::http::Receipts;
 use shared::store::Store;
 use shared::{http, telemetry};
 
@@ -11,7 +13,12 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let config = CheckConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
-    let health = http::health_router(store.clone(), None);
-    let checks = Checks { store, secrets: config.secrets, code_length: config.code_length };
-    run(http::app(http::check_router(checks).merge(health))).await
+    let mut routes = http::health_router(store.clone(), None);
+    if let Some(provider) = config.provider {
+        let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
+        routes = routes.merge(http::receipts_router(receipts));
+    }
+    let (secrets, code_length, test_numbers) = (config.secrets, config.code_length, config.test_numbers);
+    let checks = Checks { store, secrets, code_length, test_numbers };
+    run(http::app(http::check_router(checks).merge(routes))).await
 }

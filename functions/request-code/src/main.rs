@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::from_url(config.queue.expose(), None).await?;
     let health = http::health_router(store.clone(), Some(queue.clone()));
     let admissions = Admissions { store, queue, secrets: config.secrets };
-    run(http::app(http::request_router(admissions, config.region).merge(health))).await
+    run(http::app(http::request_router(admissions, config.region, config.autofill).merge(health))).await
 }

@@ -14,8 +14,10 @@ use self::vars::Vars;
 
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::message::AllowedAutofill;
 use crate::phone::Region;
 use crate::provider::Provider;
+use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
 
 /// The word for what local mode has when `SMS_DSN` is not set.
@@ -61,6 +63,8 @@ pub struct RequestConfig {
     pub policy: Policy,
     /// `DEFAULT_REGION`.
     pub region: Region,
+    /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
+    pub autofill: AllowedAutofill,
 }
 
 /// What `check-code` needs.
@@ -74,6 +78,10 @@ pub struct CheckConfig {
     pub policy: Policy,
     /// `CODE_LENGTH`.
     pub code_length: CodeLength,
+    /// `SMS_DSN`: only to read receipts, which are not taken without it.
+    pub provider: Option<Provider>,
+    /// `TEST_NUMBERS`.
+    pub test_numbers: TestNumbers,
 }
 
 /// What `send-sms` needs.
@@ -97,6 +105,8 @@ pub struct SendConfig {
     pub schedule: Schedule,
     /// `DELIVERY_POLICY`.
     pub delivery_policy: DeliveryPolicy,
+    /// `TEST_NUMBERS`.
+    pub test_numbers: TestNumbers,
 }
 
 /// What local mode needs, with `None` where an embedded part stands in.
@@ -124,6 +134,10 @@ pub struct LocalConfig {
     pub delivery_policy: DeliveryPolicy,
     /// `DEFAULT_REGION`.
     pub region: Region,
+    /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
+    pub autofill: AllowedAutofill,
+    /// `TEST_NUMBERS`.
+    pub test_numbers: TestNumbers,
 }
 
 /// Which part of local mode is to run.
@@ -159,8 +173,8 @@ impl RequestConfig {
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
-        let (policy, region) = (vars.policy(), vars.region());
-        vars.finish(|| Some(Self { redis: redis?, queue: queue?, secrets: secrets?, policy, region }))
+        let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
+        vars.finish(|| Some(Self { redis: redis?, queue: queue?, secrets: secrets?, policy, region, autofill }))
     }
 }
 
@@ -171,9 +185,10 @@ impl CheckConfig {
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "CODE_SECRET"]);
-        let (redis, secrets) = (vars.redis(), vars.secrets());
+        let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
         let (policy, code_length) = (vars.policy(), vars.code_length());
-        vars.finish(|| Some(Self { redis: redis?, secrets: secrets?, policy, code_length }))
+        let test_numbers = vars.test_numbers(code_length);
+        vars.finish(|| Some(Self { redis: redis?, secrets: secrets?, policy, code_length, provider, test_numbers }))
     }
 }
 
@@ -194,9 +209,20 @@ impl SendConfig {
         let dead_queue = vars.dead_queue();
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let (schedule, delivery_policy) = (vars.schedule(), vars.delivery_policy());
+        let test_numbers = vars.test_numbers(code_length);
         vars.finish(|| {
-            let (redis, queue, secrets, provider) = (redis?, queue?, secrets?, provider?);
-            Some(Self { redis, queue, dead_queue, provider, secrets, policy, code_length, schedule, delivery_policy })
+            Some(Self {
+                redis: redis?,
+                queue: queue?,
+                dead_queue,
+                provider: provider?,
+                secrets: secrets?,
+                policy,
+                code_length,
+                schedule,
+                delivery_policy,
+                test_numbers,
+            })
         })
     }
 }
@@ -233,6 +259,7 @@ impl LocalConfig {
         }
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
+        let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -246,6 +273,8 @@ impl LocalConfig {
                 schedule,
                 delivery_policy,
                 region,
+                autofill,
+                test_numbers,
             })
         })
     }
@@ -302,11 +331,27 @@ mod tests {
             ("DELIVERY_POLICY", "exactly_once"),
             ("DEFAULT_REGION", "China"),
             ("LISTEN", "8080"),
+            ("WEBOTP_ORIGINS", "example.com, not a host"),
+            ("ANDROID_APP_HASHES", "short"),
+            ("TEST_NUMBERS", "+8613800138000=12345"),
+            ("TEST_NUMBERS_UNTIL", "soon"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {
             assert!(text.contains(name), "{name} in: {text}");
         }
+    }
+
+    #[test]
+    fn test_numbers_are_taken_on_lambda_only_if_that_is_said() {
+        let mut vars = GOOD.to_vec();
+        vars.extend([("TEST_NUMBERS", "+8613800138000=012345"), ("TEST_NUMBERS_UNTIL", "2999-12-31")]);
+        let read = |vars: &[(&str, &str)]| with(vars, |lookup| problems(CheckConfig::read(lookup)));
+        assert_eq!(read(&vars), "");
+        vars.push(("AWS_LAMBDA_FUNCTION_NAME", "check-code"));
+        assert!(read(&vars).contains("TEST_NUMBERS_ON_LAMBDA=true"));
+        vars.push(("TEST_NUMBERS_ON_LAMBDA", "true"));
+        assert_eq!(read(&vars), "");
     }
 
     #[test]

@@ -5,13 +5,18 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::Region;
 use crate::provider::Provider;
+use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
 
 /// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
@@ -154,6 +159,47 @@ impl<'a> Vars<'a> {
         })
     }
 
+    /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.
+    pub(super) fn autofill(&mut self) -> AllowedAutofill {
+        let origins = self.list("WEBOTP_ORIGINS", Autofill::origin, "host names such as example.com");
+        let hashes = self.list("ANDROID_APP_HASHES", Autofill::app_hash, "app hashes of 11 characters");
+        origins.into_iter().chain(hashes).collect()
+    }
+
+    fn list<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, what: &str) -> Vec<T> {
+        let text = self.get(name).unwrap_or_default();
+        let items: Option<Vec<T>> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect();
+        items.unwrap_or_else(|| {
+            self.problem(name, &format!("needs a list of {what}, separated by commas"));
+            Vec::new()
+        })
+    }
+
+    /// `TEST_NUMBERS`, `TEST_NUMBERS_UNTIL` and, on Lambda, `TEST_NUMBERS_ON_LAMBDA`.
+    pub(super) fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
+        let Some(list) = self.get("TEST_NUMBERS") else { return TestNumbers::default() };
+        if self.get("AWS_LAMBDA_FUNCTION_NAME").is_some()
+            && self.get("TEST_NUMBERS_ON_LAMBDA").as_deref() != Some("true")
+        {
+            self.problem(
+                "TEST_NUMBERS",
+                "lets whoever knows such a number in: on Lambda it needs TEST_NUMBERS_ON_LAMBDA=true",
+            );
+        }
+        let until = self.get("TEST_NUMBERS_UNTIL").and_then(|text| end_of(&text));
+        if until.is_none() {
+            self.problem("TEST_NUMBERS_UNTIL", "needs the last day of the test numbers such as 2026-12-31");
+        }
+        TestNumbers::parse(&list, length, until.unwrap_or_default()).unwrap_or_else(|| {
+            let digits = length.digits();
+            self.problem(
+                "TEST_NUMBERS",
+                &format!("needs a list such as +8613800138000=012345, with {digits} digits to a code"),
+            );
+            TestNumbers::default()
+        })
+    }
+
     pub(super) fn listen(&mut self) -> SocketAddr {
         let default = SocketAddr::from(([127, 0, 0, 1], 8080));
         let Some(text) = self.get("LISTEN") else { return default };
@@ -183,4 +229,10 @@ impl<'a> Vars<'a> {
             }
         }
     }
+}
+
+/// The end of a day, in UTC.
+fn end_of(day: &str) -> Option<Timestamp> {
+    let day: Date = day.parse().ok()?;
+    Some(day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }

@@ -4,6 +4,7 @@ mod body;
 mod check;
 mod health;
 mod problem;
+mod receipts;
 mod request;
 mod verification;
 
@@ -19,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 pub use self::check::router as check_router;
 pub use self::health::router as health_router;
 use self::problem::Problem;
+pub use self::receipts::{Receipts, router as receipts_router};
 pub use self::request::router as request_router;
 use crate::message::Locale;
 

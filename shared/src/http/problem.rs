@@ -42,6 +42,8 @@ pub(super) enum Problem {
     WrongCode { attempts_left: u32 },
     /// A verification that is unknown, expired, replaced or used: always the same answer.
     Gone,
+    /// A push whose signature or secret is not right.
+    NotAuthentic,
     /// No route for the path.
     NoSuchPath,
     /// A route, but not for the method.
@@ -86,6 +88,7 @@ impl Problem {
                 kind("wrong-code", StatusCode::UNPROCESSABLE_ENTITY, "4008", "The code is wrong", "短信验证码有误")
             }
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
+            Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
             Self::NoSuchPath => kind("no-such-path", StatusCode::NOT_FOUND, "5003", "No such path", "无数据"),
             Self::NoSuchMethod => {
                 kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
@@ -116,6 +119,7 @@ impl Problem {
             Self::WrongCode { attempts_left } => format!("attempts left: {attempts_left}"),
             Self::Gone if zh => "验证不存在或已失效".to_owned(),
             Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
+            Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
             Self::NoSuchPath => "there is nothing at this path".to_owned(),
             Self::NoSuchMethod => "the path takes other methods".to_owned(),
             Self::TooFrequent { retry_after, .. } if zh => format!("请在 {} 秒后重试", whole_seconds(*retry_after)),

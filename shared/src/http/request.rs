@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::{locale, verification};
 use crate::admission::Admissions;
 use crate::entropy::random_bytes;
-use crate::message::Locale;
+use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
 use crate::verification::Purpose;
 
@@ -21,6 +21,7 @@ use crate::verification::Purpose;
 struct Api {
     admissions: Admissions,
     default_region: Region,
+    allowed: AllowedAutofill,
 }
 
 #[derive(Deserialize)]
@@ -30,11 +31,13 @@ struct Asked {
     region: Option<String>,
     locale: Option<String>,
     purpose: Option<String>,
+    origin: Option<String>,
+    app_hash: Option<String>,
 }
 
-/// The route.
-pub fn router(admissions: Admissions, default_region: Region) -> Router {
-    Router::new().route("/v1/verifications", post(request)).with_state(Api { admissions, default_region })
+/// The route. `allowed` are the pages and apps that may have the code filled in.
+pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill) -> Router {
+    Router::new().route("/v1/verifications", post(request)).with_state(Api { admissions, default_region, allowed })
 }
 
 async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<Asked>) -> Result<Response, Problem> {
@@ -50,14 +53,32 @@ async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<A
     };
     let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
         .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
+    let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
 
     // In a task of its own: a caller who hangs up does not stop it between admission and queue.
     let admissions = api.admissions;
-    let request = async move { admissions.request(to, language, &purpose, random_bytes()).await };
+    let request = async move { admissions.request(to, language, &purpose, autofill, random_bytes()).await };
     let verification = tokio::spawn(request).await.map_err(|_| Problem::Down(Vec::new()))??;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())
+}
+
+fn autofill(
+    origin: Option<&str>,
+    app_hash: Option<&str>,
+    allowed: &AllowedAutofill,
+) -> Result<Option<Autofill>, Problem> {
+    let (field, autofill) = match (origin, app_hash) {
+        (None, None) => return Ok(None),
+        (Some(host), None) => ("origin", Autofill::origin(host)),
+        (None, Some(hash)) => ("app_hash", Autofill::app_hash(hash)),
+        (Some(_), Some(_)) => return Err(bad("app_hash", "give origin or app_hash, not both")),
+    };
+    match autofill.filter(|autofill| allowed.has(autofill)) {
+        Some(autofill) => Ok(Some(autofill)),
+        None => Err(bad(field, "the field must be one of those that this installation is configured for")),
+    }
 }
 
 fn bad(field: &str, detail: &str) -> Problem {

@@ -2,7 +2,7 @@
 //!
 //! `SMS_DSN=ccp://SID:TOKEN@app.cloopen.com:8883?app_id=APP&template=1`. Options: `app_id`, `template` (the id of a
 //! template with two variables: code and minutes), `utc_offset` (hours that the account's clock is ahead of UTC, 8
-//! unless set), `tls`.
+//! unless set), `receipts`, `tls`.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use md5::{Digest, Md5};
 use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{call, http_client, status_error};
-use super::dsn::{Dsn, DsnError};
-use super::{Class, Gateway, SendError, Sms};
-use crate::message::minutes;
+use super::client::{call, http_client, refused, status_error};
+use super::dsn::{Dsn, DsnError, Templates};
+use super::receipt::{Key, each, text};
+use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 
 const NAME: &str = "ccp";
 
@@ -33,7 +33,8 @@ const COUNTRY_CODE: &str = "86";
 pub(super) struct Ccp {
     account: Account,
     app_id: String,
-    template: String,
+    templates: Templates,
+    receipts: Key,
     endpoint: Url,
     client: Client,
 }
@@ -54,24 +55,32 @@ struct Signature {
 struct Answer {
     #[serde(rename = "statusCode")]
     status_code: String,
+    #[serde(rename = "templateSMS")]
+    sms: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "smsMessageSid")]
+    id: Option<String>,
+}
+
+pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
+    let hours = dsn.option::<i8>("utc_offset")?.unwrap_or(8);
+    let clock = if (-12..=14).contains(&hours) { Offset::from_hours(hours).ok() } else { None };
+    let account =
+        Account { sid: dsn.user()?, token: dsn.password()?, clock: clock.ok_or(DsnError::Value("utc_offset"))? };
+    let mut endpoint = dsn.base_url("app.cloopen.com:8883")?;
+    endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
+    let (app_id, templates, receipts) = (dsn.required("app_id")?, dsn.templates()?, Key::from_dsn(&mut dsn)?);
+    dsn.finish()?;
+    Ok(Ccp { account, app_id, templates, receipts, endpoint, client: http_client()? })
 }
 
 impl Ccp {
-    pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Self, DsnError> {
-        let hours = dsn.option::<i8>("utc_offset")?.unwrap_or(8);
-        let clock = if (-12..=14).contains(&hours) { Offset::from_hours(hours).ok() } else { None };
-        let account =
-            Account { sid: dsn.user()?, token: dsn.password()?, clock: clock.ok_or(DsnError::Value("utc_offset"))? };
-        let mut endpoint = dsn.base_url()?;
-        endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
-        let (app_id, template) = (dsn.required("app_id")?, dsn.required("template")?);
-        dsn.finish()?;
-        Ok(Self { account, app_id, template, endpoint, client: http_client()? })
-    }
-
-    async fn call(&self, sms: &Sms, now: Timestamp) -> Result<(), SendError> {
+    async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
         if sms.to.country_code() != COUNTRY_CODE {
-            return Err(failed(Class::Permanent, "this endpoint takes Chinese numbers only"));
+            return Err(SendError::refused(NAME, Class::Permanent, "this endpoint takes Chinese numbers only"));
         }
         let signature = self.account.sign(now);
         let mut url = self.endpoint.clone();
@@ -79,8 +88,8 @@ impl Ccp {
         let body = json!({
             "to": sms.to.national(),
             "appId": self.app_id,
-            "templateId": self.template,
-            "datas": [sms.code.expose(), minutes(sms.lifetime).to_string()],
+            "templateId": self.templates.of(&sms.purpose, sms.locale),
+            "datas": [sms.code.expose(), sms.minutes().to_string()],
             "reqId": sms.idempotency_key,
         });
         let request = self
@@ -91,24 +100,42 @@ impl Ccp {
             .header(AUTHORIZATION, signature.authorization)
             .body(body.to_string());
         let answer = call(NAME, request).await?;
-        match status_code(&answer.body) {
-            Some(code) if code == ACCEPTED && answer.status.is_success() => Ok(()),
-            Some(code) if code != ACCEPTED => Err(failed(class_of(&code), &code)),
+        match read(&answer.body) {
+            Some(Answer { status_code, sms }) if status_code == ACCEPTED && answer.status.is_success() => {
+                Ok(Accepted::with_id(sms.and_then(|sms| sms.id)))
+            }
+            Some(Answer { status_code, .. }) if status_code != ACCEPTED => {
+                Err(refused(NAME, class_of(&status_code), status_code, &answer))
+            }
             _ => Err(status_error(NAME, &answer)),
         }
     }
 }
 
-/// The code in an answer. It ends up in logs and with dead letters: what is not the six digits of a code is none.
-fn status_code(body: &[u8]) -> Option<String> {
-    let Answer { status_code } = serde_json::from_slice(body).ok()?;
-    (status_code.len() == 6 && status_code.bytes().all(|byte| byte.is_ascii_digit())).then_some(status_code)
+/// An answer. Its code ends up in logs and with dead letters: what is not the six digits of a code is none.
+fn read(body: &[u8]) -> Option<Answer> {
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let code = &answer.status_code;
+    (code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())).then_some(answer)
 }
 
 impl Gateway for Ccp {
-    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time of its call")]
         Box::pin(self.call(sms, Timestamp::now()))
+    }
+
+    /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the message's id, "fromNum",
+    /// "status": "0" for success, …}}`. CCP signs nothing.
+    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+        let report = |item: &Value| {
+            let report = item.get("Request").unwrap_or(item);
+            if text(report, "smsType") != Some("1") {
+                return None;
+            }
+            Receipt::new(text(report, "fromNum")?, "CN", text(report, "content")?, text(report, "status") == Some("0"))
+        };
+        Ok(each(&self.receipts.open(push)?, report))
     }
 }
 
@@ -140,10 +167,6 @@ fn class_of(code: &str) -> Class {
         // that is not documented: the gateway answered and did not accept, and the next attempt may tell more.
         _ => Class::Transient,
     }
-}
-
-fn failed(class: Class, reason: &str) -> SendError {
-    SendError { gateway: NAME, class, reason: reason.to_owned(), retry_after: None, source: None }
 }
 
 impl fmt::Debug for Ccp {

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use url::Url;
 
-use super::{Class, SendError};
+use super::{Class, SendError, transcript};
 
 /// Opening the connection, name and TLS included: a gateway that takes longer is down.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The whole call. Gateways answer within a second; the lease on a job is a little longer than this.
 pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -29,6 +30,12 @@ pub(super) fn http_client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
+/// A URL's host as the header names it: with a port if it is not the usual one.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// What a gateway answered.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -39,7 +46,10 @@ pub(super) struct Answer {
 /// Sends a request and reads its answer.
 pub(super) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
     let broken = |error| transport_error(gateway, error);
-    let mut response = request.send().await.map_err(broken)?;
+    let (client, request) = request.build_split();
+    let request = request.map_err(broken)?;
+    transcript::request(&request);
+    let mut response = client.execute(request).await.map_err(broken)?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
     let mut body = Vec::new();
@@ -50,6 +60,7 @@ pub(super) async fn call(gateway: &'static str, request: RequestBuilder) -> Resu
         }
         body.extend_from_slice(&chunk);
     }
+    transcript::answer(status, &body);
     Ok(Answer { status, body, retry_after })
 }
 
@@ -74,7 +85,18 @@ fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
         (Class::Ambiguous, "the connection broke")
     };
     // The URL holds an account and a signature.
-    SendError { gateway, class, reason: reason.to_owned(), retry_after: None, source: Some(error.without_url()) }
+    SendError {
+        gateway,
+        class,
+        reason: reason.to_owned(),
+        retry_after: None,
+        source: Some(Box::new(error.without_url())),
+    }
+}
+
+/// A refusal whose code is the gateway's own, with the time that it asked for.
+pub(super) fn refused(gateway: &'static str, class: Class, reason: impl Into<String>, answer: &Answer) -> SendError {
+    SendError { retry_after: answer.retry_after, ..SendError::refused(gateway, class, reason) }
 }
 
 /// An answer without the gateway's own code in it: then the HTTP status is all there is.
@@ -90,7 +112,13 @@ pub(super) fn status_error(gateway: &'static str, answer: &Answer) -> SendError 
         // also when the gateway took the request and its answer broke off.)
         _ => Class::Ambiguous,
     };
-    SendError { gateway, class, reason: format!("HTTP {status}"), retry_after: answer.retry_after, source: None }
+    refused(gateway, class, format!("HTTP {status}"), answer)
+}
+
+/// A gateway's own code as it may stand in logs and with dead letters: short, and of letters, digits, `.`, `_` and `-`.
+pub(super) fn plain(code: &str) -> Option<&str> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    ((1..=80).contains(&code.len()) && code.bytes().all(allowed)).then_some(code)
 }
 
 #[cfg(test)]

@@ -1,11 +1,20 @@
 //! Data source names: `scheme://user:password@host:port?option=value`, as notifiers write them.
+//!
+//! What is reserved in URLs is percent-encoded in them. A `+` is a plus, so that `from=+15005550006` is that number. The
+//! host `default` is the vendor's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
 use url::{Host, Url};
+
+use super::signing::hex;
+use crate::message::Locale;
+use crate::verification::Purpose;
 
 /// What is wrong with an `SMS_DSN`. It names parts, never their secret values.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +23,11 @@ pub enum DsnError {
     #[error("is not a URL of the form scheme://user:password@host?option=value")]
     Url(#[from] url::ParseError),
     /// No gateway of this name.
-    #[error("names no gateway that is known here: {0}:// (known: ccp://, inbox+http://)")]
+    #[error("names no gateway that is known here: {0}:// (docs/providers.md lists them)")]
     Scheme(String),
+    /// The routes around the DSNs do not fit together.
+    #[error("{0}")]
+    Route(&'static str),
     /// A part that the gateway needs.
     #[error("lacks {0}")]
     Missing(&'static str),
@@ -28,6 +40,9 @@ pub enum DsnError {
     /// Credentials would travel in clear.
     #[error("has tls=false, which is for a stub on this machine only (127.0.0.1, [::1], localhost)")]
     ClearText,
+    /// A percent sign that encodes nothing.
+    #[error("has a part that is not percent-encoded UTF-8")]
+    Encoding,
     /// The HTTP client cannot be built.
     #[error("cannot be used: the HTTP client does not start")]
     Client(#[from] reqwest::Error),
@@ -42,8 +57,35 @@ pub(super) struct Dsn {
 impl Dsn {
     pub(super) fn parse(text: &str) -> Result<Self, DsnError> {
         let url = Url::parse(text.trim())?;
-        let options = url.query_pairs().into_owned().collect();
+        let mut options = BTreeMap::new();
+        for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name), decode(value));
+            let (Some(name), Some(value)) = (name, value) else { return Err(DsnError::Encoding) };
+            options.insert(name, value);
+        }
         Ok(Self { url, options })
+    }
+
+    /// A name for the account that holds no secret: 64 bits of a hash.
+    pub(super) fn identity(&self) -> String {
+        let (scheme, user) = (self.url.scheme(), self.url.username());
+        let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or_default());
+        hex(&Sha256::digest(format!("{scheme}://{user}@{host}:{port}"))[..8])
+    }
+
+    /// Leads to a stub on this machine, whatever it led to.
+    pub(super) fn redirect(&mut self, stub: SocketAddr) -> Result<(), DsnError> {
+        if let Some(scheme) = self.url.scheme().strip_suffix("+https").map(|name| format!("{name}+http")) {
+            self.url.set_scheme(&scheme).map_err(|()| DsnError::Scheme(scheme))?;
+        }
+        self.url.set_ip_host(stub.ip()).map_err(|()| DsnError::Missing("a host"))?;
+        self.url.set_port(Some(stub.port())).map_err(|()| DsnError::Missing("a host"))?;
+        // What this does not concern has https of its own accord, or http.
+        if !self.url.scheme().contains('+') {
+            self.options.insert("tls".to_owned(), "false".to_owned());
+        }
+        Ok(())
     }
 
     pub(super) fn scheme(&self) -> &str {
@@ -58,13 +100,26 @@ impl Dsn {
         self.url.password().and_then(decoded).ok_or(DsnError::Missing("the password before the @"))
     }
 
-    /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may be given.
-    pub(super) fn base_url(&mut self) -> Result<Url, DsnError> {
+    /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may be given. The host
+    /// `default` is `vendor`.
+    pub(super) fn base_url(&mut self, vendor: &str) -> Result<Url, DsnError> {
         let tls = self.option::<bool>("tls")?.unwrap_or(true);
         if !tls && !self.is_loopback() {
             return Err(DsnError::ClearText);
         }
+        if self.url.host_str() == Some("default") {
+            return Ok(Url::parse(&format!("https://{vendor}/"))?);
+        }
         self.base_url_with(if tls { "https" } else { "http" })
+    }
+
+    /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` leads to this machine only.
+    pub(super) fn inner_url(&self) -> Result<Url, DsnError> {
+        let scheme = self.url.scheme().split_once('+').map_or("https", |(_, scheme)| scheme);
+        if scheme != "https" && !self.is_loopback() {
+            return Err(DsnError::ClearText);
+        }
+        Ok(self.base_url_with(scheme)?.join(self.url.path())?)
     }
 
     pub(super) fn base_url_with(&self, scheme: &str) -> Result<Url, DsnError> {
@@ -88,8 +143,24 @@ impl Dsn {
         value.map(|value| value.parse().map_err(|_| DsnError::Value(name))).transpose()
     }
 
+    /// An option that may be there and empty.
+    pub(super) fn option_or_empty(&mut self, name: &'static str) -> Option<String> {
+        self.options.remove(name)
+    }
+
     pub(super) fn required(&mut self, name: &'static str) -> Result<String, DsnError> {
         self.option(name)?.ok_or(DsnError::Missing(name))
+    }
+
+    /// `template=1` and, where a purpose or a language has one of its own, `template.login=2`, `template.en=3`,
+    /// `template.login.en=4`.
+    pub(super) fn templates(&mut self) -> Result<Templates, DsnError> {
+        let default = self.required("template")?;
+        let own = self.options.extract_if(.., |name, _| name.starts_with("template.")).collect::<BTreeMap<_, _>>();
+        match own.keys().find(|name| !Templates::is_name(name)) {
+            Some(name) => Err(DsnError::Unknown(name.clone())),
+            None => Ok(Templates { default, own }),
+        }
     }
 
     pub(super) fn finish(self) -> Result<(), DsnError> {
@@ -100,19 +171,50 @@ impl Dsn {
     }
 }
 
+/// The ids of a vendor's templates.
+pub(super) struct Templates {
+    default: String,
+    own: BTreeMap<String, String>,
+}
+
+impl Templates {
+    /// The one for a purpose in a language: that of both, else of the purpose, else of the language, else the default.
+    pub(super) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
+        let (purpose, locale) = (purpose.as_str(), locale.tag());
+        let names =
+            [format!("template.{purpose}.{locale}"), format!("template.{purpose}"), format!("template.{locale}")];
+        names.iter().find_map(|name| self.own.get(name)).unwrap_or(&self.default)
+    }
+
+    fn is_name(name: &str) -> bool {
+        let is_locale = |text: &str| Locale::ALL.iter().any(|locale| locale.tag() == text);
+        let is_purpose = |text: &str| !text.is_empty() && Purpose::parse(text).is_some();
+        let parts: Vec<&str> = name.split('.').skip(1).collect();
+        match parts[..] {
+            [one] => is_locale(one) || is_purpose(one),
+            [purpose, locale] => is_purpose(purpose) && is_locale(locale),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dsn({}://…)", self.url.scheme())
     }
 }
 
+fn decode(part: &str) -> Option<String> {
+    Some(percent_decode_str(part).decode_utf8().ok()?.into_owned())
+}
+
 fn decoded(part: &str) -> Option<String> {
-    let text = percent_decode_str(part).decode_utf8().ok()?.into_owned();
-    (!text.is_empty()).then_some(text)
+    decode(part).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::provider::Provider;
 
     #[test]
@@ -129,6 +231,18 @@ mod tests {
             ("ccp://sid:hunter2@example.com?app_id=A&template=1&tls=false", "on this machine only"),
             ("ccp://sid:hunter2@h?app_id=A&template=1&utc_offset=99", "wrong value for utc_offset"),
             ("inbox+http://example.com:8080", "on this machine only"),
+            ("ccp://sid:hunter2@h?app_id=A&template=1&template.a.b.c=2", "unknown option template.a.b.c"),
+            ("ccp://sid:hunter2@h?app_id=A&template=1&rate=0", "wrong value for rate"),
+            ("ccp://sid:hunter2@h?app_id=A&template=1&receipts=short", "wrong value for receipts"),
+            ("ccp://sid:hunter2@h?app_id=%ff&template=1", "not percent-encoded"),
+            ("aliyun://key:hunter2@default?template=1", "lacks sign"),
+            ("tencent://id:hunter2@default?sign=S&template=1", "lacks app_id"),
+            ("twilio://sid:hunter2@default", "lacks from"),
+            ("twilio://sid:hunter2@default?from=+15005550006&callback=no", "wrong value for callback"),
+            ("aws://default", "lacks origination"),
+            ("webhook+https://example.com/sms", "lacks the password"),
+            ("webhook+http://:hunter2hunter2hunter2@example.com/sms", "on this machine only"),
+            ("failover(ccp://sid:hunter2@h?app_id=A&template=1 || smtp://u:hunter2@h)", "smtp://"),
         ] {
             let error = Provider::from_dsn(dsn).map(|_| ()).expect_err(dsn);
             let shown = format!("{error} {error:?}");
@@ -137,5 +251,22 @@ mod tests {
         }
         let dsn = "ccp://sid:hunter2@127.0.0.1:1?app_id=A&template=1&tls=false";
         assert!(!format!("{:?}", Provider::from_dsn(dsn)).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_purpose_and_a_language_may_have_a_template_of_their_own() {
+        let mut dsn = Dsn::parse("x://h?template=1&template.login=2&template.en=3&template.login.en=4").expect("a DSN");
+        let templates = dsn.templates().expect("templates");
+        let of = |purpose, locale| templates.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned();
+        assert_eq!([of("", Locale::ZhCn), of("login", Locale::ZhCn)], ["1", "2"]);
+        assert_eq!([of("other", Locale::En), of("login", Locale::En)], ["3", "4"]);
+        dsn.finish().expect("all options are taken");
+    }
+
+    #[test]
+    fn the_same_account_has_the_same_name_whatever_its_options() {
+        let name = |text| Dsn::parse(text).expect("a DSN").identity();
+        assert_eq!(name("ccp://sid:old@h:8883?rate=5"), name("ccp://sid:new@h:8883"));
+        assert_ne!(name("ccp://sid:old@h:8883"), name("ccp://other:old@h:8883"));
     }
 }

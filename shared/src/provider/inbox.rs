@@ -12,8 +12,7 @@ use url::Url;
 
 use super::client::{call, http_client, status_error};
 use super::dsn::{Dsn, DsnError};
-use super::{Gateway, SendError, Sms};
-use crate::message::text;
+use super::{Accepted, Gateway, SendError, Sms};
 
 const NAME: &str = "inbox";
 
@@ -54,9 +53,9 @@ impl Inbox {
 }
 
 impl Gateway for Inbox {
-    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         self.push(InboxMessage::from(sms));
-        ready(Ok(())).boxed()
+        ready(Ok(Accepted::with_id(None))).boxed()
     }
 }
 
@@ -64,7 +63,7 @@ impl From<&Sms> for InboxMessage {
     fn from(sms: &Sms) -> Self {
         Self {
             to: sms.to.e164().to_owned(),
-            text: text(&sms.code, sms.lifetime, sms.locale),
+            text: sms.text(),
             code: sms.code.expose().to_owned(),
             #[expect(clippy::disallowed_methods, reason = "a message bears the time at which it was sent")]
             at: Timestamp::now(),
@@ -78,23 +77,18 @@ pub(super) struct InboxClient {
     client: Client,
 }
 
-impl InboxClient {
-    pub(super) fn from_dsn(dsn: Dsn) -> Result<Self, DsnError> {
-        if !dsn.is_loopback() {
-            return Err(DsnError::ClearText);
-        }
-        let endpoint = dsn.base_url_with("http")?.join("inbox.json")?;
-        dsn.finish()?;
-        Ok(Self { endpoint, client: http_client()? })
-    }
+pub(super) fn from_dsn(dsn: Dsn) -> Result<InboxClient, DsnError> {
+    let endpoint = dsn.inner_url()?.join("/inbox.json")?;
+    dsn.finish()?;
+    Ok(InboxClient { endpoint, client: http_client()? })
 }
 
 impl Gateway for InboxClient {
-    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>> {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         async move {
             let request = self.client.post(self.endpoint.clone()).json(&InboxMessage::from(sms));
             let answer = call(NAME, request).await?;
-            if answer.status.is_success() { Ok(()) } else { Err(status_error(NAME, &answer)) }
+            if answer.status.is_success() { Ok(Accepted::with_id(None)) } else { Err(status_error(NAME, &answer)) }
         }
         .boxed()
     }

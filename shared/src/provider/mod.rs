@@ -1,24 +1,59 @@
 //! Providers: the SMS gateways that a code can go through, chosen by `SMS_DSN`.
 //!
-//! A gateway is one file: it reads its options from the DSN, makes one call, and says what a failure means. It never
-//! tries again by itself: the queue does.
+//! A gateway is one file: it reads its options from the DSN, makes one call, says what a failure means, and reads the
+//! receipts that its vendor pushes. It never tries again by itself: the queue does. Which gateway a message goes to, and
+//! which one after that, `route.rs` says.
 
-mod ccp;
 mod client;
 mod dsn;
-mod inbox;
+mod receipt;
+mod route;
+mod signing;
+mod transcript;
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use self::dsn::Dsn;
 pub use self::dsn::DsnError;
 pub use self::inbox::{Inbox, InboxMessage};
+pub use self::receipt::{Push, Receipt, ReceiptError};
+use self::route::Routes;
+pub use self::transcript::Exchange;
 use crate::code::Code;
-use crate::message::Locale;
+use crate::message::{self, Autofill, Locale};
 use crate::phone::PhoneNumber;
+use crate::verification::Purpose;
+
+/// Declares the gateways' files, and names each by the schemes of its DSNs.
+macro_rules! gateways {
+    ($($module:ident: $($scheme:literal)|+;)*) => {
+        $(mod $module;)*
+
+        fn gateway_of(dsn: Dsn) -> Result<Box<dyn Gateway>, DsnError> {
+            match dsn.scheme() {
+                $($($scheme)|+ => Ok(Box::new($module::from_dsn(dsn)?)),)*
+                other => Err(DsnError::Scheme(other.to_owned())),
+            }
+        }
+    };
+}
+
+// A line each: the file, and the schemes that choose it.
+gateways! {
+    aliyun: "aliyun";
+    aws: "aws";
+    ccp: "ccp";
+    inbox: "inbox+http";
+    tencent: "tencent";
+    twilio: "twilio";
+    webhook: "webhook+https" | "webhook+http";
+}
 
 /// What a gateway is given.
 #[derive(Debug, Clone)]
@@ -29,10 +64,46 @@ pub struct Sms {
     pub code: Code,
     /// In which language.
     pub locale: Locale,
+    /// What the code is for: it chooses the text.
+    pub purpose: Purpose,
+    /// Which page or app may read the code out of the message.
+    pub autofill: Option<Autofill>,
     /// How long the code will still be accepted.
     pub lifetime: Duration,
     /// The same for every attempt at one job, and for no other job: at most 32 characters.
     pub idempotency_key: String,
+}
+
+impl Sms {
+    /// The whole text, for gateways that take one.
+    #[must_use]
+    pub fn text(&self) -> String {
+        message::text(&self.code, self.lifetime, self.locale, &self.purpose, self.autofill.as_ref())
+    }
+
+    /// The code's remaining life in whole minutes, for gateways whose templates name them.
+    #[must_use]
+    pub fn minutes(&self) -> u64 {
+        message::minutes(self.lifetime)
+    }
+}
+
+/// A gateway has taken a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The gateway's own name for it, which its receipts refer to.
+    pub message_id: Option<String>,
+}
+
+impl Accepted {
+    /// Most characters of a message id that is kept; vendors have up to 40.
+    const MAX_ID: usize = 64;
+
+    /// With an id, if it is one that can be kept.
+    fn with_id(id: Option<String>) -> Self {
+        let plain = |id: &String| (1..=Self::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        Self { message_id: id.filter(plain) }
+    }
 }
 
 /// What a failure means for the job.
@@ -64,49 +135,133 @@ pub struct SendError {
     pub retry_after: Option<Duration>,
     /// The transport's error, if it was one.
     #[source]
-    pub source: Option<reqwest::Error>,
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// An SMS gateway.
-pub trait Gateway: fmt::Debug + Send + Sync {
+impl SendError {
+    /// A gateway's answer that is a refusal. `reason` is its code for it.
+    fn refused(gateway: &'static str, class: Class, reason: impl Into<String>) -> Self {
+        Self { gateway, class, reason: reason.into(), retry_after: None, source: None }
+    }
+}
+
+/// An SMS gateway, behind one account.
+trait Gateway: fmt::Debug + Send + Sync {
     /// Hands a message over, once.
-    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<(), SendError>>;
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>>;
+
+    /// Reads what the vendor pushed about messages that it took before, if the push is the vendor's.
+    fn receipts(&self, _push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+        Err(ReceiptError::None)
+    }
 }
 
-/// The configured gateway.
-#[derive(Debug, Clone)]
-pub struct Provider(Arc<dyn Gateway>);
+/// An account at a gateway: what has a rate and a circuit, and what a route leads to.
+#[derive(Debug)]
+pub struct Account {
+    /// Names it in the store: a hash of the DSN's scheme, user and host, so that all workers share what is known of it.
+    pub id: String,
+    /// Messages that it takes in a second, if there is a limit: the option `rate`.
+    pub rate: Option<NonZeroU32>,
+    scheme: String,
+    gateway: Box<dyn Gateway>,
+}
 
-impl Provider {
-    /// Longest time that a call to a gateway may take, connection included.
-    pub const TIMEOUT: Duration = client::TOTAL_TIMEOUT;
-
-    /// Reads an `SMS_DSN`: `ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1`, or `inbox+http://HOST:PORT`
-    /// for the inbox of another process.
-    ///
-    /// # Errors
-    /// [`DsnError`] says which part is missing or wrong, without quoting a credential.
-    pub fn from_dsn(text: &str) -> Result<Self, DsnError> {
-        let dsn = dsn::Dsn::parse(text)?;
-        let gateway: Arc<dyn Gateway> = match dsn.scheme() {
-            "ccp" => Arc::new(ccp::Ccp::from_dsn(dsn)?),
-            "inbox+http" => Arc::new(inbox::InboxClient::from_dsn(dsn)?),
-            other => return Err(DsnError::Scheme(other.to_owned())),
-        };
-        Ok(Self(gateway))
+impl Account {
+    fn from_dsn(text: &str, stub: Option<SocketAddr>) -> Result<Self, DsnError> {
+        let mut dsn = Dsn::parse(text)?;
+        if let Some(stub) = stub {
+            dsn.redirect(stub)?;
+        }
+        let (id, scheme, rate) = (dsn.identity(), dsn.scheme().to_owned(), dsn.option("rate")?);
+        Ok(Self { id, rate, scheme, gateway: gateway_of(dsn)? })
     }
 
-    /// An inbox within this process.
+    /// The gateway's name, as in the URL of its receipts.
     #[must_use]
-    pub fn inbox(inbox: Inbox) -> Self {
-        Self(Arc::new(inbox))
+    pub fn name(&self) -> &str {
+        self.scheme.split('+').next().unwrap_or_default()
     }
 
     /// Hands a message over, once.
     ///
     /// # Errors
     /// [`SendError`], whose class says what to do.
-    pub async fn send(&self, sms: &Sms) -> Result<(), SendError> {
-        self.0.send(sms).await
+    pub async fn send(&self, sms: &Sms) -> Result<Accepted, SendError> {
+        self.gateway.send(sms).await
+    }
+
+    /// Hands a message over, once, and tells besides what went over the wire, with secrets masked.
+    pub async fn send_and_tell(&self, sms: &Sms) -> (Result<Accepted, SendError>, Vec<Exchange>) {
+        transcript::of(sms, self.gateway.send(sms)).await
+    }
+}
+
+/// The configured gateways, and the way to them.
+#[derive(Clone)]
+pub struct Provider(Arc<Routes>);
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all().iter().map(|account| &account.gateway)).finish()
+    }
+}
+
+impl Provider {
+    /// Longest time that a call to a gateway may take, connection included.
+    pub const TIMEOUT: Duration = client::TOTAL_TIMEOUT;
+
+    /// Reads an `SMS_DSN`: one DSN, `failover(a || b)`, `roundrobin(a && b)`, or one of these for each country,
+    /// `+86=ccp://…; *=twilio://…`.
+    ///
+    /// # Errors
+    /// [`DsnError`] says which part is missing or wrong, without quoting a credential.
+    pub fn from_dsn(text: &str) -> Result<Self, DsnError> {
+        Ok(Self(Arc::new(Routes::parse(text, None)?)))
+    }
+
+    /// The same, with a stub on this machine in the place of each gateway.
+    ///
+    /// # Errors
+    /// As [`Provider::from_dsn`].
+    pub fn with_stub(text: &str, stub: SocketAddr) -> Result<Self, DsnError> {
+        Ok(Self(Arc::new(Routes::parse(text, Some(stub))?)))
+    }
+
+    /// An inbox within this process.
+    #[must_use]
+    pub fn inbox(inbox: Inbox) -> Self {
+        let gateway = Box::new(inbox);
+        let account = Account { id: "inbox".to_owned(), rate: None, scheme: "inbox".to_owned(), gateway };
+        Self(Arc::new(Routes::to(account)))
+    }
+
+    /// The gateways for a message, in the order in which they are to be tried; none if no route leads to its country.
+    #[must_use]
+    pub fn accounts(&self, to: &PhoneNumber, idempotency_key: &str) -> Vec<&Account> {
+        self.0.accounts(to, idempotency_key)
+    }
+
+    /// All gateways.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Account> {
+        self.0.all()
+    }
+
+    /// Reads what a vendor pushed about messages that it took before. `name` is that of the gateway; with several
+    /// accounts there, the push has to be authentic for one of them.
+    ///
+    /// # Errors
+    /// [`ReceiptError`] says why nothing can be read.
+    pub fn receipts(&self, name: &str, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+        let mut result = Err(ReceiptError::None);
+        for account in self.all().into_iter().filter(|account| account.name() == name) {
+            match account.gateway.receipts(push) {
+                Err(ReceiptError::None) => {}
+                Err(ReceiptError::NotAuthentic) => result = Err(ReceiptError::NotAuthentic),
+                decided => return decided,
+            }
+        }
+        result
     }
 }

@@ -35,6 +35,14 @@ impl Delay {
     /// At once.
     pub const NONE: Self = Self { base: Duration::ZERO, jitter: Duration::ZERO };
 
+    /// The longest of 1, 2, 4, 8, … s that is within `wait`, for a wait that may be resumed: so that waits stay few, each of
+    /// which is a queue on RabbitMQ.
+    #[must_use]
+    pub fn within(wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        Self { base: Duration::from_secs(1 << seconds.ilog2()), jitter: Duration::ZERO }
+    }
+
     /// Both together.
     #[must_use]
     pub fn total(self) -> Duration {

@@ -9,7 +9,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::{DEADLINE, DeadLetter, QueueError, Redriven};
 use crate::job::Job;
@@ -43,10 +42,8 @@ pub(super) struct SqsQueue {
 
 impl SqsQueue {
     pub(super) async fn new(url: &str, dead_url: Option<&str>) -> Self {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(crate::tls::aws_http_client())
             .timeout_config(
                 TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build(),
             )

@@ -2,18 +2,23 @@
 //!
 //! It serves `cargo run` without services, and forgets everything when the process ends.
 
+mod accounts;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Begin, Candidate, CheckResult, Decision, Finish, Release, millis, timestamp, until};
+use super::{
+    Asked, Begin, Breaker, Candidate, CheckResult, Decision, Finish, Permit, Release, millis, timestamp, until,
+};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Debug, Clone)]
 pub(super) struct MemoryStore {
     entries: Arc<Mutex<Entries>>,
+    accounts: accounts::Accounts,
     policy: Policy,
 }
 
@@ -50,6 +55,10 @@ struct Current {
     candidate: Option<VerificationId>,
     checked: Option<u64>,
     marks: HashMap<u32, Mark>,
+    /// Which SMS a gateway's name for a message means.
+    messages: HashMap<String, u32>,
+    /// Receipts that overtook the record of the call that they follow.
+    receipts: HashMap<String, DeliveryState>,
 }
 
 /// Where one SMS is.
@@ -68,7 +77,7 @@ enum Mark {
 
 impl MemoryStore {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { entries: Arc::default(), policy }
+        Self { entries: Arc::default(), accounts: accounts::Accounts::default(), policy }
     }
 
     pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
@@ -200,7 +209,7 @@ impl MemoryStore {
         Begin::Go { expires_in: until(now, current.expires), uncertain: unknown }
     }
 
-    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: Finish, worker: u64) {
+    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: &Finish, worker: u64) {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
         let held = match current.marks.get(&send) {
@@ -208,15 +217,46 @@ impl MemoryStore {
             _ => None,
         };
         match (outcome, held) {
-            (Finish::Sent, _) => current.marks.insert(send, Mark::Sent),
+            (Finish::Sent { .. }, _) => current.marks.insert(send, Mark::Sent),
             // The lease ran out: what the next worker does, or has done, counts.
             (_, None) => return,
             (Finish::Unknown, _) | (_, Some(true)) => current.marks.insert(send, Mark::Unknown),
-            (Finish::Retrying | Finish::Failed, Some(false)) => current.marks.remove(&send),
+            (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => current.marks.remove(&send),
         };
-        if current.shown == send && current.delivery != DeliveryState::Delivered {
-            current.delivery = outcome.state();
+        let mut state = outcome.state();
+        if let Some(message_id) = outcome.message_id() {
+            current.messages.insert(message_id.to_owned(), send);
+            state = current.receipts.get(message_id).copied().unwrap_or(state);
         }
+        if current.shown == send && current.delivery != DeliveryState::Delivered {
+            current.delivery = state;
+        }
+    }
+
+    pub(super) fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) {
+        let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
+        let mut entries = self.lock();
+        let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut()) else { return };
+        match current.messages.get(message_id) {
+            None => {
+                if let Some(Mark::Leased { .. }) = current.marks.get(&current.shown) {
+                    current.receipts.insert(message_id.to_owned(), state);
+                }
+            }
+            Some(send) => {
+                if *send == current.shown && current.delivery != DeliveryState::Delivered {
+                    current.delivery = state;
+                }
+            }
+        }
+    }
+
+    pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Permit {
+        self.accounts.permit(account, asked, breaker, now())
+    }
+
+    pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker) {
+        self.accounts.report(account, up, breaker, now());
     }
 
     #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]
@@ -284,6 +324,8 @@ impl Current {
             candidate: None,
             checked: None,
             marks: HashMap::new(),
+            messages: HashMap::new(),
+            receipts: HashMap::new(),
         }
     }
 }

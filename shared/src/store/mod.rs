@@ -1,11 +1,13 @@
 //! The store: who may ask for a code, who may still guess, and what became of each SMS.
 //!
 //! Every method is one atomic step on the store and one round trip to it. All that is known of a number is one entry,
-//! named by the number's tag; the entry forgets itself when nothing in it matters any more. Time is the store's own.
+//! named by the number's tag; the entry forgets itself when nothing in it matters any more. Each account at a gateway has an
+//! entry too: its circuit, and whose turn it is. Time is the store's own.
 
 mod memory;
 mod redis;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -92,12 +94,17 @@ pub enum Begin {
 }
 
 /// What came of a call to a gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
     /// The gateway accepted the message: never send this job again.
-    Sent,
+    Sent {
+        /// The gateway's name for it, which its receipts refer to.
+        message_id: Option<String>,
+    },
     /// It did not; it will be tried again.
     Retrying,
+    /// No gateway was called: the job is back in the queue.
+    Held,
     /// It did not, and it will not be tried again unless an operator redrives it.
     Failed,
     /// Nobody knows, and it will not be tried again: whoever redrives it is told so.
@@ -105,20 +112,29 @@ pub enum Finish {
 }
 
 impl Finish {
-    fn as_str(self) -> &'static str {
+    fn as_str(&self) -> &'static str {
         match self {
-            Self::Sent => "sent",
+            Self::Sent { .. } => "sent",
             Self::Retrying => "retrying",
+            Self::Held => "queued",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
         }
     }
 
-    /// What callers see of it.
-    fn state(self) -> DeliveryState {
+    fn message_id(&self) -> Option<&str> {
         match self {
-            Self::Sent => DeliveryState::Sent,
+            Self::Sent { message_id } => message_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What callers see of it.
+    fn state(&self) -> DeliveryState {
+        match self {
+            Self::Sent { .. } => DeliveryState::Sent,
             Self::Retrying => DeliveryState::Retrying,
+            Self::Held => DeliveryState::Queued,
             Self::Failed | Self::Unknown => DeliveryState::Failed,
         }
     }
@@ -131,6 +147,52 @@ pub enum Release {
     Released,
     /// It is not: the job was queued after all, and a worker is already calling the gateway, or has.
     Begun,
+}
+
+/// What a message needs to know of an account before a gateway is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Messages that the account takes in a second, if there is a limit.
+    pub rate: Option<NonZeroU32>,
+    /// The turn that the message was given before, in milliseconds since 1970.
+    pub turn: Option<i64>,
+    /// The longest wait that makes sense: no turn is taken that comes later.
+    pub patience: Duration,
+}
+
+/// Whether a gateway may be called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// Yes.
+    Granted {
+        /// It has failed lately: [`Store::report`] is to be told if it does not this time.
+        tell: bool,
+    },
+    /// Not now: the account takes so many in a second, and this message's turn comes later.
+    Wait {
+        /// The time until then.
+        wait: Duration,
+        /// The turn, to be asked with again.
+        turn: i64,
+    },
+    /// Not in time: there is no turn before the message's patience ends.
+    Full,
+    /// Its circuit is open: it has failed several times in a row.
+    Open {
+        /// The time after which it is worth asking again.
+        retry_in: Duration,
+    },
+}
+
+/// When an account's circuit opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// How long it stays open. Then one message at a time tries.
+    pub open: Duration,
+    /// Longest time that such a trial takes; if nothing is heard of it by then, another message tries.
+    pub trial: Duration,
 }
 
 /// The store could not be asked, or did not answer in time.
@@ -224,8 +286,38 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn finish(&self, id: &VerificationId, send: u32, outcome: Finish, worker: u64) -> Result<(), StoreError> {
+    pub async fn finish(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        outcome: &Finish,
+        worker: u64,
+    ) -> Result<(), StoreError> {
         dispatch!(self.finish(id, send, outcome, worker))
+    }
+
+    /// Records what a gateway tells about a message that it took before. One that nobody knows is ignored.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) -> Result<(), StoreError> {
+        dispatch!(self.receipt(tag, message_id, delivered))
+    }
+
+    /// Asks whether an account at a gateway may be called, and takes a turn if it has a rate.
+    ///
+    /// # Errors
+    /// When the store cannot be asked: then it is not called.
+    pub async fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Result<Permit, StoreError> {
+        dispatch!(self.permit(account, asked, breaker))
+    }
+
+    /// Tells whether an account at a gateway is up, for all who share the store.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
+        dispatch!(self.report(account, up, breaker))
     }
 
     /// Asks for a sign of life.
@@ -241,6 +333,11 @@ impl Store {
 /// under the same braces lives on the same shard.
 fn key(tag: NumberTag) -> String {
     format!("sms-verify:{{{tag}}}")
+}
+
+/// Where what is known of an account at a gateway stands.
+fn account_key(account: &str) -> String {
+    format!("sms-verify:gateway:{{{account}}}")
 }
 
 /// Milliseconds as the stores count them.

@@ -6,6 +6,7 @@
 mod connection;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use redis::{ErrorKind, RedisError};
 
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Connection, Script};
-use super::{Begin, Candidate, CheckResult, Decision, Finish, Release, StoreError, key, millis, timestamp, until};
-use crate::verification::{DeliveryState, Policy, Status, Verification, VerificationId};
+use super::{
+    Asked, Begin, Breaker, Candidate, CheckResult, Decision, Finish, Permit, Release, StoreError, account_key, key,
+    millis, timestamp, until,
+};
+use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Clone)]
 pub(super) struct RedisStore {
@@ -30,6 +34,9 @@ struct Scripts {
     find: Script,
     begin: Script,
     finish: Script,
+    receipt: Script,
+    permit: Script,
+    report: Script,
 }
 
 static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
@@ -39,6 +46,9 @@ static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     find: Script::new(include_str!("scripts/find.lua")),
     begin: Script::new(include_str!("scripts/begin.lua")),
     finish: Script::new(include_str!("scripts/finish.lua")),
+    receipt: Script::new(include_str!("scripts/receipt.lua")),
+    permit: Script::new(include_str!("scripts/permit.lua")),
+    report: Script::new(include_str!("scripts/report.lua")),
 });
 
 impl RedisStore {
@@ -155,10 +165,52 @@ impl RedisStore {
         &self,
         id: &VerificationId,
         send: u32,
-        outcome: Finish,
+        outcome: &Finish,
         worker: u64,
     ) -> Result<(), StoreError> {
-        let call = SCRIPTS.finish.call(&key(id.tag())).arg(id.as_str()).arg(send).arg(outcome.as_str()).arg(worker);
+        let message_id = outcome.message_id().unwrap_or_default();
+        let call = SCRIPTS
+            .finish
+            .call(&key(id.tag()))
+            .arg(id.as_str())
+            .arg(send)
+            .arg(outcome.as_str())
+            .arg(worker)
+            .arg(message_id);
+        self.connection.run(&call).await
+    }
+
+    pub(super) async fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) -> Result<(), StoreError> {
+        let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
+        let call = SCRIPTS.receipt.call(&key(tag)).arg(message_id).arg(state.as_str());
+        self.connection.run(&call).await
+    }
+
+    pub(super) async fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Result<Permit, StoreError> {
+        let call = SCRIPTS
+            .permit
+            .call(&account_key(account))
+            .arg(asked.rate.map_or(0, NonZeroU32::get))
+            .arg(asked.turn.unwrap_or(0))
+            .arg(millis(asked.patience))
+            .arg(millis(breaker.trial));
+        let answer = Answer::of(self.connection.run(&call).await?);
+        match answer.word()? {
+            "granted" => Ok(Permit::Granted { tell: answer.number::<u8>(1)? == 1 }),
+            "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
+            "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, turn: answer.number(2)? }),
+            "full" => Ok(Permit::Full),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
+        let call = SCRIPTS
+            .report
+            .call(&account_key(account))
+            .arg(u8::from(up))
+            .arg(breaker.failures)
+            .arg(millis(breaker.open));
         self.connection.run(&call).await
     }
 

@@ -1,6 +1,7 @@
 -- After a call to a gateway: what came of it.
 -- KEYS[1]  the number's entry
--- ARGV     id, number of the SMS, outcome: sent | retrying | failed | unknown, name of the worker
+-- ARGV     id, number of the SMS, outcome: sent | retrying | queued | failed | unknown, name of the worker, the gateway's name for
+--          the message (empty: none)
 local mark, outcome, worker = 'sms:' .. ARGV[2], ARGV[3], ARGV[4]
 local v = redis.call('HMGET', KEYS[1], 'id', 'shown', 'delivery', mark)
 if v[1] ~= ARGV[1] then return 0 end
@@ -12,6 +13,10 @@ if outcome ~= 'sent' and not holds then return 0 end
 local state = outcome
 if outcome == 'sent' then
   redis.call('HSET', KEYS[1], mark, 'sent')
+  if ARGV[5] ~= '' then
+    redis.call('HSET', KEYS[1], 'message:' .. ARGV[5], ARGV[2])
+    state = redis.call('HGET', KEYS[1], 'receipt:' .. ARGV[5]) or state
+  end
 elseif outcome == 'unknown' or flag ~= '' then
   redis.call('HSET', KEYS[1], mark, 'unknown')
 else

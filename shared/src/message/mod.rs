@@ -1,9 +1,18 @@
 //! The text of an SMS, in the two languages that the product speaks.
 
+mod autofill;
+mod segments;
+mod templates;
+
 use std::time::Duration;
 
-use crate::code::Code;
+use tracing::warn;
+
+pub use self::autofill::{AllowedAutofill, Autofill};
+pub use self::segments::segments;
+use crate::code::{Code, CodeLength};
 use crate::phone::PhoneNumber;
+use crate::verification::{Policy, Purpose};
 
 /// The language of a message or of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +24,9 @@ pub enum Locale {
 }
 
 impl Locale {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::ZhCn, Self::En];
+
     /// Reads a BCP 47 tag such as `zh-CN`, `zh-Hans` or `en-GB` by its first part.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Self> {
@@ -53,15 +65,27 @@ impl Locale {
     }
 }
 
-/// The text with the code and its remaining life. One SMS segment in either language.
+/// The text with the code and its remaining life, and the line that lets a phone fill it in.
 #[must_use]
-pub fn text(code: &Code, lifetime: Duration, locale: Locale) -> String {
-    let (code, minutes) = (code.expose(), minutes(lifetime));
-    match locale {
-        Locale::ZhCn => format!("您的验证码是{code}，{minutes}分钟内有效。请勿告诉他人。"),
-        Locale::En => {
-            let unit = if minutes == 1 { "minute" } else { "minutes" };
-            format!("Your verification code is {code}. It is valid for {minutes} {unit}. Do not share it.")
+pub fn text(code: &Code, lifetime: Duration, locale: Locale, purpose: &Purpose, autofill: Option<&Autofill>) -> String {
+    let mut text = templates::fill(locale, purpose.as_str(), code.expose(), minutes(lifetime));
+    if let Some(autofill) = autofill {
+        text.push('\n');
+        text.push_str(&autofill.last_line(code.expose()));
+    }
+    text
+}
+
+/// Says at start which texts will be charged as more than one SMS. (The line for autofill comes on top, and so does the
+/// signature that some gateways put in front.)
+pub fn warn_of_long_texts(code_length: CodeLength) {
+    for locale in Locale::ALL {
+        for purpose in templates::purposes(locale) {
+            let longest = "0".repeat(code_length.digits());
+            let segments = segments(&templates::fill(locale, purpose, &longest, minutes(Policy::MAX_LIFE)));
+            if segments > 1 {
+                warn!(locale = locale.tag(), purpose, segments, "this text takes more than one SMS");
+            }
         }
     }
 }
@@ -75,18 +99,27 @@ pub fn minutes(lifetime: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::CodeLength;
 
     #[test]
-    fn the_text_names_code_and_minutes() {
-        let code = Code::parse("012345", CodeLength::default()).expect("a code");
-        let almost_five = Duration::from_millis(299_200);
-        for (locale, length) in [(Locale::ZhCn, 70), (Locale::En, 160)] {
-            let text = text(&code, almost_five, locale);
-            assert!(text.contains("012345") && text.contains('5'), "{text}");
-            assert!(text.chars().count() <= length, "more than one segment: {text}");
+    fn the_text_names_code_and_minutes_and_is_one_sms() {
+        let code = Code::parse("0123456789", CodeLength::new(10).expect("a length")).expect("a code");
+        for locale in Locale::ALL {
+            for purpose in templates::purposes(locale) {
+                let purpose = Purpose::parse(purpose).expect("a purpose");
+                let text = text(&code, Duration::from_millis(299_200), locale, &purpose, None);
+                assert!(text.contains("0123456789") && text.contains('5'), "{text}");
+                assert_eq!(segments(&text), 1, "{text}");
+            }
         }
         assert_eq!(minutes(Duration::from_secs(3)), 1);
+    }
+
+    #[test]
+    fn what_fills_the_code_in_is_the_last_line() {
+        let code = Code::parse("012345", CodeLength::default()).expect("a code");
+        let origin = Autofill::origin("example.com").expect("a host");
+        let text = text(&code, Duration::from_secs(60), Locale::En, &Purpose::default(), Some(&origin));
+        assert_eq!(text.lines().next_back(), Some("@example.com #012345"));
     }
 
     #[test]

@@ -1,0 +1,252 @@
+//! One attempt: the gateways that a message may go through, one after the other, until one of them has it.
+//!
+//! The next gateway is tried when one could not take the message, took too many lately, or has a problem with its account;
+//! never when the number or the text was refused for good, and when it has perhaps taken it only if the policy is to send
+//! at least once. A gateway whose circuit is open is passed over.
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error, info, warn};
+
+use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
+use crate::code::Code;
+use crate::job::{Job, Turn};
+use crate::provider::{Account, Class, Provider, SendError, Sms};
+use crate::queue::Delay;
+use crate::store::{Asked, Begin, Breaker, Finish, Permit, StoreError};
+
+/// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's life.
+const BREAKER: Breaker =
+    Breaker { failures: 5, open: Duration::from_secs(10), trial: Duration::from_secs(Provider::TIMEOUT.as_secs() + 1) };
+
+/// A wait for a turn that is sat out; a longer one is spent in the queue, where it holds up nobody.
+const SHORT: Duration = Duration::from_millis(1_250);
+
+/// How much earlier than its turn a job leaves the queue, which may take a while to hand it out. Queues count whole seconds.
+const EARLY: Duration = Duration::from_millis(250);
+
+/// No further gateway is tried when an attempt has taken as long as one call may: with that one it stays within the 20 s of
+/// the function.
+const BUDGET: Duration = Provider::TIMEOUT;
+
+/// What a gateway's permit comes to for one message.
+enum Way {
+    /// Call it; `tell` the store also if it goes well.
+    Call { tell: bool },
+    /// Its turn is far off.
+    Later(Duration),
+    /// Its circuit is open, and worth another look then.
+    Closed(Duration),
+    /// It has no turn before the code expires.
+    Full,
+}
+
+/// An attempt on its way.
+struct Attempt<'a> {
+    deliveries: &'a Deliveries,
+    job: Job,
+    sms: Sms,
+    /// 1 is the first.
+    number: u32,
+    worker: u64,
+    began: Instant,
+    /// Why the gateways that were called do not have the message.
+    errors: Vec<SendError>,
+    /// When the first of the closed circuits is worth another look.
+    closed: Option<Duration>,
+}
+
+impl Deliveries {
+    /// Makes attempt `number` at a job whose lease `worker` holds.
+    pub(super) async fn attempt(&self, job: Job, number: u32, expires_in: Duration, worker: u64) -> Outcome {
+        let Some(code) = self.secrets.derive(&job.id, self.code_length) else {
+            // A secret may reach the functions that ask for codes first; one that was taken away too early ends with
+            // the codes' expiry.
+            error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
+            self.finish(&job, Finish::Held, worker).await;
+            return held(job, number, self.schedule.first(), "its secret is not known here");
+        };
+        let sms = sms(&job, code, expires_in);
+        let (began, errors, closed) = (Instant::now(), Vec::new(), None);
+        Attempt { deliveries: self, job, sms, number, worker, began, errors, closed }.run().await
+    }
+
+    /// The time for which a gateway does not want to be called again.
+    fn least(&self, error: &SendError) -> Duration {
+        let throttled = (error.class == Class::Throttled).then(|| self.schedule.longest());
+        error.retry_after.or(throttled).unwrap_or_default()
+    }
+}
+
+impl Attempt<'_> {
+    async fn run(mut self) -> Outcome {
+        let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
+        if accounts.is_empty() {
+            let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
+            return self.dead(reason).await;
+        }
+        for account in accounts {
+            if !self.errors.is_empty() && !self.may_go_on().await {
+                break;
+            }
+            match self.way(account).await {
+                Ok(Way::Call { tell }) => {
+                    if let Some(outcome) = self.call(account, tell).await {
+                        return outcome;
+                    }
+                }
+                Ok(Way::Later(wait)) if self.errors.is_empty() => {
+                    return self.hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate").await;
+                }
+                Ok(Way::Later(_) | Way::Full) => {}
+                Ok(Way::Closed(wait)) => self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait))),
+                Err(error) if self.errors.is_empty() => {
+                    warn!(id = %self.job.id, error = &error as &dyn std::error::Error, "store trouble");
+                    let delay = self.deliveries.schedule.first();
+                    return self.hold(delay, "the store cannot be asked").await;
+                }
+                Err(_) => break,
+            }
+        }
+        if self.errors.is_empty() { self.nobody_called().await } else { self.failed().await }
+    }
+
+    /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still the one to send it?
+    async fn may_go_on(&mut self) -> bool {
+        if self.began.elapsed() >= BUDGET {
+            return false;
+        }
+        match self.deliveries.store.begin(&self.job.id, self.job.send, LEASE, self.worker).await {
+            Ok(Begin::Go { expires_in, .. }) => {
+                self.sms.lifetime = expires_in;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a gateway may be called now. A short wait for its turn is over when this returns.
+    async fn way(&mut self, account: &Account) -> Result<Way, StoreError> {
+        loop {
+            let turn = self.job.turn.as_ref().filter(|turn| turn.account == account.id).map(|turn| turn.at);
+            let asked = Asked { rate: account.rate, turn, patience: self.sms.lifetime };
+            match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
+                Permit::Granted { tell } => {
+                    self.job.turn = None;
+                    return Ok(Way::Call { tell });
+                }
+                Permit::Open { retry_in } => return Ok(Way::Closed(retry_in)),
+                Permit::Full => return Ok(Way::Full),
+                Permit::Wait { wait, turn } => {
+                    self.job.turn = Some(Turn { account: account.id.clone(), at: turn });
+                    if wait > SHORT {
+                        return Ok(Way::Later(wait));
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Calls a gateway. No outcome means that the next one may be called.
+    async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
+        let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
+        let result = account.send(&self.sms).await;
+        self.tell_health(account, tell, result.as_ref().err().map(|error| error.class)).await;
+        let error = match result {
+            Ok(accepted) => {
+                info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
+                let message_id = accepted.message_id;
+                deliveries.finish(job, Finish::Sent { message_id }, self.worker).await;
+                return Some(Outcome::Done);
+            }
+            Err(error) => error,
+        };
+        match error.class {
+            Class::Permanent => {
+                warn!(id = %job.id, to = %job.to, attempt, error = &error as &dyn std::error::Error, "refused for good");
+                deliveries.finish(job, Finish::Failed, self.worker).await;
+                Some(Outcome::Done)
+            }
+            Class::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
+                Some(deliveries.perhaps_sent(job, self.worker, &error.to_string()).await)
+            }
+            Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration => {
+                warn!(id = %job.id, to = %job.to, attempt, error = &error as &dyn std::error::Error, "not accepted");
+                self.errors.push(error);
+                None
+            }
+        }
+    }
+
+    /// Tells the store whether a gateway is up, if that is news.
+    async fn tell_health(&self, account: &Account, tell: bool, failure: Option<Class>) {
+        let up = match failure {
+            // It is there, and says what is wrong with this number or this rate.
+            None | Some(Class::Permanent | Class::Throttled) => true,
+            Some(Class::Transient | Class::Configuration | Class::Ambiguous) => false,
+        };
+        if (tell || !up)
+            && let Err(error) = self.deliveries.store.report(&account.id, up, BREAKER).await
+        {
+            debug!(error = &error as &dyn std::error::Error, "the circuit is not told");
+        }
+    }
+
+    /// Every gateway that was called has failed.
+    async fn failed(mut self) -> Outcome {
+        let Self { deliveries, number, worker, .. } = self;
+        let reasons: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        let reasons = reasons.join("; ");
+        // Of several gateways the one counts that may be called again soonest.
+        let least = self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
+        match deliveries.schedule.after(number, least, worker) {
+            Some(delay) if delay.total() < self.expires_in() => {
+                let (job, delay_ms) = (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
+                warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
+                deliveries.finish(job, Finish::Retrying, worker).await;
+                self.job.attempts = number;
+                Outcome::Retry { job: self.job, delay }
+            }
+            next => {
+                let why = if next.is_some() { "the code expires before the next attempt" } else { "out of attempts" };
+                self.dead(format!("{why}, after attempt {number}: {reasons}")).await
+            }
+        }
+    }
+
+    /// Every circuit is open, or no turn comes in time.
+    async fn nobody_called(self) -> Outcome {
+        match self.closed.map(Delay::within).filter(|delay| delay.total() < self.expires_in()) {
+            Some(delay) => self.hold(delay, "the gateway's circuit is open").await,
+            None => self.dead("no gateway can be called before the code expires".to_owned()).await,
+        }
+    }
+
+    fn expires_in(&self) -> Duration {
+        self.sms.lifetime.saturating_sub(self.began.elapsed())
+    }
+
+    async fn hold(self, delay: Delay, why: &str) -> Outcome {
+        self.deliveries.finish(&self.job, Finish::Held, self.worker).await;
+        held(self.job, self.number, delay, why)
+    }
+
+    async fn dead(self, reason: String) -> Outcome {
+        error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
+        self.deliveries.finish(&self.job, Finish::Failed, self.worker).await;
+        Outcome::Dead { reason }
+    }
+}
+
+fn sms(job: &Job, code: Code, lifetime: Duration) -> Sms {
+    Sms {
+        to: job.to.clone(),
+        code,
+        locale: job.locale,
+        purpose: job.id.purpose().clone(),
+        autofill: job.autofill.clone(),
+        lifetime,
+        idempotency_key: idempotency_key(job),
+    }
+}

@@ -1,0 +1,188 @@
+//! Delivery: one job's way to a gateway, and what is to be done with its message afterwards.
+
+mod attempt;
+mod schedule;
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tracing::{error, info, warn};
+
+pub use self::schedule::Schedule;
+use crate::afterwards::until_answered;
+use crate::code::{CodeLength, Secrets};
+use crate::job::Job;
+use crate::provider::Provider;
+use crate::queue::{Delay, Queue, QueueError};
+use crate::store::{Begin, Finish, Store};
+use crate::test_numbers::TestNumbers;
+
+/// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
+/// Taken anew before each further gateway is called.
+const LEASE: Duration = Duration::from_secs(Provider::TIMEOUT.as_secs() + 3);
+
+/// The use case: everything that a delivery needs.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    /// Says whether an SMS may still be sent, and remembers what became of it.
+    pub store: Store,
+    /// The gateways.
+    pub provider: Provider,
+    /// Where codes come from.
+    pub secrets: Secrets,
+    /// How long they are.
+    pub code_length: CodeLength,
+    /// When to try again.
+    pub schedule: Schedule,
+    /// Whether to try again when nobody knows what came of an attempt.
+    pub policy: DeliveryPolicy,
+    /// Numbers that nothing is sent to.
+    pub test_numbers: TestNumbers,
+}
+
+/// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the worker that called it died.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeliveryPolicy {
+    /// It is sent again, with the same code and under the same idempotency key: nobody waits in vain, and somebody may
+    /// get the same code twice.
+    #[default]
+    AtLeastOnce,
+    /// It becomes a dead letter: nobody gets a second SMS, and somebody may wait for the cooldown to ask again.
+    AtMostOnce,
+}
+
+impl DeliveryPolicy {
+    /// Reads `at_least_once` or `at_most_once`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "at_least_once" => Some(Self::AtLeastOnce),
+            "at_most_once" => Some(Self::AtMostOnce),
+            _ => None,
+        }
+    }
+}
+
+/// What is to be done with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Acknowledge it: it was sent, or there is nothing to send any more.
+    Done,
+    /// An attempt was spent: hand it out again after a delay. `job` has the attempts so far in it.
+    Retry {
+        /// The job, for a queue that must be given it anew.
+        job: Job,
+        /// When.
+        delay: Delay,
+    },
+    /// No attempt was spent, since no gateway was called: queue `job` anew, with a delay, and acknowledge the message.
+    Hold {
+        /// The job, with the attempts spent so far.
+        job: Job,
+        /// When.
+        delay: Delay,
+    },
+    /// Put it with the dead letters, for an operator.
+    Dead {
+        /// Why, in words that hold nothing secret.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Does what a queue that is not SQS needs before the message in hand is acknowledged: a job that is to come again,
+    /// or is dead, is in its new place before it leaves the old one.
+    ///
+    /// # Errors
+    /// When the queue did not take it: then the message must not be acknowledged.
+    pub async fn settle(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Retry { job, delay } | Self::Hold { job, delay } => queue.send(job, *delay).await,
+            Self::Dead { reason } => queue.bury(body, reason).await,
+        }
+    }
+}
+
+impl Deliveries {
+    /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many times the queue has
+    /// handed out this message, this time included; `random` is any number, drawn for this call.
+    pub async fn deliver(&self, body: &[u8], receives: u32, random: u64) -> Outcome {
+        let job = match Job::decode(body) {
+            Ok(job) => job,
+            Err(error) => {
+                error!(%error, "unreadable message: dead letter");
+                return Outcome::Dead { reason: error.to_string() };
+            }
+        };
+        let attempt = job.attempts.saturating_add(receives.max(1));
+        match self.store.begin(&job.id, job.send, LEASE, random).await {
+            Ok(Begin::Go { .. }) if self.test_numbers.code(&self.secrets, job.id.tag()).is_some() => {
+                info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
+                self.finish(&job, Finish::Sent { message_id: None }, random).await;
+                Outcome::Done
+            }
+            Ok(Begin::Go { uncertain: true, .. }) if self.policy == DeliveryPolicy::AtMostOnce => {
+                self.perhaps_sent(&job, random, "an earlier attempt never told its outcome").await
+            }
+            Ok(Begin::Go { expires_in, uncertain }) => {
+                if uncertain {
+                    warn!(id = %job.id, "an earlier attempt never told its outcome; the same code is sent again");
+                }
+                self.attempt(job, attempt, expires_in, random).await
+            }
+            Ok(Begin::Busy) => held(job, attempt, self.schedule.first(), "another delivery of this job is under way"),
+            Ok(Begin::AlreadySent) => {
+                info!(id = %job.id, "already sent");
+                Outcome::Done
+            }
+            Ok(Begin::Gone) => {
+                info!(id = %job.id, "dropped: approved, expired or replaced");
+                Outcome::Done
+            }
+            Err(error) => {
+                warn!(id = %job.id, error = &error as &dyn std::error::Error, "store trouble");
+                // What the store was too late to answer it may still carry out: then nobody holds this lease.
+                self.see_finished(&job, Finish::Held, random);
+                held(job, attempt, self.schedule.first(), "the store cannot be asked")
+            }
+        }
+    }
+
+    async fn perhaps_sent(&self, job: &Job, worker: u64, why: &str) -> Outcome {
+        error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
+        self.finish(job, Finish::Unknown, worker).await;
+        Outcome::Dead { reason: format!("perhaps sent, and the policy is at_most_once: {why}") }
+    }
+
+    /// The outcome stands whether or not it can be recorded at once.
+    async fn finish(&self, job: &Job, outcome: Finish, worker: u64) {
+        if let Err(error) = self.store.finish(&job.id, job.send, &outcome, worker).await {
+            warn!(id = %job.id, error = &error as &dyn std::error::Error, "the outcome cannot be recorded yet");
+            self.see_finished(job, outcome, worker);
+        }
+    }
+
+    /// Records an outcome when the store answers again. If it never does and the message is handed out once more, the
+    /// outcome is unknown, and the policy decides.
+    fn see_finished(&self, job: &Job, outcome: Finish, worker: u64) {
+        let (store, id, send) = (self.store.clone(), job.id.clone(), job.send);
+        until_answered(move || {
+            let (store, id, outcome) = (store.clone(), id.clone(), outcome.clone());
+            async move { store.finish(&id, send, &outcome, worker).await }
+        });
+    }
+}
+
+/// Back into the queue, without having spent attempt `attempt`.
+fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
+    info!(id = %job.id, why, "held back");
+    job.attempts = attempt - 1;
+    Outcome::Hold { job, delay }
+}
+
+/// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has room for.
+fn idempotency_key(job: &Job) -> String {
+    let hash = Sha256::digest(format!("{}/{}", job.id, job.send));
+    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,77 @@
+//! `POST /v1/receipts/{provider}`, and `…/{key}` where the vendor signs nothing: what a gateway tells about messages that it
+//! took before.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::problem::Problem;
+use crate::code::Secrets;
+use crate::provider::{Provider, Push, ReceiptError};
+use crate::store::Store;
+
+/// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
+const MAX_PUSH: usize = 256 * 1024;
+
+/// What is needed to take receipts.
+#[derive(Clone)]
+pub struct Receipts {
+    /// Where the state of a message is kept.
+    pub store: Store,
+    /// Name a number's place in the store.
+    pub secrets: Secrets,
+    /// Knows the vendors' formats, and how they sign.
+    pub provider: Provider,
+}
+
+/// The routes.
+pub fn router(receipts: Receipts) -> Router {
+    Router::new()
+        .route("/v1/receipts/{provider}", post(take))
+        .route("/v1/receipts/{provider}/{key}", post(take))
+        .layer(DefaultBodyLimit::max(MAX_PUSH))
+        .with_state(receipts)
+}
+
+/// Vendors ask for different words of thanks; none minds those of the others.
+async fn take(
+    State(receipts): State<Receipts>,
+    Path(path): Path<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let name = path.get("provider").map(String::as_str).unwrap_or_default();
+    let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = headers.iter().filter_map(header).collect();
+    #[expect(clippy::disallowed_methods, reason = "a signature's age is measured by the clock")]
+    let now = Timestamp::now().as_second();
+    let push = Push { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
+    let all = receipts.provider.receipts(name, &push).map_err(|error| {
+        warn!(gateway = name, %error, "receipts refused");
+        match error {
+            ReceiptError::None => Problem::NoSuchPath,
+            ReceiptError::NotAuthentic => Problem::NotAuthentic,
+            ReceiptError::Unreadable => Problem::BadJson("these are no receipts of that gateway".to_owned()),
+        }
+    })?;
+    for receipt in &all {
+        let tag = receipts.secrets.tag(&receipt.to);
+        let recorded = receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await;
+        recorded.map_err(|error| {
+            warn!(error = &error as &dyn Error, "a receipt cannot be recorded: the vendor has to push it again");
+            Problem::Down(vec!["store"])
+        })?;
+        info!(gateway = name, to = %receipt.to, delivered = receipt.delivered, "receipt");
+    }
+    Ok(Json(json!({ "code": 0, "msg": "OK", "result": 0, "errmsg": "OK", "statusCode": "000000" })))
+}

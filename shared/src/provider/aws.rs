@@ -1,0 +1,235 @@
+//! AWS End User Messaging SMS: `SendTextMessage` of its API version 2, by AWS's own SDK.
+//!
+//! `SMS_DSN=aws://default?origination=+12065550100`. Credentials and region are found where the SDK always finds them: a
+//! function has them from its role, which needs `sms-voice:SendTextMessage`. Options: `origination` (a number, a sender id, a
+//! pool, or the ARN of one), `configuration_set` (whose event destination pushes receipts), `region`, `receipts`, `tls`. A
+//! host other than `default` is the endpoint.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_pinpointsmsvoicev2::Client;
+use aws_sdk_pinpointsmsvoicev2::config::ConfigBag;
+use aws_sdk_pinpointsmsvoicev2::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_sdk_pinpointsmsvoicev2::config::{Intercept, RuntimeComponents};
+use aws_sdk_pinpointsmsvoicev2::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
+use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use futures_util::future::{BoxFuture, FutureExt};
+use hyper_util::client::legacy::Error as Connect;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tracing::info;
+use url::Url;
+
+use super::client::{CONNECT_TIMEOUT, TOTAL_TIMEOUT, plain};
+use super::dsn::{Dsn, DsnError};
+use super::receipt::{Key, each, text};
+use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms, transcript};
+
+const NAME: &str = "aws";
+
+/// Shortest and longest `TimeToLive`, in seconds.
+const TIME_TO_LIVE: (u64, u64) = (5, 259_200);
+
+pub(super) struct Aws {
+    origination: String,
+    configuration_set: Option<String>,
+    region: Option<String>,
+    endpoint: Option<Url>,
+    receipts: Key,
+    /// Made with the first message: credentials may have to be asked for.
+    client: OnceCell<Client>,
+}
+
+pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aws, DsnError> {
+    let (origination, configuration_set) = (dsn.required("origination")?, dsn.option("configuration_set")?);
+    let (region, receipts) = (dsn.option("region")?, Key::from_dsn(&mut dsn)?);
+    let vendor = "default";
+    let endpoint = Some(dsn.base_url(vendor)?).filter(|url| url.host_str() != Some(vendor));
+    dsn.finish()?;
+    Ok(Aws { origination, configuration_set, region, endpoint, receipts, client: OnceCell::new() })
+}
+
+impl Aws {
+    async fn call(&self, sms: &Sms) -> Result<Accepted, SendError> {
+        let lifetime = sms.lifetime.as_secs().clamp(TIME_TO_LIVE.0, TIME_TO_LIVE.1);
+        let sent = self
+            .client
+            .get_or_init(|| self.connect())
+            .await
+            .send_text_message()
+            .destination_phone_number(sms.to.e164())
+            .origination_identity(&self.origination)
+            .message_body(sms.text())
+            .message_type(MessageType::Transactional)
+            .time_to_live(i32::try_from(lifetime).unwrap_or(i32::MAX))
+            .set_configuration_set_name(self.configuration_set.clone())
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(Accepted::with_id(output.message_id)),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn connect(&self) -> Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(TOTAL_TIMEOUT)
+            .operation_attempt_timeout(TOTAL_TIMEOUT);
+        let mut config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(crate::tls::aws_http_client())
+            // The queue tries again, not the client.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build());
+        if let Some(region) = &self.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        let config = config.load().await;
+        let mut config = aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config).interceptor(Watch);
+        if let Some(endpoint) = &self.endpoint {
+            config = config.endpoint_url(endpoint.as_str());
+        }
+        Client::from_conf(config.build())
+    }
+}
+
+fn failure(error: SdkError<SendTextMessageError>) -> SendError {
+    let (class, reason) = match &error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().and_then(plain).unwrap_or("an answer that cannot be read");
+            // The message of the answer may quote the number: only its code is kept.
+            return SendError::refused(NAME, class_of(service.err(), service.raw().status().as_u16()), code);
+        }
+        SdkError::ConstructionFailure(_) => (Class::Configuration, "no credentials, or no region"),
+        SdkError::DispatchFailure(failure) if failure.is_user() => (Class::Configuration, "not sent"),
+        // The only timeout of the connector is that for connecting.
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Class::Transient, "no connection"),
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(is_connect) => {
+            (Class::Transient, "no connection")
+        }
+        SdkError::TimeoutError(_) => (Class::Ambiguous, "no answer in time"),
+        SdkError::ResponseError(_) => (Class::Ambiguous, "an answer that cannot be read"),
+        _ => (Class::Ambiguous, "the connection broke"),
+    };
+    SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
+}
+
+/// Whether the connection never stood.
+fn is_connect(error: &ConnectorError) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.downcast_ref::<Connect>().is_some_and(Connect::is_connect) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// What the exceptions of `SendTextMessage` mean, as its reference lists them.
+fn class_of(error: &SendTextMessageError, status: u16) -> Class {
+    match error {
+        SendTextMessageError::ConflictException(conflict) => match conflict.reason() {
+            // The number's owner does not want messages, or its country is blocked.
+            Some(
+                ConflictExceptionReason::DestinationPhoneNumberOptedOut
+                | ConflictExceptionReason::DestinationCountryBlockedByProtectConfiguration
+                | ConflictExceptionReason::DestinationPhoneNumberNotVerified,
+            ) => Class::Permanent,
+            _ => Class::Configuration,
+        },
+        SendTextMessageError::ValidationException(_) => Class::Permanent,
+        SendTextMessageError::ThrottlingException(_) | SendTextMessageError::InternalServerException(_) => {
+            Class::Transient
+        }
+        SendTextMessageError::AccessDeniedException(_)
+        | SendTextMessageError::ResourceNotFoundException(_)
+        | SendTextMessageError::ServiceQuotaExceededException(_) => Class::Configuration,
+        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open how far it came.
+        _ if status < 500 => Class::Configuration,
+        _ => Class::Ambiguous,
+    }
+}
+
+impl Gateway for Aws {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
+        self.call(sms).boxed()
+    }
+
+    /// Events, as SNS pushes them: `{"Type": "Notification", "Message": an event in JSON}`, or the event itself ("raw
+    /// message delivery").
+    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+        let body = self.receipts.open(push)?;
+        if text(&body, "Type") == Some("SubscriptionConfirmation") {
+            // Whoever subscribed this URL confirms it with this token; it opens nothing else.
+            info!(topic = text(&body, "TopicArn"), token = text(&body, "Token"), "SNS asks to confirm a subscription");
+            return Ok(Vec::new());
+        }
+        let event = |item: &Value| {
+            let delivered = match text(item, "eventType")? {
+                "TEXT_DELIVERED" => true,
+                "TEXT_QUEUED" | "TEXT_PENDING" | "TEXT_SENT" | "TEXT_SUCCESSFUL" => return None,
+                // TEXT_BLOCKED, TEXT_TTL_EXPIRED, TEXT_CARRIER_UNREACHABLE, TEXT_INVALID, TEXT_SPAM, …
+                _ => false,
+            };
+            Receipt::new(text(item, "destinationPhoneNumber")?, "US", text(item, "messageId")?, delivered)
+        };
+        match text(&body, "Message").map(serde_json::from_str::<Value>) {
+            Some(Ok(message)) => Ok(each(&message, event)),
+            Some(Err(_)) => Err(ReceiptError::Unreadable),
+            None => Ok(each(&body, event)),
+        }
+    }
+}
+
+/// Shows what the SDK sends and gets to whoever sets the gateway up.
+#[derive(Debug)]
+struct Watch;
+
+impl Intercept for Watch {
+    fn name(&self) -> &'static str {
+        "Watch"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request();
+        if let Ok(url) = Url::parse(request.uri()) {
+            let body = request.body().bytes().unwrap_or_default();
+            transcript::keep(request.method(), &url, request.headers().iter(), body);
+        }
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        if let Ok(status) = StatusCode::from_u16(response.status().as_u16()) {
+            transcript::answer(status, response.body().bytes().unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Aws({})", self.endpoint.as_ref().map_or("default", |url| url.host_str().unwrap_or_default()))
+    }
+}
