@@ -51,7 +51,7 @@ def source(*parts):
 
 def default_of(name):
     """A default of the code, such as `max_retries: 3`."""
-    return int(re.search(rf"{name}: (\d+)", source("shared", "src", "delivery.rs")).group(1))
+    return int(re.search(rf"{name}: (\d+)", source("shared", "src", "delivery", "schedule.rs")).group(1))
 
 
 def required_by(config):
@@ -151,7 +151,7 @@ def main():
         check(f"the binary of {function}", binary, FUNCTIONS[function])
 
     check("the routes of RequestCode", api_routes(resources, "RequestCode"), routes_of("request.rs", "health.rs"))
-    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs"))
+    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs", "receipts.rs"))
 
     # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
     send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"

@@ -14,6 +14,7 @@ use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::Store;
+use shared::test_numbers::TestNumbers;
 use shared::verification::{DeliveryState, Policy, Purpose, Verification};
 
 use crate::support::gateway::{Gateway, Reply};
@@ -34,6 +35,7 @@ impl Function {
             code_length: CodeLength::default(),
             schedule: Schedule::default(),
             policy: DeliveryPolicy::default(),
+            test_numbers: TestNumbers::default(),
         };
         Self { deliveries, queue: Queue::memory() }
     }
@@ -43,7 +45,7 @@ impl Function {
         let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
         let queue = Queue::memory();
         let admissions = Admissions { store, queue: queue.clone(), secrets };
-        let asked = admissions.request(number(index), Locale::En, &Purpose::default(), random_bytes()).await;
+        let asked = admissions.request(number(index), Locale::En, &Purpose::default(), None, random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
         let body = String::from_utf8(message.body.clone()).expect("text");
         message.ack().await;

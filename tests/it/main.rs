@@ -13,6 +13,9 @@ mod support;
 /// Do both stores keep the same promises?
 mod store_contract;
 
+/// Do both stores keep the same promises about the accounts at gateways?
+mod account_contract;
+
 /// Do the queues keep the same promises?
 mod queue_contract;
 
@@ -30,6 +33,9 @@ mod hostile;
 
 /// Attempts, back-off, dead letters, and what is never sent.
 mod delivery;
+
+/// The gateways, the ways to them, and what they tell afterwards.
+mod providers;
 
 /// A batch from SQS or Amazon MQ, each message for itself.
 mod batch;

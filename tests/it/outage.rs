@@ -109,7 +109,7 @@ async fn an_accepted_request_is_one_command() {
     let seen = &monitor.announced;
     let from_clients: Vec<&str> =
         seen.lines().filter(|line| line.contains("] \"") && !line.contains(" lua]")).collect();
-    // admit by the API, begin and finish by the worker, and the PING that ends the test.
-    assert_eq!(from_clients.len(), 4, "{seen}");
-    assert!(from_clients[..3].iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
+    // admit by the API; begin, permit and finish by the worker; and the PING that ends the test.
+    assert_eq!(from_clients.len(), 5, "{seen}");
+    assert!(from_clients[..4].iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }

@@ -39,7 +39,15 @@ contract! {
 }
 
 fn job(index: u32) -> Job {
-    Job { id: Person::new().asks().id, send: 1, to: number(index), locale: Locale::ZhCn, attempts: 0 }
+    Job {
+        id: Person::new().asks().id,
+        send: 1,
+        to: number(index),
+        locale: Locale::ZhCn,
+        autofill: None,
+        attempts: 0,
+        turn: None,
+    }
 }
 
 fn delay(milliseconds: u64) -> Delay {

@@ -12,6 +12,7 @@ use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::{Delay, Queue};
 use shared::store::Store;
+use shared::test_numbers::TestNumbers;
 use shared::verification::Policy;
 
 use crate::support::gateway::{Gateway, Reply};
@@ -33,7 +34,15 @@ async fn fixture() -> Fixture {
 }
 
 fn job() -> Job {
-    Job { id: Person::new().asks().id, send: 1, to: number(1), locale: Locale::En, attempts: 0 }
+    Job {
+        id: Person::new().asks().id,
+        send: 1,
+        to: number(1),
+        locale: Locale::En,
+        autofill: None,
+        attempts: 0,
+        turn: None,
+    }
 }
 
 async fn receive(client: &Client, url: &str) -> Message {
@@ -85,13 +94,18 @@ struct Mapping<'a> {
 
 impl<'a> Mapping<'a> {
     fn new(fixture: &'a Fixture, gateway: &Gateway) -> Self {
+        Self::with(fixture, &gateway.dsn())
+    }
+
+    fn with(fixture: &'a Fixture, dsn: &str) -> Self {
         let deliveries = Deliveries {
             store: Store::memory(Policy::default()),
-            provider: Provider::from_dsn(&gateway.dsn()).expect("a DSN"),
+            provider: Provider::from_dsn(dsn).expect("a DSN"),
             secrets: Secrets::from_random(shared::entropy::random_bytes()),
             code_length: CodeLength::default(),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),
+            test_numbers: TestNumbers::default(),
         };
         Self { fixture, deliveries }
     }
@@ -102,7 +116,7 @@ impl<'a> Mapping<'a> {
         let admissions = shared::admission::Admissions { store, queue: self.fixture.queue.clone(), secrets };
         eventually("an admitted request", || async {
             let random = shared::entropy::random_bytes();
-            admissions.request(number(index), Locale::En, &Default::default(), random).await.ok()
+            admissions.request(number(index), Locale::En, &Default::default(), None, random).await.ok()
         })
         .await;
     }
@@ -185,6 +199,24 @@ async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
     .await;
     let letters = queue.dead_letters().await.expect("an answer");
     assert!(letters[0].reason.contains("maxReceiveCount"), "{letters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateways_rate_holds_jobs_back_and_spends_no_receive() {
+    const JOBS: u32 = 30;
+    let fixture = fixture().await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let mapping = Mapping::with(&fixture, &format!("{}&rate=5", gateway.dsn()));
+    for index in 0..JOBS {
+        mapping.ask(index).await;
+    }
+    // Some wait longer than the four receives of the redrive policy would let them.
+    mapping.poll_until("all SMS", async || gateway.accepted().len() == JOBS as usize).await;
+    let calls = gateway.calls();
+    let took = (calls[calls.len() - 1].at - calls[0].at).as_secs_f64();
+    println!("RATE | SQS | rate=5 | {JOBS} jobs | {took:.1} s |");
+    assert_eq!(calls.len(), JOBS as usize, "nothing twice");
+    assert_eq!((fixture.queues.depth().await, fixture.queues.dead().await), (0, 0));
 }
 
 async fn dead(fixture: &Fixture, action: &str) -> String {

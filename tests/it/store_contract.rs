@@ -10,6 +10,9 @@ use shared::verification::{DeliveryState, Policy, Status, Verification};
 use crate::support::Person;
 use crate::support::services::redis_url;
 
+/// Sent, by a gateway that has no name for the message.
+const SENT: Finish = Finish::Sent { message_id: None };
+
 const LEASE: Duration = Duration::from_secs(10);
 
 /// Long enough that a slow machine does not pass it by accident, short enough to wait for.
@@ -189,7 +192,7 @@ async fn a_released_resend_leaves_the_verification(open: Open<'_>) {
     let (store, person) = (open(impatient()), Person::new());
     let (first, _) = admitted(&store, &person.asks()).await;
     begin(&store, &first, 1, 1).await;
-    store.finish(&first.id, 1, Finish::Sent, 1).await.expect("an answer");
+    store.finish(&first.id, 1, &SENT, 1).await.expect("an answer");
     assert!(matches!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 }));
     tokio::time::sleep(Duration::from_millis(3)).await;
     let resend = person.asks();
@@ -209,8 +212,8 @@ async fn a_release_comes_before_the_sender_or_not_at_all(open: Open<'_>) {
     let candidate = person.asks();
     let (verification, _) = admitted(&store, &candidate).await;
     begin(&store, &verification, 1, 1).await;
-    for finished in [None, Some(Finish::Sent)] {
-        if let Some(outcome) = finished {
+    for finished in [None, Some(SENT)] {
+        if let Some(outcome) = &finished {
             store.finish(&verification.id, 1, outcome, 1).await.expect("an answer");
         }
         assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Begun, "{finished:?}");
@@ -320,7 +323,7 @@ async fn one_worker_at_a_time_sends(open: Open<'_>) {
     assert_eq!(begun.iter().filter(|begun| matches!(begun, Begin::Busy)).count(), 49);
     let again = begin(&store, &verification, 1, u64::try_from(go).expect("small")).await;
     assert!(matches!(again, Begin::Go { uncertain: false, .. }), "who holds the lease gets it again");
-    store.finish(&verification.id, 1, Finish::Sent, u64::try_from(go).expect("small")).await.expect("an answer");
+    store.finish(&verification.id, 1, &SENT, u64::try_from(go).expect("small")).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 99).await, Begin::AlreadySent);
 }
 
@@ -331,10 +334,10 @@ async fn a_lease_that_ran_out_is_taken_over(open: Open<'_>) {
     assert_eq!(begin(&store, &verification, 1, 2).await, Begin::Busy);
     tokio::time::sleep(SOON + Duration::from_millis(5)).await;
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: true, .. }));
-    store.finish(&verification.id, 1, Finish::Failed, 1).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Failed, 1).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 3).await, Begin::Busy, "the first worker no longer has a say");
-    store.finish(&verification.id, 1, Finish::Sent, 2).await.expect("an answer");
-    store.finish(&verification.id, 1, Finish::Retrying, 1).await.expect("an answer");
+    store.finish(&verification.id, 1, &SENT, 2).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Retrying, 1).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 3).await, Begin::AlreadySent);
 }
 
@@ -342,7 +345,7 @@ async fn a_failed_attempt_may_be_repeated(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
     begin(&store, &verification, 1, 1).await;
-    store.finish(&verification.id, 1, Finish::Retrying, 1).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Retrying, 1).await.expect("an answer");
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: false, .. }));
 }
 
@@ -350,14 +353,14 @@ async fn an_unknown_outcome_stays_unknown(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
     begin(&store, &verification, 1, 1).await;
-    store.finish(&verification.id, 1, Finish::Unknown, 2).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Unknown, 2).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 3).await, Begin::Busy, "who does not hold the lease says nothing");
-    store.finish(&verification.id, 1, Finish::Unknown, 1).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Unknown, 1).await.expect("an answer");
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert_eq!(found.delivery, DeliveryState::Failed);
     for worker in [2, 3] {
         assert!(matches!(begin(&store, &verification, 1, worker).await, Begin::Go { uncertain: true, .. }));
-        store.finish(&verification.id, 1, Finish::Unknown, worker).await.expect("an answer");
+        store.finish(&verification.id, 1, &Finish::Unknown, worker).await.expect("an answer");
     }
 }
 
@@ -370,9 +373,9 @@ async fn a_lease_that_is_given_back_leaves_unknown_what_was(open: Open<'_>) {
     for _ in 0..2 {
         assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: true, .. }));
     }
-    store.finish(&verification.id, 1, Finish::Retrying, 2).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Retrying, 2).await.expect("an answer");
     assert!(matches!(begin(&store, &verification, 1, 3).await, Begin::Go { uncertain: true, .. }));
-    store.finish(&verification.id, 1, Finish::Sent, 3).await.expect("an answer");
+    store.finish(&verification.id, 1, &SENT, 3).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 4).await, Begin::AlreadySent);
 }
 
@@ -393,15 +396,16 @@ async fn a_verification_shows_its_latest_sms(open: Open<'_>) {
     for (outcome, state) in [
         (Finish::Retrying, DeliveryState::Retrying),
         (Finish::Failed, DeliveryState::Failed),
-        (Finish::Sent, DeliveryState::Sent),
+        (Finish::Held, DeliveryState::Queued),
+        (SENT, DeliveryState::Sent),
     ] {
         begin(&store, &verification, 1, 1).await;
-        store.finish(&verification.id, 1, outcome, 1).await.expect("an answer");
+        store.finish(&verification.id, 1, &outcome, 1).await.expect("an answer");
         assert_eq!(delivery().await, state);
     }
     admitted_later(&store, &person.asks()).await;
     assert_eq!(delivery().await, DeliveryState::Queued, "another is on its way");
-    store.finish(&verification.id, 1, Finish::Failed, 1).await.expect("an answer");
+    store.finish(&verification.id, 1, &Finish::Failed, 1).await.expect("an answer");
     assert_eq!(delivery().await, DeliveryState::Queued, "an older one says nothing about it");
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert_eq!(found.to, "+86*******0001");

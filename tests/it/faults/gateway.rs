@@ -1,5 +1,6 @@
 //! A gateway that loses its answers, fails for long, wants to be left alone, or cannot be found.
 
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::Environment;
 use crate::support::scene::{Books, POLICIES, Scene};
@@ -30,13 +31,42 @@ async fn that_accepts_and_loses_its_answer() {
     }
 }
 
+/// Codes that live for six seconds: whatever lasts longer lasts too long.
+fn short_lived() -> Environment {
+    Environment::services().with("CODE_TTL", "6")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn that_fails_for_minutes() {
+async fn that_fails_for_longer_than_codes_live() {
     for policy in POLICIES {
-        let books = run("gateway answers 500 for minutes", policy, Reply::Http(500), Reply::Http(500)).await;
-        assert_eq!((books.delivered, books.dead), (0, JOBS), "each is with the operator");
-        let books = run("gateway refuses for minutes", policy, Reply::Refuse("160000"), Reply::Refuse("160000")).await;
-        assert_eq!((books.delivered, books.dead), (0, JOBS));
+        for (fault, reply) in [
+            ("gateway answers 500 until codes expire", Reply::Http(500)),
+            ("gateway refuses until codes expire", Reply::Refuse("160000")),
+        ] {
+            let mut scene = Scene::start(fault, policy, short_lived()).await;
+            scene.gateway.always(reply);
+            scene.ask(0..5).await;
+            scene.add_worker().await;
+            let books = scene.balance().await;
+            assert_eq!((books.delivered, books.dead), (0, JOBS), "each is with the operator");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_fails_for_a_while_costs_no_job() {
+    for policy in POLICIES {
+        let mut scene = Scene::start("gateway refuses for a while", policy, Environment::services()).await;
+        scene.gateway.always(Reply::Refuse("160000"));
+        scene.ask(0..5).await;
+        scene.add_worker().await;
+        eventually("its circuit is open", || async {
+            scene.workers[0].log().contains("the gateway's circuit is open").then_some(())
+        })
+        .await;
+        scene.gateway.always(Reply::Accept);
+        let books = scene.balance().await;
+        assert_eq!((books.delivered, books.doubled, books.dead), (JOBS, 0, 0));
     }
 }
 
@@ -67,7 +97,7 @@ async fn that_wants_to_be_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_cannot_be_found() {
     for policy in POLICIES {
-        let mut scene = Scene::start("gateway's name does not resolve", policy, Environment::services()).await;
+        let mut scene = Scene::start("gateway's name does not resolve", policy, short_lived()).await;
         scene.ask(0..5).await;
         // No label of a name is this long: the resolver refuses it without asking anybody.
         let nowhere = format!("{}.example", "x".repeat(64));

@@ -84,7 +84,8 @@ async fn a_worker_after_the_record_and_before_the_acknowledgement() {
 async fn a_worker_while_its_jobs_wait_for_another_attempt() {
     for policy in POLICIES {
         let mut scene = scene("worker killed while its jobs wait", policy).await;
-        scene.gateway.always(Reply::Refuse("160000"));
+        // Too many to this number: no failure of the gateway's, whose circuit stays closed.
+        scene.gateway.always(Reply::Refuse("160038"));
         scene.add_worker().await;
         eventually("all wait", || async {
             (scene.workers[0].log().matches("will be tried again").count() >= JOBS as usize).then_some(())

@@ -7,6 +7,7 @@ pub mod proxy;
 pub mod scene;
 pub mod services;
 pub mod sqs;
+pub mod vendor;
 
 use std::future::Future;
 use std::time::Duration;

@@ -116,6 +116,11 @@ impl Process {
     pub async fn output(mut self) -> String {
         let status = self.ended().await;
         assert!(status.success(), "{}", self.log());
+        self.standard_output()
+    }
+
+    /// The rest of the standard output of a process that has ended.
+    pub fn standard_output(&mut self) -> String {
         let mut text = String::new();
         self.output.read_to_string(&mut text).expect("text");
         text

@@ -1,0 +1,75 @@
+//! `provider check`: what an operator sees of each gateway, without its secrets.
+
+use shared::code::{Code, CodeLength};
+use shared::message::Locale;
+use shared::provider::Sms;
+use shared::verification::Purpose;
+
+use crate::support::gateway::{self, Gateway, Reply};
+use crate::support::number;
+use crate::support::process::{Environment, Process};
+use crate::support::vendor::{SECRET, Stub, VENDORS, Vendor};
+
+/// Something to send.
+pub fn sms() -> Sms {
+    Sms {
+        to: number(1),
+        code: Code::parse("012345", CodeLength::default()).expect("a code"),
+        locale: Locale::En,
+        purpose: Purpose::default(),
+        autofill: None,
+        lifetime: std::time::Duration::from_secs(300),
+        idempotency_key: "0123456789abcdef0123456789abcdef".to_owned(),
+    }
+}
+
+/// All gateways that there are.
+fn all() -> String {
+    let dsns: Vec<String> = VENDORS.iter().map(|vendor| vendor.dsn("127.0.0.1:9", "")).collect();
+    format!("failover({} || {})", Gateway::dsn_of("127.0.0.1:9"), dsns.join(" || "))
+}
+
+fn environment(dsn: &str) -> Environment {
+    Environment::lambda().with("SMS_DSN", dsn)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_number_a_stub_takes_the_messages() {
+    let output = Process::start(&["provider", "check"], &environment(&all())).output().await;
+    for expected in [
+        "POST http://127.0.0.1",
+        "=== ccp",
+        "\"templateId\":\"1\"",
+        "=== aliyun",
+        "x-acs-action: SendSms",
+        "=== tencent",
+        "=== twilio",
+        "From=%2B15005550006",
+        "=== aws",
+        "\"MessageType\":\"TRANSACTIONAL\"",
+        "=== webhook",
+        "webhook-timestamp: ",
+        "6 of 6 accepted by the stub",
+    ] {
+        assert!(output.contains(expected), "{expected} in:\n{output}");
+    }
+    for secret in [SECRET, gateway::TOKEN, "012345", "13800138000"] {
+        assert!(!output.contains(secret), "{secret} in:\n{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_number_the_gateway_is_called() {
+    let stub = Stub::start(Vendor::Twilio).await;
+    let check = ["provider", "check", "--to", "+86 138 0013 8000"];
+    let output = Process::start(&check, &environment(&stub.dsn())).output().await;
+    assert!(output.contains("accepted as message-1") && output.contains("1 of 1 accepted\n"), "{output}");
+    assert_eq!(stub.sent()[0].fields["To"], "+8613800138000");
+
+    let gateway = Gateway::start(&[], Reply::Refuse("160038")).await;
+    let mut failing = Process::start(&check, &environment(&gateway.dsn()));
+    assert!(!failing.ended().await.success(), "the exit status tells");
+    let output = failing.standard_output();
+    assert!(output.contains("Throttled: 160038") && output.contains("0 of 1 accepted"), "{output}");
+    assert!(!output.contains("13800138000") && !output.contains(gateway::TOKEN), "{output}");
+}

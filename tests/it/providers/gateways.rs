@@ -1,0 +1,221 @@
+//! Each gateway against a stub that checks signatures as its vendor does: what it is sent, and what its answers mean.
+
+use serde_json::json;
+use shared::delivery::{DeliveryPolicy, Outcome};
+use shared::provider::Class;
+use shared::verification::DeliveryState;
+
+use super::Sender;
+use crate::support::number;
+use crate::support::vendor::{KEY, SECRET, Says, Stub, VENDORS, Vendor};
+
+#[tokio::test]
+async fn each_sends_what_its_vendor_wants() {
+    for vendor in VENDORS {
+        let stub = Stub::start(vendor).await;
+        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+        let job = sender.job(&number(1)).await;
+        assert_eq!(sender.deliver(&job).await, Outcome::Done, "{vendor:?}");
+        assert_eq!((stub.sent().len(), stub.refused()), (1, 0), "{vendor:?}");
+        assert_eq!(sender.state(&job).await, DeliveryState::Sent);
+        let (code, sent) = (sender.code(&job), stub.sent().remove(0));
+        let fields = &sent.fields;
+        let text = format!("您的验证码是{code}，5分钟内有效。请勿告诉他人。");
+        match vendor {
+            Vendor::Aliyun => {
+                assert_eq!(fields["PhoneNumbers"], number(1).national());
+                assert_eq!((&fields["SignName"], &fields["TemplateCode"]), (&json!("签名"), &json!("SMS_1")));
+                let parameters = fields["TemplateParam"].as_str().expect("JSON in a string");
+                let parameters: serde_json::Value = serde_json::from_str(parameters).expect("JSON");
+                assert_eq!(parameters, json!({ "code": code, "minutes": "5" }));
+                assert_eq!(fields["OutId"].as_str().map(str::len), Some(32));
+            }
+            Vendor::Tencent => {
+                assert_eq!(fields["PhoneNumberSet"], json!([number(1).e164()]));
+                assert_eq!((&fields["SmsSdkAppId"], &fields["SignName"]), (&json!("14"), &json!("S")));
+                assert_eq!((&fields["TemplateId"], &fields["TemplateParamSet"]), (&json!("1"), &json!([code, "5"])));
+            }
+            Vendor::Twilio => {
+                let expected = json!({ "To": number(1).e164(), "From": "+15005550006", "Body": text });
+                for (name, value) in expected.as_object().expect("an object") {
+                    assert_eq!(fields[name], *value);
+                }
+                let validity: u64 = fields["ValidityPeriod"].as_str().expect("text").parse().expect("a number");
+                assert!((290..=300).contains(&validity), "what is left of the code's life: {validity}");
+            }
+            Vendor::Aws => {
+                assert_eq!(fields["DestinationPhoneNumber"], number(1).e164());
+                assert_eq!((&fields["MessageBody"], &fields["MessageType"]), (&json!(text), &json!("TRANSACTIONAL")));
+                assert_eq!(fields["OriginationIdentity"], "+12065550100");
+                let lifetime = fields["TimeToLive"].as_u64().expect("a number");
+                assert!((290..=300).contains(&lifetime), "{lifetime}");
+            }
+            Vendor::Webhook => {
+                assert_eq!(fields["to"], number(1).e164());
+                assert_eq!((&fields["text"], &fields["code"]), (&json!(text), &json!(code)));
+                assert_eq!((&fields["locale"], &fields["purpose"]), (&json!("zh-CN"), &json!("")));
+                assert_eq!(sent.headers["webhook-id"].len(), 32);
+            }
+        }
+    }
+}
+
+/// Answers of each vendor: status, code, and the class that they have. At least one of each class.
+fn refusals(vendor: Vendor) -> Vec<(u16, &'static str, Class)> {
+    use Class::{Ambiguous, Configuration, Permanent, Throttled, Transient};
+    match vendor {
+        Vendor::Aliyun => vec![
+            (200, "isp.SYSTEM_ERROR", Transient),
+            (200, "isv.NEVER_HEARD_OF", Transient),
+            (200, "isv.BUSINESS_LIMIT_CONTROL", Throttled),
+            (200, "isv.MOBILE_NUMBER_ILLEGAL", Permanent),
+            (200, "isv.BLACK_KEY_CONTROL_LIMIT", Permanent),
+            (200, "isv.SMS_TEMPLATE_ILLEGAL", Configuration),
+            (200, "isv.SMS_SIGNATURE_ILLEGAL", Configuration),
+            (200, "isv.AMOUNT_NOT_ENOUGH", Configuration),
+            (200, "isv.OUT_OF_SERVICE", Configuration),
+            (200, "isp.RAM_PERMISSION_DENY", Configuration),
+            (400, "SignatureDoesNotMatch", Configuration),
+            (500, "\u{0}not a code", Ambiguous),
+        ],
+        Vendor::Tencent => vec![
+            (200, "InternalError.OtherError", Transient),
+            (200, "FailedOperation.FailResolvePacket", Transient),
+            (200, "InternalError.Timeout", Ambiguous),
+            (200, "InternalError.SendAndRecvFail", Ambiguous),
+            (200, "LimitExceeded.PhoneNumberOneHourLimit", Throttled),
+            (200, "LimitExceeded.PhoneNumberThirtySecondLimit", Throttled),
+            (200, "LimitExceeded.DeliveryFrequencyLimit", Throttled),
+            (200, "InvalidParameterValue.IncorrectPhoneNumber", Permanent),
+            (200, "FailedOperation.PhoneNumberInBlacklist", Permanent),
+            (200, "FailedOperation.TemplateIncorrectOrUnapproved", Configuration),
+            (200, "FailedOperation.SignatureIncorrectOrUnapproved", Configuration),
+            (200, "FailedOperation.InsufficientBalanceInSmsPackage", Configuration),
+            (200, "InternalError.RequestTimeException", Configuration),
+            (200, "\u{0}not a code", Ambiguous),
+        ],
+        Vendor::Twilio => vec![
+            (429, "20429", Transient),
+            (400, "99999", Transient),
+            (400, "21611", Throttled),
+            (400, "21211", Permanent),
+            (400, "21408", Permanent),
+            (400, "21610", Permanent),
+            (400, "21614", Permanent),
+            (401, "20003", Configuration),
+            (400, "21606", Configuration),
+            (500, "20500", Ambiguous),
+        ],
+        Vendor::Aws => vec![
+            (400, "ThrottlingException", Transient),
+            (500, "InternalServerException", Transient),
+            (400, "ValidationException", Permanent),
+            (400, "ServiceQuotaExceededException", Configuration),
+            (403, "AccessDeniedException", Configuration),
+            (404, "ResourceNotFoundException", Configuration),
+            (403, "InvalidSignatureException", Configuration),
+            (400, "ConflictException", Configuration),
+            (502, "Nonsense", Ambiguous),
+        ],
+        Vendor::Webhook => vec![
+            (500, "transient", Transient),
+            (400, "throttled", Throttled),
+            (400, "permanent", Permanent),
+            (200 + 200, "configuration", Configuration),
+            (500, "ambiguous", Ambiguous),
+            (500, "nonsense", Ambiguous),
+            (404, "nonsense", Configuration),
+            (429, "nonsense", Throttled),
+            (503, "nonsense", Transient),
+        ],
+    }
+}
+
+#[tokio::test]
+async fn each_failure_has_its_class_and_is_treated_accordingly() {
+    for vendor in VENDORS {
+        let stub = Stub::start(vendor).await;
+        let mut seen = Vec::new();
+        for (index, (status, code, class)) in refusals(vendor).into_iter().enumerate() {
+            stub.says(vendor.refuses(status, code));
+            for policy in [DeliveryPolicy::AtLeastOnce, DeliveryPolicy::AtMostOnce] {
+                let sender = Sender::new(&stub.dsn(), policy);
+                let job = sender.job(&number(u32::try_from(index).expect("small"))).await;
+                let outcome = sender.deliver(&job).await;
+                let (case, state) = (format!("{vendor:?} {status} {code}"), sender.state(&job).await);
+                match class {
+                    Class::Permanent => assert_eq!((outcome, state), (Outcome::Done, DeliveryState::Failed), "{case}"),
+                    Class::Ambiguous if policy == DeliveryPolicy::AtMostOnce => {
+                        assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("perhaps")), "{case}");
+                    }
+                    Class::Throttled => {
+                        let Outcome::Retry { delay, .. } = outcome else { panic!("{case}: {outcome:?}") };
+                        assert_eq!(delay.base.as_secs(), 12, "{case}");
+                    }
+                    _ => {
+                        let Outcome::Retry { delay, job } = outcome else { panic!("{case}: {outcome:?}") };
+                        assert_eq!((delay.base.as_secs(), job.attempts), (3, 1), "{case}");
+                        assert_eq!(state, DeliveryState::Retrying, "{case}");
+                    }
+                }
+                // The classes that are treated alike differ in name.
+                let accounts = sender.deliveries.provider.all();
+                let sms = super::check::sms();
+                let error = accounts[0].send(&sms).await.expect_err(&case);
+                assert_eq!(error.class, class, "{case}");
+                assert!(!error.to_string().contains(SECRET) && error.reason.len() < 80, "{error}");
+            }
+            seen.push(class);
+        }
+        for class in [Class::Transient, Class::Permanent, Class::Configuration, Class::Ambiguous] {
+            assert!(seen.contains(&class), "{vendor:?} {class:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_opted_out_number_of_aws_is_permanent() {
+    let stub = Stub::start(Vendor::Aws).await;
+    let body = json!({ "Message": "no", "Reason": "DESTINATION_PHONE_NUMBER_OPTED_OUT" });
+    stub.says(Says(409, vec![("x-amzn-errortype", "ConflictException")], body));
+    let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+    let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
+    assert_eq!(error.class, Class::Permanent);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_a_configuration_error() {
+    for vendor in VENDORS.into_iter().filter(|vendor| *vendor != Vendor::Aws) {
+        let stub = Stub::start(vendor).await;
+        let dsn = stub.dsn().replace(SECRET, "another-secret-0123456789");
+        let sender = Sender::new(&dsn, DeliveryPolicy::default());
+        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
+        assert_eq!((error.class, stub.sent().len(), stub.refused()), (Class::Configuration, 0, 1), "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_was_not_asked() {
+    for vendor in VENDORS {
+        let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let sender = Sender::new(&vendor.dsn(&nowhere.to_string(), ""), DeliveryPolicy::AtMostOnce);
+        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("nobody");
+        assert_eq!(error.class, Class::Transient, "{vendor:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_abroad_is_written_as_its_vendor_wants() {
+    let british = shared::phone::PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    for (vendor, field, expected) in [
+        (Vendor::Aliyun, "PhoneNumbers", json!("447400123456")),
+        (Vendor::Tencent, "PhoneNumberSet", json!(["+447400123456"])),
+        (Vendor::Twilio, "To", json!("+447400123456")),
+    ] {
+        let stub = Stub::start(vendor).await;
+        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+        sender.deliver(&sender.job(&british).await).await;
+        assert_eq!(stub.sent()[0].fields[field], expected, "{vendor:?}");
+    }
+    assert!(!KEY.is_empty());
+}

@@ -1,0 +1,204 @@
+//! Failover, round robin, countries, and circuits: what one gateway does not take another does, and nothing goes out twice.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use shared::delivery::{DeliveryPolicy, Outcome};
+use shared::job::Job;
+use shared::phone::PhoneNumber;
+use shared::verification::DeliveryState;
+
+use super::Sender;
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::{Deployment, Environment, Process};
+use crate::support::{eventually, number};
+
+const POLICIES: [DeliveryPolicy; 2] = [DeliveryPolicy::AtLeastOnce, DeliveryPolicy::AtMostOnce];
+
+/// A first gateway that does as it is told, and a second that accepts.
+async fn two(first: Reply) -> [Gateway; 2] {
+    [Gateway::start(&[], first).await, Gateway::start(&[], Reply::Accept).await]
+}
+
+fn failover([first, second]: &[Gateway; 2]) -> String {
+    format!("failover({} || {})", first.dsn(), second.dsn())
+}
+
+#[tokio::test]
+async fn with_the_first_down_the_second_sends_each_message_once() {
+    for policy in POLICIES {
+        // Transient, throttled, a problem with the account, nobody there.
+        for reply in [Reply::Refuse("160000"), Reply::Http(503), Reply::Refuse("160038"), Reply::Refuse("111109")] {
+            let gateways = two(reply.clone()).await;
+            let sender = Sender::new(&failover(&gateways), policy);
+            let jobs = join_all((0..20).map(|index| async move { number(index) })).await;
+            for to in &jobs {
+                let job = sender.job(to).await;
+                assert_eq!(sender.deliver(&job).await, Outcome::Done, "{reply:?}");
+                assert_eq!(sender.state(&job).await, DeliveryState::Sent);
+            }
+            let sent: HashSet<String> = gateways[1].accepted().into_iter().map(|call| call.to).collect();
+            assert_eq!((sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()), (20, 20, 0));
+            for call in gateways[0].calls() {
+                let calls = gateways[1].calls();
+                let second = calls.iter().find(|second| second.to == call.to).expect("went on");
+                assert_eq!((&second.code, &second.request_id), (&call.code, &call.request_id), "the same SMS");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_passed_over() {
+    let second = Gateway::start(&[], Reply::Accept).await;
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let dsn = format!("failover({} || {})", Gateway::dsn_of(&nowhere.to_string()), second.dsn());
+    let sender = Sender::new(&dsn, DeliveryPolicy::AtMostOnce);
+    assert_eq!(sender.deliver(&sender.job(&number(1)).await).await, Outcome::Done);
+    assert_eq!(second.accepted().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_perhaps_sent_goes_on_only_if_the_policy_says_so() {
+    for reply in [Reply::AcceptAndBreak, Reply::Break, Reply::AcceptAndBabble, Reply::Http(500), Reply::Http(502)] {
+        let gateways = two(reply.clone()).await;
+        let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtMostOnce);
+        let outcome = sender.deliver(&sender.job(&number(1)).await).await;
+        assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("perhaps sent")), "{outcome:?}");
+        assert_eq!(gateways[1].calls().len(), 0, "{reply:?}");
+
+        let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtLeastOnce);
+        assert_eq!(sender.deliver(&sender.job(&number(2)).await).await, Outcome::Done);
+        let (first, second) = (gateways[0].calls().remove(1), gateways[1].calls().remove(0));
+        assert_eq!((first.code, first.request_id), (second.code, second.request_id), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_goes_nowhere_else() {
+    let gateways = two(Reply::Refuse("160042")).await;
+    let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    let job = sender.job(&number(1)).await;
+    assert_eq!(sender.deliver(&job).await, Outcome::Done);
+    assert_eq!((gateways[1].calls().len(), sender.state(&job).await), (0, DeliveryState::Failed));
+}
+
+#[tokio::test]
+async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
+    let gateways = [Gateway::start(&[], Reply::Refuse("160000")).await, Gateway::start(&[], Reply::Http(503)).await];
+    let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    let mut job = sender.job(&number(1)).await;
+    for attempt in 1..=4 {
+        match sender.deliver(&job).await {
+            Outcome::Retry { job: next, .. } => {
+                assert_eq!(next.attempts, attempt);
+                job.body = next.encode().into_bytes();
+            }
+            Outcome::Dead { reason } => {
+                assert!(attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((gateways[0].calls().len(), gateways[1].calls().len()), (4, 4));
+}
+
+#[tokio::test]
+async fn a_circuit_opens_for_all_workers_and_closes_by_a_trial() {
+    let gateways = two(Reply::Refuse("160000")).await;
+    let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    for index in 0..20 {
+        assert_eq!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Done);
+    }
+    assert_eq!(gateways[0].calls().len(), 5, "five failures in a row, and then it is left alone");
+    // Another worker on the same store.
+    let mut other = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    other.deliveries.store = sender.deliveries.store.clone();
+    other.deliver(&other.job(&number(100)).await).await;
+    assert_eq!(gateways[0].calls().len(), 5);
+    gateways[0].always(Reply::Accept);
+    // It is open for ten seconds; then one message tries, and the circuit is closed again.
+    let mut index = 200;
+    while gateways[0].calls().len() == 5 {
+        assert_eq!(other.deliver(&other.job(&number(index)).await).await, Outcome::Done);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        index += 1;
+    }
+    for index in 10_000..10_010 {
+        assert_eq!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Done);
+    }
+    assert_eq!(gateways[0].accepted().len(), 11, "all go there again");
+}
+
+#[tokio::test]
+async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
+    let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
+    let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
+    for index in 0..5 {
+        assert!(matches!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Retry { .. }));
+    }
+    let job = sender.job(&number(100)).await;
+    let outcome = sender.deliver(&job).await;
+    assert!(
+        matches!(&outcome, Outcome::Hold { job: Job { attempts: 0, .. }, delay } if delay.base.as_secs() <= 8),
+        "{outcome:?}"
+    );
+    assert_eq!((sender.state(&job).await, gateway.calls().len()), (DeliveryState::Queued, 5));
+}
+
+#[tokio::test]
+async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gateway() {
+    let gateways = two(Reply::Accept).await;
+    let [first, second] = &gateways;
+    let sender = Sender::new(&format!("roundrobin({} && {})", first.dsn(), second.dsn()), DeliveryPolicy::default());
+    for index in 0..60 {
+        sender.deliver(&sender.job(&number(index)).await).await;
+    }
+    let (one, two) = (first.accepted().len(), second.accepted().len());
+    assert!(one + two == 60 && one > 12 && two > 12, "{one} and {two}");
+    // Each answers with its own trouble once; then the job begins where it began before.
+    first.first(&[Reply::Refuse("160000")], Reply::Accept);
+    second.first(&[Reply::Refuse("160000")], Reply::Accept);
+    let mut job = sender.job(&number(100)).await;
+    let Outcome::Retry { job: next, .. } = sender.deliver(&job).await else { panic!("both refused") };
+    let began =
+        if first.calls().len() > one && first.calls()[one].at < second.calls()[two].at { first } else { second };
+    job.body = next.encode().into_bytes();
+    let before = began.accepted().len();
+    assert_eq!(sender.deliver(&job).await, Outcome::Done);
+    assert_eq!(began.accepted().len(), before + 1);
+}
+
+#[tokio::test]
+async fn each_country_has_its_gateway() {
+    let [china, world] = &two(Reply::Accept).await;
+    let stub = crate::support::vendor::Stub::start(crate::support::vendor::Vendor::Twilio).await;
+    let sender = Sender::new(&format!("+86={}; *={}", china.dsn(), stub.dsn()), DeliveryPolicy::default());
+    let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    for to in [number(1), british.clone()] {
+        assert_eq!(sender.deliver(&sender.job(&to).await).await, Outcome::Done);
+    }
+    assert_eq!((china.accepted().len(), stub.sent().len()), (1, 1));
+    let sender = Sender::new(&format!("+86={}", world.dsn()), DeliveryPolicy::default());
+    let outcome = sender.deliver(&sender.job(&british).await).await;
+    assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("no gateway for +44")), "{outcome:?}");
+}
+
+/// The same with processes: two workers that share a Redis, a first gateway that is down for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_share_what_they_know_of_a_gateway() {
+    let gateways = two(Reply::Refuse("160000")).await;
+    let environment = Environment::services().with("SMS_DSN", &failover(&gateways));
+    let mut deployment = Deployment::split(&environment);
+    deployment.workers.clear();
+    let client = &deployment.client;
+    let asked = join_all((0..100).map(|index| async move { client.ask(number(index).e164()).await.status })).await;
+    assert!(asked.iter().all(|status| *status == 202), "{asked:?}");
+    // Ten at a time each, so that the circuit can open before all have tried.
+    deployment.workers = (0..2).map(|_| Process::start(&["worker", "--concurrency", "10"], &environment)).collect();
+    eventually("all SMS", || async { (gateways[1].accepted().len() >= 100).then_some(()) }).await;
+    let sent: HashSet<String> = gateways[1].accepted().into_iter().map(|call| call.to).collect();
+    assert_eq!((sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()), (100, 100, 0));
+    let tried = gateways[0].calls().len();
+    assert!((5..=25).contains(&tried), "five, and those that were on their way: {tried}");
+}
