@@ -142,8 +142,7 @@ fn class_of(error: &SendTextMessageError, status: u16) -> Class {
             // The number's owner does not want messages, or its country is blocked.
             Some(
                 ConflictExceptionReason::DestinationPhoneNumberOptedOut
-                | ConflictExceptionReason::DestinationCountryBlockedByProtectConfiguration
-                | ConflictExceptionReason::DestinationPhoneNumberNotVerified,
+                | ConflictExceptionReason::DestinationCountryBlockedByProtectConfiguration,
             ) => Class::Permanent,
             _ => Class::Configuration,
         },
