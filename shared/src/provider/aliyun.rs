@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, HOST};
+use reqwest::header::{ACCEPT, AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
@@ -91,12 +91,12 @@ impl Aliyun {
         let signed = Call { host, action: "SendSms", version: "2017-05-25", nonce: &nonce, time };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        let mut request = self.client.post(url);
+        let mut request = self.client.post(url).header(ACCEPT, "application/json");
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
         let authorization = self.authorization(&signed, &query);
-        let answer = call(NAME, request.header(HOST, host).header(AUTHORIZATION, authorization)).await?;
+        let answer = call(NAME, request.header(AUTHORIZATION, authorization)).await?;
         match serde_json::from_slice(&answer.body) {
             Ok(Answer { code, id }) if code == ACCEPTED && answer.status.is_success() => Ok(Accepted::with_id(id)),
             Ok(Answer { code, .. }) if code != ACCEPTED => match plain(&code) {

@@ -162,6 +162,9 @@ impl Stub {
 async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, 64 * 1024).await.expect("a body");
+    for name in parts.headers.keys() {
+        assert_eq!(parts.headers.get_all(name).iter().count(), 1, "a real server would not take {name} twice");
+    }
     let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         (name.to_string(), value.to_str().expect("text").to_owned())
     };
