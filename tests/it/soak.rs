@@ -131,7 +131,12 @@ fn fault(scene: &Scene, rng: &mut Rng) -> Fault {
         }
         _ => {
             misbehave(&scene.gateway, rng);
-            Box::pin(async {})
+            let gateway = scene.gateway.clone();
+            Box::pin(async move {
+                // While its circuit is open it is hardly called: what it has not answered by then it answers well.
+                sleep(length).await;
+                gateway.always(Reply::Accept);
+            })
         }
     }
 }
