@@ -12,6 +12,7 @@ use serde_json::Value;
 use shared::job::Job;
 use shared::queue::Queue;
 use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 use super::gateway::{Call, Gateway, Reply};
 use super::process::{Client, Environment, Process, base_url};
@@ -20,6 +21,9 @@ use super::{eventually, number};
 
 /// The two policies on SMS that were perhaps sent.
 pub const POLICIES: [&str; 2] = ["at_least_once", "at_most_once"];
+
+/// Longest time that the tests wait for one answer of RabbitMQ.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// An API, workers, a gateway, and all the ways between them and to the services.
 pub struct Scene {
@@ -269,7 +273,8 @@ impl Scene {
 
     async fn dead_letters(&self) -> HashSet<String> {
         let queue = Queue::from_url(self.services.get("QUEUE_URL"), None).await.expect("a URL");
-        let letters = eventually("dead letters", || async { queue.dead_letters().await.ok() }).await;
+        let letters =
+            eventually("dead letters", || async { timeout(ANSWER, queue.dead_letters()).await.ok()?.ok() }).await;
         letters.iter().filter_map(|letter| Job::decode(&letter.body).ok()).map(|job| job.id.to_string()).collect()
     }
 
@@ -288,6 +293,11 @@ impl Scene {
     /// Messages that are in the queue or wait for another attempt, without those in hand; nothing before RabbitMQ has
     /// noticed how many consumers there are, and taken back what the others had.
     async fn depth(&self, consumers: usize) -> Option<u32> {
+        // A connection that RabbitMQ loses while it restarts may never answer: the next one does.
+        timeout(ANSWER, self.depth_now(consumers)).await.ok()?
+    }
+
+    async fn depth_now(&self, consumers: usize) -> Option<u32> {
         let (url, name) = self.services.get("QUEUE_URL").split_once("?queue=").expect("a queue name");
         let connection = Connection::connect(url, ConnectionProperties::default()).await.ok()?;
         let mut depth = Some(0);
