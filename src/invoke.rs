@@ -82,7 +82,7 @@ impl Invoker {
             }
             if stop.requested_within(PAUSE).await {
                 for message in batch {
-                    message.give_back().await;
+                    message.give_back();
                 }
                 return;
             }

@@ -37,7 +37,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let configured = |role| LocalConfig::read(&environment, role);
     match cli.command {
         None => {
-            let mut parts = Parts::new(configured(Role::All)?).await?;
+            let mut parts = Parts::new(configured(Role::All)?)?;
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
             let stop = Stop::on_signals()?;
             let server = server::bind(&mut parts).await?;
@@ -49,26 +49,26 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             served?;
         }
         Some(Command::Api) => {
-            let mut parts = Parts::new(configured(Role::Api)?).await?;
+            let mut parts = Parts::new(configured(Role::Api)?)?;
             let server = server::bind(&mut parts).await?;
             parts.announce(true);
             server.run(Stop::on_signals()?).await?;
         }
         Some(Command::Worker { concurrency, invoke: None }) => {
-            let parts = Parts::new(configured(Role::Worker)?).await?;
+            let parts = Parts::new(configured(Role::Worker)?)?;
             let consumer = parts.queue.consumer(concurrency)?;
             parts.announce(false);
             worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Worker { concurrency, invoke: Some(function) }) => {
-            let parts = Parts::new(configured(Role::Invoker)?).await?;
+            let parts = Parts::new(configured(Role::Invoker)?)?;
             let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
             let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
         Some(Command::Dead { action }) => {
-            let parts = Parts::new(configured(Role::Dead)?).await?;
+            let parts = Parts::new(configured(Role::Dead)?)?;
             dead::run(&parts.queue, action).await?;
         }
     }

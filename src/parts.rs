@@ -31,13 +31,13 @@ pub enum PartError {
 }
 
 impl Parts {
-    pub async fn new(config: LocalConfig) -> Result<Self, PartError> {
+    pub fn new(config: LocalConfig) -> Result<Self, PartError> {
         let store = match &config.redis {
             Some(url) => Store::redis(url.expose(), config.policy)?,
             None => Store::memory(config.policy),
         };
         let queue = match &config.queue {
-            Some(url) => Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose)).await?,
+            Some(url) => Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose))?,
             None => Queue::memory(),
         };
         let inbox = Inbox::default();

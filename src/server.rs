@@ -14,6 +14,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
 use shared::http::{app, check_router, health_router, receipts_router, request_router};
+use shared::phone;
 use shared::provider::{Inbox, InboxMessage};
 use tracing::warn;
 
@@ -45,6 +46,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let failed = |source| ListenError { listen, source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
+    phone::prepare(parts.config.region);
     // Connected before the first request. What is down is no reason not to start: it may come up later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
     if let Err(error) = store {
@@ -56,7 +58,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let mut routes = request_router(parts.admissions(), parts.config.region, parts.config.autofill.clone())
         .merge(check_router(parts.checks()))
         .merge(receipts_router(parts.receipts()))
-        .merge(health_router(parts.store.clone(), Some(parts.queue.clone())));
+        .merge(health_router(parts.store.clone(), parts.queue.clone()));
     if parts.has_pages() {
         routes = routes.merge(pages(parts.inbox.clone()));
     }

@@ -54,8 +54,8 @@ pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mu
     while let Err(error) = outcome.settle(queue, &message.body).await {
         warn!(error = &error as &dyn Error, "the queue does not take the outcome of a message");
         if stop.requested_within(PAUSE).await {
-            return message.give_back().await;
+            return message.give_back();
         }
     }
-    message.ack().await;
+    message.ack();
 }

@@ -1,8 +1,11 @@
-//! What the store must still be told when nobody waits for its answer any more.
+//! What goes on when nobody waits for it any more.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -14,6 +17,39 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// As many as may be under way: while the store is down there is no end of them.
 static UNDER_WAY: Semaphore = Semaphore::const_new(1_000);
+
+/// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it goes on in a task of its
+/// own.
+pub(crate) struct ToTheEnd<F>(Option<Pin<Box<F>>>)
+where
+    F: Future<Output: Send> + Send + 'static;
+
+impl<F: Future<Output: Send> + Send + 'static> ToTheEnd<F> {
+    pub(crate) fn new(call: F) -> Self {
+        Self(Some(Box::pin(call)))
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for ToTheEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(call) = &mut self.0 else { return Poll::Pending };
+        let result = call.as_mut().poll(context);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for ToTheEnd<F> {
+    fn drop(&mut self) {
+        if let (Some(call), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(call);
+        }
+    }
+}
 
 /// Makes a call until the store has answered it, in a task that goes on when nobody waits for it. (On Lambda it goes on
 /// while the function is invoked.) Gives nothing if the store did not answer for too long.

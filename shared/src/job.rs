@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Autofill, Locale};
-use crate::phone::{PhoneNumber, Region};
+use crate::phone::PhoneNumber;
 use crate::verification::VerificationId;
 
 /// One SMS to be sent. The code is derived from the id by whoever delivers it.
@@ -137,19 +137,13 @@ impl Job {
         Ok(Self {
             id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
             send: wire.send,
-            to: read_e164(wire.to).ok_or(JobError::Field("to"))?,
+            to: PhoneNumber::from_e164(wire.to).ok_or(JobError::Field("to"))?,
             locale: Locale::parse(wire.locale).ok_or(JobError::Field("locale"))?,
             autofill,
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
         })
     }
-}
-
-fn read_e164(text: &str) -> Option<PhoneNumber> {
-    // The region matters only to national numbers, and a queued number is not one.
-    let region = Region::parse("CN")?;
-    text.starts_with('+').then(|| PhoneNumber::parse(text, region).ok())?
 }
 
 #[cfg(test)]
@@ -161,7 +155,7 @@ mod tests {
         Job {
             id: VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default()),
             send: 2,
-            to: read_e164("+8613800138000").expect("valid"),
+            to: PhoneNumber::from_e164("+8613800138000").expect("valid"),
             locale: Locale::ZhCn,
             autofill: Autofill::origin("example.com"),
             attempts: 1,

@@ -3,7 +3,10 @@
 use std::env;
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 /// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
 /// included.
@@ -16,16 +19,17 @@ const CLIENTS: &str = "lapin=warn,redis=warn,reqwest=warn,hyper=warn,hyper_util=
 pub fn init() {
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty()).unwrap_or_else(|| "info".to_owned());
     // Of two that name the same target the later counts.
-    let parsed = EnvFilter::builder().parse(format!("{level},{CLIENTS}"));
+    let parsed = format!("{level},{CLIENTS}").parse::<Targets>();
     let problem = parsed.as_ref().err().map(ToString::to_string);
-    let filter = parsed.unwrap_or_else(|_| EnvFilter::new(format!("info,{CLIENTS}")));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    // An error means that the process logs already, as a test's does.
-    let _ = if env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
-        subscriber.json().flatten_event(true).with_current_span(false).try_init()
+    let targets = parsed.or_else(|_| format!("info,{CLIENTS}").parse()).unwrap_or_default();
+    let lines = fmt::layer().with_writer(stderr);
+    let lines = if env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
+        lines.json().flatten_event(true).with_current_span(false).boxed()
     } else {
-        subscriber.with_ansi(stderr().is_terminal()).try_init()
+        lines.with_ansi(stderr().is_terminal()).boxed()
     };
+    // An error means that the process logs already, as a test's does.
+    let _ = registry().with(lines.with_filter(targets)).try_init();
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
     }

@@ -1,4 +1,4 @@
-//! What a queue promises its sender and its consumer, case by case, for the memory and for RabbitMQ.
+//! What a queue promises its sender and its consumer, case by case, for the memory and for RabbitMQ with either type of queue.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -20,7 +20,14 @@ macro_rules! contract {
         mod rabbitmq {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Queue::from_url(&rabbitmq_url(), None).await.expect("a URL")).await;
+                super::$case(Queue::from_url(&rabbitmq_url(), None).expect("a URL")).await;
+            })*
+        }
+        mod rabbitmq_classic {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
+                let url = format!("{}&type=classic", rabbitmq_url());
+                super::$case(Queue::from_url(&url, None).expect("a URL")).await;
             })*
         }
     };
@@ -31,6 +38,7 @@ contract! {
     many_senders_at_once_lose_nothing
     what_is_given_back_comes_again
     what_is_not_acknowledged_comes_again
+    acknowledgements_in_any_order_concern_no_other_message
     a_delayed_job_comes_later_and_not_before
     a_long_delay_does_not_hold_up_a_short_one
     a_dead_letter_keeps_body_and_reason
@@ -66,7 +74,7 @@ async fn bury(queue: &Queue, body: &[u8], reason: &str) {
 async fn receive(consumer: &mut Consumer) -> Job {
     let message = consumer.receive().await;
     let job = Job::decode(&message.body).expect("a job");
-    message.ack().await;
+    message.ack();
     job
 }
 
@@ -99,7 +107,7 @@ async fn many_senders_at_once_lose_nothing(queue: Queue) {
 async fn what_is_given_back_comes_again(queue: Queue) {
     let mut consumer = queue.consumer(10).expect("a consumer");
     send(&queue, &job(1), Delay::NONE).await;
-    consumer.receive().await.give_back().await;
+    consumer.receive().await.give_back();
     assert_eq!(receive(&mut consumer).await.to, number(1));
 }
 
@@ -110,6 +118,32 @@ async fn what_is_not_acknowledged_comes_again(queue: Queue) {
     consumer.close().await;
     let mut next = queue.consumer(10).expect("a consumer");
     assert_eq!(receive(&mut next).await.to, number(1));
+}
+
+async fn acknowledgements_in_any_order_concern_no_other_message(queue: Queue) {
+    let mut consumer = queue.consumer(100).expect("a consumer");
+    for index in 0..40 {
+        send(&queue, &job(index), Delay::NONE).await;
+    }
+    let (mut messages, mut kept) = (Vec::new(), HashSet::new());
+    for _ in 0..40 {
+        messages.push(consumer.receive().await);
+    }
+    // The first is kept in hand, and so is every fifth; the others are done, the last first.
+    for (index, message) in messages.into_iter().enumerate().rev() {
+        if index % 5 == 0 {
+            kept.insert(Job::decode(&message.body).expect("a job").to);
+        } else {
+            message.ack();
+        }
+    }
+    consumer.close().await;
+    let (mut next, mut again) = (queue.consumer(100).expect("a consumer"), HashSet::new());
+    while again.len() < kept.len() {
+        again.insert(receive(&mut next).await.to);
+    }
+    assert_eq!(again, kept, "what was not acknowledged, and nothing else");
+    assert!(is_empty(&mut next).await);
 }
 
 async fn a_delayed_job_comes_later_and_not_before(queue: Queue) {

@@ -32,7 +32,7 @@ async fn no_code_stands_in_store_queue_or_logs_and_no_number_in_keys_or_logs() {
             assert_eq!(client.check(&id, code).await.status, 200);
         }
     }
-    let queue = Queue::from_url(environment.get("QUEUE_URL"), None).await.expect("a URL");
+    let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
     let dead =
         eventually("a dead letter", || async { queue.dead_letters().await.ok().filter(|dead| !dead.is_empty()) });
     // One more that stays in the queue, since nobody takes it.

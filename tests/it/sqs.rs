@@ -29,7 +29,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let client = client();
     let queues = Queues::create(&client).await;
-    let queue = Queue::from_url(&queues.url, Some(&queues.dead_url)).await.expect("a URL");
+    let queue = Queue::from_url(&queues.url, Some(&queues.dead_url)).expect("a URL");
     Fixture { queue, client, queues }
 }
 

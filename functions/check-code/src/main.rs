@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let config = CheckConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
-    let mut routes = http::health_router(store.clone(), None);
+    let mut routes = http::store_health_router(store.clone());
     if let Some(provider) = config.provider {
         let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));

@@ -12,8 +12,8 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let config = RequestConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
-    let queue = Queue::from_url(config.queue.expose(), None).await?;
-    let health = http::health_router(store.clone(), Some(queue.clone()));
+    let queue = Queue::from_url(config.queue.expose(), None)?;
+    let health = http::health_router(store.clone(), queue.clone());
     let admissions = Admissions { store, queue, secrets: config.secrets };
     run(http::app(http::request_router(admissions, config.region, config.autofill).merge(health))).await
 }

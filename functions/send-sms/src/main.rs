@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let config = SendConfig::read(&environment)?;
     warn_of_long_texts(config.code_length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
-    let queue = Queue::from_url(config.queue.expose(), dead_queue).await?;
+    let queue = Queue::from_url(config.queue.expose(), dead_queue)?;
     let deliveries = Deliveries {
         store: Store::redis(config.redis.expose(), config.policy)?,
         provider: config.provider,

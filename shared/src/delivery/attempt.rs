@@ -108,7 +108,8 @@ impl Attempt<'_> {
                 Err(_) => break,
             }
         }
-        if self.errors.is_empty() { self.nobody_called().await } else { self.failed().await }
+        // Boxed, since what is rare should not make every attempt larger.
+        if self.errors.is_empty() { Box::pin(self.nobody_called()).await } else { Box::pin(self.failed()).await }
     }
 
     /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still the one to send it?
@@ -127,12 +128,16 @@ impl Attempt<'_> {
 
     /// Whether a gateway may be called now. A short wait for its turn is over when this returns.
     async fn way(&mut self, account: &Account) -> Result<Way, StoreError> {
+        if account.is_known_closed() {
+            return Ok(Way::Call { tell: false });
+        }
         loop {
             let turn = self.job.turn.as_ref().filter(|turn| turn.account == account.id).map(|turn| turn.at);
             let asked = Asked { rate: account.rate, turn, patience: self.sms.lifetime };
             match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { tell } => {
                     self.job.turn = None;
+                    account.granted(tell);
                     return Ok(Way::Call { tell });
                 }
                 Permit::Open { retry_in } => return Ok(Way::Closed(retry_in)),
@@ -186,6 +191,9 @@ impl Attempt<'_> {
             None | Some(Class::Permanent | Class::Throttled) => true,
             Some(Class::Transient | Class::Configuration | Class::Ambiguous) => false,
         };
+        if !up {
+            account.failed();
+        }
         if (tell || !up)
             && let Err(error) = self.deliveries.store.report(&account.id, up, BREAKER).await
         {

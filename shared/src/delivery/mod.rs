@@ -98,8 +98,8 @@ impl Outcome {
     pub async fn settle(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
         match self {
             Self::Done => Ok(()),
-            Self::Retry { job, delay } | Self::Hold { job, delay } => queue.send(job, *delay).await,
-            Self::Dead { reason } => queue.bury(body, reason).await,
+            Self::Retry { job, delay } | Self::Hold { job, delay } => Box::pin(queue.send(job, *delay)).await,
+            Self::Dead { reason } => Box::pin(queue.bury(body, reason)).await,
         }
     }
 }

@@ -12,31 +12,38 @@ use super::problem::Problem;
 use crate::queue::Queue;
 use crate::store::Store;
 
-#[derive(Clone)]
-struct Parts {
-    store: Store,
-    queue: Option<Queue>,
+/// The routes of a process with a store alone. (The functions that need no queue do not carry its clients.)
+pub fn store_router(store: Store) -> Router {
+    let ready = get(async |State(store): State<Store>| answer(vec![store_trouble(&store).await]));
+    healthz().route("/readyz", ready).with_state(store)
 }
 
-/// The routes. Ready means that the store answers, and the queue if this process has one.
-pub fn router(store: Store, queue: Option<Queue>) -> Router {
-    Router::new()
-        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
-        .route("/readyz", get(ready))
-        .with_state(Parts { store, queue })
+/// The routes of a process with a store and a queue: ready means that both answer.
+pub fn router(store: Store, queue: Queue) -> Router {
+    let ready = get(async |State((store, queue)): State<(Store, Queue)>| {
+        let (store, queue) = tokio::join!(store_trouble(&store), queue_trouble(&queue));
+        answer(vec![store, queue])
+    });
+    healthz().route("/readyz", ready).with_state((store, queue))
 }
 
-async fn ready(State(parts): State<Parts>) -> Result<Json<Value>, Problem> {
-    let mut down = Vec::new();
-    if let Err(error) = parts.store.ping().await {
-        warn!(error = &error as &dyn Error, "not ready: store");
-        down.push("store");
-    }
-    if let Some(queue) = parts.queue
-        && let Err(error) = queue.ping().await
-    {
-        warn!(error = &error as &dyn Error, "not ready: queue");
-        down.push("queue");
-    }
+fn healthz<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/healthz", get(async || Json(json!({ "status": "ok" }))))
+}
+
+async fn store_trouble(store: &Store) -> Option<&'static str> {
+    let error = store.ping().await.err()?;
+    warn!(error = &error as &dyn Error, "not ready: store");
+    Some("store")
+}
+
+async fn queue_trouble(queue: &Queue) -> Option<&'static str> {
+    let error = queue.ping().await.err()?;
+    warn!(error = &error as &dyn Error, "not ready: queue");
+    Some("queue")
+}
+
+fn answer(down: Vec<Option<&'static str>>) -> Result<Json<Value>, Problem> {
+    let down: Vec<&str> = down.into_iter().flatten().collect();
     if down.is_empty() { Ok(Json(json!({ "status": "ok" }))) } else { Err(Problem::Down(down)) }
 }

@@ -12,6 +12,7 @@ use super::body::Json;
 use super::problem::Problem;
 use super::{locale, verification};
 use crate::admission::Admissions;
+use crate::afterwards::ToTheEnd;
 use crate::entropy::random_bytes;
 use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
@@ -55,10 +56,10 @@ async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<A
         .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
     let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
 
-    // In a task of its own: a caller who hangs up does not stop it between admission and queue.
+    // A caller who hangs up does not stop it between admission and queue.
     let admissions = api.admissions;
     let request = async move { admissions.request(to, language, &purpose, autofill, random_bytes()).await };
-    let verification = tokio::spawn(request).await.map_err(|_| Problem::Down(Vec::new()))??;
+    let verification = ToTheEnd::new(request).await?;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())

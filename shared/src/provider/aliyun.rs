@@ -9,13 +9,12 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{authority, call, http_client, plain, refused, status_error};
+use super::client::{HttpClient, authority, call, plain, refused, status_error};
 use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
 use super::signing::{hex, hmac_sha256, sha256_hex};
@@ -39,7 +38,7 @@ pub(super) struct Aliyun {
     variables: (String, Option<String>),
     receipts: Key,
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 /// What is signed besides the query.
@@ -67,7 +66,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
     let variables = (code, Some(minutes).filter(|name| !name.is_empty()));
     let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
     dsn.finish()?;
-    Ok(Aliyun { key_id, key_secret, sign, templates, variables, receipts, endpoint, client: http_client()? })
+    Ok(Aliyun { key_id, key_secret, sign, templates, variables, receipts, endpoint, client: HttpClient::default() })
 }
 
 impl Aliyun {
@@ -91,7 +90,7 @@ impl Aliyun {
         let signed = Call { host, action: "SendSms", version: "2017-05-25", nonce: &nonce, time };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        let mut request = self.client.post(url).header(ACCEPT, "application/json");
+        let mut request = self.client.post(NAME, url)?.header(ACCEPT, "application/json");
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }

@@ -11,13 +11,12 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use md5::{Digest, Md5};
-use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{call, http_client, refused, status_error};
+use super::client::{HttpClient, call, refused, status_error};
 use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
@@ -36,7 +35,7 @@ pub(super) struct Ccp {
     templates: Templates,
     receipts: Key,
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 struct Account {
@@ -74,7 +73,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
     endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
     let (app_id, templates, receipts) = (dsn.required("app_id")?, dsn.templates()?, Key::from_dsn(&mut dsn)?);
     dsn.finish()?;
-    Ok(Ccp { account, app_id, templates, receipts, endpoint, client: http_client()? })
+    Ok(Ccp { account, app_id, templates, receipts, endpoint, client: HttpClient::default() })
 }
 
 impl Ccp {
@@ -94,7 +93,7 @@ impl Ccp {
         });
         let request = self
             .client
-            .post(url)
+            .post(NAME, url)?
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json;charset=utf-8")
             .header(AUTHORIZATION, signature.authorization)

@@ -1,5 +1,6 @@
 //! The HTTP client that gateways share, and what its failures mean.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,8 +20,27 @@ pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// A gateway's client, made when the first message goes out: to read the system's certificates takes long on a cold start.
+#[derive(Default)]
+pub(super) struct HttpClient(OnceLock<Client>);
+
+impl HttpClient {
+    /// A request to `gateway`.
+    pub(super) fn post(&self, gateway: &'static str, url: Url) -> Result<RequestBuilder, SendError> {
+        if let Some(client) = self.0.get() {
+            return Ok(client.post(url));
+        }
+        let reason = "the HTTP client does not start";
+        let client = build().map_err(|source| SendError {
+            source: Some(Box::new(source)),
+            ..SendError::refused(gateway, Class::Configuration, reason)
+        })?;
+        Ok(self.0.get_or_init(|| client).post(url))
+    }
+}
+
 /// A client that follows no redirect (a message is not sent to where an answer points) and uses no proxy.
-pub(super) fn http_client() -> Result<Client, reqwest::Error> {
+fn build() -> Result<Client, reqwest::Error> {
     crate::tls::install();
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)

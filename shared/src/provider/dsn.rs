@@ -43,9 +43,6 @@ pub enum DsnError {
     /// A percent sign that encodes nothing.
     #[error("has a part that is not percent-encoded UTF-8")]
     Encoding,
-    /// The HTTP client cannot be built.
-    #[error("cannot be used: the HTTP client does not start")]
-    Client(#[from] reqwest::Error),
 }
 
 /// A parsed DSN. Options are taken out of it; what is left over at the end is an error.

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use jiff::Timestamp;
-use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::client::{call, http_client, status_error};
+use super::client::{HttpClient, call, status_error};
 use super::dsn::{Dsn, DsnError};
 use super::{Accepted, Gateway, SendError, Sms};
 
@@ -74,19 +73,19 @@ impl From<&Sms> for InboxMessage {
 /// The inbox of another process: `inbox+http://127.0.0.1:8080`.
 pub(super) struct InboxClient {
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 pub(super) fn from_dsn(dsn: Dsn) -> Result<InboxClient, DsnError> {
     let endpoint = dsn.inner_url()?.join("/inbox.json")?;
     dsn.finish()?;
-    Ok(InboxClient { endpoint, client: http_client()? })
+    Ok(InboxClient { endpoint, client: HttpClient::default() })
 }
 
 impl Gateway for InboxClient {
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         async move {
-            let request = self.client.post(self.endpoint.clone()).json(&InboxMessage::from(sms));
+            let request = self.client.post(NAME, self.endpoint.clone())?.json(&InboxMessage::from(sms));
             let answer = call(NAME, request).await?;
             if answer.status.is_success() { Ok(Accepted::with_id(None)) } else { Err(status_error(NAME, &answer)) }
         }

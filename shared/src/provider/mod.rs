@@ -14,8 +14,8 @@ mod transcript;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -50,6 +50,7 @@ gateways! {
     aws: "aws";
     ccp: "ccp";
     inbox: "inbox+http";
+    null: "null";
     tencent: "tencent";
     twilio: "twilio";
     webhook: "webhook+https" | "webhook+http";
@@ -165,16 +166,45 @@ pub struct Account {
     pub rate: Option<NonZeroU32>,
     scheme: String,
     gateway: Box<dyn Gateway>,
+    /// When this process was last told that the circuit is closed.
+    closed: Mutex<Option<Instant>>,
 }
 
 impl Account {
+    /// For how long a closed circuit is taken for closed without being looked at: a failure of this process counts at once,
+    /// those of others so much later, and at a thousand messages a second the store is asked ten times instead.
+    const CLOSED: Duration = Duration::from_millis(100);
+
     fn from_dsn(text: &str, stub: Option<SocketAddr>) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(text)?;
         if let Some(stub) = stub {
             dsn.redirect(stub)?;
         }
         let (id, scheme, rate) = (dsn.identity(), dsn.scheme().to_owned(), dsn.option("rate")?);
-        Ok(Self { id, rate, scheme, gateway: gateway_of(dsn)? })
+        Ok(Self { id, rate, scheme, gateway: gateway_of(dsn)?, closed: Mutex::default() })
+    }
+
+    /// Whether the store need not be asked before the next call.
+    #[must_use]
+    pub fn is_known_closed(&self) -> bool {
+        self.closed().is_some_and(|at| at.elapsed() < Self::CLOSED)
+    }
+
+    /// The store has granted a call; `trial`: and waits for its outcome.
+    pub fn granted(&self, trial: bool) {
+        // A rate counts every message.
+        if !trial && self.rate.is_none() {
+            *self.closed() = Some(Instant::now());
+        }
+    }
+
+    /// A call has failed: before the next one the store is asked.
+    pub fn failed(&self) {
+        *self.closed() = None;
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The gateway's name, as in the URL of its receipts.
@@ -232,7 +262,13 @@ impl Provider {
     #[must_use]
     pub fn inbox(inbox: Inbox) -> Self {
         let gateway = Box::new(inbox);
-        let account = Account { id: "inbox".to_owned(), rate: None, scheme: "inbox".to_owned(), gateway };
+        let account = Account {
+            id: "inbox".to_owned(),
+            rate: None,
+            scheme: "inbox".to_owned(),
+            gateway,
+            closed: Mutex::default(),
+        };
         Self(Arc::new(Routes::to(account)))
     }
 
@@ -263,5 +299,31 @@ impl Provider {
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_circuit_is_believed_until_a_call_fails() {
+        let account = Account::from_dsn("null://default", None).expect("a gateway");
+        assert!(!account.is_known_closed(), "nobody has asked yet");
+        account.granted(true);
+        assert!(!account.is_known_closed(), "the store waits for the outcome of a trial");
+        account.granted(false);
+        assert!(account.is_known_closed());
+        account.failed();
+        assert!(!account.is_known_closed());
+        let limited = Account::from_dsn("null://default?rate=5", None).expect("a gateway");
+        limited.granted(false);
+        assert!(!limited.is_known_closed(), "a rate counts every message");
+    }
+
+    #[test]
+    fn the_gateway_that_sends_nothing_has_no_options() {
+        assert!(Provider::from_dsn("null://default").is_ok());
+        assert!(Provider::from_dsn("null://default?template=1").is_err());
     }
 }

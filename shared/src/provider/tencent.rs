@@ -9,13 +9,12 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Answer, authority, call, http_client, plain, refused, status_error};
+use super::client::{Answer, HttpClient, authority, call, plain, refused, status_error};
 use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
 use super::signing::{hex, hmac_sha256, sha256_hex};
@@ -38,7 +37,7 @@ pub(super) struct Tencent {
     region: String,
     receipts: Key,
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 /// What is signed besides the body.
@@ -83,7 +82,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
     let region = dsn.option("region")?.unwrap_or_else(|| "ap-guangzhou".to_owned());
     let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("sms.tencentcloudapi.com")?);
     dsn.finish()?;
-    let client = http_client()?;
+    let client = HttpClient::default();
     Ok(Tencent { secret_id, secret_key, app_id, sign, templates, with_minutes, region, receipts, endpoint, client })
 }
 
@@ -106,7 +105,7 @@ impl Tencent {
         let signed = Call { host: &host, service: "sms", time: now };
         let request = self
             .client
-            .post(self.endpoint.clone())
+            .post(NAME, self.endpoint.clone())?
             .header(HOST, &host)
             .header(CONTENT_TYPE, JSON)
             .header(AUTHORIZATION, signed.authorization(&self.secret_id, &self.secret_key, &body))

@@ -9,13 +9,12 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::{BoxFuture, FutureExt};
 use hmac::{Hmac, KeyInit, Mac};
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use sha1::Sha1;
 use url::{Url, form_urlencoded};
 
-use super::client::{Answer, call, http_client, refused, status_error};
+use super::client::{Answer, HttpClient, call, refused, status_error};
 use super::dsn::{Dsn, DsnError};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 
@@ -30,7 +29,7 @@ pub(super) struct Twilio {
     from: String,
     callback: Option<Url>,
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +47,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
     let (callback, mut endpoint) = (dsn.option("callback")?, dsn.base_url("api.twilio.com")?);
     endpoint.set_path(&format!("/2010-04-01/Accounts/{sid}/Messages.json"));
     dsn.finish()?;
-    Ok(Twilio { sid, token, from, callback, endpoint, client: http_client()? })
+    Ok(Twilio { sid, token, from, callback, endpoint, client: HttpClient::default() })
 }
 
 impl Twilio {
@@ -62,7 +61,7 @@ impl Twilio {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self
             .client
-            .post(self.endpoint.clone())
+            .post(NAME, self.endpoint.clone())?
             .basic_auth(&self.sid, Some(&self.token))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);

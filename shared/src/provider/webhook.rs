@@ -10,14 +10,13 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use super::client::{Answer, call, http_client, plain, refused, status_error};
+use super::client::{Answer, HttpClient, call, plain, refused, status_error};
 use super::dsn::{Dsn, DsnError};
 use super::signing::hmac_sha256;
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
@@ -34,7 +33,7 @@ pub(super) struct Webhook {
     secret: Vec<u8>,
     takes_receipts: bool,
     endpoint: Url,
-    client: Client,
+    client: HttpClient,
 }
 
 /// What it may answer with a 2xx status.
@@ -85,7 +84,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Webhook, DsnError> {
     }
     let takes_receipts = dsn.option("receipts")?.unwrap_or(false);
     dsn.finish()?;
-    Ok(Webhook { secret, takes_receipts, endpoint, client: http_client()? })
+    Ok(Webhook { secret, takes_receipts, endpoint, client: HttpClient::default() })
 }
 
 impl Webhook {
@@ -102,7 +101,7 @@ impl Webhook {
         let time = now.as_second();
         let request = self
             .client
-            .post(self.endpoint.clone())
+            .post(NAME, self.endpoint.clone())?
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &sms.idempotency_key)
             .header("webhook-timestamp", time)

@@ -97,10 +97,10 @@ impl Queue {
     ///
     /// # Errors
     /// When the URL cannot be used. A server that cannot be reached is an error of each call instead.
-    pub async fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
+    pub fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
-            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url).await),
+            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
             _ => {
                 return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
             }
@@ -122,7 +122,8 @@ impl Queue {
         let body = job.encode();
         self.in_time(async {
             match &self.0 {
-                Backend::Sqs(queue) => queue.send(&body, delay.total()).await,
+                // The SDK's calls are large values, which nobody else should have to move.
+                Backend::Sqs(queue) => Box::pin(queue.send(&body, delay.total())).await,
                 Backend::RabbitMq(queue) => queue.send(body.as_bytes(), delay).await,
                 Backend::Memory(queue) => {
                     queue.send(body.into_bytes(), delay.total());
@@ -140,7 +141,7 @@ impl Queue {
     pub async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
         self.in_time(async {
             match &self.0 {
-                Backend::Sqs(queue) => queue.bury(body, reason).await,
+                Backend::Sqs(queue) => Box::pin(queue.bury(body, reason)).await,
                 Backend::RabbitMq(queue) => queue.bury(body, reason).await,
                 Backend::Memory(queue) => {
                     queue.bury(body, reason);
@@ -158,7 +159,7 @@ impl Queue {
     /// When SQS did not take it: then the queue's visibility timeout applies.
     pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => self.in_time(queue.postpone(receipt_handle, delay.total())).await,
+            Backend::Sqs(queue) => self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await,
             _ => Ok(()),
         }
     }
@@ -169,7 +170,7 @@ impl Queue {
     /// When there is none.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => self.in_time(queue.ping()).await,
+            Backend::Sqs(queue) => self.in_time(Box::pin(queue.ping())).await,
             Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
         }
@@ -230,6 +231,10 @@ impl Queue {
 impl Queue {
     /// Waits for a call as long as a request may take.
     async fn in_time(&self, call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
+        // Reading certificates and settings is no call yet.
+        if let Backend::Sqs(queue) = &self.0 {
+            queue.ready().await;
+        }
         match tokio::time::timeout(DEADLINE, call).await {
             Ok(result) => result,
             Err(_) => {
@@ -280,23 +285,24 @@ pub struct Message {
 
 #[derive(Debug)]
 enum Receipt {
-    RabbitMq(Box<lapin::message::Delivery>),
+    RabbitMq(rabbitmq::Receipt),
     Memory(memory::Receipt),
 }
 
 impl Message {
-    /// Removes it from the queue. If that fails it will be handed out again, which a job survives.
-    pub async fn ack(self) {
+    /// Removes it from the queue, with the next that are done. If that fails it will be handed out again, which a job
+    /// survives.
+    pub fn ack(self) {
         match self.receipt {
-            Receipt::RabbitMq(delivery) => rabbitmq::ack(&delivery).await,
+            Receipt::RabbitMq(receipt) => receipt.ack(),
             Receipt::Memory(receipt) => receipt.ack(),
         }
     }
 
     /// Gives it back to the queue, to be handed out again at once.
-    pub async fn give_back(self) {
+    pub fn give_back(self) {
         match self.receipt {
-            Receipt::RabbitMq(delivery) => rabbitmq::give_back(&delivery).await,
+            Receipt::RabbitMq(receipt) => receipt.give_back(),
             Receipt::Memory(receipt) => drop(receipt),
         }
     }

@@ -1,4 +1,4 @@
-//! The queue on RabbitMQ (3.10 or later): quorum queues, publisher confirms, `mandatory`.
+//! The queue on RabbitMQ (3.10 or later): durable queues, publisher confirms, `mandatory`.
 //!
 //! ```text
 //! sms-verify ──▶ worker ──▶ sms-verify.wait.3s (TTL) ──▶ sms-verify      another attempt
@@ -7,6 +7,7 @@
 //! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A message that waits
 //! is a new message: the worker publishes it, waits for the confirm, and only then acknowledges the old one.
 
+mod acks;
 mod consumer;
 mod topology;
 
@@ -25,16 +26,23 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tracing::debug;
 use url::Url;
 
-pub(super) use self::consumer::{RabbitMqConsumer, ack, give_back};
-use self::topology::{DELIVERY_LIMIT, Topology, text};
+pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
+use self::topology::{DELIVERY_LIMIT, Kind, Topology, text};
 use super::{DeadLetter, Delay, QueueError, Redriven};
 use crate::job::Job;
 
 /// Name of the queue, unless the URL has `?queue=`.
 const DEFAULT_QUEUE: &str = "sms-verify";
 
+/// Type of the main queue, unless the URL has `?type=`: `quorum` or `classic`.
+const DEFAULT_TYPE: &str = "quorum";
+
 /// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed after two.
 const HEARTBEAT: &str = "10";
+
+/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps room for 32 frames in
+/// each direction, which is 8 MiB of each connection with RabbitMQ's own 128 KiB.
+const FRAME_MAX: &str = "8192";
 
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,15 +100,20 @@ impl RabbitMqQueue {
         if name.is_empty() || name.len() > 200 {
             return Err(QueueError::Url("the queue's name is empty or longer than 200 bytes"));
         }
+        let kind = option("type").unwrap_or_else(|| DEFAULT_TYPE.to_owned());
+        let kind = Kind::parse(&kind).ok_or(QueueError::Url("the queue URL's type needs quorum or classic"))?;
         let heartbeat = option("heartbeat").unwrap_or_else(|| HEARTBEAT.to_owned());
         if heartbeat.parse::<u16>().is_err() {
             return Err(QueueError::Url("the queue URL's heartbeat needs a number of seconds"));
         }
         url.query_pairs_mut()
             .clear()
-            .extend_pairs(options.iter().filter(|(key, _)| key != "queue" && key != "heartbeat"))
+            .extend_pairs(options.iter().filter(|(key, _)| !["queue", "type", "heartbeat"].contains(&key.as_str())))
             .append_pair("heartbeat", &heartbeat);
-        Ok(Self { url: url.as_str().into(), queues: Topology::new(&name), publisher: Arc::default() })
+        if option("frame_max").is_none() {
+            url.query_pairs_mut().append_pair("frame_max", FRAME_MAX);
+        }
+        Ok(Self { url: url.as_str().into(), queues: Topology::new(&name, kind), publisher: Arc::default() })
     }
 
     pub(super) async fn send(&self, body: &[u8], delay: Delay) -> Result<(), QueueError> {
@@ -190,7 +203,7 @@ impl RabbitMqQueue {
         match self.try_publish(target, body, properties.clone()).await {
             Err(QueueError::RabbitMq(error)) => {
                 debug!(%error, "publishing again on a new connection");
-                self.try_publish(target, body, properties).await
+                Box::pin(self.try_publish(target, body, properties)).await
             }
             result => result,
         }

@@ -9,6 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
+use futures_util::future::{BoxFuture, FutureExt, Shared};
 
 use super::{DEADLINE, DeadLetter, QueueError, Redriven};
 use crate::job::Job;
@@ -35,26 +36,30 @@ const REASON: &str = "reason";
 
 #[derive(Clone)]
 pub(super) struct SqsQueue {
-    client: Client,
+    /// Made beside the start, which does not wait for certificates and credentials: whoever needs it does.
+    client: Shared<BoxFuture<'static, Client>>,
     url: String,
     dead_url: Option<String>,
 }
 
 impl SqsQueue {
-    pub(super) async fn new(url: &str, dead_url: Option<&str>) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(crate::tls::aws_http_client())
-            .timeout_config(
-                TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build(),
-            )
-            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
-            .load()
-            .await;
-        Self { client: Client::new(&config), url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
+    pub(super) fn new(url: &str, dead_url: Option<&str>) -> Self {
+        let client = connect().boxed().shared();
+        tokio::spawn(client.clone());
+        Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
+    }
+
+    /// The client is there.
+    pub(super) async fn ready(&self) {
+        self.client().await;
+    }
+
+    async fn client(&self) -> Client {
+        self.client.clone().await
     }
 
     pub(super) async fn send(&self, body: &str, delay: Duration) -> Result<(), QueueError> {
-        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        let request = self.client().await.send_message().queue_url(&self.url).message_body(body);
         let delay = whole_seconds(delay.min(MAX_DELAY));
         // A FIFO queue refuses a delay of its own, and no delay is the default.
         let request = if delay > 0 { request.delay_seconds(delay) } else { request };
@@ -65,14 +70,15 @@ impl SqsQueue {
         let dead_url = self.dead_url()?;
         let reason =
             MessageAttributeValue::builder().data_type("String").string_value(reason).build().map_err(failed)?;
-        let request = self.client.send_message().queue_url(dead_url).message_attributes(REASON, reason);
+        let request = self.client().await.send_message().queue_url(dead_url).message_attributes(REASON, reason);
         // SQS takes no empty body.
         let body = if body.is_empty() { " ".into() } else { String::from_utf8_lossy(body) };
         request.message_body(body).send().await.map(|_| ()).map_err(failed)
     }
 
     pub(super) async fn postpone(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
-        let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
+        let request =
+            self.client().await.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
         request.visibility_timeout(whole_seconds(delay)).send().await.map(|_| ()).map_err(failed)
     }
 
@@ -119,7 +125,7 @@ impl SqsQueue {
         );
         let mut taken = Vec::new();
         loop {
-            let request = self.client.receive_message().queue_url(self.dead_url()?).max_number_of_messages(10);
+            let request = self.client().await.receive_message().queue_url(self.dead_url()?).max_number_of_messages(10);
             let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
             let request = request.message_attribute_names(REASON).customize().config_override(patient.clone());
             let messages = request.send().await.map_err(failed)?.messages.unwrap_or_default();
@@ -132,14 +138,15 @@ impl SqsQueue {
 
     async fn put_back(&self, messages: Vec<Message>) -> Result<(), QueueError> {
         for message in messages {
-            let request = self.client.change_message_visibility().queue_url(self.dead_url()?).visibility_timeout(0);
+            let request =
+                self.client().await.change_message_visibility().queue_url(self.dead_url()?).visibility_timeout(0);
             request.set_receipt_handle(message.receipt_handle).send().await.map_err(failed)?;
         }
         Ok(())
     }
 
     async fn delete_dead_letter(&self, message: &Message) -> Result<(), QueueError> {
-        let request = self.client.delete_message().queue_url(self.dead_url()?);
+        let request = self.client().await.delete_message().queue_url(self.dead_url()?);
         request.set_receipt_handle(message.receipt_handle.clone()).send().await.map(|_| ()).map_err(failed)
     }
 
@@ -148,9 +155,19 @@ impl SqsQueue {
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
-        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let request = self.client().await.get_queue_attributes().queue_url(&self.url);
         request.attribute_names(QueueAttributeName::QueueArn).send().await.map(|_| ()).map_err(failed)
     }
+}
+
+async fn connect() -> Client {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(crate::tls::aws_http_client())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build())
+        .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
+        .load()
+        .await;
+    Client::new(&config)
 }
 
 fn body(message: &Message) -> Vec<u8> {

@@ -154,9 +154,11 @@ impl Process {
         self.child.wait().expect("ends");
     }
 
-    /// Sends a signal to the process and its children.
+    /// Sends a signal to the process and its children, those too that it gave a group of their own, as the emulator does.
     fn signal(&self, signal: &str) {
+        let children = children(self.child.id());
         self.group().signal(signal);
+        children.into_iter().for_each(|child| Group(child).signal(signal));
     }
 
     /// Waits for its end.
@@ -181,6 +183,13 @@ impl Group {
         let status = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
         status.expect("kill runs");
     }
+}
+
+/// Linux lists them by the thread that started them.
+fn children(process: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 impl Drop for Process {

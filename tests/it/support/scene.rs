@@ -272,7 +272,7 @@ impl Scene {
     }
 
     async fn dead_letters(&self) -> HashSet<String> {
-        let queue = Queue::from_url(self.services.get("QUEUE_URL"), None).await.expect("a URL");
+        let queue = Queue::from_url(self.services.get("QUEUE_URL"), None).expect("a URL");
         let letters =
             eventually("dead letters", || async { timeout(ANSWER, queue.dead_letters()).await.ok()?.ok() }).await;
         letters.iter().filter_map(|letter| Job::decode(&letter.body).ok()).map(|job| job.id.to_string()).collect()

@@ -1,30 +1,32 @@
 //! The consuming side: a connection of its own, which is opened anew whenever it is lost.
 
-use std::mem;
 use std::time::Duration;
 
 use futures_util::stream::StreamExt;
 use lapin::Connection;
-use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::super::{Message, Receipt};
-use super::{RabbitMqQueue, close, in_time};
+use super::super::{Message, Receipt as AnyReceipt};
+use super::acks::Acks;
+use super::{END_TIMEOUT, RabbitMqQueue, close};
 
-pub(in crate::queue) async fn ack(delivery: &Delivery) {
-    match in_time(delivery.acker.ack(BasicAckOptions::default())).await {
-        Ok(true) => {}
-        Ok(false) => warn!("not acknowledged: the message will be handed out again"),
-        Err(error) => warn!(%error, "not acknowledged: the message will be handed out again"),
-    }
+/// A message in hand, on the channel that it came by.
+#[derive(Debug)]
+pub(in crate::queue) struct Receipt {
+    tag: u64,
+    acks: Acks,
 }
 
-pub(in crate::queue) async fn give_back(delivery: &Delivery) {
-    let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-    if let Err(error) = in_time(delivery.acker.nack(options)).await {
-        debug!(%error, "not returned: the lost connection has done so");
+impl Receipt {
+    pub(in crate::queue) fn ack(self) {
+        self.acks.ack(self.tag);
+    }
+
+    pub(in crate::queue) fn give_back(self) {
+        self.acks.give_back(self.tag);
     }
 }
 
@@ -33,7 +35,16 @@ pub(in crate::queue) async fn give_back(delivery: &Delivery) {
 pub(in crate::queue) struct RabbitMqConsumer {
     pub(super) queue: RabbitMqQueue,
     pub(super) prefetch: u16,
-    pub(super) open: Option<(Connection, lapin::Consumer)>,
+    pub(super) open: Option<Open>,
+}
+
+/// A connection that messages come by, and where they are acknowledged.
+#[derive(Debug)]
+pub(super) struct Open {
+    connection: Connection,
+    messages: lapin::Consumer,
+    acks: Acks,
+    acknowledging: JoinHandle<()>,
 }
 
 impl RabbitMqConsumer {
@@ -54,13 +65,11 @@ impl RabbitMqConsumer {
                     }
                 }
             }
-            let Some((_, consumer)) = &mut self.open else { continue };
-            match consumer.next().await {
-                Some(Ok(mut delivery)) => {
-                    return Message {
-                        body: mem::take(&mut delivery.data),
-                        receipt: Receipt::RabbitMq(Box::new(delivery)),
-                    };
+            let Some(open) = &mut self.open else { continue };
+            match open.messages.next().await {
+                Some(Ok(delivery)) => {
+                    let receipt = Receipt { tag: delivery.delivery_tag, acks: open.acks.clone() };
+                    return Message { body: delivery.data, receipt: AnyReceipt::RabbitMq(receipt) };
                 }
                 Some(Err(error)) => {
                     warn!(%error, "the connection to RabbitMQ is lost");
@@ -74,18 +83,24 @@ impl RabbitMqConsumer {
         }
     }
 
-    async fn connect(&self) -> Result<(Connection, lapin::Consumer), lapin::Error> {
+    async fn connect(&self) -> Result<Open, lapin::Error> {
         let (connection, channel) = self.queue.open("worker").await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
-        let consumer =
+        let messages =
             channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
-        Ok((connection, consumer))
+        let (acks, acknowledging) = Acks::start(channel);
+        Ok(Open { connection, messages, acks, acknowledging })
     }
 
     pub(in crate::queue) async fn close(self) {
-        if let Some((connection, _)) = self.open {
+        if let Some(Open { connection, messages: _, acks, acknowledging }) = self.open {
+            // No message is in hand: what was settled goes out, and then the task ends.
+            drop(acks);
+            if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
+                debug!("not all acknowledgements went out");
+            }
             close(&connection).await;
         }
     }

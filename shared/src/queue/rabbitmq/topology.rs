@@ -14,37 +14,64 @@ pub(super) const DELIVERY_LIMIT: i32 = 20;
 /// The same for dead letters, which are returned each time somebody lists them.
 const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// The main queue's name, from which the others have theirs.
+/// What the main queue is. Those of waiting jobs and of dead letters, which see little, are always quorum queues.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// On the disks of most nodes before it is confirmed.
+    Quorum,
+    /// On one node, and the quicker for it. It knows no delivery limit: a job that kills its workers goes round until its
+    /// code expires.
+    Classic,
+}
+
+impl Kind {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "quorum" => Some(Self::Quorum),
+            "classic" => Some(Self::Classic),
+            _ => None,
+        }
+    }
+}
+
+/// The main queue's name, from which the others have theirs, and its kind.
 #[derive(Debug, Clone)]
-pub(super) struct Topology(Arc<str>);
+pub(super) struct Topology {
+    name: Arc<str>,
+    kind: Kind,
+}
 
 impl Topology {
-    pub(super) fn new(name: &str) -> Self {
-        Self(name.into())
+    pub(super) fn new(name: &str, kind: Kind) -> Self {
+        Self { name: name.into(), kind }
     }
 
     pub(super) fn main(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     pub(super) fn dead(&self) -> String {
-        format!("{}.dead", self.0)
+        format!("{}.dead", self.name)
     }
 
     /// One for each delay, named by it: a TTL expires only at the head of a queue.
     pub(super) fn wait(&self, base: Duration) -> String {
         let millis = base.as_millis();
         if millis.is_multiple_of(1000) {
-            format!("{}.wait.{}s", self.0, millis / 1000)
+            format!("{}.wait.{}s", self.name, millis / 1000)
         } else {
-            format!("{}.wait.{millis}ms", self.0)
+            format!("{}.wait.{millis}ms", self.name)
         }
     }
 
     /// Declares the main queue and the dead letters' one.
     pub(super) async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
         declare(channel, &self.dead(), quorum(DEAD_DELIVERY_LIMIT)).await?;
-        declare(channel, self.main(), dead_letters_to(&self.dead())).await
+        let main = match self.kind {
+            Kind::Quorum => dead_letters_to(&self.dead()),
+            Kind::Classic => FieldTable::default(),
+        };
+        declare(channel, self.main(), main).await
     }
 
     /// Declares a wait queue.

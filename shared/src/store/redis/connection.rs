@@ -222,6 +222,7 @@ fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
         .set_number_of_retries(1)
         .set_min_delay(Duration::from_millis(RETRY_WAIT.0))
         .set_connection_timeout(Some(DEADLINE))
-        .set_response_timeout(Some(DEADLINE));
+        // Every call has the deadline already: a second timer for it would change nothing.
+        .set_response_timeout(None);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

@@ -30,7 +30,8 @@ if continues then
   send = send + 1
 else
   id, began, send = candidate, now, 1
-  redis.call('DEL', KEYS[1])
+  -- What is left of the one before, or of its wrong codes.
+  if v[10] or v[9] then redis.call('DEL', KEYS[1]) end
 end
 expires = math.min(now + ttl, began + life)
 next = now + interval

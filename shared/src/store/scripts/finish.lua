@@ -10,21 +10,22 @@ local holds = holder == worker
 -- If the lease ran out, what the next worker does, or has done, counts; but what was sent was sent.
 if outcome ~= 'sent' and not holds then return 0 end
 
-local state = outcome
+local state, fields = outcome, {}
 if outcome == 'sent' then
-  redis.call('HSET', KEYS[1], mark, 'sent')
+  fields = {mark, 'sent'}
   if ARGV[5] ~= '' then
-    redis.call('HSET', KEYS[1], 'message:' .. ARGV[5], ARGV[2])
+    fields[3], fields[4] = 'message:' .. ARGV[5], ARGV[2]
     state = redis.call('HGET', KEYS[1], 'receipt:' .. ARGV[5]) or state
   end
 elseif outcome == 'unknown' or flag ~= '' then
-  redis.call('HSET', KEYS[1], mark, 'unknown')
+  fields = {mark, 'unknown'}
 else
   redis.call('HDEL', KEYS[1], mark)
 end
 if outcome == 'unknown' then state = 'failed' end
 -- The state that callers see is that of the latest SMS, and a receipt may have overtaken this call.
 if v[2] == ARGV[2] and v[3] ~= 'delivered' then
-  redis.call('HSET', KEYS[1], 'delivery', state)
+  fields[#fields + 1], fields[#fields + 2] = 'delivery', state
 end
+if #fields > 0 then redis.call('HSET', KEYS[1], unpack(fields)) end
 return 1

@@ -1,0 +1,149 @@
+//! What one request and one delivery cost in this process alone: store and queue are the embedded ones, the gateway is
+//! none. Times, and the bytes that are allocated.
+//!
+//! ```text
+//! cargo bench -p bench
+//! ```
+//! Compare with the numbers before a change: a regression shows here long before it shows in requests a second.
+
+#![expect(clippy::expect_used, reason = "what is prepared here cannot fail")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use divan::{AllocProfiler, Bencher, black_box};
+use shared::admission::Admissions;
+use shared::code::{CodeLength, Secrets};
+use shared::config::{LocalConfig, Role};
+use shared::delivery::Deliveries;
+use shared::http::{app, request_router};
+use shared::job::Job;
+use shared::message::{self, Locale};
+use shared::phone::{PhoneNumber, Region};
+use shared::provider::Provider;
+use shared::queue::Queue;
+use shared::store::{Candidate, Store};
+use shared::verification::{Policy, Purpose, VerificationId};
+use tokio::runtime::{Builder, Runtime};
+use tower::Service;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn secrets() -> Secrets {
+    Secrets::parse("a secret of thirty-two characters").expect("long enough")
+}
+
+fn number(national: u64) -> PhoneNumber {
+    PhoneNumber::parse(&format!("1{national:010}"), Region::default()).expect("a mobile number")
+}
+
+fn id() -> VerificationId {
+    VerificationId::new(secrets().newest_key_id(), secrets().tag(&number(3_800_138_000)), [7; 16], &Purpose::default())
+}
+
+fn job(to: PhoneNumber, id: VerificationId) -> Job {
+    Job { id, send: 1, to, locale: Locale::ZhCn, autofill: None, attempts: 0, turn: None }
+}
+
+/// Numbers that were not used before.
+fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(3_000_000_000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[divan::bench(args = ["13800138000", "+86 138 0013 8000", "+447400123456"])]
+fn parse_number(bencher: Bencher<'_, '_>, text: &str) {
+    bencher.bench(|| PhoneNumber::parse(black_box(text), Region::default()));
+}
+
+#[divan::bench]
+fn tag_of_a_number(bencher: Bencher<'_, '_>) {
+    let (secrets, number) = (secrets(), number(3_800_138_000));
+    bencher.bench(|| secrets.tag(black_box(&number)));
+}
+
+#[divan::bench]
+fn derive_a_code(bencher: Bencher<'_, '_>) {
+    let (secrets, id) = (secrets(), id());
+    bencher.bench(|| secrets.derive(black_box(&id), CodeLength::default()));
+}
+
+#[divan::bench]
+fn text_of_a_message(bencher: Bencher<'_, '_>) {
+    let code = secrets().derive(&id(), CodeLength::default()).expect("a code");
+    let purpose = Purpose::default();
+    bencher.bench(|| message::text(black_box(&code), Duration::from_secs(300), Locale::ZhCn, &purpose, None));
+}
+
+#[divan::bench]
+fn encode_a_job(bencher: Bencher<'_, '_>) {
+    let job = job(number(3_800_138_000), id());
+    bencher.bench(|| black_box(&job).encode());
+}
+
+#[divan::bench]
+fn decode_a_job(bencher: Bencher<'_, '_>) {
+    let body = job(number(3_800_138_000), id()).encode();
+    bencher.bench(|| Job::decode(black_box(body.as_bytes())));
+}
+
+/// `POST /v1/verifications` from axum's router to its answer.
+#[divan::bench(args = ["accepted", "throttled"])]
+fn request(bencher: Bencher<'_, '_>, case: &str) {
+    let runtime = runtime();
+    let admissions = Admissions { store: Store::memory(Policy::default()), queue: Queue::memory(), secrets: secrets() };
+    let mut app: Router = app(request_router(admissions, Region::default(), Default::default()));
+    let to = fresh();
+    let request = |national: u64| {
+        Request::post("/v1/verifications")
+            .header("content-type", "application/json")
+            .body(Body::from(format!(r#"{{"to":"1{national:010}"}}"#)))
+            .expect("a request")
+    };
+    let mut ask = |national| runtime.block_on(app.call(request(national))).expect("an answer").status();
+    let (next, expected): (fn(u64) -> u64, _) = match case {
+        "accepted" => (|_| fresh(), StatusCode::ACCEPTED),
+        _ => (|number| number, StatusCode::TOO_MANY_REQUESTS),
+    };
+    ask(to);
+    bencher.bench_local(|| assert_eq!(ask(next(to)), expected));
+}
+
+/// A job from its message to its outcome.
+#[divan::bench]
+fn deliver(bencher: Bencher<'_, '_>) {
+    let runtime = runtime();
+    let (store, secrets) = (Store::memory(Policy::default()), secrets());
+    let config = LocalConfig::read(&|_| None, Role::All).expect("defaults");
+    let deliveries = Deliveries {
+        store: store.clone(),
+        provider: Provider::from_dsn("null://default").expect("a gateway"),
+        secrets: secrets.clone(),
+        code_length: CodeLength::default(),
+        schedule: config.schedule,
+        policy: config.delivery_policy,
+        test_numbers: config.test_numbers,
+    };
+    let prepare = || {
+        let (to, random) = (number(fresh()), fresh());
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&random.to_le_bytes());
+        let id = VerificationId::new(secrets.newest_key_id(), secrets.tag(&to), bytes, &Purpose::default());
+        let candidate = Candidate { id: id.clone(), to: to.masked() };
+        runtime.block_on(store.admit(&candidate)).expect("admitted");
+        job(to, id).encode()
+    };
+    bencher.with_inputs(prepare).bench_local_values(|body| runtime.block_on(deliveries.deliver(body.as_bytes(), 1, 1)));
+}

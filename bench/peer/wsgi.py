@@ -1,0 +1,5 @@
+"""What the WSGI servers load."""
+
+from shop import wsgi
+
+application = wsgi()

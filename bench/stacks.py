@@ -1,0 +1,177 @@
+"""The two stacks, and the parts by themselves: how each is started, and how its queue is filled and watched."""
+
+import os
+import time
+import urllib.request
+
+import amqp
+import redis
+
+from processes import Process, free_port
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TARGET = os.path.join(os.path.dirname(HERE), "target")
+TOOLS = os.path.join(TARGET, "bench-tools", "bin")
+
+REDIS_URL = os.environ["REDIS_URL"]
+AMQP_URL = os.environ["QUEUE_URL"]
+QUEUE = "bench"
+# A number that no step has used before.
+_numbers = 3_800_000_000
+
+
+def numbers(count):
+    """The first of so many numbers that were not asked for before."""
+    global _numbers
+    _numbers += count
+    return _numbers - count
+
+
+def binary(name):
+    """As it was built for Lambda, which differs from elsewhere in nothing but the C library's version that it asks for."""
+    return os.path.join(TARGET, "lambda", name, "bootstrap")
+
+
+class Broker:
+    """The queues, by a client of their own."""
+
+    def __init__(self):
+        address = AMQP_URL.split("@")[1].split("/")[0]
+        self.connection = amqp.Connection(host=address, userid="guest", password="guest", heartbeat=0)
+        self.connection.connect()
+        self.channel = self.connection.channel()
+
+    def delete_all(self):
+        for queue in (QUEUE, f"{QUEUE}.dead", f"{QUEUE}.wait.3s", f"{QUEUE}.wait.1s", "celery"):
+            self.channel.queue_delete(queue)
+
+    def depth(self, queue):
+        return self.channel.queue_declare(queue, passive=True).message_count
+
+    def fill(self, queue, body, count, **properties):
+        self.channel.queue_declare(queue, durable=True, auto_delete=False)
+        message = amqp.Message(body, delivery_mode=2, **properties)
+        for _ in range(count):
+            self.channel.basic_publish(message, routing_key=queue)
+        while self.depth(queue) < count:
+            time.sleep(0.05)
+
+
+def clean(broker):
+    broker.delete_all()
+    redis.Redis.from_url(REDIS_URL).flushall()
+
+
+def ask(url):
+    """A request for a code, as the product takes it."""
+    body, headers = b'{"to":"13700000000"}', {"Content-Type": "application/json"}
+    return urllib.request.Request(f"{url}/v1/verifications", body, headers)
+
+
+class Ours:
+    """`sms-verify api` and `sms-verify worker`."""
+
+    name = "sms-verify"
+    queue = QUEUE
+
+    def __init__(self, folder, queue_type="classic"):
+        self.folder = folder
+        self.environment = {
+            "REDIS_URL": REDIS_URL,
+            "QUEUE_URL": f"{AMQP_URL}?queue={QUEUE}&type={queue_type}",
+            "CODE_SECRET": "a secret of thirty-two characters",
+            "LOG_LEVEL": "warn",
+        }
+
+    def web(self, prefix=()):
+        port = free_port()
+        environment = {**self.environment, "LISTEN": f"127.0.0.1:{port}"}
+        process = Process("api", [*prefix, binary("sms-verify"), "api"], environment, self.folder)
+        process.url = f"http://127.0.0.1:{port}"
+        process.first = ask(process.url)
+        return process
+
+    def worker(self, gateway=None):
+        dsn = f"ccp://sid:token@{gateway}?app_id=app&template=1&tls=false" if gateway else "null://default"
+        return Process("worker", [binary("sms-verify"), "worker", "--concurrency", "1000"], {**self.environment, "SMS_DSN": dsn}, self.folder)
+
+    @staticmethod
+    def script(kind):
+        return "ours.lua" if kind == "accepted" else "ours-throttled.lua"
+
+
+# Servers and pools among which the peer's best is chosen, by measuring.
+SERVERS = {
+    "granian, 1 thread": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1", "--no-ws"],
+    "granian, 4 threads": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws"],
+    "gunicorn gevent": ["gunicorn", "-w", "2", "-k", "gevent"],
+    "gunicorn gthread, 2 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "2"],
+    "gunicorn gthread, 8 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "8"],
+}
+# With the prefetches, for each of a pool's places, that are tried with it.
+POOLS = {
+    "solo": (["-P", "solo"], (4, 64)),
+    "threads, 4": (["-P", "threads", "-c", "4"], (4, 16)),
+    "gevent, 100": (["-P", "gevent", "-c", "100"], (1, 4)),
+    "prefork, 2": (["-P", "prefork", "-c", "2"], (4, 64)),
+}
+
+
+class Peer:
+    """Django and Celery."""
+
+    name = "Django + Celery"
+    queue = "celery"
+
+    def __init__(self, folder, server=None, pool=None, prefetch=64, confirm=False):
+        self.folder, self.server, self.pool = folder, server or next(iter(SERVERS)), pool or next(iter(POOLS))
+        self.environment = {
+            "REDIS_URL": REDIS_URL,
+            "QUEUE_URL": AMQP_URL.replace("%2f", "/"),
+            "PYTHONPATH": f"{HERE}/peer",
+            "PREFETCH": str(prefetch),
+            "CONFIRM": "1" if confirm else "0",
+        }
+
+    def web(self):
+        port, command = free_port(), SERVERS[self.server]
+        bind = ["--port", port] if command[0] == "granian" else ["-b", f"127.0.0.1:{port}"]
+        command = [f"{TOOLS}/{command[0]}", *command[1:], *bind, "--log-level", "warning", "wsgi:application"]
+        process = Process("web", command, self.environment, self.folder)
+        process.url = f"http://127.0.0.1:{port}"
+        process.first = f"{process.url}/sms_codes/13700000000/"
+        return process
+
+    def worker(self, gateway=None):
+        environment = {**self.environment, **({"CCP_URL": f"http://{gateway}"} if gateway else {})}
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "warning"]
+        command = [f"{TOOLS}/celery", "-A", "shop:queue", "worker", *POOLS[self.pool][0], *quiet]
+        return Process("celery", command, self.environment | environment, self.folder)
+
+    @staticmethod
+    def script(kind):
+        return "peer.lua" if kind == "accepted" else "peer-throttled.lua"
+
+
+class Limit:
+    """The parts by themselves: see src/bin/limits.rs."""
+
+    name = "limit"
+    queue = QUEUE
+
+    def __init__(self, folder, what):
+        self.folder, self.what = folder, what
+        self.environment = {"REDIS_URL": REDIS_URL, "QUEUE_URL": f"{AMQP_URL}?frame_max=8192", "QUEUE": QUEUE}
+
+    def web(self):
+        port = free_port()
+        environment = {**self.environment, "LISTEN": f"127.0.0.1:{port}"}
+        process = Process("limit", [binary("limits"), self.what], environment, self.folder)
+        process.url = f"http://127.0.0.1:{port}"
+        process.first = ask(process.url)
+        return process
+
+    def worker(self, gateway=None):
+        return Process("limit", [binary("limits"), "consume"], self.environment, self.folder)
+
+    script = staticmethod(Ours.script)
