@@ -14,17 +14,17 @@ use crate::store::Store;
 
 /// The routes of a process with a store alone. (The functions that need no queue do not carry its clients.)
 pub fn store_router(store: Store) -> Router {
-    let ready = get(async |State(store): State<Store>| answer(vec![store_trouble(&store).await]));
-    healthz().route("/readyz", ready).with_state(store)
+    let ready = async |State(store): State<Store>| answer(vec![store_trouble(&store).await]);
+    healthz().route("/readyz", get(ready)).with_state(store)
 }
 
 /// The routes of a process with a store and a queue: ready means that both answer.
 pub fn router(store: Store, queue: Queue) -> Router {
-    let ready = get(async |State((store, queue)): State<(Store, Queue)>| {
+    let ready = async |State((store, queue)): State<(Store, Queue)>| {
         let (store, queue) = tokio::join!(store_trouble(&store), queue_trouble(&queue));
         answer(vec![store, queue])
-    });
-    healthz().route("/readyz", ready).with_state((store, queue))
+    };
+    healthz().route("/readyz", get(ready)).with_state((store, queue))
 }
 
 fn healthz<S: Clone + Send + Sync + 'static>() -> Router<S> {
