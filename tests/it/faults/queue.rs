@@ -142,7 +142,8 @@ async fn that_fell_silent_keeps_no_worker_from_ending() {
     type Break = fn(&Proxy);
     let breaks: [Break; 3] = [Proxy::refuse, Proxy::forget, Proxy::hold];
     for breaks in breaks {
-        for reply in [Reply::Accept, Reply::Refuse("160000")] {
+        // A refusal that leaves the circuit closed: all are to be called before the queue falls silent.
+        for reply in [Reply::Accept, Reply::Refuse("160038")] {
             let mut scene =
                 Scene::start("queue gone, and the worker asked to end", POLICIES[0], Environment::services()).await;
             let (tell, told) = watch::channel(false);
