@@ -1,8 +1,9 @@
 //! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -38,10 +39,16 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .envs(environment.variables());
         shared::tls::install();
+        let process = Process::spawn(command);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", ports[0])).is_err() {
+            assert!(Instant::now() < deadline, "the emulator does not listen: {}", process.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Self {
             url: format!("http://127.0.0.1:{}/2015-03-31/functions/function/invocations", ports[0]),
             http: reqwest::Client::builder().no_proxy().build().expect("a client"),
-            process: Process::spawn(command),
+            process,
         }
     }
 
