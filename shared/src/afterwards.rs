@@ -34,10 +34,11 @@ impl<F: Future<Output: Send> + Send + 'static> Future for ToTheEnd<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(call) = &mut self.0 else { return Poll::Pending };
+        // Taken out meanwhile, so that a call that panics is not gone on with.
+        let Some(mut call) = self.0.take() else { return Poll::Pending };
         let result = call.as_mut().poll(context);
-        if result.is_ready() {
-            self.0 = None;
+        if result.is_pending() {
+            self.0 = Some(call);
         }
         result
     }

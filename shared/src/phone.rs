@@ -266,14 +266,9 @@ mod tests {
 
     #[test]
     fn what_a_job_holds_reads_back() {
-        for text in
-            ["+8613800138000", "+12025550123", "+447400123456", "+4915123456789", "+35312345678", "+98912345678"]
-        {
-            let parsed = PhoneNumber::parse(text, region("CN"));
-            let read = PhoneNumber::from_e164(text);
-            if let Ok(parsed) = parsed {
-                assert_eq!(read, Some(parsed), "{text}");
-            }
+        for text in ["+8613800138000", "+12025550123", "+447400123456", "+353851234567", "+989123456789"] {
+            let parsed = PhoneNumber::parse(text, region("CN")).expect("a mobile number");
+            assert_eq!(PhoneNumber::from_e164(text), Some(parsed), "{text}");
         }
         for text in ["", "+", "8613800138000", "+123456", "+1234567890123456", "+86138001380OO", "+8613800 138000"] {
             assert_eq!(PhoneNumber::from_e164(text), None, "{text:?}");
