@@ -1,5 +1,7 @@
 //! `POST /v1/verifications`: ask for a code.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,7 +20,6 @@ use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
 use crate::verification::Purpose;
 
-#[derive(Clone)]
 struct Api {
     admissions: Admissions,
     default_region: Region,
@@ -38,10 +39,18 @@ struct Asked {
 
 /// The route. `allowed` are the pages and apps that may have the code filled in.
 pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill) -> Router {
-    Router::new().route("/v1/verifications", post(request)).with_state(Api { admissions, default_region, allowed })
+    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(Api {
+        admissions,
+        default_region,
+        allowed,
+    }))
 }
 
-async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<Asked>) -> Result<Response, Problem> {
+async fn request(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Response, Problem> {
     let region = match asked.region {
         Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
         None => api.default_region,
@@ -57,8 +66,7 @@ async fn request(State(api): State<Api>, headers: HeaderMap, Json(asked): Json<A
     let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
 
     // A caller who hangs up does not stop it between admission and queue.
-    let admissions = api.admissions;
-    let request = async move { admissions.request(to, language, &purpose, autofill, random_bytes()).await };
+    let request = async move { api.admissions.request(to, language, &purpose, autofill, random_bytes()).await };
     let verification = ToTheEnd::new(request).await?;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));

@@ -9,6 +9,8 @@ mod sqs;
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use crate::job::Job;
 
 /// A queue, chosen by URL scheme.
@@ -120,6 +122,7 @@ impl Queue {
     /// When it may not have it.
     pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
         let body = job.encode();
+        self.ready().await;
         self.in_time(async {
             match &self.0 {
                 // The SDK's calls are large values, which nobody else should have to move.
@@ -139,6 +142,7 @@ impl Queue {
     /// # Errors
     /// When it may not be there.
     pub async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
+        self.ready().await;
         self.in_time(async {
             match &self.0 {
                 Backend::Sqs(queue) => Box::pin(queue.bury(body, reason)).await,
@@ -159,7 +163,10 @@ impl Queue {
     /// When SQS did not take it: then the queue's visibility timeout applies.
     pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await,
+            Backend::Sqs(queue) => {
+                self.ready().await;
+                self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await
+            }
             _ => Ok(()),
         }
     }
@@ -170,7 +177,10 @@ impl Queue {
     /// When there is none.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
-            Backend::Sqs(queue) => self.in_time(Box::pin(queue.ping())).await,
+            Backend::Sqs(queue) => {
+                self.ready().await;
+                self.in_time(Box::pin(queue.ping())).await
+            }
             Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
         }
@@ -229,21 +239,26 @@ impl Queue {
 }
 
 impl Queue {
-    /// Waits for a call as long as a request may take.
-    async fn in_time(&self, call: impl Future<Output = Result<(), QueueError>>) -> Result<(), QueueError> {
-        // Reading certificates and settings is no call yet.
+    /// Reading certificates and settings is no call yet, and not counted.
+    async fn ready(&self) {
         if let Backend::Sqs(queue) = &self.0 {
             queue.ready().await;
         }
-        match tokio::time::timeout(DEADLINE, call).await {
-            Ok(result) => result,
-            Err(_) => {
+    }
+
+    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the call twice.)
+    fn in_time<'a>(
+        &'a self,
+        call: impl Future<Output = Result<(), QueueError>> + 'a,
+    ) -> impl Future<Output = Result<(), QueueError>> + 'a {
+        tokio::time::timeout(DEADLINE, call).map(|result| {
+            result.unwrap_or_else(|_| {
                 if let Backend::RabbitMq(queue) = &self.0 {
                     queue.discard_silent_connection();
                 }
                 Err(QueueError::Timeout)
-            }
-        }
+            })
+        })
     }
 }
 

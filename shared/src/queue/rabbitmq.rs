@@ -64,15 +64,13 @@ pub(super) struct RabbitMqQueue {
 }
 
 /// A connection for publishing, shared by all who wait for it: it goes on when one of them gives up.
-type Connecting = Shared<BoxFuture<'static, Result<Publisher, lapin::Error>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>>>;
 
-#[derive(Clone)]
 struct Publisher {
     channel: Channel,
-    /// Closes with the last clone.
-    connection: Arc<Connection>,
+    connection: Connection,
     /// The wait queues that are known to be there.
-    declared: Arc<Mutex<HashSet<Duration>>>,
+    declared: Mutex<HashSet<Duration>>,
 }
 
 impl Publisher {
@@ -81,12 +79,12 @@ impl Publisher {
     }
 }
 
-/// Which of the queues.
+/// Where a message goes, and what goes with it.
 #[derive(Clone, Copy)]
-enum Target {
+enum Target<'a> {
     Main,
-    Wait(Duration),
-    Dead,
+    Wait(Delay),
+    Dead { reason: &'a str },
 }
 
 impl RabbitMqQueue {
@@ -117,17 +115,12 @@ impl RabbitMqQueue {
     }
 
     pub(super) async fn send(&self, body: &[u8], delay: Delay) -> Result<(), QueueError> {
-        if delay.base.is_zero() {
-            return self.publish(Target::Main, body, properties()).await;
-        }
-        let expiration = delay.total().as_millis().to_string();
-        self.publish(Target::Wait(delay.base), body, properties().with_expiration(expiration.into())).await
+        let target = if delay.base.is_zero() { Target::Main } else { Target::Wait(delay) };
+        self.publish(target, body).await
     }
 
     pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
-        let mut headers = FieldTable::default();
-        headers.insert(REASON.into(), text(reason));
-        self.publish(Target::Dead, body, properties().with_headers(headers)).await
+        self.publish(Target::Dead { reason }, body).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
@@ -144,7 +137,7 @@ impl RabbitMqQueue {
     /// waits on it keeps it.
     pub(super) fn discard_silent_connection(&self) {
         let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = |publisher: &Publisher| !publisher.connection.status().blocked();
+        let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
         if current
             .as_ref()
             .is_some_and(|connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)))
@@ -178,7 +171,7 @@ impl RabbitMqQueue {
             let message = channel.basic_get(self.queues.dead().into(), BasicGetOptions::default()).await?;
             let Some(message) = message else { break };
             if let Ok(job) = Job::decode(&message.delivery.data) {
-                self.publish(Target::Main, Job { attempts: 0, ..job }.encode().as_bytes(), properties()).await?;
+                self.publish(Target::Main, Job { attempts: 0, ..job }.encode().as_bytes()).await?;
                 message.delivery.acker.ack(BasicAckOptions::default()).await?;
                 redriven.jobs += 1;
             } else {
@@ -199,32 +192,33 @@ impl RabbitMqQueue {
 
     /// Publishes and waits for the confirm; once more if the connection turned out to be dead. Published twice, a job
     /// is still sent once.
-    async fn publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
-        match self.try_publish(target, body, properties.clone()).await {
+    async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
+        match self.try_publish(target, body).await {
             Err(QueueError::RabbitMq(error)) => {
                 debug!(%error, "publishing again on a new connection");
-                Box::pin(self.try_publish(target, body, properties)).await
+                Box::pin(self.try_publish(target, body)).await
             }
             result => result,
         }
     }
 
-    async fn try_publish(&self, target: Target, body: &[u8], properties: BasicProperties) -> Result<(), QueueError> {
+    async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
         // Whatever is published now would wait in memory, each try of it, and go out when the alarm is over.
         if publisher.connection.status().blocked() {
             return Err(QueueError::Refused("it is short of disk space or memory, and takes nothing"));
         }
-        let queue = match target {
-            Target::Main => self.queues.main().to_owned(),
-            Target::Dead => self.queues.dead(),
-            Target::Wait(base) => {
-                self.declare_wait_queue(&publisher, base).await?;
-                self.queues.wait(base)
-            }
-        };
+        if let Target::Wait(delay) = target {
+            // Boxed, since what is rare should not make every publish larger.
+            Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
+        }
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let confirm = publisher.channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
+        let queue = match target {
+            Target::Main => self.queues.main().into(),
+            Target::Wait(delay) => self.queues.wait(delay.base).into(),
+            Target::Dead { .. } => self.queues.dead().into(),
+        };
+        let confirm = publisher.channel.basic_publish("".into(), queue, options, body, properties(target)).await?;
         let confirmation = confirm.await?;
         if !confirmation.is_ack() {
             return Err(QueueError::Refused("the queue is full or has lost its majority"));
@@ -236,11 +230,14 @@ impl RabbitMqQueue {
     }
 
     /// The connection for publishing, opened by whoever needs it first after it was lost.
-    async fn publisher(&self) -> Result<Publisher, lapin::Error> {
+    async fn publisher(&self) -> Result<Arc<Publisher>, lapin::Error> {
         let connecting = {
             let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*current {
-                Some(connecting) if is_usable(connecting) => connecting.clone(),
+            match current.as_ref().map(|connecting| (connecting, connecting.peek())) {
+                Some((_, Some(Ok(publisher)))) if publisher.channel.status().connected() => {
+                    return Ok(Arc::clone(publisher));
+                }
+                Some((connecting, None)) => connecting.clone(),
                 _ => {
                     let connecting = connect_publisher(self.clone()).boxed().shared();
                     tokio::spawn(connecting.clone());
@@ -283,23 +280,24 @@ impl fmt::Debug for RabbitMqQueue {
     }
 }
 
-/// Whether a connection is on its way or stands.
-fn is_usable(connecting: &Connecting) -> bool {
-    match connecting.peek() {
-        None => true,
-        Some(Ok(publisher)) => publisher.channel.status().connected(),
-        Some(Err(_)) => false,
-    }
-}
-
-async fn connect_publisher(queue: RabbitMqQueue) -> Result<Publisher, lapin::Error> {
+async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin::Error> {
     let (connection, channel) = queue.open("publisher").await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Publisher { channel, connection: Arc::new(connection), declared: Arc::default() })
+    Ok(Arc::new(Publisher { channel, connection, declared: Mutex::default() }))
 }
 
-fn properties() -> BasicProperties {
-    BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into())
+fn properties(target: Target<'_>) -> BasicProperties {
+    let properties =
+        BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
+    match target {
+        Target::Main => properties,
+        Target::Wait(delay) => properties.with_expiration(delay.total().as_millis().to_string().into()),
+        Target::Dead { reason } => {
+            let mut headers = FieldTable::default();
+            headers.insert(REASON.into(), text(reason));
+            properties.with_headers(headers)
+        }
+    }
 }
 
 /// Our own reason, or RabbitMQ's: only the delivery limit makes a dead letter without us.

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
@@ -142,15 +143,21 @@ impl Connection {
         self.in_time(async { self.link().query::<()>(&redis::cmd("PING")).await }).await
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
-        let error = match tokio::time::timeout(DEADLINE, call).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
-            Ok(Err(error)) => StoreError::Redis(error),
-            Err(_) => StoreError::Timeout,
-        };
-        self.renew();
-        Err(error)
+    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the call twice.)
+    fn in_time<'a, T: 'a>(
+        &'a self,
+        call: impl Future<Output = Result<T, RedisError>> + 'a,
+    ) -> impl Future<Output = Result<T, StoreError>> + 'a {
+        tokio::time::timeout(DEADLINE, call).map(|result| {
+            let error = match result {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
+                Ok(Err(error)) => StoreError::Redis(error),
+                Err(_) => StoreError::Timeout,
+            };
+            self.renew();
+            Err(error)
+        })
     }
 
     fn link(&self) -> Link {
