@@ -59,7 +59,8 @@ class Broker:
 
 def clean(broker):
     broker.delete_all()
-    redis.Redis.from_url(REDIS_URL).flushall()
+    # Ten million entries take some seconds.
+    redis.Redis.from_url(REDIS_URL, socket_timeout=60).flushall()
 
 
 def ask(url):
