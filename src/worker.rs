@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::delivery::{Deliveries, Outcome};
 use shared::entropy::random_u64;
-use shared::message::warn_of_long_texts;
+use shared::message;
 use shared::queue::{Consumer, Message, Queue};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
 pub async fn run(mut consumer: Consumer, deliveries: Deliveries, queue: Queue, concurrency: u16, mut stop: Stop) {
-    warn_of_long_texts(deliveries.code_length);
+    message::prepare(deliveries.code_length);
     let deliveries = Arc::new(deliveries);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
     let mut in_hand = JoinSet::new();

@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
     let config = RequestConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
     let queue = Queue::from_url(config.queue.expose(), None)?;
+    queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
     let admissions = Admissions { store, queue, secrets: config.secrets };
     run(http::app(http::request_router(admissions, config.region, config.autofill).merge(health))).await

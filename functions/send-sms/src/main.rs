@@ -4,7 +4,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::batch::{Event, deliver_event};
 use shared::config::{Address, SendConfig, environment};
 use shared::delivery::Deliveries;
-use shared::message::warn_of_long_texts;
+use shared::message;
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::telemetry;
@@ -13,7 +13,7 @@ use shared::telemetry;
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let config = SendConfig::read(&environment)?;
-    warn_of_long_texts(config.code_length);
+    message::prepare(config.code_length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
     let queue = Queue::from_url(config.queue.expose(), dead_queue)?;
     let deliveries = Deliveries {

@@ -76,18 +76,20 @@ pub fn text(code: &Code, lifetime: Duration, locale: Locale, purpose: &Purpose, 
     text
 }
 
-/// Says at start which texts will be charged as more than one SMS. (The line for autofill comes on top, and so does the
-/// signature that some gateways put in front.)
-pub fn warn_of_long_texts(code_length: CodeLength) {
-    for locale in Locale::ALL {
-        for purpose in templates::purposes(locale) {
-            let longest = "0".repeat(code_length.digits());
-            let segments = segments(&templates::fill(locale, purpose, &longest, minutes(Policy::MAX_LIFE)));
-            if segments > 1 {
-                warn!(locale = locale.tag(), purpose, segments, "this text takes more than one SMS");
+/// Reads the texts, in a thread beside the start, and says which will be charged as more than one SMS. (The line for autofill
+/// comes on top, and so does the signature that some gateways put in front.)
+pub fn prepare(code_length: CodeLength) {
+    std::thread::spawn(move || {
+        let longest = "0".repeat(code_length.digits());
+        for locale in Locale::ALL {
+            for purpose in templates::purposes(locale) {
+                let segments = segments(&templates::fill(locale, purpose, &longest, minutes(Policy::MAX_LIFE)));
+                if segments > 1 {
+                    warn!(locale = locale.tag(), purpose, segments, "this text takes more than one SMS");
+                }
             }
         }
-    }
+    });
 }
 
 /// A lifetime in whole minutes as a text names it: rounded to the nearest, at least 1.

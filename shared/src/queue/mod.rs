@@ -116,6 +116,13 @@ impl Queue {
         Self(Backend::Memory(memory::MemoryQueue::default()))
     }
 
+    /// Begins, beside the start, with what the first message would otherwise wait for.
+    pub fn prepare(&self) {
+        if let Backend::Sqs(queue) = &self.0 {
+            queue.prepare();
+        }
+    }
+
     /// Queues a job, to be handed out after `delay`. When this returns, the queue has it safely.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::runtime::Handle;
 
 use super::{DEADLINE, DeadLetter, QueueError, Redriven};
 use crate::job::Job;
@@ -25,6 +26,9 @@ const ATTEMPT: Duration = Duration::from_millis(220);
 /// Longest wait between the two.
 const BACKOFF: Duration = Duration::from_millis(20);
 
+/// What a function takes from its start until it asks for its first event.
+const START: Duration = Duration::from_millis(2);
+
 /// How long an empty dead-letter queue is waited for, before it is taken for empty.
 const LONG_POLL: Duration = Duration::from_secs(1);
 
@@ -36,7 +40,7 @@ const REASON: &str = "reason";
 
 #[derive(Clone)]
 pub(super) struct SqsQueue {
-    /// Made beside the start, which does not wait for certificates and credentials: whoever needs it does.
+    /// Made by whoever needs it first: it reads certificates and credentials.
     client: Shared<BoxFuture<'static, Client>>,
     url: String,
     dead_url: Option<String>,
@@ -45,8 +49,17 @@ pub(super) struct SqsQueue {
 impl SqsQueue {
     pub(super) fn new(url: &str, dead_url: Option<&str>) -> Self {
         let client = connect().boxed().shared();
-        tokio::spawn(client.clone());
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
+    }
+
+    /// Makes the client beside the start, and a moment later, so that they do not share a processor. In a thread of its own: it
+    /// reads many files, and would hold up a thread that the network waits for.
+    pub(super) fn prepare(&self) {
+        let (runtime, client) = (Handle::current(), self.client.clone());
+        tokio::spawn(async {
+            tokio::time::sleep(START).await;
+            tokio::task::spawn_blocking(move || runtime.block_on(client));
+        });
     }
 
     /// The client is there.
