@@ -39,6 +39,7 @@ contract! {
     what_is_given_back_comes_again
     what_is_not_acknowledged_comes_again
     acknowledgements_in_any_order_concern_no_other_message
+    what_was_acknowledged_before_the_end_does_not_come_again
     a_delayed_job_comes_later_and_not_before
     a_long_delay_does_not_hold_up_a_short_one
     a_dead_letter_keeps_body_and_reason
@@ -143,6 +144,22 @@ async fn acknowledgements_in_any_order_concern_no_other_message(queue: Queue) {
         again.insert(receive(&mut next).await.to);
     }
     assert_eq!(again, kept, "what was not acknowledged, and nothing else");
+    assert!(is_empty(&mut next).await);
+}
+
+async fn what_was_acknowledged_before_the_end_does_not_come_again(queue: Queue) {
+    let mut consumer = queue.consumer(10).expect("a consumer");
+    for index in 0..3 {
+        send(&queue, &job(index), Delay::NONE).await;
+    }
+    let (first, second, third) = (consumer.receive().await, consumer.receive().await, consumer.receive().await);
+    // In one go: the third lies behind the second, which is still in hand.
+    first.ack();
+    third.ack();
+    drop(second);
+    consumer.close().await;
+    let mut next = queue.consumer(10).expect("a consumer");
+    assert_eq!(receive(&mut next).await.to, number(1));
     assert!(is_empty(&mut next).await);
 }
 
