@@ -3,6 +3,7 @@ verification takes of Redis's memory. Prints the rows of the tables in docs/perf
 """
 
 import os
+import pathlib
 import re
 import subprocess
 import tempfile
@@ -20,15 +21,16 @@ local admit = loadstring('local KEYS, ARGV = ... ' .. ARGV[1])
 for i = ARGV[2], ARGV[3] do
   local tag = string.format('%020x', i)
   local id = string.format('%036x', i)
-  admit({'sms-verify:{' .. tag .. '}'}, {id, '', '+86*******8000', '3600000', '60000', '3600000', '5'})
+  admit({'sms-verify:{' .. tag .. '}', 'sms-verify:{' .. tag .. '}:sent'},
+    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '2', '5', '3600000', '10', '86400000'})
 end
 """
 CHUNK = 10_000
 
 
 def fill(store, count):
-    with open(f"{os.path.dirname(HERE)}/shared/src/store/scripts/admit.lua", encoding="utf-8") as file:
-        source = file.read()
+    scripts = pathlib.Path(HERE).parent / "shared/src/store/scripts"
+    source = "".join((scripts / name).read_text("utf-8") for name in ("limits.lua", "admit.lua"))
     script = store.register_script(FILL)
     for first in range(0, count, CHUNK):
         script(args=[source, first, min(first + CHUNK, count) - 1])

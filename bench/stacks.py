@@ -82,6 +82,8 @@ class Ours:
             "QUEUE_URL": f"{AMQP_URL}?queue={QUEUE}&type={queue_type}",
             "CODE_SECRET": "a secret of thirty-two characters",
             "LOG_LEVEL": "warn",
+            # The limits that there are by default, with room for as many numbers of one block as are asked for here.
+            "LIMITS": "prefix=3600000/hour",
         }
 
     def web(self, prefix=()):

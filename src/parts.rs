@@ -47,7 +47,13 @@ impl Parts {
     }
 
     pub fn admissions(&self) -> Admissions {
-        Admissions { store: self.store.clone(), queue: self.queue.clone(), secrets: self.secrets.clone() }
+        Admissions {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            secrets: self.secrets.clone(),
+            limits: self.config.limits.clone(),
+            countries: self.config.countries.clone(),
+        }
     }
 
     pub fn checks(&self) -> Checks {
@@ -56,6 +62,7 @@ impl Parts {
             secrets: self.secrets.clone(),
             code_length: self.config.code_length,
             test_numbers: self.config.test_numbers.clone(),
+            limits: self.config.limits.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
@@ -55,8 +55,9 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     if let Err(error) = queue {
         warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
     }
-    let mut routes = request_router(parts.admissions(), parts.config.region, parts.config.autofill.clone())
-        .merge(check_router(parts.checks()))
+    let (config, proxies) = (&parts.config, parts.config.proxies);
+    let mut routes = request_router(parts.admissions(), config.region, config.autofill.clone(), proxies)
+        .merge(check_router(parts.checks(), proxies))
         .merge(receipts_router(parts.receipts()))
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     if parts.has_pages() {
@@ -69,7 +70,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {listen} (set LISTEN to another address or port)")]
 pub struct ListenError {
-    listen: std::net::SocketAddr,
+    listen: SocketAddr,
     source: io::Error,
 }
 
@@ -87,7 +88,7 @@ impl Server {
             stop.requested().await;
             handle.graceful_shutdown(Some(GRACE));
         });
-        server.serve(self.app.into_make_service()).await
+        server.serve(self.app.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 }
 

@@ -19,10 +19,11 @@ use shared::admission::Admissions;
 use shared::code::{CodeLength, Secrets};
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
-use shared::http::{app, request_router};
+use shared::http::{TrustedProxies, app, request_router};
 use shared::job::Job;
+use shared::limits::Limits;
 use shared::message::{self, Locale};
-use shared::phone::{PhoneNumber, Region};
+use shared::phone::{Countries, PhoneNumber, Region};
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::{Candidate, Store};
@@ -103,8 +104,16 @@ fn decode_a_job(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = ["accepted", "throttled"])]
 fn request(bencher: Bencher<'_, '_>, case: &str) {
     let runtime = runtime();
-    let admissions = Admissions { store: Store::memory(Policy::default()), queue: Queue::memory(), secrets: secrets() };
-    let mut app: Router = app(request_router(admissions, Region::default(), Default::default()));
+    // As by default, but for the blocks of numbers: there would soon be no room in one.
+    let admissions = Admissions {
+        store: Store::memory(Policy::default()),
+        queue: Queue::memory(),
+        secrets: secrets(),
+        limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
+        countries: Countries::only(Region::default()),
+    };
+    let proxies = TrustedProxies::default();
+    let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), proxies));
     let to = fresh();
     let request = |national: u64| {
         Request::post("/v1/verifications")
@@ -141,7 +150,7 @@ fn deliver(bencher: Bencher<'_, '_>) {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&random.to_le_bytes());
         let id = VerificationId::new(secrets.newest_key_id(), secrets.tag(&to), bytes, &Purpose::default());
-        let candidate = Candidate { id: id.clone(), to: to.masked() };
+        let candidate = Candidate { id: id.clone(), to: to.masked(), windows: Vec::new(), quotas: Vec::new() };
         runtime.block_on(store.admit(&candidate)).expect("admitted");
         job(to, id).encode()
     };

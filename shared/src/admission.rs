@@ -1,5 +1,6 @@
 //! Admission: a request for a code, decided in one step and queued in one call.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -8,8 +9,9 @@ use tracing::{info, warn};
 use crate::afterwards::until_answered;
 use crate::code::Secrets;
 use crate::job::Job;
+use crate::limits::{Limits, Refusal, Scope};
 use crate::message::{Autofill, Locale};
-use crate::phone::PhoneNumber;
+use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
 use crate::verification::{Purpose, Verification, VerificationId};
@@ -27,23 +29,38 @@ pub struct Admissions {
     pub queue: Queue,
     /// Name the number's place in the store.
     pub secrets: Secrets,
+    /// How many SMS there may be.
+    pub limits: Limits,
+    /// Where they may go.
+    pub countries: Countries,
+}
+
+/// A request for a code.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Whom the code goes to.
+    pub to: PhoneNumber,
+    /// The country of the number.
+    pub country: Region,
+    /// Where the request comes from, if that is known and counted.
+    pub ip: Option<IpAddr>,
+    /// The SMS's language.
+    pub locale: Locale,
+    /// What the proof is for.
+    pub purpose: Purpose,
+    /// The page or the app that may fill the code in.
+    pub autofill: Option<Autofill>,
 }
 
 /// Why no code is on its way.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
-    /// The last SMS to this number is too recent.
+    /// There are limits in the way.
     #[error("too frequent")]
-    Cooldown {
-        /// The time until another may be asked for.
-        retry_after: Duration,
-    },
-    /// Too many wrong codes were typed for this number.
-    #[error("locked after too many wrong codes")]
-    Locked {
-        /// The time until they are forgotten.
-        retry_after: Duration,
-    },
+    Refused(Refusal),
+    /// No codes are sent to the number's country.
+    #[error("no codes are sent to {}", .0.code())]
+    Country(Region),
     /// The store did not decide: nothing is sent.
     #[error("the store cannot be asked")]
     Store(#[from] StoreError),
@@ -59,20 +76,20 @@ impl Admissions {
     /// # Errors
     /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
     /// the sender drops; unless the store fails too, within a tenth of a second.)
-    pub async fn request(
-        &self,
-        to: PhoneNumber,
-        locale: Locale,
-        purpose: &Purpose,
-        autofill: Option<Autofill>,
-        random: [u8; 16],
-    ) -> Result<Verification, AdmissionError> {
-        let id = VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, purpose);
-        let candidate = Candidate { id, to: to.masked() };
+    pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
+        let Request { to, country, ip, locale, purpose, autofill } = request;
+        if !self.countries.contain(country) {
+            return Err(AdmissionError::Country(country));
+        }
+        let candidate = Candidate {
+            id: VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, &purpose),
+            to: to.masked(),
+            windows: self.limits.of(Scope::Number).collect(),
+            quotas: self.limits.request(&to, country, ip, &self.secrets),
+        };
         let (verification, send) = match self.store.admit(&candidate).await {
             Ok(Decision::Admitted { verification, send }) => (verification, send),
-            Ok(Decision::Cooldown { retry_after }) => return Err(AdmissionError::Cooldown { retry_after }),
-            Ok(Decision::Locked { retry_after }) => return Err(AdmissionError::Locked { retry_after }),
+            Ok(Decision::Refused(refusal)) => return Err(AdmissionError::Refused(refusal)),
             Err(error) => {
                 // The store may have admitted it and its answer be lost: taken back when the store answers again.
                 self.release(candidate, RELEASE_WAIT_LONG).await;

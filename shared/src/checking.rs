@@ -1,8 +1,11 @@
 //! Checking: a code that was typed back, and where a verification stands.
 
+use std::net::IpAddr;
+
 use tracing::info;
 
 use crate::code::{Code, CodeLength, Secrets};
+use crate::limits::Limits;
 use crate::store::{CheckResult, Store, StoreError};
 use crate::test_numbers::TestNumbers;
 use crate::verification::{Verification, VerificationId};
@@ -18,18 +21,26 @@ pub struct Checks {
     pub code_length: CodeLength,
     /// Numbers whose code is known beforehand.
     pub test_numbers: TestNumbers,
+    /// How many wrong codes there may be.
+    pub limits: Limits,
 }
 
 impl Checks {
-    /// Judges a typed code. The store counts the attempt before it acts on whether the code was right. `request` is a
-    /// random number, drawn for this call.
+    /// Judges a typed code, which came from `ip` if that is known and counted. The store counts the attempt before it acts on
+    /// whether the code was right. `request` is a random number, drawn for this call.
     ///
     /// # Errors
     /// When the store did not answer. It may have judged the code all the same: [`Checks::find`] tells.
-    pub async fn check(&self, id: &VerificationId, typed: &Code, request: u64) -> Result<CheckResult, StoreError> {
+    pub async fn check(
+        &self,
+        id: &VerificationId,
+        typed: &Code,
+        ip: Option<IpAddr>,
+        request: u64,
+    ) -> Result<CheckResult, StoreError> {
         let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
         let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
-        let result = self.store.check(id, code.matches(typed), request).await?;
+        let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
         info!(%id, ?result, "checked");
         Ok(result)
     }

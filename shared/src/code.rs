@@ -142,6 +142,14 @@ impl Secrets {
         NumberTag::from_hash(&hash)
     }
 
+    /// What stands in the store for an address: the same for the same one, and nothing that it could be read from.
+    #[must_use]
+    pub fn pseudonym(&self, of: &[u8]) -> String {
+        let oldest = &self.0[self.0.len() - 1];
+        let hash = hmac(&oldest.tag_key, &[b"pseudonym", of]);
+        hash[..10].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The code of a verification, or nothing when its secret is no longer in the list.
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {

@@ -6,6 +6,7 @@
 // The domain: values first, then the three use cases.
 pub mod code;
 pub mod job;
+pub mod limits;
 pub mod message;
 pub mod phone;
 pub mod test_numbers;

@@ -1,6 +1,7 @@
 //! Phone numbers: whatever a person typed, parsed once into E.164, and masked wherever it is shown.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region as Alpha2};
 
@@ -64,13 +65,25 @@ impl PhoneNumber {
     /// # Errors
     /// [`PhoneError`] says whether the text is no number at all or a number without SMS.
     pub fn parse(text: &str, region: Region) -> Result<Self, PhoneError> {
+        Self::parse_with_country(text, region).map(|(number, _)| number)
+    }
+
+    /// The same, with the country that the number belongs to: several share a calling code, such as +1.
+    ///
+    /// # Errors
+    /// As [`PhoneNumber::parse`].
+    pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Region), PhoneError> {
         let text = normalize(text).ok_or(PhoneError::Invalid)?;
         let number = PHONE_NUMBER_UTIL.parse(&text, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
         match number.get_type() {
-            PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => Ok(Self {
-                e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
-                country_code_digits: number.country_code.to_string().len(),
-            }),
+            PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {
+                let country = number.get_region_code().ok_or(PhoneError::Invalid)?;
+                let number = Self {
+                    e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
+                    country_code_digits: number.country_code.to_string().len(),
+                };
+                Ok((number, Region(country)))
+            }
             // No such number is assigned.
             PhoneNumberType::Unknown => Err(PhoneError::Invalid),
             _ => Err(PhoneError::NotMobile),
@@ -183,6 +196,39 @@ impl Region {
     }
 }
 
+/// `ALLOWED_COUNTRIES`: where codes are sent to. A list such as `CN, HK`, or `all`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Countries(Option<Arc<[Region]>>);
+
+impl Countries {
+    /// Every country.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(None)
+    }
+
+    /// One country.
+    #[must_use]
+    pub fn only(region: Region) -> Self {
+        Self(Some(Arc::new([region])))
+    }
+
+    /// Reads a list; nothing if a part of it is no country.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "all" {
+            return Some(Self::all());
+        }
+        text.split(',').map(|code| Region::parse(code.trim())).collect::<Option<_>>().map(|list| Self(Some(list)))
+    }
+
+    /// Whether codes are sent there.
+    #[must_use]
+    pub fn contain(&self, country: Region) -> bool {
+        self.0.as_ref().is_none_or(|list| list.contains(&country))
+    }
+}
+
 impl Default for Region {
     fn default() -> Self {
         Self(Alpha2::CN)
@@ -198,6 +244,21 @@ impl fmt::Debug for Region {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn countries_that_share_a_calling_code_are_told_apart() {
+        let country = |text| {
+            let (_, country) = PhoneNumber::parse_with_country(text, Region::default()).expect(text);
+            country.code()
+        };
+        assert_eq!(country("13800138000"), "CN");
+        assert_eq!(["+12025550123", "+14165550123", "+18765550123"].map(country), ["US", "CA", "JM"]);
+        let allowed = Countries::parse("CN, ca").expect("a list");
+        let allows = |code| allowed.contain(Region::parse(code).expect(code));
+        assert_eq!(["CN", "CA", "US"].map(allows), [true, true, false]);
+        assert!(Countries::parse("all").expect("a word").contain(Region::default()));
+        assert!(["", "CN,", "China", "all, CN"].iter().all(|text| Countries::parse(text).is_none()));
+    }
 
     fn region(code: &str) -> Region {
         Region::parse(code).expect("a region")

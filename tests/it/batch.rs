@@ -4,21 +4,19 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use shared::admission::Admissions;
 use shared::batch::{Response, deliver_event};
 use shared::code::{CodeLength, Secrets};
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
 use shared::job::Job;
-use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::test_numbers::TestNumbers;
-use shared::verification::{DeliveryState, Policy, Purpose, Verification};
+use shared::verification::{DeliveryState, Policy, Verification};
 
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::number;
+use crate::support::{admissions, number, request};
 
 /// `send-sms` in this process, on a gateway.
 struct Function {
@@ -44,8 +42,8 @@ impl Function {
     async fn job(&self, index: u32) -> (Verification, String) {
         let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
         let queue = Queue::memory();
-        let admissions = Admissions { store, queue: queue.clone(), secrets };
-        let asked = admissions.request(number(index), Locale::En, &Purpose::default(), None, random_bytes()).await;
+        let admissions = admissions(store, queue.clone(), secrets);
+        let asked = admissions.request(request(number(index)), random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
         let body = String::from_utf8(message.body.clone()).expect("text");
         message.ack();

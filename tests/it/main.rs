@@ -13,6 +13,12 @@ mod support;
 /// Do both stores keep the same promises?
 mod store_contract;
 
+/// Do the stores keep the same promises about limits?
+mod limits_contract;
+
+/// Limits and countries, as callers meet them.
+mod limits;
+
 /// Do both stores keep the same promises about the accounts at gateways?
 mod account_contract;
 

@@ -18,7 +18,7 @@ use shared::verification::Policy;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
 use crate::support::sqs::{Queues, client};
-use crate::support::{Person, eventually, number};
+use crate::support::{Person, admissions, eventually, number, request};
 
 struct Fixture {
     queue: Queue,
@@ -113,10 +113,10 @@ impl<'a> Mapping<'a> {
     /// Asks for a code, as `request-code` does.
     async fn ask(&self, index: u32) {
         let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
-        let admissions = shared::admission::Admissions { store, queue: self.fixture.queue.clone(), secrets };
+        let admissions = admissions(store, self.fixture.queue.clone(), secrets);
         eventually("an admitted request", || async {
             let random = shared::entropy::random_bytes();
-            admissions.request(number(index), Locale::En, &Default::default(), None, random).await.ok()
+            admissions.request(request(number(index)), random).await.ok()
         })
         .await;
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use shared::limits::{Exceeded, Refusal};
 use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Release, Store};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
 
@@ -80,8 +81,12 @@ async fn admitted_later(store: &Store, candidate: &Candidate) -> (Verification, 
     admitted(store, candidate).await
 }
 
+async fn is_refused(store: &Store, candidate: &Candidate, by: Exceeded) -> bool {
+    matches!(store.admit(candidate).await, Ok(Decision::Refused(refusal)) if refusal.exceeded == [by])
+}
+
 async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {
-    store.check(&verification.id, right, shared::entropy::random_u64()).await.expect("an answer")
+    store.check(&verification.id, right, shared::entropy::random_u64(), &[]).await.expect("an answer")
 }
 
 async fn begin(store: &Store, verification: &Verification, send: u32, worker: u64) -> Begin {
@@ -103,14 +108,14 @@ async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
                 assert_eq!(verification.expires_in, Duration::from_secs(300));
                 assert_eq!(verification.resend_in, Duration::from_secs(60));
             }
-            Decision::Cooldown { retry_after } => {
+            Decision::Refused(Refusal { exceeded, retry_after }) => {
                 refused += 1;
+                assert_eq!(exceeded, [Exceeded::Cooldown], "nothing was guessed");
                 assert!(
                     retry_after <= Duration::from_secs(60) && retry_after > Duration::from_secs(50),
                     "{retry_after:?}"
                 );
             }
-            Decision::Locked { .. } => panic!("nothing was guessed"),
         }
     }
     assert_eq!((admitted, refused), (1, 999));
@@ -160,7 +165,7 @@ async fn a_repeated_request_is_the_same_request(open: Open<'_>) {
     let (first, _) = admitted(&store, &candidate).await;
     let (again, send) = admitted(&store, &candidate).await;
     assert_eq!((again.id, send, again.expires_at), (first.id, 1, first.expires_at));
-    assert!(matches!(store.admit(&person.asks()).await, Ok(Decision::Cooldown { .. })), "another is not");
+    assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await, "another is not");
 }
 
 async fn a_released_number_is_usable_at_once(open: Open<'_>) {
@@ -248,7 +253,7 @@ async fn wrong_codes_at_once_are_counted_one_by_one(open: Open<'_>) {
         .collect();
     left.sort_unstable();
     assert_eq!(left, [0, 1, 2, 3, 4], "five are compared, each counted once");
-    assert!(matches!(check(&store, &verification, true).await, CheckResult::Locked { .. }), "even the right one");
+    assert!(matches!(check(&store, &verification, true).await, CheckResult::Refused(_)), "even the right one");
 }
 
 async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open<'_>) {
@@ -263,18 +268,22 @@ async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open<'_>) {
     assert_eq!((send, anew.attempts_left), (1, 2));
     check(&store, &anew, false).await;
     check(&store, &anew, false).await;
-    let CheckResult::Locked { retry_after } = check(&store, &anew, true).await else { panic!("not locked") };
+    let CheckResult::Refused(refusal) = check(&store, &anew, true).await else { panic!("not locked") };
+    let Refusal { exceeded, retry_after } = refusal;
+    assert_eq!(exceeded, [Exceeded::Attempts]);
     assert!(retry_after > Duration::from_secs(590), "until 600 s after the first: {retry_after:?}");
     tokio::time::sleep(Duration::from_millis(3)).await;
-    assert!(matches!(store.admit(&person.asks_for("b")).await, Ok(Decision::Locked { .. })));
+    assert!(is_refused(&store, &person.asks_for("b"), Exceeded::Attempts).await);
 }
 
 async fn wrong_codes_are_forgotten_in_time(open: Open<'_>) {
     let (store, person) = (open(Policy { max_life: SOON, max_attempts: 1, ..impatient() }), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
     assert_eq!(check(&store, &verification, false).await, CheckResult::Wrong { attempts_left: 0 });
-    let Ok(Decision::Locked { retry_after }) = store.admit(&person.asks()).await else { panic!("not locked") };
-    tokio::time::sleep(retry_after + Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    let Ok(Decision::Refused(locked)) = store.admit(&person.asks()).await else { panic!("not locked") };
+    assert_eq!(locked.exceeded, [Exceeded::Attempts]);
+    tokio::time::sleep(locked.retry_after + Duration::from_millis(5)).await;
     let (next, _) = admitted(&store, &person.asks()).await;
     assert_eq!(next.attempts_left, 1);
 }
@@ -295,13 +304,13 @@ async fn a_repeated_check_is_counted_once(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
     for _ in 0..2 {
-        let result = store.check(&verification.id, false, 7).await.expect("an answer");
+        let result = store.check(&verification.id, false, 7, &[]).await.expect("an answer");
         assert_eq!(result, CheckResult::Wrong { attempts_left: 4 });
     }
     for _ in 0..2 {
-        assert_eq!(store.check(&verification.id, true, 8).await.expect("an answer"), CheckResult::Approved);
+        assert_eq!(store.check(&verification.id, true, 8, &[]).await.expect("an answer"), CheckResult::Approved);
     }
-    assert_eq!(store.check(&verification.id, true, 9).await.expect("an answer"), CheckResult::Gone);
+    assert_eq!(store.check(&verification.id, true, 9, &[]).await.expect("an answer"), CheckResult::Gone);
 }
 
 async fn what_is_expired_is_gone(open: Open<'_>) {
@@ -312,7 +321,7 @@ async fn what_is_expired_is_gone(open: Open<'_>) {
     assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
     assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone);
-    assert!(matches!(store.admit(&person.asks()).await, Ok(Decision::Cooldown { .. })), "the cooldown is not over");
+    assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await, "the cooldown is not over");
 }
 
 async fn one_worker_at_a_time_sends(open: Open<'_>) {

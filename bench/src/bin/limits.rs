@@ -75,7 +75,10 @@ async fn publisher() -> Result<(Channel, Arc<str>)> {
 }
 
 async fn serve(store: Option<MultiplexedConnection>, queue: Option<(Channel, Arc<str>)>) -> Result<()> {
-    let script = Arc::new(Script::new(include_str!("../../../shared/src/store/scripts/admit.lua")));
+    let script = Arc::new(Script::new(concat!(
+        include_str!("../../../shared/src/store/scripts/limits.lua"),
+        include_str!("../../../shared/src/store/scripts/admit.lua")
+    )));
     let parts = Parts { store: store.map(|store| (store, script)), queue, count: Arc::default() };
     let app = Router::new().route("/v1/verifications", post(answer)).with_state(parts);
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
@@ -93,7 +96,11 @@ async fn answer(
         // The body stands for the number, and a counter for the random id.
         let id = parts.count.fetch_add(1, Ordering::Relaxed);
         let mut call = script.prepare_invoke();
-        call.key(&body[..]).arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5);
+        let (number, block) = (&body[..], &body[..body.len() / 2]);
+        call.key(number).key([number, b":sent"].concat()).key(block);
+        call.arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5);
+        // The limits of the product: of a number 5 an hour and 10 a day, and one of its block (µs).
+        call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000).arg(1_000).arg(3_600_000_000_u64);
         let decision: Vec<redis::Value> = call.invoke_async(&mut store).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         if decision.len() < 7 {
             status = StatusCode::TOO_MANY_REQUESTS;

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
         let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));
     }
-    let (secrets, code_length, test_numbers) = (config.secrets, config.code_length, config.test_numbers);
-    let checks = Checks { store, secrets, code_length, test_numbers };
-    run(http::app(http::check_router(checks).merge(routes))).await
+    let CheckConfig { secrets, code_length, test_numbers, limits, .. } = config;
+    let checks = Checks { store, secrets, code_length, test_numbers, limits };
+    run(http::app(http::check_router(checks, config.proxies).merge(routes))).await
 }

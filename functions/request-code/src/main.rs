@@ -15,6 +15,8 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::from_url(config.queue.expose(), None)?;
     queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
-    let admissions = Admissions { store, queue, secrets: config.secrets };
-    run(http::app(http::request_router(admissions, config.region, config.autofill).merge(health))).await
+    let RequestConfig { secrets, limits, countries, .. } = config;
+    let admissions = Admissions { store, queue, secrets, limits, countries };
+    let routes = http::request_router(admissions, config.region, config.autofill, config.proxies);
+    run(http::app(routes.merge(health))).await
 }

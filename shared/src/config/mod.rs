@@ -4,18 +4,21 @@
 //! everything they use, and [`LocalConfig`] for local mode, where an embedded part stands in for what is left out.
 //! A variable that is empty counts as not set.
 
+mod local;
 mod vars;
 
 use std::fmt;
-use std::net::SocketAddr;
 
+pub use self::local::{LocalConfig, Role};
 pub use self::vars::Address;
 use self::vars::Vars;
 
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::http::TrustedProxies;
+use crate::limits::Limits;
 use crate::message::AllowedAutofill;
-use crate::phone::Region;
+use crate::phone::{Countries, Region};
 use crate::provider::Provider;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
@@ -65,6 +68,12 @@ pub struct RequestConfig {
     pub region: Region,
     /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
     pub autofill: AllowedAutofill,
+    /// `LIMITS`.
+    pub limits: Limits,
+    /// `ALLOWED_COUNTRIES`.
+    pub countries: Countries,
+    /// `TRUSTED_PROXIES`.
+    pub proxies: TrustedProxies,
 }
 
 /// What `check-code` needs.
@@ -82,6 +91,10 @@ pub struct CheckConfig {
     pub provider: Option<Provider>,
     /// `TEST_NUMBERS`.
     pub test_numbers: TestNumbers,
+    /// `LIMITS`.
+    pub limits: Limits,
+    /// `TRUSTED_PROXIES`.
+    pub proxies: TrustedProxies,
 }
 
 /// What `send-sms` needs.
@@ -109,62 +122,6 @@ pub struct SendConfig {
     pub test_numbers: TestNumbers,
 }
 
-/// What local mode needs, with `None` where an embedded part stands in.
-#[derive(Debug, Clone)]
-pub struct LocalConfig {
-    /// `LISTEN`.
-    pub listen: SocketAddr,
-    /// `REDIS_URL`.
-    pub redis: Option<Address>,
-    /// `QUEUE_URL`.
-    pub queue: Option<Address>,
-    /// `DEAD_QUEUE_URL`.
-    pub dead_queue: Option<Address>,
-    /// `SMS_DSN`.
-    pub provider: Option<Provider>,
-    /// `CODE_SECRET`.
-    pub secrets: Option<Secrets>,
-    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
-    pub policy: Policy,
-    /// `CODE_LENGTH`.
-    pub code_length: CodeLength,
-    /// `RETRY_BACKOFF`, `MAX_RETRIES`.
-    pub schedule: Schedule,
-    /// `DELIVERY_POLICY`.
-    pub delivery_policy: DeliveryPolicy,
-    /// `DEFAULT_REGION`.
-    pub region: Region,
-    /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
-    pub autofill: AllowedAutofill,
-    /// `TEST_NUMBERS`.
-    pub test_numbers: TestNumbers,
-}
-
-/// Which part of local mode is to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// API, sender and inbox in one process: an embedded part stands in for whatever is left out.
-    All,
-    /// The API alone, whose store and queue are shared with senders.
-    Api,
-    /// A sender alone.
-    Worker,
-    /// A sender that hands its jobs to a function.
-    Invoker,
-    /// The dead letters.
-    Dead,
-}
-
-impl Role {
-    fn required(self) -> &'static [&'static str] {
-        match self {
-            Self::All => &[],
-            Self::Api | Self::Worker => &["REDIS_URL", "QUEUE_URL"],
-            Self::Invoker | Self::Dead => &["QUEUE_URL"],
-        }
-    }
-}
-
 impl RequestConfig {
     /// Reads the variables.
     ///
@@ -174,7 +131,20 @@ impl RequestConfig {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
-        vars.finish(|| Some(Self { redis: redis?, queue: queue?, secrets: secrets?, policy, region, autofill }))
+        let (limits, countries, proxies) = (vars.limits(), vars.countries(region), vars.proxies());
+        vars.finish(|| {
+            Some(Self {
+                redis: redis?,
+                queue: queue?,
+                secrets: secrets?,
+                policy,
+                region,
+                autofill,
+                limits,
+                countries,
+                proxies,
+            })
+        })
     }
 }
 
@@ -188,7 +158,19 @@ impl CheckConfig {
         let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
-        vars.finish(|| Some(Self { redis: redis?, secrets: secrets?, policy, code_length, provider, test_numbers }))
+        let (limits, proxies) = (vars.limits(), vars.proxies());
+        vars.finish(|| {
+            Some(Self {
+                redis: redis?,
+                secrets: secrets?,
+                policy,
+                code_length,
+                provider,
+                test_numbers,
+                limits,
+                proxies,
+            })
+        })
     }
 }
 
@@ -221,59 +203,6 @@ impl SendConfig {
                 code_length,
                 schedule,
                 delivery_policy,
-                test_numbers,
-            })
-        })
-    }
-}
-
-impl LocalConfig {
-    /// Reads the variables that `role` uses.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every missing or wrong variable.
-    pub fn read(lookup: Lookup<'_>, role: Role) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, role.required());
-        let (redis, queue, dead_queue) = (vars.redis(), vars.queue(), vars.dead_queue());
-        if role == Role::Dead && queue.as_ref().is_some_and(Address::is_http) {
-            vars.require("DEAD_QUEUE_URL");
-        }
-        let uses_store = !matches!(role, Role::Invoker | Role::Dead);
-        if redis.is_some() && uses_store {
-            vars.require("CODE_SECRET");
-        }
-        let (secrets, listen, mut provider) = (vars.secrets(), vars.listen(), vars.provider());
-        if vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
-            match role {
-                Role::Worker if listen.ip().is_loopback() => {
-                    provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
-                }
-                Role::Worker => {
-                    vars.problem("SMS_DSN", "is not set, and the API's inbox is there only while LISTEN is loopback");
-                }
-                Role::All if !listen.ip().is_loopback() => {
-                    vars.problem("SMS_DSN", "is not set, and the inbox is there only while LISTEN is loopback");
-                }
-                _ => {}
-            }
-        }
-        let (policy, code_length) = (vars.policy(), vars.code_length());
-        let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
-        let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
-        vars.finish(|| {
-            Some(Self {
-                listen,
-                redis,
-                queue,
-                dead_queue,
-                provider,
-                secrets,
-                policy,
-                code_length,
-                schedule,
-                delivery_policy,
-                region,
-                autofill,
                 test_numbers,
             })
         })
@@ -335,6 +264,9 @@ mod tests {
             ("ANDROID_APP_HASHES", "short"),
             ("TEST_NUMBERS", "+8613800138000=12345"),
             ("TEST_NUMBERS_UNTIL", "soon"),
+            ("LIMITS", "ip=many/hour"),
+            ("ALLOWED_COUNTRIES", "CN, China"),
+            ("TRUSTED_PROXIES", "10.0.0.1"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {
@@ -352,6 +284,28 @@ mod tests {
         assert!(read(&vars).contains("TEST_NUMBERS_ON_LAMBDA=true"));
         vars.push(("TEST_NUMBERS_ON_LAMBDA", "true"));
         assert_eq!(read(&vars), "");
+    }
+
+    #[test]
+    fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
+        let allows = |vars: &[(&str, &str)], code| {
+            let config = with(vars, |lookup| LocalConfig::read(lookup, Role::All)).expect("valid");
+            config.countries.contain(Region::parse(code).expect(code))
+        };
+        assert_eq!((allows(&[], "CN"), allows(&[], "HK")), (true, false));
+        assert_eq!(
+            (allows(&[("DEFAULT_REGION", "HK")], "CN"), allows(&[("DEFAULT_REGION", "HK")], "HK")),
+            (false, true)
+        );
+        assert!(allows(&[("ALLOWED_COUNTRIES", "all")], "HK"));
+    }
+
+    #[test]
+    fn api_gateway_is_a_trusted_proxy() {
+        let proxies = |vars: &[(&str, &str)]| with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").proxies;
+        assert_eq!(proxies(&GOOD), TrustedProxies(0));
+        let lambda = [&GOOD[..], &[("AWS_LAMBDA_FUNCTION_NAME", "request-code")]].concat();
+        assert_eq!(proxies(&lambda), TrustedProxies(1));
     }
 
     #[test]

@@ -13,8 +13,10 @@ use url::Url;
 use super::{ConfigError, INBOX, Lookup};
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::http::TrustedProxies;
+use crate::limits::Limits;
 use crate::message::{AllowedAutofill, Autofill};
-use crate::phone::Region;
+use crate::phone::{Countries, Region};
 use crate::provider::Provider;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
@@ -157,6 +159,26 @@ impl<'a> Vars<'a> {
             self.problem("DEFAULT_REGION", "needs a two-letter country code such as CN");
             Region::default()
         })
+    }
+
+    /// `ALLOWED_COUNTRIES`: unless set, the default region alone.
+    pub(super) fn countries(&mut self, region: Region) -> Countries {
+        let Some(text) = self.get("ALLOWED_COUNTRIES") else { return Countries::only(region) };
+        Countries::parse(&text).unwrap_or_else(|| {
+            self.problem("ALLOWED_COUNTRIES", "needs a list of country codes such as CN,HK, or all");
+            Countries::only(region)
+        })
+    }
+
+    pub(super) fn limits(&mut self) -> Limits {
+        let parsed = Limits::parse(&self.get("LIMITS").unwrap_or_default());
+        parsed.inspect_err(|error| self.problem("LIMITS", &format!("is not usable: {error}"))).unwrap_or_default()
+    }
+
+    /// `TRUSTED_PROXIES`: on Lambda API Gateway is one.
+    pub(super) fn proxies(&mut self) -> TrustedProxies {
+        let default = u8::from(self.get("AWS_LAMBDA_FUNCTION_NAME").is_some());
+        TrustedProxies(self.number("TRUSTED_PROXIES", default, 0, 9))
     }
 
     /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.

@@ -1,5 +1,7 @@
 //! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}`: type a code back, and see how it stands.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
@@ -8,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Json;
+use super::client::{Caller, TrustedProxies};
 use super::problem::Problem;
 use super::verification;
 use crate::checking::Checks;
@@ -15,6 +18,11 @@ use crate::code::Code;
 use crate::entropy::random_u64;
 use crate::store::CheckResult;
 use crate::verification::VerificationId;
+
+struct Api {
+    checks: Checks,
+    proxies: TrustedProxies,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,18 +34,20 @@ struct Typed {
 type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes.
-pub fn router(checks: Checks) -> Router {
+pub fn router(checks: Checks, proxies: TrustedProxies) -> Router {
     Router::new()
         .route("/v1/verifications/{id}/check", post(check))
         .route("/v1/verifications/{id}", get(status))
-        .with_state(checks)
+        .with_state(Arc::new(Api { checks, proxies }))
 }
 
 async fn check(
-    State(checks): State<Checks>,
+    State(api): State<Arc<Api>>,
     id: IdInPath,
+    caller: Caller,
     Json(typed): Json<Typed>,
 ) -> Result<JsonAnswer<Value>, Problem> {
+    let checks = &api.checks;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
     let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| Problem::BadField {
@@ -45,18 +55,18 @@ async fn check(
         detail: format!("the field must be a string of {digits} digits"),
     })?;
     let id = parse(id)?;
-    match checks.check(&id, &typed, random_u64()).await? {
+    match checks.check(&id, &typed, caller.ip(api.proxies), random_u64()).await? {
         CheckResult::Approved => {
             Ok(JsonAnswer(json!({ "id": id.as_str(), "status": "approved", "purpose": id.purpose().as_str() })))
         }
         CheckResult::Wrong { attempts_left } => Err(Problem::WrongCode { attempts_left }),
-        CheckResult::Locked { retry_after } => Err(Problem::TooFrequent { policy: "attempts", retry_after }),
+        CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
         CheckResult::Gone => Err(Problem::Gone),
     }
 }
 
-async fn status(State(checks): State<Checks>, id: IdInPath) -> Result<JsonAnswer<verification::Body>, Problem> {
-    let found = checks.find(&parse(id)?).await?;
+async fn status(State(api): State<Arc<Api>>, id: IdInPath) -> Result<JsonAnswer<verification::Body>, Problem> {
+    let found = api.checks.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
 }
 

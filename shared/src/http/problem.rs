@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::admission::AdmissionError;
+use crate::limits::{Exceeded, Refusal};
 use crate::message::Locale;
-use crate::phone::PhoneError;
+use crate::phone::{PhoneError, Region};
 use crate::store::StoreError;
 
 /// What a caller is told to wait when a part is down, in seconds: connections are made anew within that time.
@@ -48,8 +49,10 @@ pub(super) enum Problem {
     NoSuchPath,
     /// A route, but not for the method.
     NoSuchMethod,
-    /// A limit is reached.
-    TooFrequent { policy: &'static str, retry_after: Duration },
+    /// Limits are reached.
+    TooFrequent(Refusal),
+    /// No codes are sent to the number's country.
+    Country(Region),
     /// A part is down.
     Down(Vec<&'static str>),
 }
@@ -77,6 +80,10 @@ impl Problem {
             Self::BadNumber(_) => {
                 kind("bad-number", StatusCode::UNPROCESSABLE_ENTITY, "4007", "Not a mobile phone number", "手机号错误")
             }
+            Self::Country(_) => {
+                let title = "No codes are sent to this country";
+                kind("country-not-allowed", StatusCode::UNPROCESSABLE_ENTITY, "4007", title, "手机号错误")
+            }
             Self::NotJson => {
                 kind("not-json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "5006", "Send application/json", "参数错误")
             }
@@ -93,7 +100,7 @@ impl Problem {
             Self::NoSuchMethod => {
                 kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
             }
-            Self::TooFrequent { .. } => {
+            Self::TooFrequent(_) => {
                 kind(QUOTA_EXCEEDED, StatusCode::TOO_MANY_REQUESTS, "4002", "Too frequent", "发送短信过于频繁")
             }
             Self::Down(_) => {
@@ -111,6 +118,8 @@ impl Problem {
             Self::BadNumber(PhoneError::Invalid) if zh => "请输入正确的手机号".to_owned(),
             Self::BadNumber(PhoneError::NotMobile) if zh => "该号码不能接收短信，请输入手机号".to_owned(),
             Self::BadNumber(error) => error.to_string(),
+            Self::Country(country) if zh => format!("暂不支持该国家或地区的号码：{}", country.code()),
+            Self::Country(country) => format!("this installation sends no codes to {}", country.code()),
             Self::NotJson if zh => "请求体须为 JSON".to_owned(),
             Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
             Self::TooLarge => format!("the body has more than {} bytes", super::MAX_BODY),
@@ -122,8 +131,8 @@ impl Problem {
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
             Self::NoSuchPath => "there is nothing at this path".to_owned(),
             Self::NoSuchMethod => "the path takes other methods".to_owned(),
-            Self::TooFrequent { retry_after, .. } if zh => format!("请在 {} 秒后重试", whole_seconds(*retry_after)),
-            Self::TooFrequent { retry_after, .. } => format!("try again in {} seconds", whole_seconds(*retry_after)),
+            Self::TooFrequent(refusal) if zh => format!("请在 {} 秒后重试", whole_seconds(refusal.retry_after)),
+            Self::TooFrequent(refusal) => format!("try again in {} seconds", whole_seconds(refusal.retry_after)),
             Self::Down(_) if zh => "服务暂时不可用，请稍后重试".to_owned(),
             Self::Down(parts) => format!("not reachable: {}", parts.join(", ")),
         }
@@ -133,10 +142,11 @@ impl Problem {
         let members = match self {
             Self::BadField { field, .. } => json!({ "field": field }),
             Self::MissingField(field) => json!({ "field": field }),
-            Self::BadNumber(_) => json!({ "field": "to" }),
+            Self::BadNumber(_) | Self::Country(_) => json!({ "field": "to" }),
             Self::WrongCode { attempts_left } => json!({ "field": "code", "attempts_left": attempts_left }),
-            Self::TooFrequent { policy, retry_after } => {
-                json!({ "violated_policies": [policy], "retry_after": whole_seconds(*retry_after) })
+            Self::TooFrequent(Refusal { exceeded, retry_after }) => {
+                let policies: Vec<&str> = exceeded.iter().copied().map(Exceeded::as_str).collect();
+                json!({ "violated_policies": policies, "retry_after": whole_seconds(*retry_after) })
             }
             Self::Down(parts) => json!({ "down": parts }),
             _ => json!({}),
@@ -147,11 +157,12 @@ impl Problem {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match self {
-            Self::TooFrequent { policy, retry_after } => {
+            Self::TooFrequent(Refusal { exceeded, retry_after }) => {
                 let seconds = whole_seconds(*retry_after);
                 headers.insert(RETRY_AFTER, seconds.into());
-                // draft-ietf-httpapi-ratelimit-headers: what is left of the quota, and when there is more of it.
-                if let Ok(value) = HeaderValue::try_from(format!("\"{policy}\";r=0;t={seconds}")) {
+                // draft-ietf-httpapi-ratelimit-headers: what is left of each quota, and when there is more of all.
+                let items = exceeded.iter().map(|policy| format!("\"{}\";r=0;t={seconds}", policy.as_str()));
+                if let Ok(value) = HeaderValue::try_from(items.collect::<Vec<_>>().join(", ")) {
                     headers.insert(HeaderName::from_static("ratelimit"), value);
                 }
             }
@@ -213,8 +224,8 @@ impl IntoResponse for Problem {
 impl From<AdmissionError> for Problem {
     fn from(problem: AdmissionError) -> Self {
         match problem {
-            AdmissionError::Cooldown { retry_after } => Self::TooFrequent { policy: "cooldown", retry_after },
-            AdmissionError::Locked { retry_after } => Self::TooFrequent { policy: "attempts", retry_after },
+            AdmissionError::Refused(refusal) => Self::TooFrequent(refusal),
+            AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {
                 error!(error = &source as &dyn Error, "the queue is down");

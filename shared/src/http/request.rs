@@ -11,9 +11,10 @@ use axum::{Json as JsonAnswer, Router};
 use serde::Deserialize;
 
 use super::body::Json;
+use super::client::{Caller, TrustedProxies};
 use super::problem::Problem;
 use super::{locale, verification};
-use crate::admission::Admissions;
+use crate::admission::{Admissions, Request};
 use crate::afterwards::ToTheEnd;
 use crate::entropy::random_bytes;
 use crate::message::{AllowedAutofill, Autofill, Locale};
@@ -24,6 +25,7 @@ struct Api {
     admissions: Admissions,
     default_region: Region,
     allowed: AllowedAutofill,
+    proxies: TrustedProxies,
 }
 
 #[derive(Deserialize)]
@@ -38,16 +40,19 @@ struct Asked {
 }
 
 /// The route. `allowed` are the pages and apps that may have the code filled in.
-pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill) -> Router {
-    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(Api {
-        admissions,
-        default_region,
-        allowed,
-    }))
+pub fn router(
+    admissions: Admissions,
+    default_region: Region,
+    allowed: AllowedAutofill,
+    proxies: TrustedProxies,
+) -> Router {
+    let api = Api { admissions, default_region, allowed, proxies };
+    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(api))
 }
 
 async fn request(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     headers: HeaderMap,
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
@@ -56,8 +61,8 @@ async fn request(
         None => api.default_region,
     };
     let to = asked.to.ok_or(Problem::MissingField("to"))?;
-    let to = PhoneNumber::parse(&to, region).map_err(Problem::BadNumber)?;
-    let language = match asked.locale {
+    let (to, country) = PhoneNumber::parse_with_country(&to, region).map_err(Problem::BadNumber)?;
+    let locale = match asked.locale {
         Some(tag) => Locale::parse(&tag).ok_or(bad("locale", "the field must be zh-CN or en"))?,
         None => locale(&headers).unwrap_or_else(|| Locale::of(&to)),
     };
@@ -65,9 +70,10 @@ async fn request(
         .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
     let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
 
+    let request = Request { to, country, ip: caller.ip(api.proxies), locale, purpose, autofill };
     // A caller who hangs up does not stop it between admission and queue.
-    let request = async move { api.admissions.request(to, language, &purpose, autofill, random_bytes()).await };
-    let verification = ToTheEnd::new(request).await?;
+    let admission = async move { api.admissions.request(request, random_bytes()).await };
+    let verification = ToTheEnd::new(admission).await?;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())

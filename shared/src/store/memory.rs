@@ -3,6 +3,7 @@
 //! It serves `cargo run` without services, and forgets everything when the process ends.
 
 mod accounts;
+mod limits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::limits::{Rates, Sent, sweep};
 use super::{
     Asked, Begin, Breaker, Candidate, CheckResult, Decision, Finish, Permit, Release, millis, timestamp, until,
 };
+use crate::limits::{Exceeded, Quota, Refusal, Scope};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ struct Entries {
     by_tag: HashMap<NumberTag, Entry>,
     /// When to look for entries that no longer matter: at this many, then at twice what is left.
     sweep_at: usize,
+    sent: Sent,
+    rates: Rates,
 }
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -47,6 +52,8 @@ struct Current {
     began: i64,
     expires: i64,
     next: i64,
+    /// When the number's windows have room again.
+    quota: i64,
     send: u32,
     /// The SMS whose delivery is shown: the latest that was not released.
     shown: u32,
@@ -82,22 +89,31 @@ impl MemoryStore {
 
     pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
         let (now, policy) = (now(), &self.policy);
+        let tag = candidate.id.tag();
         let mut entries = self.lock();
-        entries.sweep(now);
-        let entry = entries.by_tag.entry(candidate.id.tag()).or_default();
+        let Entries { by_tag, sweep_at, sent, rates } = &mut *entries;
+        sweep(by_tag, sweep_at, |entry| entry.matters(now));
+        let entry = by_tag.entry(tag).or_default();
         entry.forget_wrong(now);
         if let Some(current) = &entry.current
             && current.candidate.as_ref() == Some(&candidate.id)
         {
             return Decision::Admitted { verification: self.view(entry, current, now), send: current.send };
         }
+        let mut refusal = Refusal::default();
+        rates.look(&candidate.quotas, now, &mut refusal);
+        let mut refuse = |exceeded, at| {
+            if now < at {
+                refusal.add(exceeded, until(now, at));
+            }
+        };
         if entry.wrong >= policy.max_attempts {
-            return Decision::Locked { retry_after: until(now, entry.wrong_until) };
+            refuse(Exceeded::Attempts, entry.wrong_until);
         }
-        if let Some(current) = &entry.current
-            && now < current.next
-        {
-            return Decision::Cooldown { retry_after: until(now, current.next) };
+        refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.next));
+        refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
+        if !refusal.exceeded.is_empty() {
+            return Decision::Refused(refusal);
         }
         let (life, ttl, interval) = (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
         let mut current = match entry.current.take() {
@@ -118,6 +134,9 @@ impl MemoryStore {
         current.expires = (now + ttl).min(current.began + life);
         current.next = now + interval;
         current.candidate = Some(candidate.id.clone());
+        sent.add(tag, &candidate.windows, now);
+        current.quota = sent.room(tag, &candidate.windows);
+        rates.count(&candidate.quotas, now);
         let decision = Decision::Admitted { verification: self.view(entry, &current, now), send: current.send };
         entry.current = Some(current);
         decision
@@ -125,7 +144,8 @@ impl MemoryStore {
 
     pub(super) fn release(&self, candidate: &Candidate) -> Release {
         let mut entries = self.lock();
-        let Some(entry) = entries.by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
+        let Entries { by_tag, sent, rates, .. } = &mut *entries;
+        let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
                 if current.marks.contains_key(&current.send) {
@@ -134,22 +154,27 @@ impl MemoryStore {
                 if let Some(before) = current.before.take() {
                     (current.expires, current.shown, current.delivery) = before;
                     current.marks.insert(current.send, Mark::Released);
-                    current.next = 0;
+                    (current.next, current.quota) = (0, 0);
                     current.candidate = None;
                 } else {
                     entry.current = None;
                 }
+                if !candidate.windows.is_empty() {
+                    sent.take_back(candidate.id.tag());
+                }
+                rates.give_back(&candidate.quotas);
             }
             _ => {}
         }
         Release::Released
     }
 
-    pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64) -> CheckResult {
+    pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> CheckResult {
         let now = now();
         let most = self.policy.max_attempts;
         let mut entries = self.lock();
-        let Some(entry) = entries.by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
+        let Entries { by_tag, rates, .. } = &mut *entries;
+        let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.forget_wrong(now);
         let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
             return CheckResult::Gone;
@@ -161,8 +186,13 @@ impl MemoryStore {
         if again {
             return CheckResult::Wrong { attempts_left: most.saturating_sub(entry.wrong) };
         }
+        let mut refusal = Refusal::default();
+        rates.look(quotas, now, &mut refusal);
         if entry.wrong >= most {
-            return CheckResult::Locked { retry_after: until(now, entry.wrong_until) };
+            refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
+        }
+        if !refusal.exceeded.is_empty() {
+            return CheckResult::Refused(refusal);
         }
         entry.wrong += 1;
         if entry.wrong == 1 {
@@ -174,6 +204,7 @@ impl MemoryStore {
             entry.wrong = 0;
             return CheckResult::Approved;
         }
+        rates.count(quotas, now);
         CheckResult::Wrong { attempts_left: most - entry.wrong }
     }
 
@@ -275,7 +306,7 @@ impl MemoryStore {
             delivery: current.delivery,
             expires_at: timestamp(current.expires),
             expires_in: until(now, current.expires),
-            resend_in: until(now, current.next),
+            resend_in: until(now, current.next.max(current.quota)),
             attempts_left: self.policy.max_attempts.saturating_sub(entry.wrong),
         }
     }
@@ -284,14 +315,6 @@ impl MemoryStore {
 impl Entries {
     fn current(&mut self, id: &VerificationId) -> Option<&mut Current> {
         self.by_tag.get_mut(&id.tag())?.current.as_mut().filter(|current| current.id == *id)
-    }
-
-    /// Forgets what no longer matters, often enough that memory stays within twice what is needed.
-    fn sweep(&mut self, now: i64) {
-        if self.by_tag.len() >= self.sweep_at {
-            self.by_tag.retain(|_, entry| entry.matters(now));
-            self.sweep_at = (self.by_tag.len() * 2).max(1024);
-        }
     }
 }
 
@@ -318,6 +341,7 @@ impl Current {
             began: now,
             expires: now,
             next: now,
+            quota: 0,
             send: 1,
             shown: 1,
             before: None,

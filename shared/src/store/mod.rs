@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::limits::{Quota, Refusal, Window};
 use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
@@ -32,6 +33,10 @@ pub struct Candidate {
     pub id: VerificationId,
     /// The number, masked.
     pub to: String,
+    /// Most SMS to the number, in any time of this length.
+    pub windows: Vec<Window>,
+    /// What else the SMS counts on.
+    pub quotas: Vec<Quota>,
 }
 
 /// What the store decided on a [`Candidate`].
@@ -44,20 +49,12 @@ pub enum Decision {
         /// Which SMS of this verification.
         send: u32,
     },
-    /// Refused: the last SMS to this number is too recent.
-    Cooldown {
-        /// The time until it no longer is.
-        retry_after: Duration,
-    },
-    /// Refused: too many wrong codes were typed for this number.
-    Locked {
-        /// The time until they are forgotten.
-        retry_after: Duration,
-    },
+    /// Nothing was written, and nothing counted.
+    Refused(Refusal),
 }
 
 /// What came of a typed code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckResult {
     /// It was right, and this call is the one that used it.
     Approved,
@@ -67,10 +64,7 @@ pub enum CheckResult {
         attempts_left: u32,
     },
     /// It was not looked at: too many wrong ones before.
-    Locked {
-        /// The time until they are forgotten.
-        retry_after: Duration,
-    },
+    Refused(Refusal),
     /// There is no such verification: unknown, expired, replaced or used.
     Gone,
 }
@@ -230,7 +224,9 @@ impl Store {
         Self(Backend::Memory(memory::MemoryStore::new(policy)))
     }
 
-    /// Decides on a request for a code and, if it is admitted, writes cooldown and verification in the same step.
+    /// Decides on a request for a code and, if it is admitted, counts it and writes cooldown and verification in the same
+    /// step. (On a Redis Cluster the number and the limits stand on different servers. They decide at the same time; what one
+    /// has written is taken back when another refuses.)
     ///
     /// # Errors
     /// When the store cannot be asked: then nothing is admitted.
@@ -238,7 +234,7 @@ impl Store {
         dispatch!(self.admit(candidate))
     }
 
-    /// Takes an admission back whose job could not be queued, so that the number is usable at once.
+    /// Takes an admission back whose job could not be queued, so that the number is usable at once and nothing is counted.
     ///
     /// `candidate` is the one that was admitted; if another has been since, nothing happens. Either this comes first, and
     /// the sender drops the job if there is one, or the sender does.
@@ -250,12 +246,18 @@ impl Store {
     }
 
     /// Counts a typed code as an attempt, and only then acts on whether it was right. `request` names this call among
-    /// all others, so that repeating it after a lost connection counts once.
+    /// all others, so that repeating it after a lost connection counts once. `quotas` are what a wrong code counts on.
     ///
     /// # Errors
     /// When the store cannot be asked: then the code is not accepted.
-    pub async fn check(&self, id: &VerificationId, right: bool, request: u64) -> Result<CheckResult, StoreError> {
-        dispatch!(self.check(id, right, request))
+    pub async fn check(
+        &self,
+        id: &VerificationId,
+        right: bool,
+        request: u64,
+        quotas: &[Quota],
+    ) -> Result<CheckResult, StoreError> {
+        dispatch!(self.check(id, right, request, quotas))
     }
 
     /// Reads a verification that is neither expired nor replaced.
@@ -335,6 +337,17 @@ fn key(tag: NumberTag) -> String {
     format!("sms-verify:{{{tag}}}")
 }
 
+/// Where the times of a number's latest SMS stand.
+fn sent_key(tag: NumberTag) -> String {
+    format!("sms-verify:{{{tag}}}:sent")
+}
+
+/// Where a limit stands.
+fn limit_key(quota: &Quota) -> String {
+    let Quota { scope, subject, window } = quota;
+    format!("sms-verify:{}:{}:{subject}", scope.as_str(), window.span.as_secs())
+}
+
 /// Where what is known of an account at a gateway stands.
 fn account_key(account: &str) -> String {
     format!("sms-verify:gateway:{{{account}}}")
@@ -343,6 +356,11 @@ fn account_key(account: &str) -> String {
 /// Milliseconds as the stores count them.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Microseconds, which limits are counted in.
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The time from `now` until `then`, both in milliseconds; zero if it has passed.

@@ -10,15 +10,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use shared::admission::Admissions;
 use shared::batch::{Event, Response, deliver_event};
 use shared::checking::Checks;
 use shared::code::{CodeLength, Secrets};
 use shared::config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
-use shared::http;
+use shared::http::{self, TrustedProxies};
 use shared::job::Job;
+use shared::limits::Limits;
 use shared::message::AllowedAutofill;
 use shared::phone::{PhoneNumber, Region};
 use shared::provider::{Inbox, Provider};
@@ -29,7 +29,7 @@ use shared::verification::Policy;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::support::number;
+use crate::support::{admissions, number};
 
 /// Makes up values and checks each, until `FUZZ_SECONDS` are over, and once at least.
 pub fn made_up<S: Strategy>(values: &S, check: impl Fn(S::Value))
@@ -153,11 +153,18 @@ pub fn any_body() -> impl Strategy<Value = Vec<u8>> {
 fn app() -> Router {
     let (store, queue, secrets) =
         (Store::memory(Policy::default()), Queue::memory(), Secrets::from_random(random_bytes()));
-    let admissions = Admissions { store: store.clone(), queue, secrets: secrets.clone() };
-    let checks = Checks { store, secrets, code_length: CodeLength::default(), test_numbers: TestNumbers::default() };
+    let admissions = admissions(store.clone(), queue, secrets.clone());
+    let checks = Checks {
+        store,
+        secrets,
+        code_length: CodeLength::default(),
+        test_numbers: TestNumbers::default(),
+        limits: Limits::default(),
+    };
+    let proxies = TrustedProxies::default();
     http::app(
-        http::request_router(admissions, Region::default(), AllowedAutofill::default())
-            .merge(http::check_router(checks)),
+        http::request_router(admissions, Region::default(), AllowedAutofill::default(), proxies)
+            .merge(http::check_router(checks, proxies)),
     )
 }
 
@@ -279,6 +286,8 @@ fn made_up_dsns_and_urls() {
         let provider = Provider::from_dsn(&dsn);
         let lookup = |name: &str| match name {
             "CODE_SECRET" => Some("hunter2".repeat(8)),
+            // What is wrong with it is quoted.
+            "LIMITS" => None,
             _ => Some(dsn.clone()),
         };
         let shown = format!(

@@ -21,7 +21,7 @@ mod test_numbers;
 /// `provider check`.
 mod check;
 
-use shared::admission::Admissions;
+use shared::admission::Request;
 use shared::code::{CodeLength, Secrets};
 use shared::delivery::{Deliveries, DeliveryPolicy, Outcome, Schedule};
 use shared::entropy::{random_bytes, random_u64};
@@ -32,6 +32,8 @@ use shared::queue::Queue;
 use shared::store::Store;
 use shared::test_numbers::TestNumbers;
 use shared::verification::{DeliveryState, Policy, Purpose, VerificationId};
+
+use crate::support::{admissions, request};
 
 /// A sender in this process.
 struct Sender {
@@ -65,9 +67,10 @@ impl Sender {
     async fn job(&self, to: &PhoneNumber) -> Queued {
         let queue = Queue::memory();
         let Deliveries { store, secrets, .. } = &self.deliveries;
-        let admissions = Admissions { store: store.clone(), queue: queue.clone(), secrets: secrets.clone() };
-        let autofill = self.autofill.clone();
-        let asked = admissions.request(to.clone(), self.locale, &self.purpose, autofill, random_bytes()).await;
+        let admissions = admissions(store.clone(), queue.clone(), secrets.clone());
+        let (locale, purpose, autofill) = (self.locale, self.purpose.clone(), self.autofill.clone());
+        let asked = Request { locale, purpose, autofill, ..request(to.clone()) };
+        let asked = admissions.request(asked, random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
         Queued { id: asked.expect("admitted").id, body: message.body }
     }

@@ -12,10 +12,14 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
+use shared::admission::{Admissions, Request};
 use shared::code::Secrets;
 use shared::entropy::random_u64;
-use shared::phone::{PhoneNumber, Region};
-use shared::store::Candidate;
+use shared::limits::Limits;
+use shared::message::Locale;
+use shared::phone::{Countries, PhoneNumber, Region};
+use shared::queue::Queue;
+use shared::store::{Candidate, Store};
 use shared::verification::{Purpose, VerificationId};
 
 /// A name that no other test and no earlier run has.
@@ -50,8 +54,19 @@ impl Person {
         let purpose = Purpose::parse(purpose).expect("a purpose");
         let tag = self.secrets.tag(&self.number);
         let id = VerificationId::new(self.secrets.newest_key_id(), tag, shared::entropy::random_bytes(), &purpose);
-        Candidate { id, to: self.number.masked() }
+        Candidate { id, to: self.number.masked(), windows: Vec::new(), quotas: Vec::new() }
     }
+}
+
+/// The use case, without limits.
+pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
+    Admissions { store, queue, secrets, limits: Limits::none(), countries: Countries::all() }
+}
+
+/// A request for a code in English.
+pub fn request(to: PhoneNumber) -> Request {
+    let (country, locale, purpose) = (Region::default(), Locale::En, Purpose::default());
+    Request { to, country, ip: None, locale, purpose, autofill: None }
 }
 
 /// Waits until `look` finds something; gives up after a minute.

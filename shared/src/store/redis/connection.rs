@@ -43,10 +43,10 @@ impl Script {
         Self { source, hash: redis::Script::new(source).get_hash().to_owned() }
     }
 
-    /// A call for the number whose entry is `key`.
-    pub(super) fn call(&'static self, key: &str) -> Call {
+    /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
+    pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
         let mut cmd = redis::cmd("EVALSHA");
-        cmd.arg(&self.hash).arg(1).arg(key);
+        cmd.arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
         Call { script: self, cmd }
     }
 }
@@ -132,6 +132,10 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => {
                     call.query(&mut self.join_cluster()?).await
                 }
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => {
+                    self.join_cluster()?;
+                    Err(error)
+                }
                 Err(error) if error.is_io_error() && !error.is_timeout() => call.query(&mut self.link()).await,
                 result => result,
             }
@@ -158,6 +162,11 @@ impl Connection {
             self.renew();
             Err(error)
         })
+    }
+
+    /// Whether it is known that keys stand on different servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.lock().link, Link::Cluster(_))
     }
 
     fn link(&self) -> Link {

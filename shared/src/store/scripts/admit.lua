@@ -1,24 +1,51 @@
 -- Admission: decides on a request for a code and writes its consequence, in one step.
--- KEYS[1]  the number's entry
--- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes (times in ms)
--- Returns  {'admitted', id, send, now, expires, next, wrong} | {'cooldown', wait} | {'locked', wait}
+-- KEYS     the number's entry, the times of its SMS, the limits
+-- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, how many windows
+--          the number has, then two values for each window (most, span), then two for each limit (times in ms)
+-- Returns  {'admitted', id, send, now, expires, next, wrong}
+--          | {'refused', wait, 'attempts', 'cooldown', 'number' or the index of a limit, ...}
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
 local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
 local ttl, interval, life, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local windows = tonumber(ARGV[8])
+local limits = 9 + 2 * windows
 
-local v = redis.call('HMGET', KEYS[1],
-  'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until', 'candidate', 'shown', 'delivery')
+local v = redis.call('HMGET', KEYS[1], 'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until',
+  'candidate', 'shown', 'delivery', 'quota')
 local id, began, expires, next = v[1], tonumber(v[4] or 0), tonumber(v[5] or 0), tonumber(v[6] or 0)
 local send, wrong, wrong_until = tonumber(v[7] or 0), tonumber(v[8] or 0), tonumber(v[9] or 0)
 if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  return {'admitted', id, send, now, expires, next, wrong}
+  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong}
 end
-if wrong >= most then return {'locked', wrong_until - now} end
-if now < next then return {'cooldown', next - now} end
+
+-- When the windows have room for one more, given the times of the number's SMS, the latest first.
+local function room(times)
+  local at = 0
+  for i = 0, windows - 1 do
+    local oldest = times[tonumber(ARGV[9 + 2 * i])]
+    if oldest then at = math.max(at, oldest + tonumber(ARGV[10 + 2 * i])) end
+  end
+  return at
+end
+
+local stored, times = redis.call('MGET', unpack(KEYS, 2)), {}
+for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(at) end
+local full, wait, counted = look(3, #KEYS, limits, stored, 2, micros)
+local function refuse(name, at)
+  if now < at then
+    full[#full + 1] = name
+    wait = math.max(wait, at - now)
+  end
+end
+if wrong >= most then refuse('attempts', wrong_until) end
+refuse('cooldown', next)
+refuse('number', room(times))
+if #full > 0 then return {'refused', wait, unpack(full)} end
 
 -- A pending verification goes on under its id, unless its life is so far spent that a code renewed now would be gone
 -- before another could be asked for.
@@ -39,4 +66,21 @@ redis.call('HSET', KEYS[1],
   'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', began,
   'expires', expires, 'next', next, 'send', send, 'shown', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate)
 redis.call('PEXPIREAT', KEYS[1], math.max(expires, next, wrong_until))
+
+if windows > 0 then
+  local keep, longest = 0, 0
+  for i = 0, windows - 1 do
+    keep = math.max(keep, tonumber(ARGV[9 + 2 * i]))
+    longest = math.max(longest, tonumber(ARGV[10 + 2 * i]))
+  end
+  table.insert(times, 1, now)
+  redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', longest)
+  -- So that whoever asks how it stands is told the truth, until a window has room again.
+  local quota = room(times)
+  if quota > next then
+    redis.call('HSET', KEYS[1], 'quota', quota)
+    next = quota
+  end
+end
+count(3, #KEYS, counted, micros)
 return {'admitted', id, send, now, expires, next, wrong}

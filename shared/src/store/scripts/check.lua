@@ -1,9 +1,11 @@
 -- A typed code: counted first, then judged, used once.
--- KEYS[1]  the number's entry
--- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms)
--- Returns  {'approved'} | {'wrong', left} | {'locked', wait} | {'gone'}
+-- KEYS     the number's entry, the limits of wrong codes
+-- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), then two values
+--          for each limit
+-- Returns  {'approved'} | {'wrong', left} | {'refused', wait, 'attempts' or the index of a limit, ...} | {'gone'}
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
 local right, request, most, window = ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'next', 'wrong', 'wrong_until', 'checked')
@@ -18,7 +20,14 @@ if v[2] == 'approved' then
   return {'gone'}
 end
 if again then return {'wrong', most - wrong} end
-if wrong >= most then return {'locked', wrong_until - now} end
+
+local full, wait, counted = {}, 0, {}
+if #KEYS > 1 then full, wait, counted = look(2, #KEYS, 6, redis.call('MGET', unpack(KEYS, 2)), 1, micros) end
+if wrong >= most then
+  full[#full + 1] = 'attempts'
+  wait = math.max(wait, wrong_until - now)
+end
+if #full > 0 then return {'refused', wait, unpack(full)} end
 
 wrong = wrong + 1
 if wrong == 1 then wrong_until = now + window end
@@ -28,4 +37,5 @@ if right then
 end
 redis.call('HSET', KEYS[1], 'wrong', wrong, 'wrong_until', wrong_until, 'checked', request)
 redis.call('PEXPIREAT', KEYS[1], math.max(tonumber(v[3]), tonumber(v[4]), wrong_until))
+count(2, #KEYS, counted, micros)
 return {'wrong', most - wrong}

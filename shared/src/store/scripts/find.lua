@@ -4,8 +4,8 @@
 -- Returns  {'found', now, to, status, delivery, expires, next, wrong} | {'gone'}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local v = redis.call('HMGET', KEYS[1], 'id', 'to', 'status', 'delivery', 'expires', 'next', 'wrong', 'wrong_until')
+local v = redis.call('HMGET', KEYS[1], 'id', 'to', 'status', 'delivery', 'expires', 'next', 'wrong', 'wrong_until', 'quota')
 if v[1] ~= ARGV[1] or now >= tonumber(v[5]) then return {'gone'} end
 local wrong = tonumber(v[7])
 if now >= tonumber(v[8]) then wrong = 0 end
-return {'found', now, v[2], v[3], v[4], tonumber(v[5]), tonumber(v[6]), wrong}
+return {'found', now, v[2], v[3], v[4], tonumber(v[5]), math.max(tonumber(v[6]), tonumber(v[9] or 0)), wrong}

@@ -1,14 +1,14 @@
 -- Takes an admission back: its job could not be queued, or perhaps it was.
--- KEYS[1]  the number's entry
--- ARGV     the candidate that was admitted
--- Returns  {'released'} | {'begun'} when a worker has the job already: its SMS is on its way
+-- KEYS     the number's entry, the times of its SMS, the limits
+-- ARGV     the candidate that was admitted, how many windows the number has, then two values for each limit
+-- Returns  {'released', 1 if this call did it} | {'begun'} when a worker has the job already: its SMS is on its way
 local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
-if v[1] ~= ARGV[1] then return {'released'} end
+if v[1] ~= ARGV[1] then return {'released', 0} end
 if redis.call('HEXISTS', KEYS[1], 'sms:' .. v[2]) == 1 then return {'begun'} end
 if tonumber(v[2]) > 1 then
   -- The verification was pending before: it stays as it was, without this SMS and without its cooldown.
   local expires, shown, delivery = string.match(v[5], '^(%d+):(%d+):(%a+)$')
-  redis.call('HSET', KEYS[1], 'expires', expires, 'shown', shown, 'delivery', delivery, 'next', 0, 'candidate', '',
+  redis.call('HSET', KEYS[1], 'expires', expires, 'shown', shown, 'delivery', delivery, 'next', 0, 'quota', 0, 'candidate', '',
     'sms:' .. v[2], 'released')
 elseif tonumber(v[3]) > 0 then
   -- It began with this request: only what was wrongly guessed before remains.
@@ -18,4 +18,13 @@ elseif tonumber(v[3]) > 0 then
 else
   redis.call('DEL', KEYS[1])
 end
-return {'released'}
+
+-- Its SMS was the latest.
+local times = tonumber(ARGV[2]) > 0 and redis.call('GET', KEYS[2])
+if times then
+  local earlier = string.match(times, ' (.*)')
+  if earlier then redis.call('SET', KEYS[2], earlier, 'KEEPTTL') else redis.call('DEL', KEYS[2]) end
+end
+local time = redis.call('TIME')
+give_back(3, #KEYS, 3, time[1] * 1000000 + time[2])
+return {'released', 1}

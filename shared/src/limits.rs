@@ -1,0 +1,352 @@
+//! Limits: how many SMS one number, one caller, one block of numbers, one country, or all together may cause in a time, and
+//! how many wrong codes.
+//!
+//! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA): `most` may come at once, and
+//! then one in every `span / most`; so each is one time in the store, whatever it counts.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::code::Secrets;
+use crate::phone::{PhoneNumber, Region};
+
+/// What holds where nothing else is set.
+const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour wrong=10000/day";
+
+/// Spans by their names.
+const SPANS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
+
+/// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a thousandth at most.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Most SMS of a number's window: the store keeps the time of each of them.
+const MOST_OF_A_NUMBER: u32 = 100;
+
+/// Digits at a number's end that a block of numbers has in all forms.
+const BLOCK_DIGITS: usize = 4;
+
+/// What a limit is a limit of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// SMS to one number.
+    Number,
+    /// SMS that one address asks for; of IPv6, one /64.
+    Ip,
+    /// SMS to one block of numbers: those that differ in their last four digits alone.
+    Prefix,
+    /// SMS to one country.
+    Country,
+    /// All SMS.
+    Total,
+    /// Wrong codes from one address.
+    WrongIp,
+    /// All wrong codes.
+    Wrong,
+}
+
+impl Scope {
+    const ALL: [Self; 7] =
+        [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Total, Self::WrongIp, Self::Wrong];
+
+    /// Its name in `LIMITS` and in the `violated_policies` of an answer.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Ip => "ip",
+            Self::Prefix => "prefix",
+            Self::Country => "country",
+            Self::Total => "total",
+            Self::WrongIp => "wrong-ip",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// So many in so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many.
+    pub most: u32,
+    /// In how long.
+    pub span: Duration,
+}
+
+impl Window {
+    /// The time for which one of them counts in a cell rate.
+    pub(crate) fn interval(self) -> Duration {
+        self.span / self.most
+    }
+}
+
+/// A limit of one subject: this address, that block of numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// What it is a limit of.
+    pub scope: Scope,
+    /// Who or what it is counted for; empty where it is counted for all.
+    pub subject: String,
+    /// How many in how long.
+    pub window: Window,
+}
+
+impl Quota {
+    pub(crate) fn exceeded(&self) -> Exceeded {
+        Exceeded::Limit(self.scope)
+    }
+}
+
+/// Why an SMS was not sent, or a code not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// All that stood in the way, each once.
+    pub exceeded: Vec<Exceeded>,
+    /// The time until nothing of it does any more.
+    pub retry_after: Duration,
+}
+
+/// What stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// The last SMS to this number is too recent.
+    Cooldown,
+    /// Too many wrong codes were typed for this number.
+    Attempts,
+    /// A limit has no room.
+    Limit(Scope),
+}
+
+impl Exceeded {
+    /// Its name in the `violated_policies` of an answer.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cooldown => "cooldown",
+            Self::Attempts => "attempts",
+            Self::Limit(scope) => scope.as_str(),
+        }
+    }
+
+    /// Reads what a store says of a number.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)].into_iter().find(|one| one.as_str() == word)
+    }
+}
+
+impl Refusal {
+    /// Something that stands in the way for so long.
+    pub(crate) fn add(&mut self, exceeded: Exceeded, wait: Duration) {
+        if !self.exceeded.contains(&exceeded) {
+            self.exceeded.push(exceeded);
+        }
+        self.retry_after = self.retry_after.max(wait);
+    }
+
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        other.exceeded.iter().for_each(|exceeded| self.add(*exceeded, other.retry_after));
+    }
+}
+
+/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name stays as it is by default;
+/// `off` alone is no limits at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits(Arc<[(Scope, Window)]>);
+
+/// What is wrong with a `LIMITS`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// Not of the form of a limit.
+    #[error("{0:?} is not of the form ip=100/hour or ip=off")]
+    Form(String),
+    /// No such scope.
+    #[error("{0:?} is none of number, ip, prefix, country, total, wrong-ip and wrong")]
+    Scope(String),
+    /// Not a number of 1 or more, or too many for the span.
+    #[error("{0:?} lets pass none, or too many: up to 1000 in a second, and up to {MOST_OF_A_NUMBER} to a number")]
+    Most(String),
+    /// Named twice.
+    #[error("{0:?} is there twice")]
+    Twice(String),
+}
+
+impl Limits {
+    /// No limits at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::new([]))
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`LimitsError`] quotes the part that is wrong.
+    pub fn parse(text: &str) -> Result<Self, LimitsError> {
+        if text.trim() == "off" {
+            return Ok(Self::none());
+        }
+        let List { named, mut windows } = List::parse(text)?;
+        let defaults = List::parse(DEFAULT)?;
+        windows.extend(defaults.windows.into_iter().filter(|(scope, _)| !named.contains(scope)));
+        Ok(Self(windows.into()))
+    }
+
+    /// The windows of a scope.
+    pub fn of(&self, scope: Scope) -> impl Iterator<Item = Window> {
+        self.0.iter().filter(move |(of, _)| *of == scope).map(|(_, window)| *window)
+    }
+
+    /// The quotas that a request for an SMS counts on, without those of the number itself.
+    #[must_use]
+    pub fn request(&self, to: &PhoneNumber, country: Region, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
+        self.quotas(|scope| match scope {
+            Scope::Ip => ip.map(|ip| address(ip, secrets)),
+            Scope::Prefix => Some(to.e164()[..to.e164().len() - BLOCK_DIGITS].to_owned()),
+            Scope::Country => Some(country.code()),
+            Scope::Total => Some(String::new()),
+            Scope::Number | Scope::WrongIp | Scope::Wrong => None,
+        })
+    }
+
+    /// The quotas that a wrong code counts on, without that of the number itself.
+    #[must_use]
+    pub fn check(&self, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
+        self.quotas(|scope| match scope {
+            Scope::WrongIp => ip.map(|ip| address(ip, secrets)),
+            Scope::Wrong => Some(String::new()),
+            _ => None,
+        })
+    }
+
+    fn quotas(&self, subject: impl Fn(Scope) -> Option<String>) -> Vec<Quota> {
+        let quotas = self.0.iter().map(|&(scope, window)| Some(Quota { scope, subject: subject(scope)?, window }));
+        quotas.flatten().collect()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A test reads the text.
+        Self::parse("").unwrap_or_else(|_| Self::none())
+    }
+}
+
+/// The scopes that a text names, and their windows.
+#[derive(Default)]
+struct List {
+    named: Vec<Scope>,
+    windows: Vec<(Scope, Window)>,
+}
+
+impl List {
+    fn parse(text: &str) -> Result<Self, LimitsError> {
+        let mut list = Self::default();
+        for item in text.split_whitespace() {
+            let (name, values) = item.split_once('=').ok_or_else(|| LimitsError::Form(item.to_owned()))?;
+            let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
+            let scope = scope.ok_or_else(|| LimitsError::Scope(name.to_owned()))?;
+            if list.named.contains(&scope) {
+                return Err(LimitsError::Twice(name.to_owned()));
+            }
+            list.named.push(scope);
+            for value in values.split(',').filter(|_| values != "off") {
+                let window = window(scope, value)?;
+                if list.windows.iter().any(|&(of, Window { span, .. })| (of, span) == (scope, window.span)) {
+                    return Err(LimitsError::Twice(value.to_owned()));
+                }
+                list.windows.push((scope, window));
+            }
+        }
+        Ok(list)
+    }
+}
+
+/// Reads `100/hour`.
+fn window(scope: Scope, text: &str) -> Result<Window, LimitsError> {
+    let form = || LimitsError::Form(format!("{}={text}", scope.as_str()));
+    let (most, span) = text.split_once('/').ok_or_else(form)?;
+    let most: u32 = most.parse().map_err(|_| form())?;
+    let (_, seconds) = SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
+    let span = Duration::from_secs(seconds);
+    let fits = most > 0
+        && match scope {
+            Scope::Number => most <= MOST_OF_A_NUMBER,
+            _ => span / most >= LEAST_INTERVAL,
+        };
+    fits.then_some(Window { most, span }).ok_or_else(|| LimitsError::Most(text.to_owned()))
+}
+
+/// What is counted for one address. The store holds no address, as it holds no number.
+fn address(ip: IpAddr, secrets: &Secrets) -> String {
+    let block = match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        // Whoever has one address has all of its /64.
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+    };
+    secrets.pseudonym(block.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets::from_random([1; 32])
+    }
+
+    #[test]
+    fn what_is_not_named_stays_and_what_is_named_takes_its_place() {
+        let default = Limits::default();
+        assert_eq!(Limits::parse(""), Ok(default.clone()));
+        assert_eq!(default.0.len(), DEFAULT.split([' ', ',']).count(), "all of it is read");
+        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second ").expect("valid");
+        let most = |scope| limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>();
+        assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
+        assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);
+        assert_eq!(most(Scope::Wrong), [(10_000, 86_400)]);
+        assert_eq!(Limits::parse("off"), Ok(Limits::none()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_quoted() {
+        for (text, part) in [
+            ("ip", "\"ip\" is not of the form"),
+            ("ip=5", "\"ip=5\" is not of the form"),
+            ("ip=5/week", "\"ip=5/week\""),
+            ("ip=-5/hour", "\"ip=-5/hour\""),
+            ("adress=5/hour", "\"adress\" is none of"),
+            ("ip=0/hour", "\"0/hour\" lets pass none"),
+            ("total=1001/second", "too many"),
+            ("number=101/day", "too many"),
+            ("ip=5/hour ip=6/hour", "\"ip\" is there twice"),
+            ("ip=5/hour,6/hour", "\"6/hour\" is there twice"),
+            ("ip=off,5/hour", "\"ip=off\" is not of the form"),
+        ] {
+            let error = Limits::parse(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_subject_names_neither_a_number_nor_an_address() {
+        let limits = Limits::parse("country=1/day total=1/day").expect("valid");
+        let region = Region::default();
+        let to = PhoneNumber::parse("13800138000", region).expect("a number");
+        let subjects = |ip: &str| {
+            let ip = Some(ip.parse().expect("an address"));
+            let [requests, checks] = [limits.request(&to, region, ip, &secrets()), limits.check(ip, &secrets())];
+            requests.into_iter().chain(checks).map(|quota| (quota.scope, quota.subject)).collect::<Vec<_>>()
+        };
+        let of = |ip: &str, scope| subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject);
+        assert_eq!(of("192.0.2.1", Scope::Prefix), Some("+861380013".to_owned()));
+        assert_eq!(of("192.0.2.1", Scope::Country), Some("CN".to_owned()));
+        assert!(!format!("{:?}", subjects("192.0.2.1")).contains("192.0"));
+        let ip = |text| of(text, Scope::Ip);
+        assert_ne!(ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(ip("192.0.2.1"), ip("::ffff:192.0.2.1"));
+        assert_eq!(ip("192.0.2.1"), of("192.0.2.1", Scope::WrongIp));
+        assert_eq!(ip("2001:db8:0:1::1"), ip("2001:db8:0:1:ffff::2"), "one /64");
+        assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8:0:2::1"), "another");
+        assert_eq!(limits.request(&to, region, None, &secrets()).len(), 3, "nobody is not limited");
+    }
+}

@@ -1,0 +1,67 @@
+//! What scripts answer: a word, then its values.
+
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError, Value};
+
+use super::super::{StoreError, until};
+use crate::limits::{Exceeded, Quota, Refusal};
+use crate::verification::VerificationId;
+
+pub(super) struct Answer(Vec<Value>);
+
+impl Answer {
+    pub(super) fn of(values: Vec<Value>) -> Self {
+        Self(values)
+    }
+
+    pub(super) fn word(&self) -> Result<&str, StoreError> {
+        self.text(0)
+    }
+
+    pub(super) fn text(&self, index: usize) -> Result<&str, StoreError> {
+        self.0.get(index).and_then(text).ok_or_else(unexpected)
+    }
+
+    pub(super) fn number<T: TryFrom<i64>>(&self, index: usize) -> Result<T, StoreError> {
+        match self.0.get(index) {
+            Some(Value::Int(number)) => T::try_from(*number).map_err(|_| unexpected()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) fn wait(&self, index: usize) -> Result<Duration, StoreError> {
+        Ok(until(0, self.number(index)?))
+    }
+
+    pub(super) fn id(&self, index: usize) -> Result<VerificationId, StoreError> {
+        VerificationId::parse(self.text(index)?).ok_or_else(unexpected)
+    }
+
+    /// After the word: the wait, then what stands in the way, by its name or as the index of one of the quotas.
+    pub(super) fn refusal(&self, quotas: &[Quota]) -> Result<Refusal, StoreError> {
+        let (mut refusal, wait) = (Refusal::default(), self.wait(1)?);
+        for value in self.0.iter().skip(2) {
+            let exceeded = match value {
+                Value::Int(index) => {
+                    usize::try_from(*index).ok().and_then(|index| quotas.get(index)).map(Quota::exceeded)
+                }
+                _ => text(value).and_then(Exceeded::parse),
+            };
+            refusal.add(exceeded.ok_or_else(unexpected)?, wait);
+        }
+        Ok(refusal)
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// An entry that no release of this product wrote.
+pub(super) fn unexpected() -> StoreError {
+    StoreError::Redis(RedisError::from((ErrorKind::UnexpectedReturnType, "a script answered what it never does")))
+}

@@ -1,0 +1,85 @@
+//! Limits and countries, as callers meet them over HTTP.
+
+use serde_json::json;
+
+use crate::support::number;
+use crate::support::process::{Answer, Client, Deployment, Environment, wrong};
+
+/// A request that came through a proxy, from this address.
+async fn ask_from(client: &Client, ip: &str, index: u32) -> Answer {
+    post_from(client, ip, "/v1/verifications", &json!({ "to": number(index).e164() })).await
+}
+
+async fn post_from(client: &Client, ip: &str, path: &str, body: &serde_json::Value) -> Answer {
+    client.send(client.request("POST", path).header("x-forwarded-for", ip).json(body)).await
+}
+
+fn behind_a_proxy(limits: &str) -> Deployment {
+    Deployment::whole(&Environment::services().with("TRUSTED_PROXIES", "1").with("LIMITS", limits))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_asks_too_often_is_told_which_limit_and_how_long() {
+    let deployment = behind_a_proxy("ip=2/hour");
+    let client = &deployment.client;
+    for index in 0..2 {
+        assert_eq!(ask_from(client, "2001:db8::1", index).await.status, 202);
+    }
+    let refused = ask_from(client, "2001:db8::ffff", 2).await;
+    assert_eq!((refused.status, &refused.body["code"]), (429, &json!("4002")));
+    assert_eq!(refused.body["violated_policies"], json!(["ip"]));
+    let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1700..=1800).contains(&seconds), "half an hour for one of two in an hour: {seconds}");
+    assert_eq!(refused.body["retry_after"], json!(seconds));
+    assert_eq!(refused.header("ratelimit"), format!("\"ip\";r=0;t={seconds}"));
+    assert_eq!(ask_from(client, "2001:db8:0:1::1", 2).await.status, 202, "another network");
+    assert_eq!(ask_from(client, "192.0.2.1", 3).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
+    let deployment = behind_a_proxy("wrong-ip=2/hour");
+    let client = &deployment.client;
+    let id = ask_from(client, "192.0.2.1", 1).await.id();
+    let (path, code) = (format!("/v1/verifications/{id}/check"), client.code(number(1).e164()).await);
+    let check = async |ip, code| post_from(client, ip, &path, &json!({ "code": code })).await;
+    for _ in 0..2 {
+        assert_eq!(check("192.0.2.1", wrong(&code)).await.status, 422);
+    }
+    let refused = check("192.0.2.1", code.clone()).await;
+    assert_eq!((refused.status, &refused.body["violated_policies"]), (429, &json!(["wrong-ip"])));
+    assert_eq!(check("192.0.2.2", code).await.status, 200, "from elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limited() {
+    for environment in [Environment::embedded(), Environment::services()] {
+        let deployment = Deployment::whole(&environment.with("LIMITS", "").with("RESEND_INTERVAL", "1"));
+        let client = &deployment.client;
+        // A block that no other test has, nor an earlier run.
+        let to = format!("+86139{:08}", shared::entropy::random_u64() % 100_000_000);
+        for sent in 1..=5 {
+            let asked = client.ask(&to).await;
+            assert_eq!(asked.status, 202, "{:?}", asked.body);
+            let wait = asked.body["resend_in"].as_u64().expect("seconds");
+            assert_eq!(wait > 3000, sent == 5, "the true time, also of the last: {wait}");
+            tokio::time::sleep(std::time::Duration::from_millis(1010)).await;
+        }
+        let refused = client.ask(&to).await;
+        assert_eq!((refused.status, &refused.body["violated_policies"]), (429, &json!(["number"])));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_go_to_allowed_countries_alone() {
+    let british = "+44 7400 123456";
+    let deployment = Deployment::whole(&Environment::embedded());
+    let refused = deployment.client.ask(british).await;
+    assert_eq!((refused.status, &refused.body["code"], &refused.body["field"]), (422, &json!("4007"), &json!("to")));
+    assert_eq!(refused.body["type"], json!("urn:sms-verify:problem:country-not-allowed"));
+    assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains("GB")), "{:?}", refused.body);
+    let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "GB,CN"));
+    assert_eq!(everywhere.client.ask(british).await.status, 202);
+    assert_eq!(everywhere.client.ask("13800138000").await.status, 202);
+    assert_eq!(everywhere.client.ask("+12025550123").await.status, 422);
+}

@@ -1,0 +1,240 @@
+//! What a store promises of limits, case by case, for the memory, for Redis, and for Redis Cluster.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shared::entropy::random_u64;
+use shared::limits::{Exceeded, Quota, Refusal, Scope, Window};
+use shared::store::{Candidate, CheckResult, Decision, Release, Store};
+use shared::verification::{Policy, Verification};
+
+use crate::support::services::{Service, redis_url};
+use crate::support::{Person, unique};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+macro_rules! contract {
+    ($($case:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test] async fn $case() { super::$case(&Store::memory).await; })*
+        }
+        mod redis {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
+                super::$case(&|policy| Store::redis(&redis_url(), policy).expect("a URL")).await;
+            })*
+        }
+        mod cluster {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_case() {
+                let cluster = Service::redis_cluster();
+                $(
+                    println!("{}", stringify!($case));
+                    super::$case(&|policy| Store::redis(&cluster.url, policy).expect("a URL")).await;
+                )*
+            }
+        }
+    };
+}
+
+contract! {
+    of_many_at_once_as_many_as_there_is_room_for
+    a_refusal_counts_on_nothing
+    a_release_gives_back
+    a_numbers_window_is_exact
+    the_wait_is_true
+    everything_in_the_way_is_named
+    the_time_until_a_resend_is_true
+    wrong_codes_count_on_their_limits
+    of_many_wrong_codes_at_once_as_many_as_there_is_room_for
+}
+
+type Open<'a> = &'a dyn Fn(Policy) -> Store;
+
+fn impatient() -> Policy {
+    Policy { resend_interval: Duration::from_millis(1), ..Policy::default() }
+}
+
+fn window(most: u32, span: Duration) -> Window {
+    Window { most, span }
+}
+
+/// A limit that nobody else counts on.
+fn quota(scope: Scope, most: u32, span: Duration) -> Quota {
+    Quota { scope, subject: unique("test"), window: window(most, span) }
+}
+
+fn asks(person: &Person, quotas: &[Quota]) -> Candidate {
+    Candidate { quotas: quotas.to_vec(), ..person.asks() }
+}
+
+async fn admitted(store: &Store, candidate: &Candidate) -> Verification {
+    match store.admit(candidate).await.expect("an answer") {
+        Decision::Admitted { verification, .. } => verification,
+        Decision::Refused(refusal) => panic!("not admitted: {refusal:?}"),
+    }
+}
+
+async fn refused(store: &Store, candidate: &Candidate) -> Refusal {
+    match store.admit(candidate).await.expect("an answer") {
+        Decision::Refused(refusal) => refusal,
+        Decision::Admitted { .. } => panic!("admitted"),
+    }
+}
+
+async fn check(store: &Store, verification: &Verification, right: bool, quotas: &[Quota]) -> CheckResult {
+    store.check(&verification.id, right, random_u64(), quotas).await.expect("an answer")
+}
+
+async fn of_many_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
+    let (store, quotas) = (open(Policy::default()), [quota(Scope::Ip, 10, HOUR), quota(Scope::Prefix, 1000, HOUR)]);
+    let decisions = join_all((0..200).map(|_| {
+        let (store, candidate) = (store.clone(), asks(&Person::new(), &quotas));
+        async move { store.admit(&candidate).await.expect("an answer") }
+    }));
+    let mut admitted = 0;
+    for decision in decisions.await {
+        match decision {
+            Decision::Admitted { .. } => admitted += 1,
+            Decision::Refused(Refusal { exceeded, retry_after }) => {
+                assert_eq!(exceeded, [Exceeded::Limit(Scope::Ip)]);
+                assert!(
+                    retry_after > HOUR / 10 - Duration::from_secs(10) && retry_after <= HOUR / 10,
+                    "{retry_after:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(admitted, 10);
+}
+
+async fn a_refusal_counts_on_nothing(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let both = [quota(Scope::Ip, 2, HOUR), quota(Scope::Prefix, 3, HOUR)];
+    admitted(&store, &asks(&person, &both)).await;
+    for _ in 0..5 {
+        assert_eq!(refused(&store, &asks(&person, &both)).await.exceeded, [Exceeded::Cooldown]);
+    }
+    admitted(&store, &asks(&Person::new(), &both)).await;
+    for _ in 0..5 {
+        let other = asks(&Person::new(), &both);
+        assert_eq!(refused(&store, &other).await.exceeded, [Exceeded::Limit(Scope::Ip)]);
+        assert_eq!(store.find(&other.id).await.expect("an answer"), None, "nothing was written");
+    }
+    let prefix = &both[1..];
+    admitted(&store, &asks(&Person::new(), prefix)).await;
+    assert_eq!(refused(&store, &asks(&Person::new(), prefix)).await.exceeded, [Exceeded::Limit(Scope::Prefix)]);
+}
+
+async fn a_release_gives_back(open: Open<'_>) {
+    let (store, person, quotas) = (open(impatient()), Person::new(), [quota(Scope::Total, 1, HOUR)]);
+    let candidate = Candidate { windows: vec![window(2, HOUR)], ..asks(&person, &quotas) };
+    for _ in 0..3 {
+        let candidate = Candidate { id: person.asks().id, ..candidate.clone() };
+        admitted(&store, &candidate).await;
+        for _ in 0..2 {
+            assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Released);
+        }
+    }
+    admitted(&store, &candidate).await;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    assert_eq!(refused(&store, &asks(&person, &quotas)).await.exceeded, [Exceeded::Limit(Scope::Total)]);
+    let resend = Candidate { windows: vec![window(2, HOUR)], ..person.asks() };
+    let resent = admitted(&store, &resend).await;
+    assert!(resent.resend_in > HOUR / 2, "the window is full: {:?}", resent.resend_in);
+    assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
+    let found = store.find(&resent.id).await.expect("an answer").expect("goes on");
+    assert_eq!(found.resend_in, Duration::ZERO);
+    let again = Candidate { id: person.asks().id, ..resend };
+    admitted(&store, &again).await;
+}
+
+async fn a_numbers_window_is_exact(open: Open<'_>) {
+    let span = Duration::from_millis(400);
+    let (store, person) = (open(impatient()), Person::new());
+    let mut times = Vec::new();
+    while times.len() < 10 {
+        let candidate = Candidate { windows: vec![window(3, span), window(100, HOUR)], ..person.asks() };
+        match store.admit(&candidate).await.expect("an answer") {
+            Decision::Admitted { verification, .. } => {
+                times.push(verification.expires_at);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Decision::Refused(Refusal { exceeded, retry_after }) => {
+                assert_eq!(exceeded, [Exceeded::Limit(Scope::Number)]);
+                tokio::time::sleep(retry_after + Duration::from_millis(1)).await;
+            }
+        }
+        // No life ends meanwhile: then the times would not be those of the SMS.
+        assert!(times.last() > times.first() || times.len() == 1);
+    }
+    for four in times.windows(4) {
+        let took = Duration::try_from(four[3].duration_since(four[0])).expect("later");
+        assert!(took >= span, "four SMS in {took:?}");
+    }
+}
+
+async fn the_wait_is_true(open: Open<'_>) {
+    let (store, quotas) = (open(Policy::default()), [quota(Scope::Country, 2, Duration::from_millis(600))]);
+    for _ in 0..2 {
+        admitted(&store, &asks(&Person::new(), &quotas)).await;
+    }
+    for _ in 0..3 {
+        let wait = refused(&store, &asks(&Person::new(), &quotas)).await.retry_after;
+        assert!(wait > Duration::ZERO && wait <= Duration::from_millis(300), "one is over after half of it: {wait:?}");
+        tokio::time::sleep(wait + Duration::from_millis(2)).await;
+        admitted(&store, &asks(&Person::new(), &quotas)).await;
+    }
+}
+
+async fn everything_in_the_way_is_named(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let quotas = [quota(Scope::Ip, 1, HOUR), quota(Scope::Prefix, 1, HOUR * 24), quota(Scope::Total, 9, HOUR)];
+    let candidate = || Candidate { windows: vec![window(1, HOUR * 2)], ..asks(&person, &quotas) };
+    admitted(&store, &candidate()).await;
+    let Refusal { mut exceeded, retry_after } = refused(&store, &candidate()).await;
+    exceeded.sort_by_key(|one| one.as_str());
+    let limit = Exceeded::Limit;
+    assert_eq!(exceeded, [Exceeded::Cooldown, limit(Scope::Ip), limit(Scope::Number), limit(Scope::Prefix)]);
+    assert!(retry_after > HOUR * 23, "until the last of them is over: {retry_after:?}");
+}
+
+async fn the_time_until_a_resend_is_true(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let candidate = Candidate { windows: vec![window(1, HOUR)], ..person.asks() };
+    let verification = admitted(&store, &candidate).await;
+    assert_eq!(verification.resend_in, HOUR);
+    assert_eq!(admitted(&store, &candidate).await.resend_in.as_secs().div_ceil(60), 60, "the same request again");
+    let found = store.find(&verification.id).await.expect("an answer").expect("is there");
+    assert!(found.resend_in > HOUR - Duration::from_secs(10), "{:?}", found.resend_in);
+}
+
+async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
+    let (store, quotas) = (open(Policy::default()), [quota(Scope::WrongIp, 2, HOUR), quota(Scope::Wrong, 9, HOUR)]);
+    let verification = async || admitted(&store, &Person::new().asks()).await;
+    for _ in 0..4 {
+        assert_eq!(check(&store, &verification().await, true, &quotas).await, CheckResult::Approved, "counts nothing");
+    }
+    for _ in 0..2 {
+        let result = check(&store, &verification().await, false, &quotas).await;
+        assert_eq!(result, CheckResult::Wrong { attempts_left: 4 });
+    }
+    let last = verification().await;
+    for right in [false, true] {
+        let CheckResult::Refused(refusal) = check(&store, &last, right, &quotas).await else { panic!("not refused") };
+        assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::WrongIp)]);
+        assert!(refusal.retry_after > HOUR / 3, "{:?}", refusal.retry_after);
+    }
+    assert_eq!(check(&store, &last, true, &quotas[1..]).await, CheckResult::Approved, "no attempt was lost");
+}
+
+async fn of_many_wrong_codes_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
+    let (store, quotas) = (open(Policy::default()), [quota(Scope::Wrong, 7, HOUR)]);
+    let verifications = join_all((0..20).map(|_| async { admitted(&store, &Person::new().asks()).await })).await;
+    let results = join_all(verifications.iter().map(|verification| check(&store, verification, false, &quotas))).await;
+    let wrong = results.iter().filter(|result| matches!(result, CheckResult::Wrong { .. })).count();
+    let refused = results.iter().filter(|result| matches!(result, CheckResult::Refused(_))).count();
+    assert_eq!((wrong, refused), (7, 13));
+}
