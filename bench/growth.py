@@ -22,7 +22,7 @@ for i = ARGV[2], ARGV[3] do
   local tag = string.format('%020x', i)
   local id = string.format('%036x', i)
   admit({'sms-verify:{' .. tag .. '}', 'sms-verify:{' .. tag .. '}:sent'},
-    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '2', '5', '3600000', '10', '86400000'})
+    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10', '86400000'})
 end
 """
 CHUNK = 10_000
@@ -30,7 +30,7 @@ CHUNK = 10_000
 
 def fill(store, count):
     scripts = pathlib.Path(HERE).parent / "shared/src/store/scripts"
-    source = "".join((scripts / name).read_text("utf-8") for name in ("limits.lua", "admit.lua"))
+    source = "".join((scripts / name).read_text("utf-8") for name in ("clock.lua", "limits.lua", "admit.lua"))
     script = store.register_script(FILL)
     for first in range(0, count, CHUNK):
         script(args=[source, first, min(first + CHUNK, count) - 1])

@@ -6,6 +6,7 @@ use shared::code::Secrets;
 use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
 use shared::entropy::random_bytes;
+use shared::guard::Guard;
 use shared::http::Receipts;
 use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
@@ -53,6 +54,7 @@ impl Parts {
             secrets: self.secrets.clone(),
             limits: self.config.limits.clone(),
             countries: self.config.countries.clone(),
+            guard: Guard::new(self.config.guard),
         }
     }
 

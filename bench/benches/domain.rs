@@ -19,6 +19,7 @@ use shared::admission::Admissions;
 use shared::code::{CodeLength, Secrets};
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
+use shared::guard::{Guard, Mode};
 use shared::http::{TrustedProxies, app, request_router};
 use shared::job::Job;
 use shared::limits::Limits;
@@ -111,6 +112,7 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         secrets: secrets(),
         limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
         countries: Countries::only(Region::default()),
+        guard: Guard::new(Mode::default()),
     };
     let proxies = TrustedProxies::default();
     let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), proxies));
@@ -150,7 +152,8 @@ fn deliver(bencher: Bencher<'_, '_>) {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&random.to_le_bytes());
         let id = VerificationId::new(secrets.newest_key_id(), secrets.tag(&to), bytes, &Purpose::default());
-        let candidate = Candidate { id: id.clone(), to: to.masked(), windows: Vec::new(), quotas: Vec::new() };
+        let candidate =
+            Candidate { id: id.clone(), to: to.masked(), windows: Vec::new(), quotas: Vec::new(), guarded: Vec::new() };
         runtime.block_on(store.admit(&candidate)).expect("admitted");
         job(to, id).encode()
     };

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use crate::afterwards::until_answered;
 use crate::code::Secrets;
+use crate::guard::Guard;
 use crate::job::Job;
 use crate::limits::{Limits, Refusal, Scope};
 use crate::message::{Autofill, Locale};
@@ -33,6 +34,8 @@ pub struct Admissions {
     pub limits: Limits,
     /// Where they may go.
     pub countries: Countries,
+    /// Whose codes nobody types back.
+    pub guard: Guard,
 }
 
 /// A request for a code.
@@ -81,14 +84,21 @@ impl Admissions {
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
+        let guard = self.guard.quotas(&self.store, &to, country, &self.secrets).await?;
         let candidate = Candidate {
+            guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
             id: VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, &purpose),
             to: to.masked(),
             windows: self.limits.of(Scope::Number).collect(),
-            quotas: self.limits.request(&to, country, ip, &self.secrets),
+            quotas: self.limits.request(&to, country, ip, &self.secrets).into_iter().chain(guard).collect(),
         };
         let (verification, send) = match self.store.admit(&candidate).await {
-            Ok(Decision::Admitted { verification, send }) => (verification, send),
+            Ok(Decision::Admitted { verification, send, observed }) => {
+                if observed {
+                    warn!(id = %verification.id, to = %to, "nobody types codes of this block of numbers back");
+                }
+                (verification, send)
+            }
             Ok(Decision::Refused(refusal)) => return Err(AdmissionError::Refused(refusal)),
             Err(error) => {
                 // The store may have admitted it and its answer be lost: taken back when the store answers again.

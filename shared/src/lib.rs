@@ -5,6 +5,7 @@
 
 // The domain: values first, then the three use cases.
 pub mod code;
+pub mod guard;
 pub mod job;
 pub mod limits;
 pub mod message;

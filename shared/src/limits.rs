@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::Secrets;
+use crate::guard::Test;
 use crate::phone::{PhoneNumber, Region};
 
 /// What holds where nothing else is set.
@@ -22,9 +23,6 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Most SMS of a number's window: the store keeps the time of each of them.
 const MOST_OF_A_NUMBER: u32 = 100;
-
-/// Digits at a number's end that a block of numbers has in all forms.
-const BLOCK_DIGITS: usize = 4;
 
 /// What a limit is a limit of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +41,12 @@ pub enum Scope {
     WrongIp,
     /// All wrong codes.
     Wrong,
+    /// SMS to a block of numbers whose codes nobody types back: [`crate::guard`].
+    Conversion,
 }
 
 impl Scope {
+    /// Those that `LIMITS` sets.
     const ALL: [Self; 7] =
         [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Total, Self::WrongIp, Self::Wrong];
 
@@ -60,6 +61,7 @@ impl Scope {
             Self::Total => "total",
             Self::WrongIp => "wrong-ip",
             Self::Wrong => "wrong",
+            Self::Conversion => "conversion",
         }
     }
 }
@@ -81,14 +83,23 @@ impl Window {
 }
 
 /// A limit of one subject: this address, that block of numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Quota {
     /// What it is a limit of.
     pub scope: Scope,
     /// Who or what it is counted for; empty where it is counted for all.
     pub subject: String,
-    /// How many in how long.
-    pub window: Window,
+    /// When there is room.
+    pub rule: Rule,
+}
+
+/// When a limit has room.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// While there are no more than so many in so long.
+    Rate(Window),
+    /// While codes are typed back.
+    Conversion(Test),
 }
 
 impl Quota {
@@ -201,10 +212,10 @@ impl Limits {
     pub fn request(&self, to: &PhoneNumber, country: Region, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
         self.quotas(|scope| match scope {
             Scope::Ip => ip.map(|ip| address(ip, secrets)),
-            Scope::Prefix => Some(to.e164()[..to.e164().len() - BLOCK_DIGITS].to_owned()),
+            Scope::Prefix => Some(to.block().to_owned()),
             Scope::Country => Some(country.code()),
             Scope::Total => Some(String::new()),
-            Scope::Number | Scope::WrongIp | Scope::Wrong => None,
+            _ => None,
         })
     }
 
@@ -219,7 +230,10 @@ impl Limits {
     }
 
     fn quotas(&self, subject: impl Fn(Scope) -> Option<String>) -> Vec<Quota> {
-        let quotas = self.0.iter().map(|&(scope, window)| Some(Quota { scope, subject: subject(scope)?, window }));
+        let quotas = self
+            .0
+            .iter()
+            .map(|&(scope, window)| Some(Quota { scope, subject: subject(scope)?, rule: Rule::Rate(window) }));
         quotas.flatten().collect()
     }
 }

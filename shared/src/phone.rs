@@ -8,6 +8,9 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enu
 /// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an international prefix.
 const MAX_INPUT_CHARS: usize = 40;
 
+/// Digits at a number's end in which those of one block differ.
+const BLOCK_DIGITS: usize = 4;
+
 /// What people put between digits: ASCII, no-break and ideographic space, hyphens and dashes, full-width forms.
 const PUNCTUATION: &str = " -./()\u{a0}\u{3000}\u{2010}\u{2011}\u{2013}\u{ff0d}\u{ff08}\u{ff09}";
 
@@ -116,6 +119,12 @@ impl PhoneNumber {
     #[must_use]
     pub fn national(&self) -> &str {
         &self.e164[1 + self.country_code_digits..]
+    }
+
+    /// The block of numbers that it is of: without its last four digits.
+    #[must_use]
+    pub fn block(&self) -> &str {
+        &self.e164[..self.e164.len() - BLOCK_DIGITS]
     }
 
     /// The number as it may be shown and logged: country code, stars, and the last four digits (two of a short one).

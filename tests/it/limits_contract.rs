@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::entropy::random_u64;
-use shared::limits::{Exceeded, Quota, Refusal, Scope, Window};
+use shared::limits::{Exceeded, Quota, Refusal, Rule, Scope, Window};
 use shared::store::{Candidate, CheckResult, Decision, Release, Store};
 use shared::verification::{Policy, Verification};
 
@@ -63,7 +63,7 @@ fn window(most: u32, span: Duration) -> Window {
 
 /// A limit that nobody else counts on.
 fn quota(scope: Scope, most: u32, span: Duration) -> Quota {
-    Quota { scope, subject: unique("test"), window: window(most, span) }
+    Quota { scope, subject: unique("test"), rule: Rule::Rate(window(most, span)) }
 }
 
 fn asks(person: &Person, quotas: &[Quota]) -> Candidate {

@@ -16,6 +16,12 @@ mod store_contract;
 /// Do the stores keep the same promises about limits?
 mod limits_contract;
 
+/// Do the stores keep the same promises about the conversion guard?
+mod guard_contract;
+
+/// The conversion guard: does it find what is abused, and that alone?
+mod guard;
+
 /// Limits and countries, as callers meet them.
 mod limits;
 

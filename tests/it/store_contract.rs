@@ -71,7 +71,7 @@ fn impatient() -> Policy {
 
 async fn admitted(store: &Store, candidate: &Candidate) -> (Verification, u32) {
     match store.admit(candidate).await.expect("an answer") {
-        Decision::Admitted { verification, send } => (verification, send),
+        Decision::Admitted { verification, send, .. } => (verification, send),
         refused => panic!("not admitted: {refused:?}"),
     }
 }
@@ -102,7 +102,7 @@ async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
     let (mut admitted, mut refused) = (0, 0);
     for decision in decisions.await {
         match decision {
-            Decision::Admitted { verification, send } => {
+            Decision::Admitted { verification, send, .. } => {
                 admitted += 1;
                 assert_eq!((send, verification.attempts_left), (1, 5));
                 assert_eq!(verification.expires_in, Duration::from_secs(300));

@@ -76,6 +76,7 @@ async fn publisher() -> Result<(Channel, Arc<str>)> {
 
 async fn serve(store: Option<MultiplexedConnection>, queue: Option<(Channel, Arc<str>)>) -> Result<()> {
     let script = Arc::new(Script::new(concat!(
+        include_str!("../../../shared/src/store/scripts/clock.lua"),
         include_str!("../../../shared/src/store/scripts/limits.lua"),
         include_str!("../../../shared/src/store/scripts/admit.lua")
     )));
@@ -98,9 +99,10 @@ async fn answer(
         let mut call = script.prepare_invoke();
         let (number, block) = (&body[..], &body[..body.len() / 2]);
         call.key(number).key([number, b":sent"].concat()).key(block);
-        call.arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5);
+        call.arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5).arg("");
         // The limits of the product: of a number 5 an hour and 10 a day, and one of its block (µs).
-        call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000).arg(1_000).arg(3_600_000_000_u64);
+        call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000);
+        call.arg("rate").arg(1_000).arg(3_600_000_000_u64).arg(0).arg(0);
         let decision: Vec<redis::Value> = call.invoke_async(&mut store).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         if decision.len() < 7 {
             status = StatusCode::TOO_MANY_REQUESTS;

@@ -3,6 +3,7 @@
 use lambda_http::{Error, run};
 use shared::admission::Admissions;
 use shared::config::{RequestConfig, environment};
+use shared::guard::Guard;
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::{http, telemetry};
@@ -16,7 +17,8 @@ async fn main() -> Result<(), Error> {
     queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
     let RequestConfig { secrets, limits, countries, .. } = config;
-    let admissions = Admissions { store, queue, secrets, limits, countries };
+    let guard = Guard::new(config.guard);
+    let admissions = Admissions { store, queue, secrets, limits, countries, guard };
     let routes = http::request_router(admissions, config.region, config.autofill, config.proxies);
     run(http::app(routes.merge(health))).await
 }

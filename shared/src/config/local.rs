@@ -6,6 +6,7 @@ use super::vars::Vars;
 use super::{Address, ConfigError, INBOX, Lookup};
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::guard;
 use crate::http::TrustedProxies;
 use crate::limits::Limits;
 use crate::message::AllowedAutofill;
@@ -47,6 +48,8 @@ pub struct LocalConfig {
     pub limits: Limits,
     /// `ALLOWED_COUNTRIES`.
     pub countries: Countries,
+    /// `GUARD`.
+    pub guard: guard::Mode,
     /// `TRUSTED_PROXIES`.
     pub proxies: TrustedProxies,
 }
@@ -109,7 +112,7 @@ impl LocalConfig {
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
-        let (limits, countries, proxies) = (vars.limits(), vars.countries(region), vars.proxies());
+        let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -127,6 +130,7 @@ impl LocalConfig {
                 test_numbers,
                 limits,
                 countries,
+                guard,
                 proxies,
             })
         })

@@ -15,6 +15,7 @@ use self::vars::Vars;
 
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::guard;
 use crate::http::TrustedProxies;
 use crate::limits::Limits;
 use crate::message::AllowedAutofill;
@@ -72,6 +73,8 @@ pub struct RequestConfig {
     pub limits: Limits,
     /// `ALLOWED_COUNTRIES`.
     pub countries: Countries,
+    /// `GUARD`.
+    pub guard: guard::Mode,
     /// `TRUSTED_PROXIES`.
     pub proxies: TrustedProxies,
 }
@@ -131,7 +134,7 @@ impl RequestConfig {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
-        let (limits, countries, proxies) = (vars.limits(), vars.countries(region), vars.proxies());
+        let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -142,6 +145,7 @@ impl RequestConfig {
                 autofill,
                 limits,
                 countries,
+                guard,
                 proxies,
             })
         })
@@ -267,6 +271,7 @@ mod tests {
             ("LIMITS", "ip=many/hour"),
             ("ALLOWED_COUNTRIES", "CN, China"),
             ("TRUSTED_PROXIES", "10.0.0.1"),
+            ("GUARD", "on"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {

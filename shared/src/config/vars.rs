@@ -13,6 +13,7 @@ use url::Url;
 use super::{ConfigError, INBOX, Lookup};
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::guard;
 use crate::http::TrustedProxies;
 use crate::limits::Limits;
 use crate::message::{AllowedAutofill, Autofill};
@@ -173,6 +174,14 @@ impl<'a> Vars<'a> {
     pub(super) fn limits(&mut self) -> Limits {
         let parsed = Limits::parse(&self.get("LIMITS").unwrap_or_default());
         parsed.inspect_err(|error| self.problem("LIMITS", &format!("is not usable: {error}"))).unwrap_or_default()
+    }
+
+    pub(super) fn guard(&mut self) -> guard::Mode {
+        let Some(word) = self.get("GUARD") else { return guard::Mode::default() };
+        guard::Mode::parse(&word).unwrap_or_else(|| {
+            self.problem("GUARD", "needs off, observe or enforce");
+            guard::Mode::default()
+        })
     }
 
     /// `TRUSTED_PROXIES`: on Lambda API Gateway is one.

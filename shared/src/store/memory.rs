@@ -3,18 +3,18 @@
 //! It serves `cargo run` without services, and forgets everything when the process ends.
 
 mod accounts;
+mod guard;
 mod limits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use self::limits::{Rates, Sent, sweep};
+use self::limits::{Counts, Sent, sweep};
 use super::{
-    Asked, Begin, Breaker, Candidate, CheckResult, Decision, Finish, Permit, Release, millis, timestamp, until,
+    Asked, Begin, Breaker, Candidate, CheckResult, Clock, Decision, Finish, Permit, Release, millis, timestamp, until,
 };
+use crate::guard::Conversion;
 use crate::limits::{Exceeded, Quota, Refusal, Scope};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
@@ -23,6 +23,7 @@ pub(super) struct MemoryStore {
     entries: Arc<Mutex<Entries>>,
     accounts: accounts::Accounts,
     policy: Policy,
+    clock: Clock,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ struct Entries {
     /// When to look for entries that no longer matter: at this many, then at twice what is left.
     sweep_at: usize,
     sent: Sent,
-    rates: Rates,
+    counts: Counts,
 }
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -60,6 +61,8 @@ struct Current {
     /// What a release goes back to: `expires`, `shown` and `delivery`.
     before: Option<(i64, u32, DeliveryState)>,
     candidate: Option<VerificationId>,
+    /// The subjects of the conversion guard, which is to be told of an approval.
+    guarded: Vec<String>,
     checked: Option<u64>,
     marks: HashMap<u32, Mark>,
     /// Which SMS a gateway's name for a message means.
@@ -84,24 +87,33 @@ enum Mark {
 
 impl MemoryStore {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { entries: Arc::default(), accounts: accounts::Accounts::default(), policy }
+        Self { entries: Arc::default(), accounts: accounts::Accounts::default(), policy, clock: Clock::default() }
+    }
+
+    pub(super) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
-        let (now, policy) = (now(), &self.policy);
+        let (now, policy) = (self.now(), &self.policy);
         let tag = candidate.id.tag();
         let mut entries = self.lock();
-        let Entries { by_tag, sweep_at, sent, rates } = &mut *entries;
+        let Entries { by_tag, sweep_at, sent, counts } = &mut *entries;
         sweep(by_tag, sweep_at, |entry| entry.matters(now));
         let entry = by_tag.entry(tag).or_default();
         entry.forget_wrong(now);
         if let Some(current) = &entry.current
             && current.candidate.as_ref() == Some(&candidate.id)
         {
-            return Decision::Admitted { verification: self.view(entry, current, now), send: current.send };
+            let verification = self.view(entry, current, now);
+            return Decision::Admitted { verification, send: current.send, observed: false };
         }
         let mut refusal = Refusal::default();
-        rates.look(&candidate.quotas, now, &mut refusal);
+        let observed = counts.look(&candidate.quotas, now, &mut refusal);
         let mut refuse = |exceeded, at| {
             if now < at {
                 refusal.add(exceeded, until(now, at));
@@ -136,15 +148,17 @@ impl MemoryStore {
         current.candidate = Some(candidate.id.clone());
         sent.add(tag, &candidate.windows, now);
         current.quota = sent.room(tag, &candidate.windows);
-        rates.count(&candidate.quotas, now);
-        let decision = Decision::Admitted { verification: self.view(entry, &current, now), send: current.send };
+        current.guarded.clone_from(&candidate.guarded);
+        counts.count(&candidate.quotas, now);
+        let verification = self.view(entry, &current, now);
+        let decision = Decision::Admitted { verification, send: current.send, observed };
         entry.current = Some(current);
         decision
     }
 
     pub(super) fn release(&self, candidate: &Candidate) -> Release {
         let mut entries = self.lock();
-        let Entries { by_tag, sent, rates, .. } = &mut *entries;
+        let Entries { by_tag, sent, counts, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
@@ -162,7 +176,7 @@ impl MemoryStore {
                 if !candidate.windows.is_empty() {
                     sent.take_back(candidate.id.tag());
                 }
-                rates.give_back(&candidate.quotas);
+                counts.give_back(&candidate.quotas);
             }
             _ => {}
         }
@@ -170,10 +184,10 @@ impl MemoryStore {
     }
 
     pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> CheckResult {
-        let now = now();
+        let now = self.now();
         let most = self.policy.max_attempts;
         let mut entries = self.lock();
-        let Entries { by_tag, rates, .. } = &mut *entries;
+        let Entries { by_tag, counts, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.forget_wrong(now);
         let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
@@ -187,7 +201,7 @@ impl MemoryStore {
             return CheckResult::Wrong { attempts_left: most.saturating_sub(entry.wrong) };
         }
         let mut refusal = Refusal::default();
-        rates.look(quotas, now, &mut refusal);
+        counts.look(quotas, now, &mut refusal);
         if entry.wrong >= most {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
@@ -202,14 +216,21 @@ impl MemoryStore {
         if right {
             current.status = Status::Approved;
             entry.wrong = 0;
+            for subject in &current.guarded {
+                counts.approve(subject, current.began, now);
+            }
             return CheckResult::Approved;
         }
-        rates.count(quotas, now);
+        counts.count(quotas, now);
         CheckResult::Wrong { attempts_left: most - entry.wrong }
     }
 
+    pub(super) fn conversion(&self, country: &str) -> Conversion {
+        self.lock().counts.conversion(country, self.now())
+    }
+
     pub(super) fn find(&self, id: &VerificationId) -> Option<Verification> {
-        let now = now();
+        let now = self.now();
         let mut entries = self.lock();
         let entry = entries.by_tag.get_mut(&id.tag())?;
         entry.forget_wrong(now);
@@ -218,7 +239,7 @@ impl MemoryStore {
     }
 
     pub(super) fn begin(&self, id: &VerificationId, send: u32, lease: Duration, worker: u64) -> Begin {
-        let now = now();
+        let now = self.now();
         let mut entries = self.lock();
         let Some(current) = entries.current(id).filter(|current| send <= current.send) else { return Begin::Gone };
         let mark = current.marks.get(&send).copied();
@@ -283,15 +304,20 @@ impl MemoryStore {
     }
 
     pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Permit {
-        self.accounts.permit(account, asked, breaker, now())
+        self.accounts.permit(account, asked, breaker, self.now())
     }
 
     pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker) {
-        self.accounts.report(account, up, breaker, now());
+        self.accounts.report(account, up, breaker, self.now());
     }
 
     #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]
     pub(super) fn ping(&self) {}
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.clock.micros() / 1000
+    }
 
     /// The entries stay whole if a thread panicked: every change to them is a plain assignment.
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -346,15 +372,11 @@ impl Current {
             shown: 1,
             before: None,
             candidate: None,
+            guarded: Vec::new(),
             checked: None,
             marks: HashMap::new(),
             messages: HashMap::new(),
             receipts: HashMap::new(),
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a store's time is its own, and this is the store")]
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
 }

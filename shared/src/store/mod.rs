@@ -4,6 +4,7 @@
 //! named by the number's tag; the entry forgets itself when nothing in it matters any more. Each account at a gateway has an
 //! entry too: its circuit, and whose turn it is. Time is the store's own.
 
+mod clock;
 mod memory;
 mod redis;
 
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::limits::{Quota, Refusal, Window};
+pub use self::clock::Clock;
+use crate::guard::Conversion;
+use crate::limits::{Quota, Refusal, Rule, Window};
 use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
@@ -37,6 +40,8 @@ pub struct Candidate {
     pub windows: Vec<Window>,
     /// What else the SMS counts on.
     pub quotas: Vec<Quota>,
+    /// The subjects of the conversion guard, to be told when the code is typed back; none where it is off.
+    pub guarded: Vec<String>,
 }
 
 /// What the store decided on a [`Candidate`].
@@ -48,6 +53,8 @@ pub enum Decision {
         verification: Verification,
         /// Which SMS of this verification.
         send: u32,
+        /// The conversion guard, which only observes, would have refused it.
+        observed: bool,
     },
     /// Nothing was written, and nothing counted.
     Refused(Refusal),
@@ -224,6 +231,22 @@ impl Store {
         Self(Backend::Memory(memory::MemoryStore::new(policy)))
     }
 
+    /// The same store with a clock of its own.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self(match self.0 {
+            Backend::Redis(store) => Backend::Redis(store.with_clock(clock)),
+            Backend::Memory(store) => Backend::Memory(store.with_clock(clock)),
+        })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        match &self.0 {
+            Backend::Redis(store) => store.clock(),
+            Backend::Memory(store) => store.clock(),
+        }
+    }
+
     /// Decides on a request for a code and, if it is admitted, counts it and writes cooldown and verification in the same
     /// step. (On a Redis Cluster the number and the limits stand on different servers. They decide at the same time; what one
     /// has written is taken back when another refuses.)
@@ -258,6 +281,14 @@ impl Store {
         quotas: &[Quota],
     ) -> Result<CheckResult, StoreError> {
         dispatch!(self.check(id, right, request, quotas))
+    }
+
+    /// Reads what became of the SMS to a country: what the conversion guard learns from.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn conversion(&self, country: &str) -> Result<Conversion, StoreError> {
+        dispatch!(self.conversion(country))
     }
 
     /// Reads a verification that is neither expired nor replaced.
@@ -344,8 +375,16 @@ fn sent_key(tag: NumberTag) -> String {
 
 /// Where a limit stands.
 fn limit_key(quota: &Quota) -> String {
-    let Quota { scope, subject, window } = quota;
-    format!("sms-verify:{}:{}:{subject}", scope.as_str(), window.span.as_secs())
+    let Quota { scope, subject, rule } = quota;
+    match rule {
+        Rule::Rate(window) => format!("sms-verify:{}:{}:{subject}", scope.as_str(), window.span.as_secs()),
+        Rule::Conversion(_) => guard_key(subject),
+    }
+}
+
+/// Where what the conversion guard knows of a block of numbers or of a country stands.
+fn guard_key(subject: &str) -> String {
+    format!("sms-verify:conversion:{subject}")
 }
 
 /// Where what is known of an account at a gateway stands.

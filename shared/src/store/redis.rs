@@ -6,59 +6,45 @@
 mod answer;
 mod connection;
 mod limited;
+mod scripts;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+use redis::FromRedisValue;
 
 use self::answer::{Answer, unexpected};
 pub(super) use self::connection::DEADLINE;
-use self::connection::{Connection, Script};
-use super::{Asked, Begin, Breaker, Finish, Permit, StoreError, account_key, key, millis, timestamp, until};
+use self::connection::{Call, Connection};
+use self::scripts::Scripts;
+use super::{Asked, Begin, Breaker, Clock, Finish, Permit, StoreError, account_key, key, millis, timestamp, until};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Clone)]
 pub(super) struct RedisStore {
     connection: Connection,
     policy: Arc<Policy>,
+    clock: Clock,
 }
-
-/// The scripts, hashed once.
-struct Scripts {
-    admit: Script,
-    release: Script,
-    check: Script,
-    take: Script,
-    find: Script,
-    begin: Script,
-    finish: Script,
-    receipt: Script,
-    permit: Script,
-    report: Script,
-}
-
-static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    admit: Script::new(concat!(include_str!("scripts/limits.lua"), include_str!("scripts/admit.lua"))),
-    release: Script::new(concat!(include_str!("scripts/limits.lua"), include_str!("scripts/release.lua"))),
-    check: Script::new(concat!(include_str!("scripts/limits.lua"), include_str!("scripts/check.lua"))),
-    take: Script::new(concat!(include_str!("scripts/limits.lua"), include_str!("scripts/take.lua"))),
-    find: Script::new(include_str!("scripts/find.lua")),
-    begin: Script::new(include_str!("scripts/begin.lua")),
-    finish: Script::new(include_str!("scripts/finish.lua")),
-    receipt: Script::new(include_str!("scripts/receipt.lua")),
-    permit: Script::new(include_str!("scripts/permit.lua")),
-    report: Script::new(include_str!("scripts/report.lua")),
-});
 
 impl RedisStore {
     pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
-        Ok(Self { connection: Connection::new(url)?, policy: Arc::new(policy) })
+        Ok(Self { connection: Connection::new(url)?, policy: Arc::new(policy), clock: Clock::default() })
+    }
+
+    pub(super) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
-        let call = SCRIPTS.find.call([key(id.tag())]).arg(id.as_str());
-        let answer = Answer::of(self.connection.run(&call).await?);
+        let call = self.scripts().find.call([key(id.tag())]).arg(id.as_str());
+        let answer = self.answer(call).await?;
         if answer.word()? == "gone" {
             return Ok(None);
         }
@@ -82,8 +68,8 @@ impl RedisStore {
         lease: Duration,
         worker: u64,
     ) -> Result<Begin, StoreError> {
-        let call = SCRIPTS.begin.call([key(id.tag())]).arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
-        let answer = Answer::of(self.connection.run(&call).await?);
+        let call = self.scripts().begin.call([key(id.tag())]).arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
+        let answer = self.answer(call).await?;
         match answer.word()? {
             "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.number::<u8>(2)? == 1 }),
             "busy" => Ok(Begin::Busy),
@@ -101,7 +87,8 @@ impl RedisStore {
         worker: u64,
     ) -> Result<(), StoreError> {
         let message_id = outcome.message_id().unwrap_or_default();
-        let call = SCRIPTS
+        let call = self
+            .scripts()
             .finish
             .call([key(id.tag())])
             .arg(id.as_str())
@@ -109,24 +96,25 @@ impl RedisStore {
             .arg(outcome.as_str())
             .arg(worker)
             .arg(message_id);
-        self.connection.run(&call).await
+        self.run(call).await
     }
 
     pub(super) async fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) -> Result<(), StoreError> {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
-        let call = SCRIPTS.receipt.call([key(tag)]).arg(message_id).arg(state.as_str());
-        self.connection.run(&call).await
+        let call = self.scripts().receipt.call([key(tag)]).arg(message_id).arg(state.as_str());
+        self.run(call).await
     }
 
     pub(super) async fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Result<Permit, StoreError> {
-        let call = SCRIPTS
+        let call = self
+            .scripts()
             .permit
             .call([account_key(account)])
             .arg(asked.rate.map_or(0, NonZeroU32::get))
             .arg(asked.turn.unwrap_or(0))
             .arg(millis(asked.patience))
             .arg(millis(breaker.trial));
-        let answer = Answer::of(self.connection.run(&call).await?);
+        let answer = self.answer(call).await?;
         match answer.word()? {
             "granted" => Ok(Permit::Granted { tell: answer.number::<u8>(1)? == 1 }),
             "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
@@ -137,17 +125,31 @@ impl RedisStore {
     }
 
     pub(super) async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
-        let call = SCRIPTS
+        let call = self
+            .scripts()
             .report
             .call([account_key(account)])
             .arg(u8::from(up))
             .arg(breaker.failures)
             .arg(millis(breaker.open));
-        self.connection.run(&call).await
+        self.run(call).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         self.connection.ping().await
+    }
+
+    fn scripts(&self) -> &'static Scripts {
+        if self.clock.is_virtual() { &scripts::VIRTUAL } else { &scripts::REAL }
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: Call) -> Result<T, StoreError> {
+        let call = if self.clock.is_virtual() { call.arg(self.clock.micros()) } else { call };
+        self.connection.run(&call).await
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer, StoreError> {
+        Ok(Answer::of(self.run(call).await?))
     }
 
     fn attempts_left(&self, wrong: u32) -> u32 {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use shared::admission::{Admissions, Request};
 use shared::code::Secrets;
 use shared::entropy::random_u64;
+use shared::guard::{Guard, Mode};
 use shared::limits::Limits;
 use shared::message::Locale;
 use shared::phone::{Countries, PhoneNumber, Region};
@@ -54,13 +55,20 @@ impl Person {
         let purpose = Purpose::parse(purpose).expect("a purpose");
         let tag = self.secrets.tag(&self.number);
         let id = VerificationId::new(self.secrets.newest_key_id(), tag, shared::entropy::random_bytes(), &purpose);
-        Candidate { id, to: self.number.masked(), windows: Vec::new(), quotas: Vec::new() }
+        Candidate { id, to: self.number.masked(), windows: Vec::new(), quotas: Vec::new(), guarded: Vec::new() }
     }
 }
 
 /// The use case, without limits.
 pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
-    Admissions { store, queue, secrets, limits: Limits::none(), countries: Countries::all() }
+    Admissions {
+        store,
+        queue,
+        secrets,
+        limits: Limits::none(),
+        countries: Countries::all(),
+        guard: Guard::new(Mode::Off),
+    }
 }
 
 /// A request for a code in English.

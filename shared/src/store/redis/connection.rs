@@ -34,13 +34,14 @@ const CLUSTER_RETRIES: u32 = 8;
 
 /// A script with the name under which a server keeps it.
 pub(super) struct Script {
-    source: &'static str,
+    source: String,
     hash: String,
 }
 
 impl Script {
-    pub(super) fn new(source: &'static str) -> Self {
-        Self { source, hash: redis::Script::new(source).get_hash().to_owned() }
+    pub(super) fn new(source: String) -> Self {
+        let hash = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, hash }
     }
 
     /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
@@ -76,7 +77,7 @@ impl Call {
 
     fn with_source(&self) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
-        cmd.arg(self.script.source);
+        cmd.arg(&self.script.source);
         for arg in self.cmd.args_iter().skip(2) {
             if let Arg::Simple(bytes) = arg {
                 cmd.arg(bytes);

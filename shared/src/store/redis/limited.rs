@@ -5,14 +5,17 @@
 
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
+use tracing::debug;
 
 use super::super::{
-    Candidate, CheckResult, Decision, Release, StoreError, key, limit_key, micros, millis, sent_key, timestamp, until,
+    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros, millis, sent_key,
+    timestamp, until,
 };
+use super::RedisStore;
 use super::answer::{Answer, unexpected};
 use super::connection::Call;
-use super::{RedisStore, SCRIPTS};
-use crate::limits::{Quota, Refusal};
+use crate::guard::{Conversion, Test};
+use crate::limits::{Quota, Refusal, Rule};
 use crate::verification::{DeliveryState, Status, Verification, VerificationId};
 
 impl RedisStore {
@@ -21,19 +24,20 @@ impl RedisStore {
         if let Some(answer) = self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await? {
             return self.decision(candidate, quotas, &answer);
         }
-        let (number, refusal) = tokio::join!(self.admit_number(candidate), take(self, quotas));
-        match (number?, refusal?) {
-            (decision, None) => {
-                if matches!(decision, Decision::Refused(_)) {
-                    give_back(self, quotas).await?;
-                }
-                Ok(decision)
+        let (number, taken) = tokio::join!(self.admit_number(candidate), take(self, quotas));
+        match (number?, taken?) {
+            (Decision::Refused(refusal), Taken::Counted { .. }) => {
+                give_back(self, quotas).await?;
+                Ok(Decision::Refused(refusal))
             }
-            (Decision::Refused(mut refusal), Some(limits)) => {
+            (Decision::Admitted { verification, send, .. }, Taken::Counted { observed }) => {
+                Ok(Decision::Admitted { verification, send, observed })
+            }
+            (Decision::Refused(mut refusal), Taken::Refused(limits)) => {
                 refusal.add_all(&limits);
                 Ok(Decision::Refused(refusal))
             }
-            (Decision::Admitted { .. }, Some(limits)) => {
+            (Decision::Admitted { .. }, Taken::Refused(limits)) => {
                 self.release_number(candidate).await?;
                 Ok(Decision::Refused(limits))
             }
@@ -42,7 +46,7 @@ impl RedisStore {
 
     pub(in super::super) async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
         let quotas = &candidate.quotas;
-        if let Some(answer) = self.together(quotas, |quotas| release_call(candidate, quotas)).await? {
+        if let Some(answer) = self.together(quotas, |quotas| self.release_call(candidate, quotas)).await? {
             return Ok(released(&answer)?.0);
         }
         let (release, by_this_call) = self.release_number(candidate).await?;
@@ -61,17 +65,46 @@ impl RedisStore {
     ) -> Result<CheckResult, StoreError> {
         let call = |quotas: &[Quota]| self.check_call(id, right, request, quotas);
         if let Some(answer) = self.together(quotas, call).await? {
-            return checked(quotas, &answer);
+            return self.checked(quotas, &answer).await;
         }
         // One after the other: a code that the limits leave no room for must not be compared.
-        if let Some(refusal) = take(self, quotas).await? {
+        if let Taken::Refused(refusal) = take(self, quotas).await? {
             return Ok(CheckResult::Refused(refusal));
         }
-        let result = checked(&[], &self.answer(&call(&[])).await?)?;
+        let result = self.checked(&[], &self.answer(call(&[])).await?).await?;
         if !matches!(result, CheckResult::Wrong { .. }) {
             give_back(self, quotas).await?;
         }
         Ok(result)
+    }
+
+    pub(in super::super) async fn conversion(&self, country: &str) -> Result<Conversion, StoreError> {
+        let answer = self.answer(self.scripts().conversion.call([guard_key(country)])).await?;
+        let thousandths = |index| answer.number::<i64>(index).map(|number| number as f64 / 1000.0);
+        Ok(Conversion { sent: thousandths(0)?, approved: thousandths(1)? })
+    }
+
+    async fn checked(&self, quotas: &[Quota], answer: &Answer) -> Result<CheckResult, StoreError> {
+        match answer.word()? {
+            "approved" => {
+                self.tell_guard(answer.number(1)?, answer.text(2)?).await;
+                Ok(CheckResult::Approved)
+            }
+            "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)? }),
+            "refused" => Ok(CheckResult::Refused(answer.refusal(quotas)?)),
+            "gone" => Ok(CheckResult::Gone),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The number is approved, whatever comes of this.
+    async fn tell_guard(&self, began: i64, guarded: &str) {
+        let told = guarded.split_whitespace().map(|subject| async move {
+            self.run::<()>(self.scripts().approve.call([guard_key(subject)]).arg(began)).await
+        });
+        if let Err(error) = try_join_all(told).await {
+            debug!(%error, "the conversion guard does not know of an approval");
+        }
     }
 
     /// Calls a script with the number and the limits, unless they stand on different servers.
@@ -79,27 +112,24 @@ impl RedisStore {
         if !quotas.is_empty() && self.connection.is_cluster() {
             return Ok(None);
         }
-        match self.answer(&call(quotas)).await {
+        match self.answer(call(quotas)).await {
             Err(StoreError::Redis(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => Ok(None),
             result => result.map(Some),
         }
     }
 
-    async fn answer(&self, call: &Call) -> Result<Answer, StoreError> {
-        Ok(Answer::of(self.connection.run(call).await?))
-    }
-
     async fn admit_number(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
-        self.decision(candidate, &[], &self.answer(&self.admit_call(candidate, &[])).await?)
+        self.decision(candidate, &[], &self.answer(self.admit_call(candidate, &[])).await?)
     }
 
     async fn release_number(&self, candidate: &Candidate) -> Result<(Release, bool), StoreError> {
-        released(&self.answer(&release_call(candidate, &[])).await?)
+        released(&self.answer(self.release_call(candidate, &[])).await?)
     }
 
     fn admit_call(&self, candidate: &Candidate, quotas: &[Quota]) -> Call {
         let policy = &self.policy;
-        let mut call = SCRIPTS
+        let mut call = self
+            .scripts()
             .admit
             .call(keys(candidate, quotas))
             .arg(candidate.id.as_str())
@@ -109,11 +139,12 @@ impl RedisStore {
             .arg(millis(policy.resend_interval))
             .arg(millis(policy.max_life))
             .arg(policy.max_attempts)
+            .arg(candidate.guarded.join(" "))
             .arg(candidate.windows.len());
         for window in &candidate.windows {
             call = call.arg(window.most).arg(millis(window.span));
         }
-        with_rates(call, quotas)
+        with_values(call, quotas)
     }
 
     fn decision(&self, candidate: &Candidate, quotas: &[Quota], answer: &Answer) -> Result<Decision, StoreError> {
@@ -130,16 +161,23 @@ impl RedisStore {
                     resend_in: until(now, answer.number(5)?),
                     attempts_left: self.attempts_left(answer.number(6)?),
                 };
-                Ok(Decision::Admitted { verification, send: answer.number(2)? })
+                let observed = answer.number::<u32>(7)? > 0;
+                Ok(Decision::Admitted { verification, send: answer.number(2)?, observed })
             }
             "refused" => Ok(Decision::Refused(answer.refusal(quotas)?)),
             _ => Err(unexpected()),
         }
     }
 
+    fn release_call(&self, candidate: &Candidate, quotas: &[Quota]) -> Call {
+        let call = self.scripts().release.call(keys(candidate, quotas));
+        with_values(call.arg(candidate.id.as_str()).arg(candidate.windows.len()), quotas)
+    }
+
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
         let keys: Vec<String> = [key(id.tag())].into_iter().chain(quotas.iter().map(limit_key)).collect();
-        let call = SCRIPTS
+        let call = self
+            .scripts()
             .check
             .call(keys)
             .arg(id.as_str())
@@ -147,13 +185,8 @@ impl RedisStore {
             .arg(request)
             .arg(self.policy.max_attempts)
             .arg(millis(self.policy.max_life));
-        with_rates(call, quotas)
+        with_values(call, quotas)
     }
-}
-
-fn release_call(candidate: &Candidate, quotas: &[Quota]) -> Call {
-    let call = SCRIPTS.release.call(keys(candidate, quotas)).arg(candidate.id.as_str()).arg(candidate.windows.len());
-    with_rates(call, quotas)
 }
 
 /// The second is whether this call did it.
@@ -165,38 +198,39 @@ fn released(answer: &Answer) -> Result<(Release, bool), StoreError> {
     }
 }
 
-fn checked(quotas: &[Quota], answer: &Answer) -> Result<CheckResult, StoreError> {
-    match answer.word()? {
-        "approved" => Ok(CheckResult::Approved),
-        "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)? }),
-        "refused" => Ok(CheckResult::Refused(answer.refusal(quotas)?)),
-        "gone" => Ok(CheckResult::Gone),
-        _ => Err(unexpected()),
-    }
+/// What came of counting one on limits.
+enum Taken {
+    /// It counts; `observed` if it should not, by what only observes.
+    Counted { observed: bool },
+    /// It counts on none.
+    Refused(Refusal),
 }
 
 /// Counts one on each of these limits, all at the same time, or on none and says why.
-async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Option<Refusal>, StoreError> {
+async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError> {
     let answers = join_all(quotas.iter().map(|quota| take_call(store, "take", quota))).await;
-    let (mut refusal, mut taken, mut failed) = (Refusal::default(), Vec::new(), None);
+    let (mut refusal, mut taken, mut observed, mut failed) = (Refusal::default(), Vec::new(), false, None);
     for (quota, answer) in quotas.iter().zip(answers) {
         match answer.and_then(|answer| taken_or_refused(quota, &answer)) {
-            Ok(None) => taken.push(quota),
-            Ok(Some(full)) => refusal.add_all(&full),
+            Ok(Taken::Counted { observed: this }) => {
+                taken.push(quota);
+                observed |= this;
+            }
+            Ok(Taken::Refused(full)) => refusal.add_all(&full),
             Err(error) => failed = Some(error),
         }
     }
     if failed.is_none() && refusal.exceeded.is_empty() {
-        return Ok(None);
+        return Ok(Taken::Counted { observed });
     }
     give_back(store, taken).await?;
-    failed.map_or(Ok(Some(refusal)), Err)
+    failed.map_or(Ok(Taken::Refused(refusal)), Err)
 }
 
-fn taken_or_refused(quota: &Quota, answer: &Answer) -> Result<Option<Refusal>, StoreError> {
+fn taken_or_refused(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
     match answer.word()? {
-        "done" => Ok(None),
-        "refused" => answer.refusal(std::slice::from_ref(quota)).map(Some),
+        "done" => Ok(Taken::Counted { observed: answer.number::<u8>(1)? > 0 }),
+        "refused" => answer.refusal(std::slice::from_ref(quota)).map(Taken::Refused),
         _ => Err(unexpected()),
     }
 }
@@ -206,8 +240,8 @@ async fn give_back(store: &RedisStore, quotas: impl IntoIterator<Item = &Quota>)
 }
 
 async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answer, StoreError> {
-    let call = SCRIPTS.take.call([limit_key(quota)]).arg(what);
-    store.answer(&with_rates(call, std::slice::from_ref(quota))).await
+    let call = store.scripts().take.call([limit_key(quota)]).arg(what);
+    store.answer(with_values(call, std::slice::from_ref(quota))).await
 }
 
 fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
@@ -215,11 +249,18 @@ fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
     [key(tag), sent_key(tag)].into_iter().chain(quotas.iter().map(limit_key)).collect()
 }
 
-/// The two values that a script needs of each limit.
-fn with_rates(mut call: Call, quotas: &[Quota]) -> Call {
-    for Quota { window, .. } in quotas {
-        let interval = micros(window.interval());
-        call = call.arg(interval).arg(interval.saturating_mul(i64::from(window.most)));
+/// The five values that a script needs of each limit.
+fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
+    for Quota { rule, .. } in quotas {
+        call = match rule {
+            Rule::Rate(window) => {
+                let interval = micros(window.interval());
+                call.arg("rate").arg(interval).arg(interval.saturating_mul(i64::from(window.most))).arg(0).arg(0)
+            }
+            Rule::Conversion(Test { enforced, threshold, up, down }) => {
+                call.arg("conversion").arg(u8::from(*enforced)).arg(threshold).arg(up).arg(down)
+            }
+        };
     }
     call
 }

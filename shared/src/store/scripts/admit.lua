@@ -1,16 +1,16 @@
 -- Admission: decides on a request for a code and writes its consequence, in one step.
 -- KEYS     the number's entry, the times of its SMS, the limits
--- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, how many windows
---          the number has, then two values for each window (most, span), then two for each limit (times in ms)
--- Returns  {'admitted', id, send, now, expires, next, wrong}
+-- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, what the conversion
+--          guard knows the number by, how many windows the number has, then two values for each window (most, span), then
+--          those of the limits (times in ms)
+-- Returns  {'admitted', id, send, now, expires, next, wrong, how many limits are observed and have no room}
 --          | {'refused', wait, 'attempts', 'cooldown', 'number' or the index of a limit, ...}
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
+local micros = clock()
 local now = math.floor(micros / 1000)
 local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
 local ttl, interval, life, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local windows = tonumber(ARGV[8])
-local limits = 9 + 2 * windows
+local guarded_as, windows = ARGV[8], tonumber(ARGV[9])
+local limits = 10 + 2 * windows
 
 local v = redis.call('HMGET', KEYS[1], 'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until',
   'candidate', 'shown', 'delivery', 'quota')
@@ -20,22 +20,22 @@ if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong}
+  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong, 0}
 end
 
 -- When the windows have room for one more, given the times of the number's SMS, the latest first.
 local function room(times)
   local at = 0
   for i = 0, windows - 1 do
-    local oldest = times[tonumber(ARGV[9 + 2 * i])]
-    if oldest then at = math.max(at, oldest + tonumber(ARGV[10 + 2 * i])) end
+    local oldest = times[tonumber(ARGV[10 + 2 * i])]
+    if oldest then at = math.max(at, oldest + tonumber(ARGV[11 + 2 * i])) end
   end
   return at
 end
 
 local stored, times = redis.call('MGET', unpack(KEYS, 2)), {}
 for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(at) end
-local full, wait, counted = look(3, #KEYS, limits, stored, 2, micros)
+local full, wait, counted, observed = look(3, #KEYS, limits, stored, 2, micros)
 local function refuse(name, at)
   if now < at then
     full[#full + 1] = name
@@ -64,14 +64,15 @@ expires = math.min(now + ttl, began + life)
 next = now + interval
 redis.call('HSET', KEYS[1],
   'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', began,
-  'expires', expires, 'next', next, 'send', send, 'shown', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate)
+  'expires', expires, 'next', next, 'send', send, 'shown', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate,
+  'guard', guarded_as)
 redis.call('PEXPIREAT', KEYS[1], math.max(expires, next, wrong_until))
 
 if windows > 0 then
   local keep, longest = 0, 0
   for i = 0, windows - 1 do
-    keep = math.max(keep, tonumber(ARGV[9 + 2 * i]))
-    longest = math.max(longest, tonumber(ARGV[10 + 2 * i]))
+    keep = math.max(keep, tonumber(ARGV[10 + 2 * i]))
+    longest = math.max(longest, tonumber(ARGV[11 + 2 * i]))
   end
   table.insert(times, 1, now)
   redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', longest)
@@ -83,4 +84,4 @@ if windows > 0 then
   end
 end
 count(3, #KEYS, counted, micros)
-return {'admitted', id, send, now, expires, next, wrong}
+return {'admitted', id, send, now, expires, next, wrong, observed}

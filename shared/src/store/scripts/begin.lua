@@ -2,8 +2,7 @@
 -- KEYS[1]  the number's entry
 -- ARGV     id, number of the SMS, length of the lease (ms), name of the worker
 -- Returns  {'go', expires in (ms), 1 if an earlier call's outcome is unknown} | {'busy'} | {'sent'} | {'gone'}
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = math.floor(clock() / 1000)
 local mark, worker = 'sms:' .. ARGV[2], ARGV[4]
 
 local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'send', mark)

@@ -1,14 +1,13 @@
 -- A typed code: counted first, then judged, used once.
 -- KEYS     the number's entry, the limits of wrong codes
--- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), then two values
---          for each limit
--- Returns  {'approved'} | {'wrong', left} | {'refused', wait, 'attempts' or the index of a limit, ...} | {'gone'}
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
+-- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), then those of
+--          the limits
+-- Returns  {'approved', when the verification began, what the conversion guard knows the number by} | {'wrong', left} | {'refused', wait, 'attempts' or the index of a limit, ...} | {'gone'}
+local micros = clock()
 local now = math.floor(micros / 1000)
 local right, request, most, window = ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'next', 'wrong', 'wrong_until', 'checked')
+local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'next', 'wrong', 'wrong_until', 'checked', 'began', 'guard')
 if v[1] ~= ARGV[1] or now >= tonumber(v[3]) then return {'gone'} end
 local wrong, wrong_until = tonumber(v[5]), tonumber(v[6])
 if now >= wrong_until then wrong, wrong_until = 0, 0 end
@@ -16,7 +15,7 @@ if now >= wrong_until then wrong, wrong_until = 0, 0 end
 -- The same request again, because the connection broke before its answer arrived.
 local again = v[7] == request
 if v[2] == 'approved' then
-  if again then return {'approved'} end
+  if again then return {'approved', 0, ''} end
   return {'gone'}
 end
 if again then return {'wrong', most - wrong} end
@@ -33,7 +32,7 @@ wrong = wrong + 1
 if wrong == 1 then wrong_until = now + window end
 if right then
   redis.call('HSET', KEYS[1], 'status', 'approved', 'wrong', 0, 'wrong_until', 0, 'checked', request)
-  return {'approved'}
+  return {'approved', tonumber(v[8]), v[9] or ''}
 end
 redis.call('HSET', KEYS[1], 'wrong', wrong, 'wrong_until', wrong_until, 'checked', request)
 redis.call('PEXPIREAT', KEYS[1], math.max(tonumber(v[3]), tonumber(v[4]), wrong_until))

@@ -2,8 +2,7 @@
 -- KEYS[1]  the number's entry
 -- ARGV     id
 -- Returns  {'found', now, to, status, delivery, expires, next, wrong} | {'gone'}
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = math.floor(clock() / 1000)
 local v = redis.call('HMGET', KEYS[1], 'id', 'to', 'status', 'delivery', 'expires', 'next', 'wrong', 'wrong_until', 'quota')
 if v[1] ~= ARGV[1] or now >= tonumber(v[5]) then return {'gone'} end
 local wrong = tonumber(v[7])

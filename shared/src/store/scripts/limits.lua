@@ -1,26 +1,83 @@
--- Limits, for the scripts that this stands before.
--- A limit is a cell rate (GCRA): a key with the time (µs) at which all that was counted on it is over. In the arguments it has
--- two values: the time for which one counts, and how long in all may be counted ahead (µs).
+-- Limits, for the scripts that this stands before. Each has five values in the arguments.
+--
+-- 'rate', interval, ahead: a cell rate (GCRA). Its key holds the time (µs) at which all that was counted on it is over; one
+-- counts for `interval`, and so much may be counted `ahead` in all.
+--
+-- 'conversion', enforced, threshold, up, down: the conversion guard. Its key holds what became of the SMS to a block of numbers or
+-- to a country: the score s, which an SMS that nobody typed a code back of moves `up`, and one that somebody did moves
+-- `down`; n SMS and a approvals, for the base rate; and of the last minutes, by slots of time, w = {SMS of which nobody knows
+-- yet, approvals}, which are not counted before all of a slot are known.
+local VALUES = 5
 
--- Which of the limits KEYS[first..last] (counted from 0) have no room for one more, the longest wait until they have (ms), and what to set
--- each to so that one more is counted. Their values begin at ARGV[arg], and their present times at stored[from].
-local function look(first, last, arg, stored, from, now)
-  local full, wait, counted = {}, 0, {}
-  for i = 0, last - first do
-    local interval, ahead = tonumber(ARGV[arg + 2 * i]), tonumber(ARGV[arg + 2 * i + 1])
-    local time = math.max(tonumber(stored[from + i] or 0), now) + interval
-    if time - now > ahead then
-      full[#full + 1] = i
-      wait = math.max(wait, math.ceil((time - now - ahead) / 1000))
-    end
-    counted[i] = time
+-- Seconds: how long a code may take to be typed back, a slot, half-lives of the score and of the base rate, and the time between two
+-- SMS that show whether a block has recovered.
+local LAG, SLOT, SCORE, BASE, PROBE = 120, 10, 21600, 604800, 1800
+
+-- What a guard's key holds, as it is now.
+local function guard(stored, now)
+  now = math.floor(now / 1000000)
+  local state = stored and cmsgpack.unpack(stored) or {s = 0, n = 0, a = 0, t = now, p = 0, u = 0, d = 0, w = {}}
+  local known = {}
+  for slot in pairs(state.w) do
+    if (slot + 1) * SLOT + LAG <= now then known[#known + 1] = slot end
   end
-  return full, wait, counted
+  table.sort(known)
+  for _, slot in ipairs(known) do
+    local vain, approved = unpack(state.w[slot])
+    state.s = math.max(0, state.s + state.u * vain + state.d * approved)
+    state.n, state.a, state.w[slot] = state.n + vain + approved, state.a + approved, nil
+  end
+  local base = 0.5 ^ ((now - state.t) / BASE)
+  state.s, state.n, state.a, state.t = state.s * 0.5 ^ ((now - state.t) / SCORE), state.n * base, state.a * base, now
+  return state
 end
 
-local function set(key, time, now)
-  if time > now then
-    redis.call('SET', key, string.format('%.0f', time), 'PX', math.ceil((time - now) / 1000))
+-- Counts one more SMS. The second value is how long to wait (ms) if there should not be one now.
+local function guarded(state, threshold, up, down)
+  local score, wait, slot = state.s, 0, math.floor(state.t / SLOT)
+  -- Where something is wrong already, what nobody knows yet counts as what it will be.
+  if score > threshold / 2 then
+    for _, counts in pairs(state.w) do score = score + up * counts[1] + down * counts[2] end
+  end
+  if threshold > 0 and score >= threshold then
+    if state.t < state.p then wait = (state.p - state.t) * 1000 else state.p = state.t + PROBE end
+  end
+  state.u, state.d = up, down
+  state.w[slot] = state.w[slot] or {0, 0}
+  state.w[slot][1] = state.w[slot][1] + 1
+  return state, wait
+end
+
+-- Which of the limits KEYS[first..last] (counted from 0) have no room for one more, the longest wait until they have (ms), what to
+-- set each to so that one more is counted, and how many have no room that is not enforced. Their values begin at ARGV[arg],
+-- and what they hold at stored[from].
+local function look(first, last, arg, stored, from, now)
+  local full, wait, counted, observed = {}, 0, {}, 0
+  for i = 0, last - first do
+    local at = arg + VALUES * i
+    local a, b, c, d = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    local late
+    if ARGV[at] == 'rate' then
+      counted[i] = math.max(tonumber(stored[from + i] or 0), now) + a
+      late = math.ceil((counted[i] - now - b) / 1000)
+    else
+      counted[i], late = guarded(guard(stored[from + i], now), b, c, d)
+      if late > 0 and a == 0 then observed, late = observed + 1, 0 end
+    end
+    if late > 0 then
+      full[#full + 1] = i
+      wait = math.max(wait, late)
+    end
+  end
+  return full, wait, counted, observed
+end
+
+local function set(key, value, now)
+  if type(value) == 'table' then
+    -- Of a country the base rate is kept, of a block the score.
+    redis.call('SET', key, cmsgpack.pack(value), 'EX', value.u > 0 and 8 * SCORE or 2 * BASE)
+  elseif value > now then
+    redis.call('SET', key, string.format('%.0f', value), 'PX', math.ceil((value - now) / 1000))
   else
     redis.call('DEL', key)
   end
@@ -32,7 +89,16 @@ end
 
 local function give_back(first, last, arg, now)
   for i = 0, last - first do
-    local time = tonumber(redis.call('GET', KEYS[first + i]) or 0)
-    set(KEYS[first + i], time - tonumber(ARGV[arg + 2 * i]), now)
+    local at, stored = arg + VALUES * i, redis.call('GET', KEYS[first + i])
+    if ARGV[at] == 'rate' then
+      set(KEYS[first + i], tonumber(stored or 0) - tonumber(ARGV[at + 1]), now)
+    elseif stored then
+      local state, latest = guard(stored, now), -1
+      for slot, counts in pairs(state.w) do latest = counts[1] > 0 and math.max(latest, slot) or latest end
+      if latest >= 0 then
+        state.w[latest][1] = state.w[latest][1] - 1
+        set(KEYS[first + i], state, now)
+      end
+    end
   end
 end

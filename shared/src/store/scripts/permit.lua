@@ -3,8 +3,7 @@
 -- ARGV     messages a second (0: no limit), the message's turn if it has waited for one (ms since 1970, 0: none),
 --          longest wait that makes sense (ms), longest time of a trial (ms)
 -- Returns  {'granted', 1 if its outcome decides about the circuit} | {'open', wait (ms)} | {'wait', wait (ms), turn} | {'full'}
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
+local now = clock() / 1000
 local rate, turn, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local v = redis.call('HMGET', KEYS[1], 'failures', 'open_until', 'trial_until', 'next')

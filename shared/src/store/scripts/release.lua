@@ -1,6 +1,6 @@
 -- Takes an admission back: its job could not be queued, or perhaps it was.
 -- KEYS     the number's entry, the times of its SMS, the limits
--- ARGV     the candidate that was admitted, how many windows the number has, then two values for each limit
+-- ARGV     the candidate that was admitted, how many windows the number has, then the values of the limits
 -- Returns  {'released', 1 if this call did it} | {'begun'} when a worker has the job already: its SMS is on its way
 local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
 if v[1] ~= ARGV[1] then return {'released', 0} end
@@ -25,6 +25,5 @@ if times then
   local earlier = string.match(times, ' (.*)')
   if earlier then redis.call('SET', KEYS[2], earlier, 'KEEPTTL') else redis.call('DEL', KEYS[2]) end
 end
-local time = redis.call('TIME')
-give_back(3, #KEYS, 3, time[1] * 1000000 + time[2])
+give_back(3, #KEYS, 3, clock())
 return {'released', 1}

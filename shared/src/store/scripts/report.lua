@@ -5,8 +5,7 @@ if ARGV[1] == '1' then
   redis.call('HDEL', KEYS[1], 'failures', 'open_until', 'trial_until')
   return 0
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
+local now = clock() / 1000
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 redis.call('HDEL', KEYS[1], 'trial_until')
 if failures >= tonumber(ARGV[2]) then

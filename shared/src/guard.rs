@@ -1,0 +1,207 @@
+//! The conversion guard: SMS whose codes nobody types back.
+//!
+//! Bots that are paid for each SMS ask for codes and have no use for them; people type them back. So it is counted, for each
+//! country, how many of the SMS of the past days were; and for each block of numbers Page's test (CUSUM) weighs the one
+//! hypothesis, that its codes are typed back as often as those of its country, against the other, that a quarter as many
+//! are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to the block's score, one with an approval `ln(q / p)`, which
+//! is negative; the score does not fall below 0. At [`Test::threshold`] the block is refused, but for one SMS in half an hour,
+//! by which it can recover; the score halves in 6 hours.
+//!
+//! Of a block whose codes are typed back as often as elsewhere, the score reaches the threshold `-ln(ERROR)` once in
+//! 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::code::Secrets;
+use crate::limits::{Quota, Rule, Scope};
+use crate::phone::{PhoneNumber, Region};
+use crate::store::{Store, StoreError};
+
+/// How often a block is taken for one that is abused although it is not: once in so many SMS, or less often.
+const ERROR: f64 = 1e-4;
+
+/// Of a block that is abused, so many of the codes that are typed back elsewhere are.
+const ABUSED: f64 = 0.25;
+
+/// Fewest SMS of a country whose outcome is known, before anything is concluded from them.
+const LEAST: f64 = 200.0;
+
+/// Where fewer codes than that are typed back, the guard knows nothing: nobody tells it of approvals, or all is abuse.
+const LEAST_RATE: f64 = 0.3;
+
+/// A rate very close to 1 would make a suspect of everybody who mistypes a number.
+const MOST_RATE: f64 = 0.95;
+
+/// How old a base rate may be, in microseconds.
+const FRESH: i64 = 60_000_000;
+
+/// `GUARD`: what is done about a block that is abused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Nothing is counted.
+    Off,
+    /// It is logged.
+    Observe,
+    /// It is refused.
+    #[default]
+    Enforce,
+}
+
+impl Mode {
+    /// Reads the word for it.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "off" => Some(Self::Off),
+            "observe" => Some(Self::Observe),
+            "enforce" => Some(Self::Enforce),
+            _ => None,
+        }
+    }
+}
+
+/// How SMS and approvals of a block are weighed. Of a country they are only counted, and all is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Test {
+    /// What has no room is refused.
+    pub enforced: bool,
+    /// The score from which on there is no room.
+    pub threshold: f64,
+    /// What an SMS without an approval adds.
+    pub up: f64,
+    /// What one with an approval adds.
+    pub down: f64,
+}
+
+impl Test {
+    /// The test against a base rate; nothing where there is none to test against.
+    #[must_use]
+    pub fn against(rate: f64, enforced: bool) -> Option<Self> {
+        let good = rate.min(MOST_RATE);
+        let bad = good * ABUSED;
+        let test =
+            Self { enforced, threshold: -ERROR.ln(), up: ((1.0 - bad) / (1.0 - good)).ln(), down: (bad / good).ln() };
+        (rate >= LEAST_RATE).then_some(test)
+    }
+}
+
+/// What became of the SMS to a country in the past days.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Conversion {
+    /// SMS whose outcome is known.
+    pub sent: f64,
+    /// Those whose code was typed back.
+    pub approved: f64,
+}
+
+impl Conversion {
+    /// The share whose code was typed back, once there are enough to tell.
+    #[must_use]
+    pub fn rate(self) -> Option<f64> {
+        (self.sent >= LEAST).then(|| self.approved / self.sent)
+    }
+}
+
+/// The guard of a process. Clones share what they have learned.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    mode: Mode,
+    /// By country, with the time at which the store said so.
+    learned: Arc<Mutex<HashMap<String, (Conversion, i64)>>>,
+}
+
+impl Guard {
+    /// A guard that has learned nothing yet.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, learned: Arc::default() }
+    }
+
+    /// What an SMS to a number counts on.
+    ///
+    /// # Errors
+    /// When the store cannot be asked for what became of the SMS to the country.
+    pub async fn quotas(
+        &self,
+        store: &Store,
+        to: &PhoneNumber,
+        country: Region,
+        secrets: &Secrets,
+    ) -> Result<Vec<Quota>, StoreError> {
+        if self.mode == Mode::Off {
+            return Ok(Vec::new());
+        }
+        let country = country.code();
+        let test = self.conversion(store, &country).await?.rate();
+        let test = test.and_then(|rate| Test::against(rate, self.mode == Mode::Enforce));
+        let block = test.map(|test| quota(block(to, secrets), test));
+        Ok(block.into_iter().chain([quota(country, Test::default())]).collect())
+    }
+
+    /// What is known of a country. One request in a minute asks the store anew.
+    async fn conversion(&self, store: &Store, country: &str) -> Result<Conversion, StoreError> {
+        let now = store.clock().micros();
+        let known = self.learned().get(country).copied();
+        if let Some((conversion, since)) = known {
+            if now - since < FRESH {
+                return Ok(conversion);
+            }
+            self.learned().insert(country.to_owned(), (conversion, now));
+        }
+        let conversion = store.conversion(country).await?;
+        self.learned().insert(country.to_owned(), (conversion, now));
+        Ok(conversion)
+    }
+
+    /// Whole also if a thread panicked: every change is an insertion.
+    fn learned(&self) -> MutexGuard<'_, HashMap<String, (Conversion, i64)>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the guard knows the block of a number. It stands beside the masked number, which shows the other digits.
+#[must_use]
+pub fn block(to: &PhoneNumber, secrets: &Secrets) -> String {
+    secrets.pseudonym(to.block().as_bytes())
+}
+
+/// A limit of the guard, of a block or of a country.
+#[must_use]
+pub fn quota(subject: String, test: Test) -> Quota {
+    Quota { scope: Scope::Conversion, subject, rule: Rule::Conversion(test) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_concluded_from_little_or_from_nothing_typed_back() {
+        assert_eq!(Conversion { sent: 199.0, approved: 180.0 }.rate(), None);
+        assert_eq!(Conversion { sent: 200.0, approved: 180.0 }.rate(), Some(0.9));
+        assert_eq!(Test::against(0.0, true), None, "a load test");
+        assert_eq!(Test::against(0.29, true), None);
+        let strictest = Test::against(1.0, true).expect("a test");
+        assert!(strictest.up * 3.0 < strictest.threshold, "three who mistyped are no abuse: {strictest:?}");
+    }
+
+    #[test]
+    fn a_block_like_all_others_is_rarely_taken_for_an_abused_one() {
+        let mut random = 7_u64;
+        for rate in [0.5, 0.8, 0.9] {
+            let test = Test::against(rate, true).expect("a test");
+            let (mut score, mut alarms) = (0.0_f64, 0);
+            for _ in 0..1_000_000 {
+                // A linear congruential generator (Knuth's MMIX).
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let typed_back = (random >> 40) as f64 / (1_u64 << 24) as f64 <= rate;
+                score = (score + if typed_back { test.down } else { test.up }).max(0.0);
+                if score >= test.threshold {
+                    (score, alarms) = (0.0, alarms + 1);
+                }
+            }
+            assert!(alarms <= 100, "once in 10,000 or less often: {alarms} of a million at {rate}");
+        }
+    }
+}

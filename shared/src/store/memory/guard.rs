@@ -1,0 +1,110 @@
+//! What the conversion guard knows of a block of numbers or of a country. The same steps as in `limits.lua` and `approve.lua`.
+
+use std::collections::BTreeMap;
+
+use crate::guard::{Conversion, Test};
+
+/// Seconds, as in the script.
+const LAG: i64 = 120;
+const SLOT: i64 = 10;
+const SCORE: f64 = 21_600.0;
+const BASE: f64 = 604_800.0;
+const PROBE: i64 = 1800;
+
+/// Times are in seconds since 1970.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Guarded {
+    score: f64,
+    sent: f64,
+    approved: f64,
+    time: i64,
+    probe: i64,
+    test: Test,
+    /// Of the last minutes, by slots of time, which are not counted before all of a slot are known.
+    recent: BTreeMap<i64, Slot>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// SMS of which nobody knows yet.
+    unknown: u32,
+    approved: u32,
+}
+
+impl Slot {
+    /// What it adds to the score, if what nobody knows is in vain.
+    fn score(self, test: Test) -> f64 {
+        test.up * f64::from(self.unknown) + test.down * f64::from(self.approved)
+    }
+}
+
+impl Guarded {
+    pub(super) fn new(now: i64) -> Self {
+        Self { time: now, ..Self::default() }
+    }
+
+    /// As it is now.
+    pub(super) fn at(mut self, now: i64) -> Self {
+        while let Some(entry) = self.recent.first_entry().filter(|entry| (entry.key() + 1) * SLOT + LAG <= now) {
+            let slot = entry.remove();
+            self.score = (self.score + slot.score(self.test)).max(0.0);
+            self.sent += f64::from(slot.unknown + slot.approved);
+            self.approved += f64::from(slot.approved);
+        }
+        let passed = (now - self.time) as f64;
+        self.score *= 0.5_f64.powf(passed / SCORE);
+        self.sent *= 0.5_f64.powf(passed / BASE);
+        self.approved *= 0.5_f64.powf(passed / BASE);
+        self.time = now;
+        self
+    }
+
+    /// Counts one more SMS. The second value is how long to wait (seconds) if there should not be one now.
+    pub(super) fn counted(mut self, test: Test) -> (Self, i64) {
+        let (mut score, mut wait) = (self.score, 0);
+        // Where something is wrong already, what nobody knows yet counts as what it will be.
+        if score > test.threshold / 2.0 {
+            score += self.recent.values().map(|slot| slot.score(test)).sum::<f64>();
+        }
+        if test.threshold > 0.0 && score >= test.threshold {
+            if self.time < self.probe {
+                wait = self.probe - self.time;
+            } else {
+                self.probe = self.time + PROBE;
+            }
+        }
+        self.test = test;
+        self.recent.entry(self.time / SLOT).or_default().unknown += 1;
+        (self, wait)
+    }
+
+    pub(super) fn give_back(&mut self) {
+        if let Some(slot) = self.recent.values_mut().rev().find(|slot| slot.unknown > 0) {
+            slot.unknown -= 1;
+        }
+    }
+
+    pub(super) fn approve(&mut self, began: i64) {
+        match self.recent.get_mut(&(began / SLOT)).filter(|slot| slot.unknown > 0) {
+            Some(slot) => {
+                slot.unknown -= 1;
+                slot.approved += 1;
+            }
+            // It took so long that it was taken for one that never is.
+            None => {
+                self.score = (self.score - self.test.up + self.test.down).max(0.0);
+                self.approved += 1.0;
+            }
+        }
+    }
+
+    pub(super) fn conversion(&self) -> Conversion {
+        Conversion { sent: self.sent, approved: self.approved }
+    }
+
+    /// Whether there is something in it still.
+    pub(super) fn matters(&self, now: i64) -> bool {
+        let longest = if self.test.up > 0.0 { 8.0 * SCORE } else { 2.0 * BASE };
+        ((now - self.time) as f64) < longest
+    }
+}

@@ -1,0 +1,88 @@
+//! The conversion guard as callers meet it: it learns a country, and finds the block that nobody types codes back of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::admission::{AdmissionError, Admissions};
+use shared::code::Secrets;
+use shared::entropy::{random_bytes, random_u64};
+use shared::guard::{Guard, Mode};
+use shared::limits::{Exceeded, Scope};
+use shared::phone::PhoneNumber;
+use shared::queue::Queue;
+use shared::store::{CheckResult, Clock, Store};
+use shared::verification::Policy;
+
+use crate::support::{admissions, number, request};
+
+struct Scene {
+    admissions: Admissions,
+    clock: Clock,
+}
+
+impl Scene {
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
+    fn new(mode: Mode) -> Self {
+        let clock = Clock::virtual_from(Timestamp::now());
+        let store = Store::memory(Policy::default()).with_clock(clock.clone());
+        let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
+        Self { admissions: Admissions { guard: Guard::new(mode), ..admissions }, clock }
+    }
+
+    /// Somebody asks for a code and types it back, or does not.
+    async fn asks(&self, to: PhoneNumber, types_back: bool) -> Result<(), AdmissionError> {
+        let verification = self.admissions.request(request(to), random_bytes()).await?;
+        self.clock.advance(Duration::from_secs(20));
+        if types_back {
+            let checked = self.admissions.store.check(&verification.id, true, random_u64(), &[]).await;
+            assert_eq!(checked.expect("an answer"), CheckResult::Approved);
+        }
+        self.clock.advance(Duration::from_secs(60));
+        Ok(())
+    }
+
+    /// Of people all over the country, nine in ten type their code back.
+    async fn people(&self, count: u32) {
+        for index in 0..count {
+            // Each of another block.
+            self.asks(number(index * 10_000), index % 10 != 0).await.expect("admitted");
+        }
+    }
+
+    /// Asks for codes for numbers of one block, and types none back: how many SMS there are.
+    async fn bots(&self, count: u32) -> u32 {
+        let mut sent = 0;
+        for index in 0..count {
+            match self.asks(number(90_000_000 + index), false).await {
+                Ok(()) => sent += 1,
+                Err(AdmissionError::Refused(refusal)) => {
+                    assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::Conversion)]);
+                    assert!(refusal.retry_after <= Duration::from_secs(1800), "{refusal:?}");
+                    self.clock.advance(Duration::from_secs(60));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
+    let scene = Scene::new(Mode::Enforce);
+    scene.people(300).await;
+    let sent = scene.bots(1000).await;
+    // Some until it is known what became of the first, and then one in half an hour.
+    assert!(sent < 50, "{sent} of 1000");
+    scene.people(300).await;
+}
+
+#[tokio::test]
+async fn nothing_is_refused_by_a_guard_that_observes_or_has_learned_nothing() {
+    for (mode, people) in [(Mode::Observe, 300), (Mode::Off, 300), (Mode::Enforce, 100)] {
+        let scene = Scene::new(mode);
+        scene.people(people).await;
+        assert_eq!(scene.bots(100).await, 100, "{mode:?}");
+    }
+    assert_eq!(Scene::new(Mode::Enforce).bots(1000).await, 1000, "a load test, of which nobody types a code back");
+}

@@ -1,0 +1,244 @@
+//! What a store promises of the conversion guard, case by case, for the memory, for Redis, and for Redis Cluster; by a clock
+//! that is moved by hand.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::entropy::random_u64;
+use shared::guard::{Test, quota};
+use shared::limits::{Exceeded, Refusal, Scope};
+use shared::store::{Candidate, CheckResult, Clock, Decision, Store};
+use shared::verification::{Policy, Verification};
+
+use crate::support::services::{Service, redis_url};
+use crate::support::{Person, unique};
+
+/// After that it is known what became of an SMS.
+const KNOWN: Duration = Duration::from_secs(131);
+
+macro_rules! contract {
+    ($($case:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test] async fn $case() { super::$case(Block::of(&Store::memory(Policy::default()))).await; })*
+        }
+        mod redis {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
+                super::$case(Block::of(&Store::redis(&redis_url(), Policy::default()).expect("a URL"))).await;
+            })*
+        }
+        mod cluster {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_case() {
+                let cluster = Service::redis_cluster();
+                $(
+                    println!("{}", stringify!($case));
+                    super::$case(Block::of(&Store::redis(&cluster.url, Policy::default()).expect("a URL"))).await;
+                )*
+            }
+        }
+    };
+}
+
+contract! {
+    a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe
+    a_block_whose_codes_are_typed_back_has_room
+    what_nobody_knows_yet_is_not_held_against_a_block
+    what_nobody_knows_yet_is_held_against_a_block_that_is_suspect
+    an_approval_that_comes_late_is_made_good
+    a_block_recovers_by_its_probes
+    a_block_is_forgiven_in_time
+    what_is_only_observed_is_told_and_not_refused
+    what_is_released_was_not_sent
+    a_country_is_learned_from
+}
+
+/// A block of numbers, of a country that is only its own.
+struct Block {
+    store: Store,
+    clock: Clock,
+    subject: String,
+    country: String,
+    test: Test,
+}
+
+impl Block {
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
+    fn of(store: &Store) -> Self {
+        let clock = Clock::virtual_from(Timestamp::now());
+        let test = Test::against(0.8, true).expect("a test");
+        Self {
+            store: store.clone().with_clock(clock.clone()),
+            clock,
+            subject: unique("block"),
+            country: unique("country"),
+            test,
+        }
+    }
+
+    /// SMS without an approval that it takes until the block is refused.
+    fn patience(&self) -> u32 {
+        (1..100).find(|count| f64::from(*count) * self.test.up >= self.test.threshold).expect("an end")
+    }
+
+    fn asks(&self) -> Candidate {
+        let quotas = vec![quota(self.subject.clone(), self.test), quota(self.country.clone(), Test::default())];
+        Candidate { quotas, guarded: vec![self.subject.clone(), self.country.clone()], ..Person::new().asks() }
+    }
+
+    /// Somebody else asks.
+    async fn sends(&self) -> Result<(Verification, bool), Refusal> {
+        match self.store.admit(&self.asks()).await.expect("an answer") {
+            Decision::Admitted { verification, observed, .. } => Ok((verification, observed)),
+            Decision::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    async fn sends_in_vain(&self, count: u32) {
+        for _ in 0..count {
+            self.sends().await.expect("room");
+            self.clock.advance(KNOWN);
+        }
+    }
+
+    async fn approves(&self, verification: &Verification) {
+        let result = self.store.check(&verification.id, true, random_u64(), &[]).await.expect("an answer");
+        assert_eq!(result, CheckResult::Approved);
+    }
+}
+
+async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block: Block) {
+    block.sends_in_vain(block.patience()).await;
+    block.sends().await.expect("the first probe");
+    for _ in 0..3 {
+        let Refusal { exceeded, retry_after } = block.sends().await.expect_err("refused");
+        assert_eq!(exceeded, [Exceeded::Limit(Scope::Conversion)]);
+        assert_eq!(retry_after, Duration::from_secs(1800), "until the next probe");
+    }
+    block.clock.advance(Duration::from_secs(1800));
+    block.sends().await.expect("the next probe");
+    block.sends().await.expect_err("one");
+    let other = Block {
+        subject: unique("block"),
+        store: block.store.clone(),
+        clock: block.clock.clone(),
+        country: block.country.clone(),
+        ..block
+    };
+    other.sends().await.expect("another block");
+}
+
+async fn a_block_whose_codes_are_typed_back_has_room(block: Block) {
+    for number in 0..100 {
+        let (verification, _) = block.sends().await.expect("room");
+        block.clock.advance(Duration::from_secs(20));
+        if number % 5 != 0 {
+            block.approves(&verification).await;
+        }
+        block.clock.advance(KNOWN);
+    }
+}
+
+async fn what_nobody_knows_yet_is_not_held_against_a_block(block: Block) {
+    let mut sent = Vec::new();
+    for _ in 0..50 {
+        sent.push(block.sends().await.expect("room").0);
+        block.clock.advance(Duration::from_secs(2));
+    }
+    for (_, verification) in sent.iter().enumerate().filter(|(index, _)| index % 5 != 0) {
+        block.approves(verification).await;
+    }
+    block.clock.advance(KNOWN);
+    block.sends().await.expect("as many as elsewhere");
+    for _ in 0..50 {
+        block.sends().await.expect("room");
+    }
+    block.clock.advance(KNOWN);
+    block.sends().await.expect("the first probe");
+    block.sends().await.expect_err("now it is known");
+}
+
+async fn what_nobody_knows_yet_is_held_against_a_block_that_is_suspect(block: Block) {
+    block.sends_in_vain(block.patience() - 1).await;
+    block.sends().await.expect("room for one");
+    block.sends().await.expect("the first probe");
+    block.sends().await.expect_err("without waiting for what becomes of them");
+}
+
+async fn an_approval_that_comes_late_is_made_good(block: Block) {
+    let count = block.patience() - 1;
+    for round in 0..3 {
+        let mut sent = Vec::new();
+        for _ in 0..count {
+            sent.push(block.sends().await.unwrap_or_else(|refusal| panic!("{round}: {refusal:?}")).0);
+        }
+        block.clock.advance(KNOWN);
+        for verification in &sent {
+            block.approves(verification).await;
+        }
+    }
+}
+
+async fn a_block_recovers_by_its_probes(block: Block) {
+    block.sends_in_vain(block.patience()).await;
+    for _ in 0..4 {
+        let (probe, _) = block.sends().await.expect("a probe");
+        block.approves(&probe).await;
+        block.clock.advance(Duration::from_secs(1800));
+    }
+    for _ in 0..3 {
+        block.sends().await.expect("room again");
+    }
+}
+
+async fn a_block_is_forgiven_in_time(block: Block) {
+    block.sends_in_vain(block.patience()).await;
+    block.sends().await.expect("the first probe");
+    block.sends().await.expect_err("refused");
+    block.clock.advance(Duration::from_secs(12 * 3600));
+    for _ in 0..3 {
+        block.sends().await.expect("room again");
+    }
+}
+
+async fn what_is_only_observed_is_told_and_not_refused(mut block: Block) {
+    block.test.enforced = false;
+    block.sends_in_vain(block.patience()).await;
+    let mut observed = Vec::new();
+    for _ in 0..3 {
+        observed.push(block.sends().await.expect("never refused").1);
+    }
+    assert_eq!(observed, [false, true, true], "the first is a probe");
+}
+
+async fn what_is_released_was_not_sent(block: Block) {
+    for _ in 0..block.patience() * 2 {
+        let candidate = block.asks();
+        assert!(matches!(block.store.admit(&candidate).await, Ok(Decision::Admitted { .. })));
+        block.clock.advance(Duration::from_secs(15));
+        block.store.release(&candidate).await.expect("an answer");
+        block.clock.advance(KNOWN);
+    }
+    let known = block.store.conversion(&block.country).await.expect("an answer");
+    assert!(known.sent.abs() < 0.01, "{known:?}");
+}
+
+async fn a_country_is_learned_from(block: Block) {
+    assert_eq!(block.store.conversion(&block.country).await.expect("an answer").sent, 0.0);
+    for number in 0..10 {
+        let (verification, _) = block.sends().await.expect("room");
+        if number < 7 {
+            block.approves(&verification).await;
+        }
+    }
+    let early = block.store.conversion(&block.country).await.expect("an answer");
+    assert_eq!(early.sent, 0.0, "of the others it is not known yet");
+    block.clock.advance(KNOWN);
+    let known = block.store.conversion(&block.country).await.expect("an answer");
+    assert!((known.sent - 10.0).abs() < 0.01 && (known.approved - 7.0).abs() < 0.01, "{known:?}");
+    block.clock.advance(Duration::from_secs(7 * 86_400));
+    let later = block.store.conversion(&block.country).await.expect("an answer");
+    assert!((later.sent - 5.0).abs() < 0.01 && (later.approved - 3.5).abs() < 0.01, "half after a week: {later:?}");
+}
