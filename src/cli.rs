@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use url::Url;
@@ -37,6 +38,22 @@ pub enum Command {
     Provider {
         #[command(subcommand)]
         action: ProviderAction,
+    },
+    /// Replay a day of people and attackers through the real admission, with a virtual clock: what pumping, bombing and guessing
+    /// come to with the cooldown alone, with the limits (LIMITS), and with the conversion guard
+    Simulate {
+        /// Another seed, another day
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// People who verify their number in a day
+        #[arg(long, default_value_t = 20_000)]
+        people: u32,
+        /// Price of an SMS in USD
+        #[arg(long, default_value_t = 0.05)]
+        price: f64,
+        /// Draw the outcome into this file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
     },
     /// Look after jobs that are out of attempts
     Dead {

@@ -7,6 +7,7 @@ mod dead;
 mod invoke;
 mod parts;
 mod server;
+mod simulate;
 mod stop;
 mod worker;
 
@@ -16,6 +17,8 @@ use std::process::exit;
 use clap::Parser;
 use shared::config::{LocalConfig, Role, environment};
 use shared::{telemetry, tls};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use self::cli::{Cli, Command, ProviderAction};
 use self::parts::Parts;
@@ -67,6 +70,10 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Simulate { seed, people, price, svg }) => {
+            // What it logs is of no interest.
+            simulate::run(seed, people, price, svg).with_subscriber(NoSubscriber::default()).await?;
+        }
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?)?;
             dead::run(&parts.queue, action).await?;

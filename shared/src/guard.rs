@@ -4,8 +4,8 @@
 //! country, how many of the SMS of the past days were; and for each block of numbers Page's test (CUSUM) weighs the one
 //! hypothesis, that its codes are typed back as often as those of its country, against the other, that a quarter as many
 //! are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to the block's score, one with an approval `ln(q / p)`, which
-//! is negative; the score does not fall below 0. At [`Test::threshold`] the block is refused, but for one SMS in half an hour,
-//! by which it can recover; the score halves in 6 hours.
+//! is negative; the score does not fall below 0. At [`Test::threshold`] the block is refused, but for one SMS after two hours, and then
+//! after four, eight and sixteen if those before were in vain, by which it can recover; the score halves in a day.
 //!
 //! Of a block whose codes are typed back as often as elsewhere, the score reaches the threshold `-ln(ERROR)` once in
 //! 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.

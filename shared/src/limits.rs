@@ -13,7 +13,7 @@ use crate::guard::Test;
 use crate::phone::{PhoneNumber, Region};
 
 /// What holds where nothing else is set.
-const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour wrong=10000/day";
+const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour";
 
 /// Spans by their names.
 const SPANS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
@@ -313,11 +313,11 @@ mod tests {
         let default = Limits::default();
         assert_eq!(Limits::parse(""), Ok(default.clone()));
         assert_eq!(default.0.len(), DEFAULT.split([' ', ',']).count(), "all of it is read");
-        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second ").expect("valid");
+        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day").expect("valid");
         let most = |scope| limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>();
         assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
         assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);
-        assert_eq!(most(Scope::Wrong), [(10_000, 86_400)]);
+        assert_eq!((most(Scope::WrongIp), most(Scope::Wrong)), (vec![(100, 3600)], vec![(9, 86_400)]));
         assert_eq!(Limits::parse("off"), Ok(Limits::none()));
     }
 
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_subject_names_neither_a_number_nor_an_address() {
-        let limits = Limits::parse("country=1/day total=1/day").expect("valid");
+        let limits = Limits::parse("country=1/day total=1/day wrong=1/day").expect("valid");
         let region = Region::default();
         let to = PhoneNumber::parse("13800138000", region).expect("a number");
         let subjects = |ip: &str| {

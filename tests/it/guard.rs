@@ -57,7 +57,6 @@ impl Scene {
                 Ok(()) => sent += 1,
                 Err(AdmissionError::Refused(refusal)) => {
                     assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::Conversion)]);
-                    assert!(refusal.retry_after <= Duration::from_secs(1800), "{refusal:?}");
                     self.clock.advance(Duration::from_secs(60));
                 }
                 Err(error) => panic!("{error}"),
@@ -72,8 +71,8 @@ async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
     let scene = Scene::new(Mode::Enforce);
     scene.people(300).await;
     let sent = scene.bots(1000).await;
-    // Some until it is known what became of the first, and then one in half an hour.
-    assert!(sent < 50, "{sent} of 1000");
+    // Some until it is known what became of the first, and then a probe now and then.
+    assert!(sent < 15, "{sent} of 1000");
     scene.people(300).await;
 }
 

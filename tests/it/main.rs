@@ -22,6 +22,9 @@ mod guard_contract;
 /// The conversion guard: does it find what is abused, and that alone?
 mod guard;
 
+/// A simulated day of people and attackers.
+mod simulate;
+
 /// Limits and countries, as callers meet them.
 mod limits;
 

@@ -7,9 +7,10 @@ use crate::guard::{Conversion, Test};
 /// Seconds, as in the script.
 const LAG: i64 = 120;
 const SLOT: i64 = 10;
-const SCORE: f64 = 21_600.0;
+const SCORE: f64 = 86_400.0;
 const BASE: f64 = 604_800.0;
-const PROBE: i64 = 1800;
+const PROBE: i64 = 7200;
+const DOUBLINGS: u32 = 3;
 
 /// Times are in seconds since 1970.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,7 @@ pub(super) struct Guarded {
     approved: f64,
     time: i64,
     probe: i64,
+    probes_in_vain: u32,
     test: Test,
     /// Of the last minutes, by slots of time, which are not counted before all of a slot are known.
     recent: BTreeMap<i64, Slot>,
@@ -46,10 +48,18 @@ impl Guarded {
     /// As it is now.
     pub(super) fn at(mut self, now: i64) -> Self {
         while let Some(entry) = self.recent.first_entry().filter(|entry| (entry.key() + 1) * SLOT + LAG <= now) {
+            let known = (entry.key() + 1) * SLOT + LAG;
             let slot = entry.remove();
             self.score = (self.score + slot.score(self.test)).max(0.0);
             self.sent += f64::from(slot.unknown + slot.approved);
             self.approved += f64::from(slot.approved);
+            if slot.approved > 0 {
+                (self.probe, self.probes_in_vain) = (0, 0);
+            }
+            if slot.unknown > 0 && self.is_abused(self.score) {
+                self.probe = self.probe.max(known + (PROBE << self.probes_in_vain));
+                self.probes_in_vain = (self.probes_in_vain + 1).min(DOUBLINGS);
+            }
         }
         let passed = (now - self.time) as f64;
         self.score *= 0.5_f64.powf(passed / SCORE);
@@ -61,21 +71,25 @@ impl Guarded {
 
     /// Counts one more SMS. The second value is how long to wait (seconds) if there should not be one now.
     pub(super) fn counted(mut self, test: Test) -> (Self, i64) {
+        self.test = test;
         let (mut score, mut wait) = (self.score, 0);
         // Where something is wrong already, what nobody knows yet counts as what it will be.
         if score > test.threshold / 2.0 {
             score += self.recent.values().map(|slot| slot.score(test)).sum::<f64>();
         }
-        if test.threshold > 0.0 && score >= test.threshold {
-            if self.time < self.probe {
-                wait = self.probe - self.time;
-            } else {
-                self.probe = self.time + PROBE;
-            }
+        if self.time < self.probe {
+            wait = self.probe - self.time;
+        } else if self.is_abused(score) {
+            self.probe = self.time + PROBE;
         }
-        self.test = test;
         self.recent.entry(self.time / SLOT).or_default().unknown += 1;
         (self, wait)
+    }
+
+    /// From the threshold on, and then until the score is below a half of it.
+    fn is_abused(&self, score: f64) -> bool {
+        let threshold = self.test.threshold;
+        threshold > 0.0 && (score >= threshold || (self.probe > 0 && score > threshold / 2.0))
     }
 
     pub(super) fn give_back(&mut self) {
@@ -94,6 +108,7 @@ impl Guarded {
             None => {
                 self.score = (self.score - self.test.up + self.test.down).max(0.0);
                 self.approved += 1.0;
+                (self.probe, self.probes_in_vain) = (0, 0);
             }
         }
     }
@@ -104,7 +119,7 @@ impl Guarded {
 
     /// Whether there is something in it still.
     pub(super) fn matters(&self, now: i64) -> bool {
-        let longest = if self.test.up > 0.0 { 8.0 * SCORE } else { 2.0 * BASE };
+        let longest = if self.test.up > 0.0 { 4.0 * SCORE } else { 2.0 * BASE };
         ((now - self.time) as f64) < longest
     }
 }

@@ -10,6 +10,6 @@ if counts and counts[1] > 0 then
   counts[1], counts[2] = counts[1] - 1, counts[2] + 1
 else
   -- It took so long that it was taken for one that never is.
-  state.s, state.a = math.max(0, state.s - state.u + state.d), state.a + 1
+  state.s, state.a, state.p, state.k = math.max(0, state.s - state.u + state.d), state.a + 1, 0, 0
 end
 set(KEYS[1], state, now)

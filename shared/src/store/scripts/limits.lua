@@ -9,14 +9,19 @@
 -- yet, approvals}, which are not counted before all of a slot are known.
 local VALUES = 5
 
--- Seconds: how long a code may take to be typed back, a slot, half-lives of the score and of the base rate, and the time between two
--- SMS that show whether a block has recovered.
-local LAG, SLOT, SCORE, BASE, PROBE = 120, 10, 21600, 604800, 1800
+-- Seconds: how long a code may take to be typed back, a slot, half-lives of the score and of the base rate, and the time until an
+-- SMS that shows whether a block has recovered, p, which doubles with each of them that is in vain, k, up to 2 ^ DOUBLINGS.
+local LAG, SLOT, SCORE, BASE, PROBE, DOUBLINGS = 120, 10, 86400, 604800, 7200, 3
+
+-- Whether a block is taken for abused: from the threshold on, and then until its score is below a half of it.
+local function abused(score, state)
+  return state.h > 0 and (score >= state.h or (state.p > 0 and score > state.h / 2))
+end
 
 -- What a guard's key holds, as it is now.
 local function guard(stored, now)
   now = math.floor(now / 1000000)
-  local state = stored and cmsgpack.unpack(stored) or {s = 0, n = 0, a = 0, t = now, p = 0, u = 0, d = 0, w = {}}
+  local state = stored and cmsgpack.unpack(stored) or {s = 0, n = 0, a = 0, t = now, p = 0, k = 0, h = 0, u = 0, d = 0, w = {}}
   local known = {}
   for slot in pairs(state.w) do
     if (slot + 1) * SLOT + LAG <= now then known[#known + 1] = slot end
@@ -26,6 +31,11 @@ local function guard(stored, now)
     local vain, approved = unpack(state.w[slot])
     state.s = math.max(0, state.s + state.u * vain + state.d * approved)
     state.n, state.a, state.w[slot] = state.n + vain + approved, state.a + approved, nil
+    if approved > 0 then state.p, state.k = 0, 0 end
+    if vain > 0 and abused(state.s, state) then
+      state.p = math.max(state.p, (slot + 1) * SLOT + LAG + PROBE * 2 ^ state.k)
+      state.k = math.min(state.k + 1, DOUBLINGS)
+    end
   end
   local base = 0.5 ^ ((now - state.t) / BASE)
   state.s, state.n, state.a, state.t = state.s * 0.5 ^ ((now - state.t) / SCORE), state.n * base, state.a * base, now
@@ -34,15 +44,17 @@ end
 
 -- Counts one more SMS. The second value is how long to wait (ms) if there should not be one now.
 local function guarded(state, threshold, up, down)
+  state.h, state.u, state.d = threshold, up, down
   local score, wait, slot = state.s, 0, math.floor(state.t / SLOT)
   -- Where something is wrong already, what nobody knows yet counts as what it will be.
   if score > threshold / 2 then
     for _, counts in pairs(state.w) do score = score + up * counts[1] + down * counts[2] end
   end
-  if threshold > 0 and score >= threshold then
-    if state.t < state.p then wait = (state.p - state.t) * 1000 else state.p = state.t + PROBE end
+  if state.t < state.p then
+    wait = (state.p - state.t) * 1000
+  elseif abused(score, state) then
+    state.p = state.t + PROBE
   end
-  state.u, state.d = up, down
   state.w[slot] = state.w[slot] or {0, 0}
   state.w[slot][1] = state.w[slot][1] + 1
   return state, wait
@@ -75,7 +87,7 @@ end
 local function set(key, value, now)
   if type(value) == 'table' then
     -- Of a country the base rate is kept, of a block the score.
-    redis.call('SET', key, cmsgpack.pack(value), 'EX', value.u > 0 and 8 * SCORE or 2 * BASE)
+    redis.call('SET', key, cmsgpack.pack(value), 'EX', value.u > 0 and 4 * SCORE or 2 * BASE)
   elseif value > now then
     redis.call('SET', key, string.format('%.0f', value), 'PX', math.ceil((value - now) / 1000))
   else

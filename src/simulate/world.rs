@@ -1,0 +1,165 @@
+//! The product in the simulation: the real admission and the real check on a store with a virtual clock.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::error::Error;
+use std::time::Duration;
+
+use fastrand::Rng;
+use shared::admission::{AdmissionError, Admissions, Request};
+use shared::checking::Checks;
+use shared::code::{Code, CodeLength, Secrets};
+use shared::guard::{Guard, Mode};
+use shared::limits::Limits;
+use shared::message::Locale;
+use shared::phone::{Countries, Region};
+use shared::queue::Queue;
+use shared::store::{CheckResult, Clock, Store};
+use shared::test_numbers::TestNumbers;
+use shared::verification::{Policy, Purpose, VerificationId};
+
+use super::actors::{Actor, Step, attack_begins};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What came of a day.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// SMS to attackers.
+    pub sent: u32,
+    /// From the beginning of the attack until something of it was first refused.
+    pub detected: Option<Duration>,
+    /// People who were refused.
+    pub people_refused: u32,
+    /// Codes of attackers that were compared.
+    pub compared: u32,
+}
+
+pub struct World {
+    admissions: Admissions,
+    checks: Checks,
+    clock: Clock,
+    rng: Rng,
+    /// Since the day began.
+    now: Duration,
+    outcome: Outcome,
+}
+
+impl World {
+    pub fn new(seed: u64, limits: Limits, guard: Mode) -> Result<Self, Box<dyn Error>> {
+        let mut rng = Rng::with_seed(seed);
+        // The same each time: a day is divided into the same slots.
+        let clock = Clock::virtual_from("2026-01-01T00:00:00Z".parse()?);
+        let store = Store::memory(Policy::default()).with_clock(clock.clone());
+        let secrets = Secrets::from_random(bytes(&mut rng));
+        let admissions = Admissions {
+            store: store.clone(),
+            queue: Queue::memory(),
+            secrets: secrets.clone(),
+            limits: limits.clone(),
+            countries: Countries::only(Region::default()),
+            guard: Guard::new(guard),
+        };
+        let (code_length, test_numbers) = (CodeLength::default(), TestNumbers::default());
+        let checks = Checks { store, secrets, code_length, test_numbers, limits };
+        Ok(Self { admissions, checks, clock, rng, now: Duration::ZERO, outcome: Outcome::default() })
+    }
+
+    /// Lets all of them do what they have planned, in the order of the clock, until the day is over.
+    pub async fn day(&mut self, actors: Vec<Actor>) -> Result<(), Box<dyn Error>> {
+        self.now = Duration::ZERO;
+        let mut ids: Vec<Option<VerificationId>> = vec![None; actors.len()];
+        let first = |index: usize| Reverse((actors[index].begins + actors[index].plan[0].0, index, 0));
+        let mut agenda: BinaryHeap<_> = (0..actors.len()).map(first).collect();
+        while let Some(Reverse((at, index, step))) = agenda.pop() {
+            self.advance(at);
+            let actor = &actors[index];
+            if self.act(actor, actor.plan[step].1, &mut ids[index]).await?
+                && let Some((wait, _)) = actor.plan.get(step + 1)
+            {
+                agenda.push(Reverse((at + *wait, index, step + 1)));
+            }
+        }
+        self.advance(DAY);
+        Ok(())
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        self.outcome.clone()
+    }
+
+    pub fn forget_outcome(&mut self) {
+        self.outcome = Outcome::default();
+    }
+
+    fn advance(&mut self, to: Duration) {
+        self.clock.advance(to.saturating_sub(self.now));
+        self.now = self.now.max(to);
+    }
+
+    /// Does one step; whether the actor goes on.
+    async fn act(
+        &mut self,
+        actor: &Actor,
+        step: Step,
+        id: &mut Option<VerificationId>,
+    ) -> Result<bool, Box<dyn Error>> {
+        match (step, id) {
+            (Step::Ask, id) => self.ask(actor, id).await,
+            (Step::Right | Step::Wrong, Some(id)) => self.types(actor, step, id).await,
+            (Step::Right | Step::Wrong, None) => Ok(false),
+        }
+    }
+
+    async fn ask(&mut self, actor: &Actor, id: &mut Option<VerificationId>) -> Result<bool, Box<dyn Error>> {
+        let request = Request {
+            to: actor.to.clone(),
+            country: Region::default(),
+            ip: Some(actor.ip),
+            locale: Locale::ZhCn,
+            purpose: Purpose::default(),
+            autofill: None,
+        };
+        match self.admissions.request(request, bytes(&mut self.rng)).await {
+            Ok(verification) => {
+                *id = Some(verification.id);
+                self.outcome.sent += u32::from(actor.attacks);
+                Ok(true)
+            }
+            Err(AdmissionError::Refused(_)) => {
+                if actor.attacks {
+                    self.outcome.detected.get_or_insert(self.now.saturating_sub(attack_begins()));
+                } else {
+                    self.outcome.people_refused += 1;
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn types(&mut self, actor: &Actor, step: Step, id: &VerificationId) -> Result<bool, Box<dyn Error>> {
+        let length = self.checks.code_length;
+        let right = self.checks.secrets.derive(id, length).ok_or("a code of this process")?;
+        let typed = if step == Step::Right { right } else { other(&right, length).ok_or("another code")? };
+        let result = self.checks.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
+        if actor.attacks {
+            self.outcome.compared += u32::from(!matches!(result, CheckResult::Refused(_) | CheckResult::Gone));
+        } else if matches!(result, CheckResult::Refused(_)) {
+            self.outcome.people_refused += 1;
+        }
+        Ok(true)
+    }
+}
+
+/// A code that is not this one.
+fn other(code: &Code, length: CodeLength) -> Option<Code> {
+    let first = if code.expose().starts_with('0') { "1" } else { "0" };
+    Code::parse(&format!("{first}{}", &code.expose()[1..]), length)
+}
+
+fn bytes<const N: usize>(rng: &mut Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill(&mut bytes);
+    bytes
+}
