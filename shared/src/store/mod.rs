@@ -1,8 +1,9 @@
 //! The store: who may ask for a code, who may still guess, and what became of each SMS.
 //!
-//! Every method is one atomic step on the store and one round trip to it. All that is known of a number is one entry,
+//! Every method is one atomic step on the store and one round trip to it (an approval is told to the conversion guard in a second
+//! one). All that is known of a number is one entry,
 //! named by the number's tag; the entry forgets itself when nothing in it matters any more. Each account at a gateway has an
-//! entry too: its circuit, and whose turn it is. Time is the store's own.
+//! entry too: its circuit, and whose turn it is; and so has each limit. Time is the store's own.
 
 mod clock;
 mod memory;
