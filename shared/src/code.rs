@@ -5,12 +5,16 @@
 
 use std::fmt;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::phone::{PhoneNumber, ascii_digit};
 use crate::verification::{NumberTag, VerificationId};
+
+/// 80 bits, as of a number's tag.
+const PSEUDONYM_BYTES: usize = 10;
 
 /// Digits of a code, `CODE_LENGTH`: 4 to 10, 6 unless set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl Secrets {
     pub fn pseudonym(&self, of: &[u8]) -> String {
         let oldest = &self.0[self.0.len() - 1];
         let hash = hmac(&oldest.tag_key, &[b"pseudonym", of]);
-        hash[..10].iter().map(|byte| format!("{byte:02x}")).collect()
+        URL_SAFE_NO_PAD.encode(&hash[..PSEUDONYM_BYTES])
     }
 
     /// The code of a verification, or nothing when its secret is no longer in the list.
