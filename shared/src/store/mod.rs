@@ -6,6 +6,7 @@
 //! entry too: its circuit, and whose turn it is; and so has each limit. Time is the store's own.
 
 mod clock;
+mod keys;
 mod memory;
 mod redis;
 
@@ -15,8 +16,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::Clock;
+use self::keys::{account_key, guard_key, key, limit_key, sent_key};
 use crate::guard::Conversion;
-use crate::limits::{Quota, Refusal, Rule, Window};
+use crate::limits::{Quota, Refusal, Window};
 use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
@@ -361,36 +363,6 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         dispatch!(self.ping())
     }
-}
-
-/// Where a number's entry stands. The braces are Redis Cluster's hash tag: whatever else is stored of the same number
-/// under the same braces lives on the same shard.
-fn key(tag: NumberTag) -> String {
-    format!("sms-verify:{{{tag}}}")
-}
-
-/// Where the times of a number's latest SMS stand.
-fn sent_key(tag: NumberTag) -> String {
-    format!("sms-verify:{{{tag}}}:sent")
-}
-
-/// Where a limit stands.
-fn limit_key(quota: &Quota) -> String {
-    let Quota { scope, subject, rule } = quota;
-    match rule {
-        Rule::Rate(window) => format!("sms-verify:{}:{}:{subject}", scope.as_str(), window.span.as_secs()),
-        Rule::Conversion(_) => guard_key(subject),
-    }
-}
-
-/// Where what the conversion guard knows of a block of numbers or of a country stands.
-fn guard_key(subject: &str) -> String {
-    format!("sms-verify:conversion:{subject}")
-}
-
-/// Where what is known of an account at a gateway stands.
-fn account_key(account: &str) -> String {
-    format!("sms-verify:gateway:{{{account}}}")
 }
 
 /// Milliseconds as the stores count them.
