@@ -1,6 +1,6 @@
 """Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to target/bench/results.json.
 
-    measure.py ROUNDS [STEP...]      STEP: requests, drain, latency, start, functions, valgrind
+    measure.py ROUNDS [STEP...]      STEP: requests, guard, timing, drain, latency, start, functions, valgrind
 
 Every figure is taken once a round, each round takes all of them, and sides alternate within a round. See bench/run.
 """
@@ -18,7 +18,8 @@ import time
 import urllib.request
 
 from processes import Process, free_port
-from stacks import HERE, POOLS, SERVERS, TARGET, Broker, Limit, Ours, Peer, binary, clean, numbers
+from stacks import HERE, POOLS, SERVERS, TARGET, Broker, Limit, Ours, Peer, binary, clean, learned, numbers
+from timing import Timing
 
 CONNECTIONS = (64, 256)
 SECONDS = 3
@@ -26,6 +27,12 @@ SECONDS = 3
 BACKLOG = {"ours": 40_000, "peer": 20_000}
 # Of each function, in each round.
 STARTS = 10
+# What the conversion guard is compared by: everything as by default, but for these variables.
+GUARDS = {
+    "limits and guard": {},
+    "limits, GUARD=off": {"GUARD": "off"},
+    "neither": {"GUARD": "off", "LIMITS": "off"},
+}
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 2048; }}
@@ -67,8 +74,9 @@ class Bench:
             raise RuntimeError(f"{stack.name}: {wrong} of {asked} requests failed")
         return (int(asked) - wrong) / float(took), int(asked) - wrong
 
-    def requests(self, stack, side, kind, connections):
+    def requests(self, stack, side, kind, connections, prepare=lambda: None):
         clean(self.broker)
+        prepare()
         with stack.web() as web:
             web.wait_until_answered(web.first)
             self.wrk(web, stack, kind, connections, 1)
@@ -127,6 +135,22 @@ class Bench:
                 self.requests(Peer(self.folder, server, confirm=True), "peer, confirmed", kind, theirs)
                 self.requests(Limit(self.folder, "http"), "limit: http", kind, connections)
                 self.requests(Limit(self.folder, "script"), "limit: script", kind, connections)
+
+    # What stands in the way of abuse, and what it costs.
+
+    def guard_round(self):
+        connections = self.chosen.get("ours, accepted", 256)
+        for side, variables in GUARDS.items():
+            self.requests(Ours(self.folder, variables=variables), side, "accepted", connections, learned)
+
+    # Whether the time of an answer tells what is known of a number or an id.
+
+    def timing_round(self):
+        clean(self.broker)
+        with Ours(self.folder, variables={"LIMITS": "off", "RESEND_INTERVAL": "1"}).web() as web:
+            web.wait_until_answered(web.first)
+            for (question, side), value in Timing(web.url).compare().items():
+                self.keep(f"{question} (µs)", side, value)
 
     # Jobs a second of one worker process.
 
@@ -307,7 +331,7 @@ def main():
             print("choosing the peer's best", flush=True)
             bench.choose()
         for number in range(1, rounds + 1):
-            for step in ("requests", "drain", "latency", "start", "functions"):
+            for step in ("requests", "guard", "timing", "drain", "latency", "start", "functions"):
                 if wanted(step):
                     print(f"round {number}: {step}", flush=True)
                     getattr(bench, f"{step}_round")()
