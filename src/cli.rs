@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 /// Jobs that a worker has in hand at the same time, unless told otherwise.
@@ -40,26 +40,36 @@ pub enum Command {
         action: ProviderAction,
     },
     /// Replay a day of people and attackers through the real admission, with a virtual clock: what pumping, bombing and guessing
-    /// come to with the cooldown alone, with the limits (LIMITS), and with the conversion guard
-    Simulate {
-        /// Another seed, another day
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// People who verify their number in a day
-        #[arg(long, default_value_t = 20_000)]
-        people: u32,
-        /// Price of an SMS in USD
-        #[arg(long, default_value_t = 0.05)]
-        price: f64,
-        /// Draw the outcome into this file
-        #[arg(long, value_name = "FILE")]
-        svg: Option<PathBuf>,
-    },
+    /// come to with the cooldown alone, with the limits (LIMITS), with the conversion guard, with challenges, and with a budget
+    /// (BUDGET)
+    Simulate(Simulation),
     /// Look after jobs that are out of attempts
     Dead {
         #[command(subcommand)]
         action: DeadAction,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Simulation {
+    /// Another seed, another day
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// People who verify their number in a day
+    #[arg(long, default_value_t = 20_000)]
+    pub people: u32,
+    /// Price of an SMS in USD
+    #[arg(long, default_value_t = 0.05)]
+    pub price: f64,
+    /// Only attacks whose names contain this
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Use this Redis in place of memory: an empty database, which is emptied again
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<Url>,
+    /// Draw the outcome into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

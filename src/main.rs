@@ -70,9 +70,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
-        Some(Command::Simulate { seed, people, price, svg }) => {
+        Some(Command::Simulate(simulation)) => {
             // What it logs is of no interest.
-            simulate::run(seed, people, price, svg).with_subscriber(NoSubscriber::default()).await?;
+            simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?)?;

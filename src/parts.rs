@@ -55,6 +55,8 @@ impl Parts {
             limits: self.config.limits.clone(),
             countries: self.config.countries.clone(),
             guard: Guard::new(self.config.guard),
+            challenge: self.config.challenge.clone(),
+            budget: self.config.budget.clone(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Json, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::HOST;
+use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -95,6 +95,7 @@ impl Server {
 fn pages(inbox: Inbox) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("pages/index.html"))))
+        .route("/challenge.js", get(async || ([(CONTENT_TYPE, "text/javascript")], include_str!("pages/challenge.js"))))
         .route("/inbox", get(async || Html(include_str!("pages/inbox.html"))))
         .route("/inbox.json", get(messages).post(keep))
         .layer(from_fn(only_for_this_machine))

@@ -16,6 +16,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use divan::{AllocProfiler, Bencher, black_box};
 use shared::admission::Admissions;
+use shared::budget::Budget;
+use shared::challenge::Challenge;
 use shared::code::{CodeLength, Secrets};
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
@@ -113,6 +115,8 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
         countries: Countries::only(Region::default()),
         guard: Guard::new(Mode::default()),
+        challenge: Some(Challenge::default()),
+        budget: Budget::none(),
     };
     let proxies = TrustedProxies::default();
     let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), proxies));

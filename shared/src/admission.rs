@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::afterwards::until_answered;
+use crate::budget::Budget;
+use crate::challenge::{Challenge, ChallengeError, Proof, Task, VendorError};
 use crate::code::Secrets;
 use crate::guard::Guard;
 use crate::job::Job;
-use crate::limits::{Limits, Refusal, Scope};
+use crate::limits::{Exceeded, Limits, Quota, Refusal, Scope};
 use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
@@ -36,6 +38,10 @@ pub struct Admissions {
     pub countries: Countries,
     /// Whose codes nobody types back.
     pub guard: Guard,
+    /// What a request has to solve before it is sent an SMS, if it is suspicious.
+    pub challenge: Option<Challenge>,
+    /// What they may cost.
+    pub budget: Budget,
 }
 
 /// A request for a code.
@@ -53,6 +59,8 @@ pub struct Request {
     pub purpose: Purpose,
     /// The page or the app that may fill the code in.
     pub autofill: Option<Autofill>,
+    /// The answer to a task, if one was solved.
+    pub proof: Option<Proof>,
 }
 
 /// Why no code is on its way.
@@ -61,6 +69,17 @@ pub enum AdmissionError {
     /// There are limits in the way.
     #[error("too frequent")]
     Refused(Refusal),
+    /// A task has to be solved first.
+    #[error("a challenge has to be solved first")]
+    Challenge {
+        /// A new task.
+        task: Task,
+        /// There was an answer, and it was wrong, too late, or used before.
+        wrong: bool,
+    },
+    /// The answer to a task cannot be judged: nothing is sent.
+    #[error("the challenge cannot be verified")]
+    Captcha(#[from] VendorError),
     /// No codes are sent to the number's country.
     #[error("no codes are sent to {}", .0.code())]
     Country(Region),
@@ -80,26 +99,37 @@ impl Admissions {
     /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
     /// the sender drops; unless the store fails too, within a tenth of a second.)
     pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
-        let Request { to, country, ip, locale, purpose, autofill } = request;
+        let Request { to, country, ip, locale, purpose, autofill, proof } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
-        let guard = self.guard.quotas(&self.store, &to, country, &self.secrets).await?;
+        let solved = self.solved(proof.as_ref(), &to, random).await?;
+        let challenges = self.challenge.is_some() && solved.is_none();
+        let guard = self.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
+        let limits = self.limits.request(&to, country, ip, &self.secrets).into_iter();
         let candidate = Candidate {
             guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
             id: VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, &purpose),
             to: to.masked(),
             windows: self.limits.of(Scope::Number).collect(),
-            quotas: self.limits.request(&to, country, ip, &self.secrets).into_iter().chain(guard).collect(),
+            quotas: limits
+                .chain(guard)
+                .chain(self.budget.quotas(country))
+                .chain(solved.into_iter().flatten())
+                .collect(),
         };
         let (verification, send) = match self.store.admit(&candidate).await {
-            Ok(Decision::Admitted { verification, send, observed }) => {
+            Ok(Decision::Admitted { verification, send, observed, alarm }) => {
                 if observed {
-                    warn!(id = %verification.id, to = %to, "nobody types codes of this block of numbers back");
+                    warn!(id = %verification.id, to = %to, "codes of this block of numbers, or of its country, are not typed back as usual");
+                }
+                if alarm {
+                    error!("80 % of the budget of this hour or day is spent");
                 }
                 (verification, send)
             }
-            Ok(Decision::Refused(refusal)) => return Err(AdmissionError::Refused(refusal)),
+            Ok(Decision::Challenged) => return Err(self.demand(&to, random, false)),
+            Ok(Decision::Refused(refusal)) => return Err(self.refused(refusal, &to, random)),
             Err(error) => {
                 // The store may have admitted it and its answer be lost: taken back when the store answers again.
                 self.release(candidate, RELEASE_WAIT_LONG).await;
@@ -119,6 +149,44 @@ impl Admissions {
                 _ => Err(error.into()),
             },
         }
+    }
+
+    /// Whether a task was solved, and what that counts on. A wrong answer is a refusal, also where none was needed.
+    async fn solved(
+        &self,
+        proof: Option<&Proof>,
+        to: &PhoneNumber,
+        random: [u8; 16],
+    ) -> Result<Option<Vec<Quota>>, AdmissionError> {
+        match (&self.challenge, proof) {
+            (Some(challenge), Some(proof)) => match challenge.judge(proof, &self.store, &self.secrets, to).await {
+                Ok(Some(quotas)) => Ok(Some(quotas)),
+                Ok(None) => Err(self.demand(to, random, true)),
+                Err(ChallengeError::Store(error)) => Err(error.into()),
+                Err(ChallengeError::Vendor(error)) => Err(error.into()),
+            },
+            (Some(challenge), None) if challenge.always => Err(self.demand(to, random, false)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks for the answer to a new task.
+    fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> AdmissionError {
+        let now = self.store.clock().micros() / 1_000_000;
+        let task = self.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
+        info!(to = %to, wrong, "a challenge has to be solved first");
+        AdmissionError::Challenge { task, wrong }
+    }
+
+    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
+        let is = |scope| refusal.exceeded.contains(&Exceeded::Limit(scope));
+        if is(Scope::Proof) {
+            return self.demand(to, random, true);
+        }
+        if is(Scope::Budget) {
+            error!(to = %to, "the budget of this hour or day is spent: refused");
+        }
+        AdmissionError::Refused(refusal)
     }
 
     /// Takes an admission back, and tries again while the store is slow: what it was too late to answer it may still

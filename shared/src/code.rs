@@ -154,6 +154,17 @@ impl Secrets {
         URL_SAFE_NO_PAD.encode(&hash[..PSEUDONYM_BYTES])
     }
 
+    /// Something's seal: that it was made here, nobody else can claim.
+    #[must_use]
+    pub(crate) fn seal(&self, what: &[u8]) -> [u8; 32] {
+        self.0[0].seal(what)
+    }
+
+    /// The seals of all secrets of the list: one of them is that of something made here lately.
+    pub(crate) fn seals(&self, what: &[u8]) -> Vec<[u8; 32]> {
+        self.0.iter().map(|secret| secret.seal(what)).collect()
+    }
+
     /// The code of a verification, or nothing when its secret is no longer in the list.
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
@@ -170,6 +181,10 @@ impl Secret {
             code_key: hmac(bytes, &[b"sms-verify code"]),
             tag_key: hmac(bytes, &[b"sms-verify number tag"]),
         }
+    }
+
+    fn seal(&self, what: &[u8]) -> [u8; 32] {
+        hmac(&self.tag_key, &[b"seal", what])
     }
 }
 

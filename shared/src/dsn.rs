@@ -12,11 +12,11 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-use super::signing::hex;
 use crate::message::Locale;
+use crate::signing::hex;
 use crate::verification::Purpose;
 
-/// What is wrong with an `SMS_DSN`. It names parts, never their secret values.
+/// What is wrong with an `SMS_DSN` or a `CHALLENGE`. It names parts, never their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum DsnError {
     /// Not a URL.
@@ -25,6 +25,9 @@ pub enum DsnError {
     /// No gateway of this name.
     #[error("names no gateway that is known here: {0}:// (docs/providers.md lists them)")]
     Scheme(String),
+    /// No challenge of this name.
+    #[error("names no challenge that is known here: off, pow, picture, turnstile://, hcaptcha:// or recaptcha://")]
+    NoChallenge,
     /// The routes around the DSNs do not fit together.
     #[error("{0}")]
     Route(&'static str),
@@ -46,13 +49,13 @@ pub enum DsnError {
 }
 
 /// A parsed DSN. Options are taken out of it; what is left over at the end is an error.
-pub(super) struct Dsn {
+pub(crate) struct Dsn {
     url: Url,
     options: BTreeMap<String, String>,
 }
 
 impl Dsn {
-    pub(super) fn parse(text: &str) -> Result<Self, DsnError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, DsnError> {
         let url = Url::parse(text.trim())?;
         let mut options = BTreeMap::new();
         for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -65,14 +68,14 @@ impl Dsn {
     }
 
     /// A name for the account that holds no secret: 64 bits of a hash.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         let (scheme, user) = (self.url.scheme(), self.url.username());
         let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or_default());
         hex(&Sha256::digest(format!("{scheme}://{user}@{host}:{port}"))[..8])
     }
 
     /// Leads to a stub on this machine, whatever it led to.
-    pub(super) fn redirect(&mut self, stub: SocketAddr) -> Result<(), DsnError> {
+    pub(crate) fn redirect(&mut self, stub: SocketAddr) -> Result<(), DsnError> {
         if let Some(scheme) = self.url.scheme().strip_suffix("+https").map(|name| format!("{name}+http")) {
             self.url.set_scheme(&scheme).map_err(|()| DsnError::Scheme(scheme))?;
         }
@@ -85,21 +88,21 @@ impl Dsn {
         Ok(())
     }
 
-    pub(super) fn scheme(&self) -> &str {
+    pub(crate) fn scheme(&self) -> &str {
         self.url.scheme()
     }
 
-    pub(super) fn user(&self) -> Result<String, DsnError> {
+    pub(crate) fn user(&self) -> Result<String, DsnError> {
         decoded(self.url.username()).ok_or(DsnError::Missing("the user before the @"))
     }
 
-    pub(super) fn password(&self) -> Result<String, DsnError> {
+    pub(crate) fn password(&self) -> Result<String, DsnError> {
         self.url.password().and_then(decoded).ok_or(DsnError::Missing("the password before the @"))
     }
 
     /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may be given. The host
     /// `default` is `vendor`.
-    pub(super) fn base_url(&mut self, vendor: &str) -> Result<Url, DsnError> {
+    pub(crate) fn base_url(&mut self, vendor: &str) -> Result<Url, DsnError> {
         let tls = self.option::<bool>("tls")?.unwrap_or(true);
         if !tls && !self.is_loopback() {
             return Err(DsnError::ClearText);
@@ -111,7 +114,7 @@ impl Dsn {
     }
 
     /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` leads to this machine only.
-    pub(super) fn inner_url(&self) -> Result<Url, DsnError> {
+    pub(crate) fn inner_url(&self) -> Result<Url, DsnError> {
         let scheme = self.url.scheme().split_once('+').map_or("https", |(_, scheme)| scheme);
         if scheme != "https" && !self.is_loopback() {
             return Err(DsnError::ClearText);
@@ -119,13 +122,13 @@ impl Dsn {
         Ok(self.base_url_with(scheme)?.join(self.url.path())?)
     }
 
-    pub(super) fn base_url_with(&self, scheme: &str) -> Result<Url, DsnError> {
+    pub(crate) fn base_url_with(&self, scheme: &str) -> Result<Url, DsnError> {
         let host = self.url.host_str().filter(|host| !host.is_empty()).ok_or(DsnError::Missing("a host"))?;
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
         Ok(Url::parse(&format!("{scheme}://{host}{port}/"))?)
     }
 
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         // Of a scheme that is not the web's, the parser leaves an IPv4 address as a name.
         match self.url.host() {
             Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -135,23 +138,23 @@ impl Dsn {
         }
     }
 
-    pub(super) fn option<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>, DsnError> {
+    pub(crate) fn option<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>, DsnError> {
         let value = self.options.remove(name).filter(|value| !value.is_empty());
         value.map(|value| value.parse().map_err(|_| DsnError::Value(name))).transpose()
     }
 
     /// An option that may be there and empty.
-    pub(super) fn option_or_empty(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn option_or_empty(&mut self, name: &'static str) -> Option<String> {
         self.options.remove(name)
     }
 
-    pub(super) fn required(&mut self, name: &'static str) -> Result<String, DsnError> {
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<String, DsnError> {
         self.option(name)?.ok_or(DsnError::Missing(name))
     }
 
     /// `template=1` and, where a purpose or a language has one of its own, `template.login=2`, `template.en=3`,
     /// `template.login.en=4`.
-    pub(super) fn templates(&mut self) -> Result<Templates, DsnError> {
+    pub(crate) fn templates(&mut self) -> Result<Templates, DsnError> {
         let default = self.required("template")?;
         let own = self.options.extract_if(.., |name, _| name.starts_with("template.")).collect::<BTreeMap<_, _>>();
         match own.keys().find(|name| !Templates::is_name(name)) {
@@ -160,7 +163,7 @@ impl Dsn {
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), DsnError> {
+    pub(crate) fn finish(self) -> Result<(), DsnError> {
         match self.options.into_keys().next() {
             Some(name) => Err(DsnError::Unknown(name)),
             None => Ok(()),
@@ -169,14 +172,14 @@ impl Dsn {
 }
 
 /// The ids of a vendor's templates.
-pub(super) struct Templates {
+pub(crate) struct Templates {
     default: String,
     own: BTreeMap<String, String>,
 }
 
 impl Templates {
     /// The one for a purpose in a language: that of both, else of the purpose, else of the language, else the default.
-    pub(super) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
+    pub(crate) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
         let (purpose, locale) = (purpose.as_str(), locale.tag());
         let names =
             [format!("template.{purpose}.{locale}"), format!("template.{purpose}"), format!("template.{locale}")];

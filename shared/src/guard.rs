@@ -1,13 +1,18 @@
 //! The conversion guard: SMS whose codes nobody types back.
 //!
 //! Bots that are paid for each SMS ask for codes and have no use for them; people type them back. So it is counted, for each
-//! country, how many of the SMS of the past days were; and for each block of numbers Page's test (CUSUM) weighs the one
-//! hypothesis, that its codes are typed back as often as those of its country, against the other, that a quarter as many
-//! are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to the block's score, one with an approval `ln(q / p)`, which
-//! is negative; the score does not fall below 0. At [`Test::threshold`] the block is refused, but for one SMS after two hours, and then
-//! after four, eight and sixteen if those before were in vain, by which it can recover; the score halves in a day.
+//! country, how many of the SMS of the past days were; and Page's test (CUSUM) weighs the one hypothesis, that codes are typed
+//! back as often as that, against another, that fewer are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to a score,
+//! one with an approval `ln(q / p)`, which is negative; the score does not fall below 0.
 //!
-//! Of a block whose codes are typed back as often as elsewhere, the score reaches the threshold `-ln(ERROR)` once in
+//! - For each *block of numbers* the other hypothesis is that a quarter as many are typed back. From a half of the
+//!   threshold on the block is suspicious, and requests for its numbers have to solve a challenge. At the threshold it is
+//!   refused, but for one SMS after two hours, and then after four, eight and sixteen if those before were in vain, by which it
+//!   can recover; the score halves in a day.
+//! - For each *country* it is that three quarters as many are. At the threshold its requests have to solve a challenge, for two
+//!   hours, and for four, eight and sixteen if it happens again within a day. No country is refused.
+//!
+//! Of a block or a country whose codes are typed back as usual, the score reaches the threshold `-ln(ERROR)` once in
 //! 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.
 
 use std::collections::HashMap;
@@ -23,6 +28,10 @@ const ERROR: f64 = 1e-4;
 
 /// Of a block that is abused, so many of the codes that are typed back elsewhere are.
 const ABUSED: f64 = 0.25;
+
+/// The same of a country, which has many more SMS.
+const COUNTRY_ERROR: f64 = 1e-6;
+const COUNTRY_ABUSED: f64 = 0.75;
 
 /// Fewest SMS of a country whose outcome is known, before anything is concluded from them.
 const LEAST: f64 = 200.0;
@@ -61,12 +70,24 @@ impl Mode {
     }
 }
 
-/// How SMS and approvals of a block are weighed. Of a country they are only counted, and all is 0.
+/// What is done where codes are not typed back as usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Answer {
+    /// It is told.
+    #[default]
+    Observe,
+    /// A block that is abused is refused.
+    Refuse,
+    /// A block that is abused is refused, and what is suspicious has to solve a challenge first.
+    Challenge,
+}
+
+/// How SMS and approvals are weighed. Where there is nothing to weigh them against, they are only counted, and all is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Test {
-    /// What has no room is refused.
-    pub enforced: bool,
-    /// The score from which on there is no room.
+    /// What is done about it.
+    pub answer: Answer,
+    /// The score from which on something is wrong.
     pub threshold: f64,
     /// What an SMS without an approval adds.
     pub up: f64,
@@ -75,13 +96,23 @@ pub struct Test {
 }
 
 impl Test {
-    /// The test against a base rate; nothing where there is none to test against.
+    /// The test of a block against the base rate of its country; nothing where there is none to test against.
     #[must_use]
-    pub fn against(rate: f64, enforced: bool) -> Option<Self> {
+    pub fn of_block(rate: f64, answer: Answer) -> Option<Self> {
+        Self::against(rate, ABUSED, ERROR, answer)
+    }
+
+    /// The test of a country against its own base rate.
+    #[must_use]
+    pub fn of_country(rate: f64, answer: Answer) -> Option<Self> {
+        Self::against(rate, COUNTRY_ABUSED, COUNTRY_ERROR, answer)
+    }
+
+    fn against(rate: f64, abused: f64, error: f64, answer: Answer) -> Option<Self> {
         let good = rate.min(MOST_RATE);
-        let bad = good * ABUSED;
+        let bad = good * abused;
         let test =
-            Self { enforced, threshold: -ERROR.ln(), up: ((1.0 - bad) / (1.0 - good)).ln(), down: (bad / good).ln() };
+            Self { answer, threshold: -error.ln(), up: ((1.0 - bad) / (1.0 - good)).ln(), down: (bad / good).ln() };
         (rate >= LEAST_RATE).then_some(test)
     }
 }
@@ -118,7 +149,8 @@ impl Guard {
         Self { mode, learned: Arc::default() }
     }
 
-    /// What an SMS to a number counts on.
+    /// What an SMS to a number counts on. `challenges`: something can be asked of whoever is suspicious, and nothing has been
+    /// solved yet.
     ///
     /// # Errors
     /// When the store cannot be asked for what became of the SMS to the country.
@@ -128,15 +160,20 @@ impl Guard {
         to: &PhoneNumber,
         country: Region,
         secrets: &Secrets,
+        challenges: bool,
     ) -> Result<Vec<Quota>, StoreError> {
-        if self.mode == Mode::Off {
-            return Ok(Vec::new());
-        }
+        let answer = match self.mode {
+            Mode::Off => return Ok(Vec::new()),
+            Mode::Observe => Answer::Observe,
+            Mode::Enforce if challenges => Answer::Challenge,
+            Mode::Enforce => Answer::Refuse,
+        };
         let country = country.code();
-        let test = self.conversion(store, &country).await?.rate();
-        let test = test.and_then(|rate| Test::against(rate, self.mode == Mode::Enforce));
-        let block = test.map(|test| quota(block(to, secrets), test));
-        Ok(block.into_iter().chain([quota(country, Test::default())]).collect())
+        let rate = self.conversion(store, &country).await?.rate();
+        let of_block = rate.and_then(|rate| Test::of_block(rate, answer));
+        let of_country = rate.and_then(|rate| Test::of_country(rate, answer)).unwrap_or_default();
+        let block = of_block.map(|test| block_quota(block(to, secrets), test));
+        Ok(block.into_iter().chain([country_quota(country, of_country)]).collect())
     }
 
     /// What is known of a country. One request in a minute asks the store anew.
@@ -166,10 +203,16 @@ pub fn block(to: &PhoneNumber, secrets: &Secrets) -> String {
     secrets.pseudonym(to.block().as_bytes())
 }
 
-/// A limit of the guard, of a block or of a country.
+/// The limit of a block.
 #[must_use]
-pub fn quota(subject: String, test: Test) -> Quota {
+pub fn block_quota(subject: String, test: Test) -> Quota {
     Quota { scope: Scope::Conversion, subject, rule: Rule::Conversion(test) }
+}
+
+/// The limit of a country.
+#[must_use]
+pub fn country_quota(subject: String, test: Test) -> Quota {
+    Quota { scope: Scope::Conversion, subject, rule: Rule::Country(test) }
 }
 
 #[cfg(test)]
@@ -180,17 +223,21 @@ mod tests {
     fn nothing_is_concluded_from_little_or_from_nothing_typed_back() {
         assert_eq!(Conversion { sent: 199.0, approved: 180.0 }.rate(), None);
         assert_eq!(Conversion { sent: 200.0, approved: 180.0 }.rate(), Some(0.9));
-        assert_eq!(Test::against(0.0, true), None, "a load test");
-        assert_eq!(Test::against(0.29, true), None);
-        let strictest = Test::against(1.0, true).expect("a test");
+        assert_eq!(Test::of_block(0.0, Answer::Refuse), None, "a load test");
+        assert_eq!(Test::of_block(0.29, Answer::Refuse), None);
+        let strictest = Test::of_block(1.0, Answer::Refuse).expect("a test");
         assert!(strictest.up * 3.0 < strictest.threshold, "three who mistyped are no abuse: {strictest:?}");
     }
 
     #[test]
-    fn a_block_like_all_others_is_rarely_taken_for_an_abused_one() {
+    fn what_is_like_all_others_is_rarely_taken_for_abused() {
         let mut random = 7_u64;
-        for rate in [0.5, 0.8, 0.9] {
-            let test = Test::against(rate, true).expect("a test");
+        let of_block = |rate| (Test::of_block(rate, Answer::Refuse), 100);
+        let of_country = |rate| (Test::of_country(rate, Answer::Refuse), 1);
+        for (rate, (test, most)) in
+            [0.5, 0.8, 0.9].into_iter().flat_map(|rate| [(rate, of_block(rate)), (rate, of_country(rate))])
+        {
+            let test = test.expect("a test");
             let (mut score, mut alarms) = (0.0_f64, 0);
             for _ in 0..1_000_000 {
                 // A linear congruential generator (Knuth's MMIX).
@@ -201,7 +248,7 @@ mod tests {
                     (score, alarms) = (0.0, alarms + 1);
                 }
             }
-            assert!(alarms <= 100, "once in 10,000 or less often: {alarms} of a million at {rate}");
+            assert!(alarms <= most, "{alarms} of a million at {rate}");
         }
     }
 }

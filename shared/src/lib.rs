@@ -3,15 +3,18 @@
 //! Read it in the order of the list below. Data flows one way: an edge parses a request into domain types, a use
 //! case decides, a port carries the decision out. The domain knows no AWS, no AMQP and no HTTP.
 
-// The domain: values first, then the three use cases.
+// The domain: values first, then what stands in the way of abuse, then the three use cases.
 pub mod code;
-pub mod guard;
 pub mod job;
-pub mod limits;
 pub mod message;
 pub mod phone;
 pub mod test_numbers;
 pub mod verification;
+
+pub mod budget;
+pub mod challenge;
+pub mod guard;
+pub mod limits;
 
 pub mod admission;
 mod afterwards;
@@ -22,6 +25,10 @@ pub mod delivery;
 pub mod provider;
 pub mod queue;
 pub mod store;
+
+// What the ports' adapters share.
+mod dsn;
+mod signing;
 
 // The edges: what turns HTTP requests, queue events and the environment into calls of the domain.
 pub mod batch;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::Allowance;
 use crate::code::Secrets;
 use crate::guard::Test;
 use crate::phone::{PhoneNumber, Region};
@@ -43,6 +44,10 @@ pub enum Scope {
     Wrong,
     /// SMS to a block of numbers whose codes nobody types back: [`crate::guard`].
     Conversion,
+    /// Money: [`crate::budget`].
+    Budget,
+    /// The answer to one task: [`crate::challenge`].
+    Proof,
 }
 
 impl Scope {
@@ -62,6 +67,8 @@ impl Scope {
             Self::WrongIp => "wrong-ip",
             Self::Wrong => "wrong",
             Self::Conversion => "conversion",
+            Self::Budget => "budget",
+            Self::Proof => "proof",
         }
     }
 }
@@ -98,8 +105,12 @@ pub struct Quota {
 pub enum Rule {
     /// While there are no more than so many in so long.
     Rate(Window),
-    /// While codes are typed back.
+    /// While the codes of a block of numbers are typed back.
     Conversion(Test),
+    /// While the codes of a country are typed back as usual: a limit that asks for a challenge and refuses nothing.
+    Country(Test),
+    /// While there is money.
+    Budget(Allowance),
 }
 
 impl Quota {

@@ -1,20 +1,20 @@
-//! What the vendors' ways of signing have in common.
+//! What ways of signing have in common.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(message);
     mac.finalize().into_bytes().into()
 }
 
-pub(super) fn sha256_hex(message: &[u8]) -> String {
+pub(crate) fn sha256_hex(message: &[u8]) -> String {
     hex(&Sha256::digest(message))
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

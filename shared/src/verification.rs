@@ -232,9 +232,14 @@ pub struct Policy {
     /// Longest life of a code, resends included, and the time for which wrong codes are remembered, counted from the
     /// first. Always [`Policy::MAX_LIFE`] outside of tests.
     pub max_life: Duration,
+    /// How long it is remembered that a number was verified; not at all where nobody asks for it, which is without a `BUDGET`.
+    pub remember: Duration,
 }
 
 impl Policy {
+    /// A quarter of a year: in that time most of those who use a product verify their number again.
+    pub const REMEMBER: Duration = Duration::from_secs(90 * 86_400);
+
     /// 10 minutes: NIST's limit for an out-of-band secret (SP 800-63B, revision 4 §3.1.3.2, revision 3 §5.1.3.2).
     pub const MAX_LIFE: Duration = Duration::from_secs(600);
 }
@@ -246,6 +251,7 @@ impl Default for Policy {
             resend_interval: Duration::from_secs(60),
             max_attempts: 5,
             max_life: Self::MAX_LIFE,
+            remember: Duration::ZERO,
         }
     }
 }

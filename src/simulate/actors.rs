@@ -17,6 +17,8 @@ const BY_HOUR: [u32; 24] = [15, 8, 5, 4, 4, 8, 18, 35, 50, 58, 60, 58, 55, 52, 5
 #[derive(Debug, Clone)]
 pub struct Actor {
     pub attacks: bool,
+    /// It solves challenges. People do.
+    pub solves: bool,
     pub to: PhoneNumber,
     pub ip: IpAddr,
     /// When it begins, since midnight.
@@ -49,12 +51,12 @@ pub fn people(count: u32, seed: u64) -> Vec<Actor> {
             8..12 => vec![ask()],
             12..16 => {
                 let mistyped = number(rng.u64(0..1_000_000_000));
-                actors.push(Actor { attacks: false, to: mistyped, ip, begins, plan: vec![ask()] });
+                actors.push(Actor { attacks: false, solves: true, to: mistyped, ip, begins, plan: vec![ask()] });
                 vec![(seconds(40), Step::Ask), (types, Step::Right)]
             }
             _ => vec![ask(), (types, Step::Right)],
         };
-        actors.push(Actor { attacks: false, to, ip, begins, plan });
+        actors.push(Actor { attacks: false, solves: true, to, ip, begins, plan });
     }
     actors
 }
@@ -103,7 +105,8 @@ impl Attack {
         }
     }
 
-    pub fn actors(self, seed: u64) -> Vec<Actor> {
+    /// The bots of a day, which solve challenges, or do not.
+    pub fn actors(self, seed: u64, solves: bool) -> Vec<Actor> {
         let mut rng = Rng::with_seed(seed ^ 0xA77A_C4E5);
         let (requests, blocks, addresses) = self.shape();
         let blocks: Vec<u64> = (0..blocks).map(|_| rng.u64(0..100_000)).collect();
@@ -116,6 +119,7 @@ impl Attack {
             let plan = std::iter::once(ask()).chain((0..guesses).map(|_| (seconds(2), Step::Wrong))).collect();
             actors.push(Actor {
                 attacks: true,
+                solves,
                 to: number(block * 10_000 + within),
                 ip: Ipv4Addr::from_bits(0xC612_0000 + index % addresses).into(),
                 begins: seconds(ATTACK_AT * 3600) + Duration::from_millis(period * u64::from(index)),

@@ -1,87 +1,133 @@
-//! `simulate`: a day of people and attackers through the real admission, by a clock that is moved by hand, with nothing, with the
-//! limits, and with the conversion guard as well.
+//! `simulate`: a day of people and attackers through the real admission, by a clock that is moved by hand: with nothing, with the
+//! limits, with the conversion guard as well, and so on.
 
 mod actors;
+mod database;
 mod plot;
 mod world;
 
 use std::error::Error;
-use std::path::PathBuf;
 
+use shared::budget::Budget;
+use shared::challenge::Challenge;
 use shared::config::environment;
 use shared::guard::Mode;
 use shared::limits::Limits;
+use shared::store::Store;
+use shared::verification::Policy;
 
 use self::actors::Attack;
+use self::database::Database;
 use self::plot::plot;
 use self::world::{Outcome, World};
+use crate::cli::Simulation;
 
-/// What stands between an attacker and the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The product's proof of work with less work: what it is to a bot is not what is simulated.
+const CHALLENGE: &str = "pow://default?effort=10";
+
+/// What stands between an attacker and the gateway: each with all of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Layer {
     /// The tutorial's throttle: one SMS to a number in a minute.
     Cooldown,
     Limits,
     Guard,
+    Challenge,
+    /// The same, against bots that solve it.
+    Solved,
+    Budget,
 }
 
 impl Layer {
-    const ALL: [Self; 3] = [Self::Cooldown, Self::Limits, Self::Guard];
+    const ALL: [Self; 6] = [Self::Cooldown, Self::Limits, Self::Guard, Self::Challenge, Self::Solved, Self::Budget];
 
     fn name(self) -> &'static str {
         match self {
             Self::Cooldown => "cooldown alone",
             Self::Limits => "with limits",
-            Self::Guard => "with the guard too",
+            Self::Guard => "with the guard",
+            Self::Challenge => "with challenges",
+            Self::Solved => "bots solve them",
+            Self::Budget => "with the budget",
         }
     }
+}
 
-    fn limits(self, configured: &Limits) -> Limits {
-        if self == Self::Cooldown { Limits::none() } else { configured.clone() }
+/// The parts of an admission that stand in the way of abuse.
+struct Defence {
+    limits: Limits,
+    guard: Mode,
+    challenge: Option<Challenge>,
+    budget: Budget,
+}
+
+/// What is configured.
+struct Settings {
+    limits: Limits,
+    budget: Budget,
+}
+
+impl Settings {
+    fn read() -> Result<Self, Box<dyn Error>> {
+        let read = |name| environment(name).unwrap_or_default();
+        Ok(Self {
+            limits: Limits::parse(&read("LIMITS")).map_err(|error| format!("LIMITS {error}"))?,
+            budget: Budget::parse(&read("BUDGET"), &read("PRICES")).map_err(|error| format!("BUDGET {error}"))?,
+        })
     }
 
-    fn guard(self) -> Mode {
-        if self == Self::Guard { Mode::Enforce } else { Mode::Off }
+    /// The layers that there are: that of the budget, if there is one.
+    fn layers(&self) -> Vec<Layer> {
+        Layer::ALL.into_iter().filter(|layer| *layer != Layer::Budget || self.budget.is_set()).collect()
+    }
+
+    fn defence(&self, layer: Layer) -> Result<Defence, Box<dyn Error>> {
+        let challenge = if layer >= Layer::Challenge { Challenge::parse(CHALLENGE)? } else { None };
+        Ok(Defence {
+            limits: if layer >= Layer::Limits { self.limits.clone() } else { Limits::none() },
+            guard: if layer >= Layer::Guard { Mode::Enforce } else { Mode::Off },
+            challenge,
+            budget: if layer >= Layer::Budget { self.budget.clone() } else { Budget::none() },
+        })
     }
 }
 
 /// One attack, with what came of it behind each layer.
 struct Row {
     attack: Attack,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<(Layer, Outcome)>,
 }
 
 /// Runs all attacks behind all layers, and prints what came of them.
 #[expect(clippy::print_stdout, reason = "the command's result")]
-pub async fn run(seed: u64, people: u32, price: f64, svg: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
-    let limits =
-        Limits::parse(&environment("LIMITS").unwrap_or_default()).map_err(|error| format!("LIMITS {error}"))?;
+pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
+    let settings = Settings::read()?;
+    let Simulation { seed, people, price, only, redis, svg } = simulation;
+    let database = match redis {
+        Some(url) => Some(Database::of_its_own(url.as_str()).await?),
+        None => None,
+    };
     println!("seed {seed}, {people} people a day, {price} USD for an SMS\n");
-    println!("| attack | | SMS to it | lost, USD | less | first refused after | people refused | codes compared |");
+    println!(
+        "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenged | codes compared |"
+    );
     let mut rows = Vec::new();
-    for attack in Attack::ALL {
-        let mut outcomes: Vec<Outcome> = Vec::new();
-        for layer in Layer::ALL {
-            let mut world = World::new(seed, layer.limits(&limits), layer.guard())?;
-            // A day before, in which nothing happens, and what is usual is learned.
-            world.day(actors::people(people, seed)).await?;
-            world.forget_outcome();
-            world.day([actors::people(people, seed + 1), attack.actors(seed)].concat()).await?;
-            let outcome = world.outcome();
-            let without = outcomes.first().map_or(outcome.sent, |first| first.sent);
-            println!(
-                "| {} | {} | {} | {:.2} | {} | {} | {:.2} % of {} | {} |",
-                attack.name(),
-                layer.name(),
-                outcome.sent,
-                f64::from(outcome.sent) * price,
-                percent(1.0 - f64::from(outcome.sent) / f64::from(without.max(1))),
-                outcome.detected.map_or_else(|| "never".to_owned(), |after| format!("{} s", after.as_secs())),
-                100.0 * f64::from(outcome.people_refused) / f64::from(people),
-                people,
-                outcome.compared,
-            );
-            outcomes.push(outcome);
+    for attack in Attack::ALL.into_iter().filter(|attack| only.as_ref().is_none_or(|only| attack.name().contains(only)))
+    {
+        let mut outcomes: Vec<(Layer, Outcome)> = Vec::new();
+        for layer in settings.layers() {
+            let store = match &database {
+                Some(database) => database.store()?,
+                None => Store::memory(Policy::default()),
+            };
+            let outcome = days(World::new(seed, store, settings.defence(layer)?)?, attack, layer, seed, people).await;
+            if let Some(database) = &database {
+                database.empty().await?;
+            }
+            let outcome = outcome?;
+            let without = outcomes.first().map_or(outcome.sent, |(_, first)| first.sent);
+            println!("{}", line(attack, layer, &outcome, without, people, price));
+            outcomes.push((layer, outcome));
         }
         rows.push(Row { attack, outcomes });
     }
@@ -90,6 +136,37 @@ pub async fn run(seed: u64, people: u32, price: f64, svg: Option<PathBuf>) -> Re
         println!("\ndrawn: {}", path.display());
     }
     Ok(())
+}
+
+/// A day in which nothing happens, and what is usual is learned; then the day of the attack.
+async fn days(
+    mut world: World,
+    attack: Attack,
+    layer: Layer,
+    seed: u64,
+    people: u32,
+) -> Result<Outcome, Box<dyn Error>> {
+    world.day(actors::people(people, seed)).await?;
+    world.forget_outcome();
+    let attackers = attack.actors(seed, layer >= Layer::Solved);
+    world.day([actors::people(people, seed + 1), attackers].concat()).await?;
+    Ok(world.outcome())
+}
+
+fn line(attack: Attack, layer: Layer, outcome: &Outcome, without: u32, people: u32, price: f64) -> String {
+    let share = |count: u32| format!("{:.2} %", 100.0 * f64::from(count) / f64::from(people));
+    format!(
+        "| {} | {} | {} | {:.2} | {} | {} | {} | {} | {} |",
+        attack.name(),
+        layer.name(),
+        outcome.sent,
+        f64::from(outcome.sent) * price,
+        percent(1.0 - f64::from(outcome.sent) / f64::from(without.max(1))),
+        outcome.detected.map_or_else(|| "never".to_owned(), |after| format!("{} s", after.as_secs())),
+        share(outcome.people_refused),
+        share(outcome.people_challenged),
+        outcome.compared,
+    )
 }
 
 fn percent(share: f64) -> String {

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use shared::admission::{AdmissionError, Admissions, Request};
+use shared::challenge::Proof;
 use shared::checking::Checks;
 use shared::code::{Code, CodeLength, Secrets};
-use shared::guard::{Guard, Mode};
-use shared::limits::Limits;
+use shared::guard::Guard;
 use shared::message::Locale;
 use shared::phone::{Countries, Region};
 use shared::queue::Queue;
 use shared::store::{CheckResult, Clock, Store};
 use shared::test_numbers::TestNumbers;
-use shared::verification::{Policy, Purpose, VerificationId};
+use shared::verification::{Purpose, Verification, VerificationId};
 
+use super::Defence;
 use super::actors::{Actor, Step, attack_begins};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -31,6 +32,8 @@ pub struct Outcome {
     pub detected: Option<Duration>,
     /// People who were refused.
     pub people_refused: u32,
+    /// People who had to solve a challenge.
+    pub people_challenged: u32,
     /// Codes of attackers that were compared.
     pub compared: u32,
 }
@@ -46,12 +49,14 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, limits: Limits, guard: Mode) -> Result<Self, Box<dyn Error>> {
+    /// What stands between attackers and the gateway is `defence`.
+    pub fn new(seed: u64, store: Store, defence: Defence) -> Result<Self, Box<dyn Error>> {
         let mut rng = Rng::with_seed(seed);
-        // The same each time: a day is divided into the same slots.
-        let clock = Clock::virtual_from("2026-01-01T00:00:00Z".parse()?);
-        let store = Store::memory(Policy::default()).with_clock(clock.clone());
+        // The same each time: a day is divided into the same slots. Far off, so that no Redis forgets what is still needed.
+        let clock = Clock::virtual_from("2100-01-01T00:00:00Z".parse()?);
+        let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
+        let Defence { limits, guard, challenge, budget } = defence;
         let admissions = Admissions {
             store: store.clone(),
             queue: Queue::memory(),
@@ -59,6 +64,8 @@ impl World {
             limits: limits.clone(),
             countries: Countries::only(Region::default()),
             guard: Guard::new(guard),
+            challenge,
+            budget,
         };
         let (code_length, test_numbers) = (CodeLength::default(), TestNumbers::default());
         let checks = Checks { store, secrets, code_length, test_numbers, limits };
@@ -112,6 +119,31 @@ impl World {
     }
 
     async fn ask(&mut self, actor: &Actor, id: &mut Option<VerificationId>) -> Result<bool, Box<dyn Error>> {
+        let mut result = self.request(actor, None).await;
+        if let Err(AdmissionError::Challenge { task, .. }) = &result {
+            self.stopped(actor);
+            if actor.solves {
+                self.outcome.people_challenged += u32::from(!actor.attacks);
+                result = self.request(actor, task.solve()).await;
+            }
+        }
+        match result {
+            Ok(verification) => {
+                *id = Some(verification.id);
+                self.outcome.sent += u32::from(actor.attacks);
+                Ok(true)
+            }
+            Err(AdmissionError::Challenge { .. }) => Ok(false),
+            Err(AdmissionError::Refused(_)) => {
+                self.stopped(actor);
+                self.outcome.people_refused += u32::from(!actor.attacks);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn request(&mut self, actor: &Actor, proof: Option<Proof>) -> Result<Verification, AdmissionError> {
         let request = Request {
             to: actor.to.clone(),
             country: Region::default(),
@@ -119,22 +151,15 @@ impl World {
             locale: Locale::ZhCn,
             purpose: Purpose::default(),
             autofill: None,
+            proof,
         };
-        match self.admissions.request(request, bytes(&mut self.rng)).await {
-            Ok(verification) => {
-                *id = Some(verification.id);
-                self.outcome.sent += u32::from(actor.attacks);
-                Ok(true)
-            }
-            Err(AdmissionError::Refused(_)) => {
-                if actor.attacks {
-                    self.outcome.detected.get_or_insert(self.now.saturating_sub(attack_begins()));
-                } else {
-                    self.outcome.people_refused += 1;
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
+        self.admissions.request(request, bytes(&mut self.rng)).await
+    }
+
+    /// Something stood in somebody's way.
+    fn stopped(&mut self, actor: &Actor) {
+        if actor.attacks {
+            self.outcome.detected.get_or_insert(self.now.saturating_sub(attack_begins()));
         }
     }
 

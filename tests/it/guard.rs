@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::admission::{AdmissionError, Admissions};
+use shared::admission::{AdmissionError, Admissions, Request};
+use shared::challenge::Challenge;
 use shared::code::Secrets;
 use shared::entropy::{random_bytes, random_u64};
 use shared::guard::{Guard, Mode};
@@ -49,6 +50,25 @@ impl Scene {
         }
     }
 
+    /// Asks for codes for numbers of as many blocks as there are SMS, and types none back; solves challenges, or does not.
+    async fn spread_bots(&self, count: u32, solve: bool) -> u32 {
+        let mut sent = 0;
+        for index in 0..count {
+            let to = number(50_000_000 + index * 10_000);
+            match self.asks(to.clone(), false).await {
+                Ok(()) => sent += 1,
+                Err(AdmissionError::Challenge { task, wrong: false }) => {
+                    let proof = if solve { task.solve() } else { None };
+                    let solved = Request { proof, ..request(to) };
+                    sent += u32::from(self.admissions.request(solved, random_bytes()).await.is_ok());
+                    self.clock.advance(Duration::from_secs(60));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
+    }
+
     /// Asks for codes for numbers of one block, and types none back: how many SMS there are.
     async fn bots(&self, count: u32) -> u32 {
         let mut sent = 0;
@@ -74,6 +94,19 @@ async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
     // Some until it is known what became of the first, and then a probe now and then.
     assert!(sent < 15, "{sent} of 1000");
     scene.people(300).await;
+}
+
+#[tokio::test]
+async fn a_country_that_is_abused_all_over_asks_for_challenges_that_people_solve() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.admissions.challenge = Challenge::parse("pow://default?effort=10").expect("a challenge");
+    scene.people(300).await;
+    let sent = scene.spread_bots(200, false).await;
+    assert!((5..40).contains(&sent), "some until it is known what became of the first: {sent} of 200");
+    let solved = scene.spread_bots(20, true).await;
+    assert_eq!(solved, 20, "whoever solves it is not refused");
+    let refused = scene.admissions.request(request(number(1_110_000)), random_bytes()).await;
+    assert!(matches!(refused, Err(AdmissionError::Challenge { wrong: false, .. })), "{refused:?}");
 }
 
 #[tokio::test]

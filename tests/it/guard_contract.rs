@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::entropy::random_u64;
-use shared::guard::{Test, quota};
+use shared::guard::{Answer, Test, block_quota, country_quota};
 use shared::limits::{Exceeded, Refusal, Scope};
 use shared::store::{Candidate, CheckResult, Clock, Decision, Store};
 use shared::verification::{Policy, Verification};
 
-use crate::support::services::{Service, redis_url};
+use crate::support::contract::{Open, contract};
 use crate::support::{Person, unique};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,33 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// After that it is known what became of an SMS.
 const KNOWN: Duration = Duration::from_secs(131);
 
-macro_rules! contract {
-    ($($case:ident)*) => {
-        mod memory {
-            use super::*;
-            $(#[tokio::test] async fn $case() { super::$case(Block::of(&Store::memory(Policy::default()))).await; })*
-        }
-        mod redis {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Block::of(&Store::redis(&redis_url(), Policy::default()).expect("a URL"))).await;
-            })*
-        }
-        mod cluster {
-            use super::*;
-            #[tokio::test(flavor = "multi_thread")]
-            async fn every_case() {
-                let cluster = Service::redis_cluster();
-                $(
-                    println!("{}", stringify!($case));
-                    super::$case(Block::of(&Store::redis(&cluster.url, Policy::default()).expect("a URL"))).await;
-                )*
-            }
-        }
-    };
-}
-
 contract! {
+    Block::of;
     a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe
     a_block_whose_codes_are_typed_back_has_room
     what_nobody_knows_yet_is_not_held_against_a_block
@@ -55,6 +30,10 @@ contract! {
     what_is_only_observed_is_told_and_not_refused
     what_is_released_was_not_sent
     a_country_is_learned_from
+    a_suspicious_block_asks_for_a_challenge
+    a_country_asks_for_a_challenge_for_longer_each_time
+    a_country_whose_codes_are_typed_back_asks_for_nothing
+    a_country_recovers_though_it_is_abused
 }
 
 /// A block of numbers, of a country that is only its own.
@@ -64,20 +43,29 @@ struct Block {
     subject: String,
     country: String,
     test: Test,
+    /// That of the country.
+    of_country: Test,
 }
 
 impl Block {
     #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
-    fn of(store: &Store) -> Self {
+    fn of(open: Open<'_>) -> Self {
         let clock = Clock::virtual_from(Timestamp::now());
-        let test = Test::against(0.8, true).expect("a test");
         Self {
-            store: store.clone().with_clock(clock.clone()),
+            store: open(Policy::default()).with_clock(clock.clone()),
             clock,
             subject: unique("block"),
             country: unique("country"),
-            test,
+            test: Test::of_block(0.8, Answer::Refuse).expect("a test"),
+            of_country: Test::default(),
         }
+    }
+
+    /// No block is looked at, and of the country fewer codes than usual are a reason to ask for a challenge.
+    fn of_the_country(mut self) -> Self {
+        self.test = Test::default();
+        self.of_country = Test::of_country(0.8, Answer::Challenge).expect("a test");
+        self
     }
 
     /// SMS without an approval that it takes until the block is refused.
@@ -86,7 +74,8 @@ impl Block {
     }
 
     fn asks(&self) -> Candidate {
-        let quotas = vec![quota(self.subject.clone(), self.test), quota(self.country.clone(), Test::default())];
+        let of_country = country_quota(self.country.clone(), self.of_country);
+        let quotas = vec![block_quota(self.subject.clone(), self.test), of_country];
         Candidate { quotas, guarded: vec![self.subject.clone(), self.country.clone()], ..Person::new().asks() }
     }
 
@@ -95,7 +84,37 @@ impl Block {
         match self.store.admit(&self.asks()).await.expect("an answer") {
             Decision::Admitted { verification, observed, .. } => Ok((verification, observed)),
             Decision::Refused(refusal) => Err(refusal),
+            Decision::Challenged => panic!("challenged"),
         }
+    }
+
+    async fn is_challenged(&self) -> bool {
+        matches!(self.store.admit(&self.asks()).await, Ok(Decision::Challenged))
+    }
+
+    /// Somebody asks who has solved a challenge.
+    async fn sends_solved(&self) -> Verification {
+        let solved = |test: Test| Test { answer: Answer::Refuse, ..test };
+        let quotas = vec![
+            block_quota(self.subject.clone(), solved(self.test)),
+            country_quota(self.country.clone(), solved(self.of_country)),
+        ];
+        match self.store.admit(&Candidate { quotas, ..self.asks() }).await.expect("an answer") {
+            Decision::Admitted { verification, .. } => verification,
+            other => panic!("not admitted: {other:?}"),
+        }
+    }
+
+    /// SMS in vain until a challenge is asked for: how many it takes.
+    async fn sends_until_challenged(&self) -> u32 {
+        for sent in 0..100 {
+            match self.store.admit(&self.asks()).await.expect("an answer") {
+                Decision::Challenged => return sent,
+                Decision::Admitted { .. } => self.clock.advance(KNOWN),
+                Decision::Refused(refusal) => panic!("{refusal:?}"),
+            }
+        }
+        panic!("never")
     }
 
     async fn sends_in_vain(&self, count: u32) {
@@ -127,8 +146,7 @@ async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block:
         block.clock.advance(KNOWN);
     }
     let subject = unique("block");
-    let Block { store, clock, country, test, .. } = block;
-    Block { subject, store, clock, country, test }.sends().await.expect("another block");
+    Block { subject, ..block }.sends().await.expect("another block");
 }
 
 async fn a_block_whose_codes_are_typed_back_has_room(block: Block) {
@@ -204,7 +222,7 @@ async fn a_block_is_forgiven_in_time(block: Block) {
 }
 
 async fn what_is_only_observed_is_told_and_not_refused(mut block: Block) {
-    block.test.enforced = false;
+    block.test.answer = Answer::Observe;
     block.sends_in_vain(block.patience()).await;
     let mut observed = Vec::new();
     for _ in 0..3 {
@@ -241,4 +259,68 @@ async fn a_country_is_learned_from(block: Block) {
     block.clock.advance(Duration::from_secs(7 * 86_400));
     let later = block.store.conversion(&block.country).await.expect("an answer");
     assert!((later.sent - 5.0).abs() < 0.01 && (later.approved - 3.5).abs() < 0.01, "half after a week: {later:?}");
+}
+
+async fn a_suspicious_block_asks_for_a_challenge(mut block: Block) {
+    block.test.answer = Answer::Challenge;
+    let patience = block.patience();
+    let sent = block.sends_until_challenged().await;
+    assert_eq!(sent, patience.div_ceil(2), "at a half of what it takes to be refused");
+    for _ in 0..20 {
+        assert!(block.is_challenged().await, "and what is not sent counts for nothing");
+    }
+    let solved = block.sends_solved().await;
+    block.approves(&solved).await;
+    block.clock.advance(KNOWN);
+    assert!(!block.is_challenged().await, "a person was among them");
+    block.test.answer = Answer::Refuse;
+    let mut solved = 0;
+    while block.sends().await.is_ok() {
+        solved += 1;
+        block.clock.advance(KNOWN);
+    }
+    assert!((1..=patience).contains(&solved), "refused at last, whatever is solved: {solved}");
+}
+
+async fn a_country_asks_for_a_challenge_for_longer_each_time(block: Block) {
+    let block = block.of_the_country();
+    for hours in [2, 4, 8, 16, 16] {
+        let sent = block.sends_until_challenged().await;
+        assert!((5..30).contains(&sent), "{sent}");
+        block.clock.advance(HOUR * hours - KNOWN);
+        assert!(block.is_challenged().await, "still, after almost {hours} hours");
+        block.clock.advance(KNOWN);
+        assert!(!block.is_challenged().await, "no longer, after {hours} hours");
+        block.clock.advance(KNOWN);
+    }
+    block.clock.advance(HOUR * 25);
+    block.sends_until_challenged().await;
+    block.clock.advance(HOUR * 2);
+    assert!(!block.is_challenged().await, "what was yesterday is forgotten");
+}
+
+async fn a_country_whose_codes_are_typed_back_asks_for_nothing(block: Block) {
+    let block = block.of_the_country();
+    for number in 0..200 {
+        let (verification, _) = block.sends().await.expect("room");
+        block.clock.advance(Duration::from_secs(20));
+        if number % 5 != 0 {
+            block.approves(&verification).await;
+        }
+        block.clock.advance(KNOWN);
+    }
+}
+
+async fn a_country_recovers_though_it_is_abused(block: Block) {
+    let block = block.of_the_country();
+    block.sends_until_challenged().await;
+    for _ in 0..20 {
+        assert!(block.is_challenged().await, "bots");
+        let solved = block.sends_solved().await;
+        block.approves(&solved).await;
+        block.clock.advance(Duration::from_secs(60));
+    }
+    assert!(block.is_challenged().await, "people alone do not end it early");
+    block.clock.advance(HOUR * 2);
+    assert!(!block.is_challenged().await);
 }

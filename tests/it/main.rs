@@ -19,6 +19,12 @@ mod limits_contract;
 /// Do the stores keep the same promises about the conversion guard?
 mod guard_contract;
 
+/// Do the stores keep the same promises about budgets?
+mod budget_contract;
+
+/// Challenges: who has to solve one, and what is taken for a solution?
+mod challenges;
+
 /// The conversion guard: does it find what is abused, and that alone?
 mod guard;
 
@@ -39,6 +45,9 @@ mod sqs;
 
 /// The main job, word for word the same on every deployment.
 mod main_job;
+
+/// Answers that must not tell what is known of a number or of an id.
+mod alike;
 
 /// What is not a request: does it get a problem that names what is wrong?
 mod bad_input;

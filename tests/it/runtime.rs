@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -80,6 +82,16 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     typed["requestContext"]["http"]["path"] = typed["rawPath"].clone();
     typed["body"] = json!({ "code": code }).to_string().into();
     assert_eq!(body(&check.invoke(&typed).await)["status"], "approved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_comes_through_api_gateway() {
+    let environment = Environment::lambda().with("REDIS_URL", &redis_url()).with("QUEUE_URL", "amqp://localhost/%2f");
+    let request = Function::start("request-code", &environment.with("CHALLENGE", "picture"));
+    let answer = request.invoke(&event("request-code/picture.json")).await;
+    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{answer}");
+    let png = STANDARD.decode(answer["body"].as_str().expect("a body")).expect("base64");
+    assert!(png.starts_with(b"\x89PNG"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

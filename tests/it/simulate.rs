@@ -1,15 +1,21 @@
 //! `simulate`: is a day the same day each time, and does what stands before the gateway hold what docs/abuse.md says of it?
 
 use crate::support::process::{Environment, Process};
+use crate::support::services::Service;
 
-/// A row: attack, layer, SMS, USD, less, detection, people refused, codes.
+/// A row: attack, layer, SMS, USD, less, when stopped, people refused, challenges to people, codes.
 type Row = Vec<String>;
 
-async fn simulated() -> Vec<Row> {
-    let environment = Environment::embedded().with("LIMITS", "");
-    let output = Process::start(&["simulate", "--seed", "3", "--people", "2000"], &environment).output().await;
+async fn simulated(arguments: &[&str], environment: &Environment) -> Vec<Row> {
+    let arguments = [&["simulate", "--seed", "3", "--people", "2000"], arguments].concat();
+    let output = Process::start(&arguments, environment).output().await;
     let rows = output.lines().filter(|line| line.starts_with("| ")).skip(1);
     rows.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// As by default.
+fn defaults() -> Environment {
+    Environment::embedded().with("LIMITS", "")
 }
 
 fn number(text: &str) -> f64 {
@@ -18,22 +24,56 @@ fn number(text: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_of_attacks() {
-    let (rows, again) = tokio::join!(simulated(), simulated());
-    assert_eq!(rows, again, "the same seed, the same day");
-    assert_eq!(rows.len(), 18);
-    let guarded = |attack: &str| {
-        let row = rows.iter().find(|row| row[0] == attack && row[1] == "with the guard too");
+    let rows = simulated(&[], &defaults()).await;
+    assert_eq!(rows.len(), 6 * 5);
+    let behind = |layer: &str, attack: &str| {
+        let row = rows.iter().find(|row| row[0] == attack && row[1] == layer);
         row.unwrap_or_else(|| panic!("no {attack}")).clone()
     };
-    for (attack, less) in [
-        ("pumping one block", 99.0),
-        ("pumping 20 blocks, rotating addresses", 97.0),
-        ("pumping one block, a slow drip", 97.0),
-        ("bombing one number", 99.0),
+    for attack in [
+        "pumping one block",
+        "pumping 1,000 blocks",
+        "pumping 20 blocks, rotating addresses",
+        "pumping one block, a slow drip",
+        "bombing one number",
     ] {
-        let row = guarded(attack);
-        assert!(number(&row[4]) >= less, "{row:?}");
+        let row = behind("with challenges", attack);
+        assert!(number(&row[4]) >= 98.0, "less: {row:?}");
         assert!(number(&row[6]) <= 0.1, "people: {row:?}");
     }
-    assert!(number(&guarded("bombing one number")[2]) <= 10.0, "in a day");
+    assert!(number(&behind("with challenges", "bombing one number")[2]) <= 10.0, "in a day");
+    assert!(number(&behind("bots solve them", "bombing one number")[2]) <= 10.0, "in a day");
+    let guessed = number(&behind("with challenges", "guessing codes")[8]) / 1e6;
+    assert!(guessed < 0.01, "codes guessed in a day: {guessed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_bounds_what_even_bots_that_solve_everything_cost() {
+    let environment = defaults().with("BUDGET", "40/day").with("PRICES", "CN=0.05");
+    let rows = simulated(&["--only", "1,000 blocks"], &environment).await;
+    let last = rows.last().expect("rows");
+    assert_eq!(last[1], "with the budget");
+    assert!(number(&last[2]) <= 40.0 * 1.2 / 0.05, "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_the_same_day_on_redis() {
+    let redis = Service::redis();
+    let redis = ["--only", "drip", "--redis", &redis.url];
+    let on_redis = simulated(&redis, &defaults()).await;
+    assert_eq!(on_redis.len(), 5);
+    assert_eq!(on_redis, simulated(&redis[..2], &defaults()).await);
+    assert_eq!(on_redis, simulated(&redis, &defaults()).await, "nothing was left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_somebody_uses_is_left_alone() {
+    let redis = Service::redis();
+    let client = redis::Client::open(&*redis.url).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
+    redis::cmd("SET").arg("somebodys").arg("1").exec_async(&mut connection).await.expect("set");
+    let mut process = Process::start(&["simulate", "--redis", &redis.url], &defaults());
+    assert!(!process.ended().await.success());
+    assert!(process.log().contains("holds 1 keys"), "{}", process.log());
+    assert_eq!(redis::cmd("GET").arg("somebodys").query_async(&mut connection).await, Ok("1".to_owned()));
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use shared::challenge::PictureId;
 use shared::limits::{Exceeded, Refusal};
 use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Release, Store};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
@@ -33,6 +34,7 @@ macro_rules! contract {
 }
 
 contract! {
+    what_a_picture_shows_is_told_once
     one_of_a_thousand_requests_is_admitted
     asking_again_continues_after_the_cooldown
     another_purpose_begins_anew
@@ -93,6 +95,16 @@ async fn begin(store: &Store, verification: &Verification, send: u32, worker: u6
     store.begin(&verification.id, send, LEASE, worker).await.expect("an answer")
 }
 
+async fn what_a_picture_shows_is_told_once(open: Open<'_>) {
+    let (store, other) = (open(Policy::default()), PictureId::random(shared::entropy::random_bytes()));
+    let uuid = PictureId::random(shared::entropy::random_bytes());
+    store.keep_picture(&uuid, "ABCD").await.expect("kept");
+    assert_eq!(store.take_picture(&other).await.expect("an answer"), None);
+    let shown = join_all((0..20).map(|_| store.take_picture(&uuid))).await;
+    let shown: Vec<String> = shown.into_iter().filter_map(|shown| shown.expect("an answer")).collect();
+    assert_eq!(shown, ["ABCD"]);
+}
+
 async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let decisions = join_all((0..1000).map(|_| {
@@ -116,6 +128,7 @@ async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
                     "{retry_after:?}"
                 );
             }
+            Decision::Challenged => panic!("there is nothing suspicious"),
         }
     }
     assert_eq!((admitted, refused), (1, 999));

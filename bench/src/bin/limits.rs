@@ -98,7 +98,7 @@ async fn answer(
         let id = parts.count.fetch_add(1, Ordering::Relaxed);
         let mut call = script.prepare_invoke();
         let (number, block) = (&body[..], &body[..body.len() / 2]);
-        call.key(number).key([number, b":sent"].concat()).key(block);
+        call.key(number).key([number, b":sent"].concat()).key([number, b":verified"].concat()).key(block);
         call.arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5).arg("");
         // The limits of the product: of a number 5 an hour and 10 a day, and one of its block (µs).
         call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000);

@@ -16,9 +16,9 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::from_url(config.queue.expose(), None)?;
     queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
-    let RequestConfig { secrets, limits, countries, .. } = config;
+    let RequestConfig { secrets, limits, countries, challenge, budget, .. } = config;
     let guard = Guard::new(config.guard);
-    let admissions = Admissions { store, queue, secrets, limits, countries, guard };
+    let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget };
     let routes = http::request_router(admissions, config.region, config.autofill, config.proxies);
     run(http::app(routes.merge(health))).await
 }

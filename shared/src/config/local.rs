@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use super::vars::Vars;
 use super::{Address, ConfigError, INBOX, Lookup};
+use crate::budget::Budget;
+use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
@@ -50,6 +52,10 @@ pub struct LocalConfig {
     pub countries: Countries,
     /// `GUARD`.
     pub guard: guard::Mode,
+    /// `CHALLENGE`.
+    pub challenge: Option<Challenge>,
+    /// `BUDGET`, `PRICES`.
+    pub budget: Budget,
     /// `TRUSTED_PROXIES`.
     pub proxies: TrustedProxies,
 }
@@ -113,6 +119,7 @@ impl LocalConfig {
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
+        let (challenge, budget) = (vars.challenge(), vars.budget());
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -131,6 +138,8 @@ impl LocalConfig {
                 limits,
                 countries,
                 guard,
+                challenge,
+                budget,
                 proxies,
             })
         })

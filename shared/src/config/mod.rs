@@ -13,6 +13,8 @@ pub use self::local::{LocalConfig, Role};
 pub use self::vars::Address;
 use self::vars::Vars;
 
+use crate::budget::Budget;
+use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
@@ -75,6 +77,10 @@ pub struct RequestConfig {
     pub countries: Countries,
     /// `GUARD`.
     pub guard: guard::Mode,
+    /// `CHALLENGE`.
+    pub challenge: Option<Challenge>,
+    /// `BUDGET`, `PRICES`.
+    pub budget: Budget,
     /// `TRUSTED_PROXIES`.
     pub proxies: TrustedProxies,
 }
@@ -135,6 +141,7 @@ impl RequestConfig {
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
         let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
+        let (challenge, budget) = (vars.challenge(), vars.budget());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -146,6 +153,8 @@ impl RequestConfig {
                 limits,
                 countries,
                 guard,
+                challenge,
+                budget,
                 proxies,
             })
         })
@@ -272,6 +281,8 @@ mod tests {
             ("ALLOWED_COUNTRIES", "CN, China"),
             ("TRUSTED_PROXIES", "10.0.0.1"),
             ("GUARD", "on"),
+            ("CHALLENGE", "captcha"),
+            ("BUDGET", "5"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {

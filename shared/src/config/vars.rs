@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
+use crate::budget::{Budget, BudgetError};
+use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
@@ -130,6 +132,7 @@ impl<'a> Vars<'a> {
             resend_interval: self.seconds("RESEND_INTERVAL", default.resend_interval, 3600),
             max_attempts: self.number("MAX_ATTEMPTS", default.max_attempts, 1, 100),
             max_life: default.max_life,
+            remember: if self.get("BUDGET").is_some() { Policy::REMEMBER } else { default.remember },
         }
     }
 
@@ -182,6 +185,23 @@ impl<'a> Vars<'a> {
             self.problem("GUARD", "needs off, observe or enforce");
             guard::Mode::default()
         })
+    }
+
+    /// `CHALLENGE`: unless set, proof of work for what is suspicious.
+    pub(super) fn challenge(&mut self) -> Option<Challenge> {
+        let Some(text) = self.get("CHALLENGE") else { return Some(Challenge::default()) };
+        let parsed = Challenge::parse(&text);
+        parsed.inspect_err(|error| self.problem("CHALLENGE", &error.to_string())).ok().flatten()
+    }
+
+    /// `BUDGET` and `PRICES`.
+    pub(super) fn budget(&mut self) -> Budget {
+        let Some(budget) = self.get("BUDGET") else { return Budget::none() };
+        let parsed = Budget::parse(&budget, &self.get("PRICES").unwrap_or_default());
+        let variable = |error: &BudgetError| if matches!(error, BudgetError::Price(_)) { "PRICES" } else { "BUDGET" };
+        parsed
+            .inspect_err(|error| self.problem(variable(error), &format!("is not usable: {error}")))
+            .unwrap_or_default()
     }
 
     /// `TRUSTED_PROXIES`: on Lambda API Gateway is one.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::admission::AdmissionError;
+use crate::challenge::Task;
 use crate::limits::{Exceeded, Refusal};
 use crate::message::Locale;
 use crate::phone::{PhoneError, Region};
@@ -51,6 +52,8 @@ pub(super) enum Problem {
     NoSuchMethod,
     /// Limits are reached.
     TooFrequent(Refusal),
+    /// A task has to be solved first.
+    Challenge { task: Task, wrong: bool },
     /// No codes are sent to the number's country.
     Country(Region),
     /// A part is down.
@@ -94,6 +97,14 @@ impl Problem {
             Self::WrongCode { .. } => {
                 kind("wrong-code", StatusCode::UNPROCESSABLE_ENTITY, "4008", "The code is wrong", "短信验证码有误")
             }
+            Self::Challenge { wrong: false, .. } => {
+                let title = "A challenge has to be solved first";
+                kind("challenge-required", StatusCode::FORBIDDEN, "4001", title, "请先完成验证")
+            }
+            Self::Challenge { wrong: true, .. } => {
+                let title = "The answer to the challenge is wrong";
+                kind("challenge-failed", StatusCode::FORBIDDEN, "4001", title, "图形验证码错误")
+            }
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
             Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
             Self::NoSuchPath => kind("no-such-path", StatusCode::NOT_FOUND, "5003", "No such path", "无数据"),
@@ -126,6 +137,8 @@ impl Problem {
             Self::TooSlow => format!("the body did not arrive within {} seconds", super::BODY_TIMEOUT.as_secs()),
             Self::WrongCode { attempts_left } if zh => format!("还可尝试 {attempts_left} 次"),
             Self::WrongCode { attempts_left } => format!("attempts left: {attempts_left}"),
+            Self::Challenge { .. } if zh => "请完成 challenge 中的任务，并附上结果再次请求".to_owned(),
+            Self::Challenge { .. } => "solve the task in challenge, and ask again with the answer".to_owned(),
             Self::Gone if zh => "验证不存在或已失效".to_owned(),
             Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
@@ -148,6 +161,7 @@ impl Problem {
                 let policies: Vec<&str> = exceeded.iter().copied().map(Exceeded::as_str).collect();
                 json!({ "violated_policies": policies, "retry_after": whole_seconds(*retry_after) })
             }
+            Self::Challenge { task, .. } => json!({ "challenge": task }),
             Self::Down(parts) => json!({ "down": parts }),
             _ => json!({}),
         };
@@ -225,6 +239,11 @@ impl From<AdmissionError> for Problem {
     fn from(problem: AdmissionError) -> Self {
         match problem {
             AdmissionError::Refused(refusal) => Self::TooFrequent(refusal),
+            AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
+            AdmissionError::Captcha(source) => {
+                error!(error = &source as &dyn Error, "the captcha cannot be verified");
+                Self::Down(vec!["captcha"])
+            }
             AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {

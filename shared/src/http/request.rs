@@ -1,12 +1,13 @@
-//! `POST /v1/verifications`: ask for a code.
+//! `POST /v1/verifications`: ask for a code; and `GET /v1/pictures/{uuid}`, where a picture has to be read first.
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ use super::problem::Problem;
 use super::{locale, verification};
 use crate::admission::{Admissions, Request};
 use crate::afterwards::ToTheEnd;
+use crate::challenge::{PictureId, Proof};
 use crate::entropy::random_bytes;
 use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
@@ -37,9 +39,12 @@ struct Asked {
     purpose: Option<String>,
     origin: Option<String>,
     app_hash: Option<String>,
+    proof: Option<String>,
+    uuid: Option<String>,
+    image_code: Option<String>,
 }
 
-/// The route. `allowed` are the pages and apps that may have the code filled in.
+/// The routes. `allowed` are the pages and apps that may have the code filled in.
 pub fn router(
     admissions: Admissions,
     default_region: Region,
@@ -47,7 +52,10 @@ pub fn router(
     proxies: TrustedProxies,
 ) -> Router {
     let api = Api { admissions, default_region, allowed, proxies };
-    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(api))
+    Router::new()
+        .route("/v1/verifications", post(request))
+        .route("/v1/pictures/{uuid}", get(picture))
+        .with_state(Arc::new(api))
 }
 
 async fn request(
@@ -70,13 +78,37 @@ async fn request(
         .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
     let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
 
-    let request = Request { to, country, ip: caller.ip(api.proxies), locale, purpose, autofill };
+    let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
+
+    let request = Request { to, country, ip: caller.ip(api.proxies), locale, purpose, autofill, proof };
     // A caller who hangs up does not stop it between admission and queue.
     let admission = async move { api.admissions.request(request, random_bytes()).await };
     let verification = ToTheEnd::new(admission).await?;
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())
+}
+
+async fn picture(State(api): State<Arc<Api>>, uuid: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let uuid = uuid.ok().and_then(|Path(uuid)| PictureId::parse(&uuid));
+    let (Some(uuid), Some(challenge)) = (uuid, &api.admissions.challenge) else { return Err(Problem::NoSuchPath) };
+    let png = challenge.picture(&uuid, &api.admissions.store).await?.ok_or(Problem::NoSuchPath)?;
+    Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+/// The answer to a task: a token, or what was read in a picture.
+fn proof(token: Option<String>, uuid: Option<&str>, text: Option<String>) -> Result<Option<Proof>, Problem> {
+    match (token, uuid, text) {
+        (None, None, None) => Ok(None),
+        (Some(token), None, None) => Ok(Some(Proof::Token(token))),
+        (None, Some(uuid), Some(text)) => {
+            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", "the field must be the UUID of a picture"))?;
+            Ok(Some(Proof::Picture { uuid, text }))
+        }
+        (None, None, Some(_)) => Err(Problem::MissingField("uuid")),
+        (None, Some(_), None) => Err(Problem::MissingField("image_code")),
+        (Some(_), _, _) => Err(bad("proof", "give proof, or uuid and image_code, not both")),
+    }
 }
 
 fn autofill(

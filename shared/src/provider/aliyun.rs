@@ -15,11 +15,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::client::{HttpClient, authority, call, plain, refused, status_error};
-use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
-use super::signing::{hex, hmac_sha256, sha256_hex};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use crate::dsn::{Dsn, DsnError, Templates};
 use crate::entropy::random_bytes;
+use crate::signing::{hex, hmac_sha256, sha256_hex};
 
 const NAME: &str = "aliyun";
 

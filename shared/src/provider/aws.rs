@@ -30,9 +30,9 @@ use tracing::info;
 use url::Url;
 
 use super::client::{CONNECT_TIMEOUT, TOTAL_TIMEOUT, plain};
-use super::dsn::{Dsn, DsnError};
 use super::receipt::{Key, each, text};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms, transcript};
+use crate::dsn::{Dsn, DsnError};
 
 const NAME: &str = "aws";
 

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{HttpClient, call, refused, status_error};
-use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use crate::dsn::{Dsn, DsnError, Templates};
 
 const NAME: &str = "ccp";
 

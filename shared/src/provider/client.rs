@@ -1,4 +1,4 @@
-//! The HTTP client that gateways share, and what its failures mean.
+//! The HTTP client that gateways and the vendors of captchas share, and what its failures mean.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -22,11 +22,11 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 /// A gateway's client, made when the first message goes out: to read the system's certificates takes long on a cold start.
 #[derive(Default)]
-pub(super) struct HttpClient(OnceLock<Client>);
+pub(crate) struct HttpClient(OnceLock<Client>);
 
 impl HttpClient {
     /// A request to `gateway`.
-    pub(super) fn post(&self, gateway: &'static str, url: Url) -> Result<RequestBuilder, SendError> {
+    pub(crate) fn post(&self, gateway: &'static str, url: Url) -> Result<RequestBuilder, SendError> {
         if let Some(client) = self.0.get() {
             return Ok(client.post(url));
         }
@@ -57,14 +57,14 @@ pub(super) fn authority(url: &Url) -> String {
 }
 
 /// What a gateway answered.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: StatusCode,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     retry_after: Option<Duration>,
 }
 
 /// Sends a request and reads its answer.
-pub(super) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
+pub(crate) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
     let broken = |error| transport_error(gateway, error);
     let (client, request) = request.build_split();
     let request = request.map_err(broken)?;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::{HttpClient, call, status_error};
-use super::dsn::{Dsn, DsnError};
 use super::{Accepted, Gateway, SendError, Sms};
+use crate::dsn::{Dsn, DsnError};
 
 const NAME: &str = "inbox";
 

@@ -4,11 +4,9 @@
 //! receipts that its vendor pushes. It never tries again by itself: the queue does. Which gateway a message goes to, and
 //! which one after that, `route.rs` says.
 
-mod client;
-mod dsn;
+pub(crate) mod client;
 mod receipt;
 mod route;
-mod signing;
 mod transcript;
 
 use std::fmt;
@@ -19,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use self::dsn::Dsn;
-pub use self::dsn::DsnError;
 pub use self::inbox::{Inbox, InboxMessage};
 pub use self::receipt::{Push, Receipt, ReceiptError};
 use self::route::Routes;
 pub use self::transcript::Exchange;
 use crate::code::Code;
+use crate::dsn::Dsn;
+pub use crate::dsn::DsnError;
 use crate::message::{self, Autofill, Locale};
 use crate::phone::PhoneNumber;
 use crate::verification::Purpose;
@@ -143,6 +141,11 @@ impl SendError {
     /// A gateway's answer that is a refusal. `reason` is its code for it.
     fn refused(gateway: &'static str, class: Class, reason: impl Into<String>) -> Self {
         Self { gateway, class, reason: reason.into(), retry_after: None, source: None }
+    }
+
+    /// Something is wrong with our account at a vendor, or with the vendor.
+    pub(crate) fn configuration(vendor: &'static str, reason: &str) -> Self {
+        Self::refused(vendor, Class::Configuration, reason)
     }
 }
 

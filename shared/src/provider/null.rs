@@ -4,8 +4,8 @@
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::dsn::{Dsn, DsnError};
 use super::{Accepted, Gateway, SendError, Sms};
+use crate::dsn::{Dsn, DsnError};
 
 #[derive(Debug)]
 pub(super) struct Null;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::dsn::{Dsn, DsnError};
+use crate::dsn::{Dsn, DsnError};
 use crate::phone::{PhoneNumber, Region};
 
 /// What came in at `POST /v1/receipts/…`.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use sha2::{Digest, Sha256};
 
 use super::Account;
-use super::dsn::DsnError;
+use crate::dsn::DsnError;
 use crate::phone::PhoneNumber;
 
 #[derive(Debug)]

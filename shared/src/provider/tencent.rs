@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{Answer, HttpClient, authority, call, plain, refused, status_error};
-use super::dsn::{Dsn, DsnError, Templates};
 use super::receipt::{Key, each, text};
-use super::signing::{hex, hmac_sha256, sha256_hex};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use crate::dsn::{Dsn, DsnError, Templates};
+use crate::signing::{hex, hmac_sha256, sha256_hex};
 
 const NAME: &str = "tencent";
 

@@ -15,8 +15,8 @@ use sha1::Sha1;
 use url::{Url, form_urlencoded};
 
 use super::client::{Answer, HttpClient, call, refused, status_error};
-use super::dsn::{Dsn, DsnError};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use crate::dsn::{Dsn, DsnError};
 
 const NAME: &str = "twilio";
 

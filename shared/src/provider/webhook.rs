@@ -17,9 +17,9 @@ use subtle::ConstantTimeEq;
 use url::Url;
 
 use super::client::{Answer, HttpClient, call, plain, refused, status_error};
-use super::dsn::{Dsn, DsnError};
-use super::signing::hmac_sha256;
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use crate::dsn::{Dsn, DsnError};
+use crate::signing::hmac_sha256;
 
 const NAME: &str = "webhook";
 

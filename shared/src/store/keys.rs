@@ -1,5 +1,6 @@
 //! Where everything stands in a store. What is in braces is Redis Cluster's hash tag: keys that share it share a shard.
 
+use crate::challenge::PictureId;
 use crate::limits::{Quota, Rule};
 use crate::verification::NumberTag;
 
@@ -13,13 +14,25 @@ pub(super) fn sent_key(tag: NumberTag) -> String {
     format!("sms-verify:{{{tag}}}:sent")
 }
 
+/// Where it stands until when a number counts as verified before.
+pub(super) fn verified_key(tag: NumberTag) -> String {
+    format!("sms-verify:{{{tag}}}:verified")
+}
+
 /// Where a limit stands.
 pub(super) fn limit_key(quota: &Quota) -> String {
     let Quota { scope, subject, rule } = quota;
-    match rule {
-        Rule::Rate(window) => format!("sms-verify:{}:{}:{subject}", scope.as_str(), window.span.as_secs()),
-        Rule::Conversion(_) => guard_key(subject),
-    }
+    let span = match rule {
+        Rule::Rate(window) => window.span,
+        Rule::Budget(allowance) => allowance.span,
+        Rule::Conversion(_) | Rule::Country(_) => return guard_key(subject),
+    };
+    format!("sms-verify:{}:{}:{subject}", scope.as_str(), span.as_secs())
+}
+
+/// Where it stands what a picture shows: under the name that the tutorial has for it.
+pub(super) fn picture_key(uuid: &PictureId) -> String {
+    format!("img_{}", uuid.as_str())
 }
 
 /// Where what the conversion guard knows of a block of numbers or of a country stands.

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::limits::{Counts, Sent, sweep};
+use self::limits::{Counts, Found, Sent, sweep};
 use super::{
     Asked, Begin, Breaker, Candidate, CheckResult, Clock, Decision, Finish, Permit, Release, millis, timestamp, until,
 };
+use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
-use crate::limits::{Exceeded, Quota, Refusal, Scope};
+use crate::limits::{Exceeded, Quota, Scope};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Debug, Clone)]
@@ -33,6 +34,12 @@ struct Entries {
     sweep_at: usize,
     sent: Sent,
     counts: Counts,
+    /// Numbers that were verified before, and until when that is remembered.
+    verified: HashMap<NumberTag, i64>,
+    sweep_verified_at: usize,
+    /// What pictures show, and until when.
+    pictures: HashMap<PictureId, (String, i64)>,
+    sweep_pictures_at: usize,
 }
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -102,7 +109,7 @@ impl MemoryStore {
         let (now, policy) = (self.now(), &self.policy);
         let tag = candidate.id.tag();
         let mut entries = self.lock();
-        let Entries { by_tag, sweep_at, sent, counts } = &mut *entries;
+        let Entries { by_tag, sweep_at, sent, counts, verified, .. } = &mut *entries;
         sweep(by_tag, sweep_at, |entry| entry.matters(now));
         let entry = by_tag.entry(tag).or_default();
         entry.forget_wrong(now);
@@ -110,10 +117,12 @@ impl MemoryStore {
             && current.candidate.as_ref() == Some(&candidate.id)
         {
             let verification = self.view(entry, current, now);
-            return Decision::Admitted { verification, send: current.send, observed: false };
+            return Decision::Admitted { verification, send: current.send, observed: false, alarm: false };
         }
-        let mut refusal = Refusal::default();
-        let observed = counts.look(&candidate.quotas, now, &mut refusal);
+        let Found { full: mut refusal, reserved, observed, suspicious, alarm } = counts.look(&candidate.quotas, now);
+        if verified.get(&tag).is_none_or(|until| *until <= now) {
+            refusal.add_all(&reserved);
+        }
         let mut refuse = |exceeded, at| {
             if now < at {
                 refusal.add(exceeded, until(now, at));
@@ -126,6 +135,9 @@ impl MemoryStore {
         refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
         if !refusal.exceeded.is_empty() {
             return Decision::Refused(refusal);
+        }
+        if suspicious {
+            return Decision::Challenged;
         }
         let (life, ttl, interval) = (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
         let mut current = match entry.current.take() {
@@ -151,7 +163,7 @@ impl MemoryStore {
         current.guarded.clone_from(&candidate.guarded);
         counts.count(&candidate.quotas, now);
         let verification = self.view(entry, &current, now);
-        let decision = Decision::Admitted { verification, send: current.send, observed };
+        let decision = Decision::Admitted { verification, send: current.send, observed, alarm };
         entry.current = Some(current);
         decision
     }
@@ -176,7 +188,7 @@ impl MemoryStore {
                 if !candidate.windows.is_empty() {
                     sent.take_back(candidate.id.tag());
                 }
-                counts.give_back(&candidate.quotas);
+                counts.give_back(&candidate.quotas, self.now());
             }
             _ => {}
         }
@@ -187,7 +199,7 @@ impl MemoryStore {
         let now = self.now();
         let most = self.policy.max_attempts;
         let mut entries = self.lock();
-        let Entries { by_tag, counts, .. } = &mut *entries;
+        let Entries { by_tag, counts, verified, sweep_verified_at, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.forget_wrong(now);
         let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
@@ -200,8 +212,7 @@ impl MemoryStore {
         if again {
             return CheckResult::Wrong { attempts_left: most.saturating_sub(entry.wrong) };
         }
-        let mut refusal = Refusal::default();
-        counts.look(quotas, now, &mut refusal);
+        let mut refusal = counts.look(quotas, now).full;
         if entry.wrong >= most {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
@@ -216,6 +227,10 @@ impl MemoryStore {
         if right {
             current.status = Status::Approved;
             entry.wrong = 0;
+            if !self.policy.remember.is_zero() {
+                sweep(verified, sweep_verified_at, |until| *until > now);
+                verified.insert(id.tag(), now + millis(self.policy.remember));
+            }
             for subject in &current.guarded {
                 counts.approve(subject, current.began, now);
             }
@@ -223,6 +238,18 @@ impl MemoryStore {
         }
         counts.count(quotas, now);
         CheckResult::Wrong { attempts_left: most - entry.wrong }
+    }
+
+    pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
+        let now = self.now();
+        let Entries { pictures, sweep_pictures_at, .. } = &mut *self.lock();
+        sweep(pictures, sweep_pictures_at, |(_, until)| *until > now);
+        pictures.insert(uuid.clone(), (text.to_owned(), now + millis(PICTURE_LIFETIME)));
+    }
+
+    pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
+        let (text, until) = self.lock().pictures.remove(uuid)?;
+        (self.now() < until).then_some(text)
     }
 
     pub(super) fn conversion(&self, country: &str) -> Conversion {

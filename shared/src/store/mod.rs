@@ -16,7 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::Clock;
-use self::keys::{account_key, guard_key, key, limit_key, sent_key};
+use self::keys::{account_key, guard_key, key, limit_key, picture_key, sent_key, verified_key};
+use crate::challenge::PictureId;
 use crate::guard::Conversion;
 use crate::limits::{Quota, Refusal, Window};
 use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
@@ -56,11 +57,15 @@ pub enum Decision {
         verification: Verification,
         /// Which SMS of this verification.
         send: u32,
-        /// The conversion guard, which only observes, would have refused it.
+        /// The conversion guard finds it suspicious, and does nothing about it.
         observed: bool,
+        /// It is the one that brings a budget to the share at which that is told.
+        alarm: bool,
     },
     /// Nothing was written, and nothing counted.
     Refused(Refusal),
+    /// The same, since a challenge has to be solved first: nothing else stands in the way.
+    Challenged,
 }
 
 /// What came of a typed code.
@@ -354,6 +359,22 @@ impl Store {
     /// When the store cannot be asked.
     pub async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
         dispatch!(self.report(account, up, breaker))
+    }
+
+    /// Keeps what a picture shows for a while.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
+        dispatch!(self.keep_picture(uuid, text))
+    }
+
+    /// Tells what a picture shows, and forgets it; nothing if it is not kept, or not any more.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
+        dispatch!(self.take_picture(uuid))
     }
 
     /// Asks for a sign of life.

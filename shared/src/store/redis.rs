@@ -19,7 +19,10 @@ use self::answer::{Answer, unexpected};
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
-use super::{Asked, Begin, Breaker, Clock, Finish, Permit, StoreError, account_key, key, millis, timestamp, until};
+use super::{
+    Asked, Begin, Breaker, Clock, Finish, Permit, StoreError, account_key, key, millis, picture_key, timestamp, until,
+};
+use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Clone)]
@@ -71,7 +74,7 @@ impl RedisStore {
         let call = self.scripts().begin.call([key(id.tag())]).arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
         let answer = self.answer(call).await?;
         match answer.word()? {
-            "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.number::<u8>(2)? == 1 }),
+            "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
             "busy" => Ok(Begin::Busy),
             "sent" => Ok(Begin::AlreadySent),
             "gone" => Ok(Begin::Gone),
@@ -116,7 +119,7 @@ impl RedisStore {
             .arg(millis(breaker.trial));
         let answer = self.answer(call).await?;
         match answer.word()? {
-            "granted" => Ok(Permit::Granted { tell: answer.number::<u8>(1)? == 1 }),
+            "granted" => Ok(Permit::Granted { tell: answer.flag(1)? }),
             "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
             "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, turn: answer.number(2)? }),
             "full" => Ok(Permit::Full),
@@ -133,6 +136,16 @@ impl RedisStore {
             .arg(breaker.failures)
             .arg(millis(breaker.open));
         self.run(call).await
+    }
+
+    pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
+        let call = self.scripts().keep_picture.call([picture_key(uuid)]).arg(text).arg(millis(PICTURE_LIFETIME));
+        self.run(call).await
+    }
+
+    pub(super) async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
+        let answer = self.answer(self.scripts().take_picture.call([picture_key(uuid)])).await?;
+        if answer.word()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

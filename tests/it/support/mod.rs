@@ -1,11 +1,13 @@
 //! What the tests stand on: real services, the program itself as processes, and a stub of the gateway.
 
+pub mod contract;
 pub mod gateway;
 pub mod lambda;
 pub mod process;
 pub mod proxy;
 pub mod scene;
 pub mod services;
+pub mod siteverify;
 pub mod sqs;
 pub mod vendor;
 
@@ -13,6 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use shared::admission::{Admissions, Request};
+use shared::budget::Budget;
 use shared::code::Secrets;
 use shared::entropy::random_u64;
 use shared::guard::{Guard, Mode};
@@ -68,13 +71,15 @@ pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
         limits: Limits::none(),
         countries: Countries::all(),
         guard: Guard::new(Mode::Off),
+        challenge: None,
+        budget: Budget::none(),
     }
 }
 
 /// A request for a code in English.
 pub fn request(to: PhoneNumber) -> Request {
     let (country, locale, purpose) = (Region::default(), Locale::En, Purpose::default());
-    Request { to, country, ip: None, locale, purpose, autofill: None }
+    Request { to, country, ip: None, locale, purpose, autofill: None, proof: None }
 }
 
 /// Waits until `look` finds something; gives up after a minute.

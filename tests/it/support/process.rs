@@ -28,9 +28,10 @@ pub struct Process {
 pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
-    /// Nothing but a free port: the embedded parts. Without limits, which are tested by themselves.
+    /// Nothing but a free port: the embedded parts. Without limits and challenges, which are tested by themselves.
     pub fn embedded() -> Self {
-        Self(BTreeMap::from([("LISTEN", "127.0.0.1:0".to_owned()), ("LIMITS", "off".to_owned())]))
+        let environment = Self(BTreeMap::from([("LISTEN", "127.0.0.1:0".to_owned())]));
+        environment.with("LIMITS", "off").with("CHALLENGE", "off")
     }
 
     /// The shared Redis and RabbitMQ, with a secret and a queue of their own.
@@ -43,8 +44,10 @@ impl Environment {
 
     /// What Lambda gives every function, and a secret.
     pub fn lambda() -> Self {
-        let environment = Self(BTreeMap::from([("AWS_REGION", "us-east-1".to_owned()), ("LIMITS", "off".to_owned())]));
+        let environment = Self(BTreeMap::from([("AWS_REGION", "us-east-1".to_owned())]));
         environment
+            .with("LIMITS", "off")
+            .with("CHALLENGE", "off")
             .with("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")

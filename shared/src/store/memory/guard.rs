@@ -1,4 +1,5 @@
-//! What the conversion guard knows of a block of numbers or of a country. The same steps as in `limits.lua` and `approve.lua`.
+//! What the conversion guard knows of a block of numbers or of a country. The same steps as in `limits.lua` and `approve.lua`,
+//! whose comments say what the values are.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ const SCORE: f64 = 86_400.0;
 const BASE: f64 = 604_800.0;
 const PROBE: i64 = 7200;
 const DOUBLINGS: u32 = 3;
+const DAY: i64 = 86_400;
 
 /// Times are in seconds since 1970.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +22,9 @@ pub(super) struct Guarded {
     approved: f64,
     time: i64,
     probe: i64,
+    /// Probes in vain, one after the other; of a country, times that it was suspicious.
     probes_in_vain: u32,
+    is_country: bool,
     test: Test,
     /// Of the last minutes, by slots of time, which are not counted before all of a slot are known.
     recent: BTreeMap<i64, Slot>,
@@ -53,13 +57,7 @@ impl Guarded {
             self.score = (self.score + slot.score(self.test)).max(0.0);
             self.sent += f64::from(slot.unknown + slot.approved);
             self.approved += f64::from(slot.approved);
-            if slot.approved > 0 {
-                (self.probe, self.probes_in_vain) = (0, 0);
-            }
-            if slot.unknown > 0 && self.is_abused(self.score) {
-                self.probe = self.probe.max(known + (PROBE << self.probes_in_vain));
-                self.probes_in_vain = (self.probes_in_vain + 1).min(DOUBLINGS);
-            }
+            if self.is_country { self.judge_country(known) } else { self.judge_block(known, slot) }
         }
         let passed = (now - self.time) as f64;
         self.score *= 0.5_f64.powf(passed / SCORE);
@@ -69,21 +67,52 @@ impl Guarded {
         self
     }
 
-    /// Counts one more SMS. The second value is how long to wait (seconds) if there should not be one now.
-    pub(super) fn counted(mut self, test: Test) -> (Self, i64) {
-        self.test = test;
+    fn judge_block(&mut self, known: i64, slot: Slot) {
+        if slot.approved > 0 {
+            (self.probe, self.probes_in_vain) = (0, 0);
+        }
+        if slot.unknown > 0 && self.is_abused(self.score) {
+            self.wait_longer(known);
+        }
+    }
+
+    fn judge_country(&mut self, known: i64) {
+        if self.test.threshold > 0.0 && self.score >= self.test.threshold {
+            if known > self.probe + DAY {
+                self.probes_in_vain = 0;
+            }
+            self.score = 0.0;
+            self.wait_longer(known);
+        }
+    }
+
+    fn wait_longer(&mut self, known: i64) {
+        self.probe = self.probe.max(known + (PROBE << self.probes_in_vain));
+        self.probes_in_vain = (self.probes_in_vain + 1).min(DOUBLINGS);
+    }
+
+    /// Counts one more SMS. Besides, how long to wait (seconds) if there should not be one now, and whether it is suspicious.
+    pub(super) fn counted(mut self, test: Test, is_country: bool) -> (Self, i64, bool) {
+        (self.test, self.is_country) = (test, is_country);
+        let (wait, suspicious) = if is_country { (0, self.time < self.probe) } else { self.look_at_block() };
+        self.recent.entry(self.time / SLOT).or_default().unknown += 1;
+        (self, wait, suspicious)
+    }
+
+    fn look_at_block(&mut self) -> (i64, bool) {
+        let Test { threshold, .. } = self.test;
         let (mut score, mut wait) = (self.score, 0);
+        let suspicious = threshold > 0.0 && score > threshold / 2.0;
         // Where something is wrong already, what nobody knows yet counts as what it will be.
-        if score > test.threshold / 2.0 {
-            score += self.recent.values().map(|slot| slot.score(test)).sum::<f64>();
+        if suspicious {
+            score += self.recent.values().map(|slot| slot.score(self.test)).sum::<f64>();
         }
         if self.time < self.probe {
             wait = self.probe - self.time;
         } else if self.is_abused(score) {
             self.probe = self.time + PROBE;
         }
-        self.recent.entry(self.time / SLOT).or_default().unknown += 1;
-        (self, wait)
+        (wait, suspicious)
     }
 
     /// From the threshold on, and then until the score is below a half of it.
@@ -108,7 +137,9 @@ impl Guarded {
             None => {
                 self.score = (self.score - self.test.up + self.test.down).max(0.0);
                 self.approved += 1.0;
-                (self.probe, self.probes_in_vain) = (0, 0);
+                if !self.is_country {
+                    (self.probe, self.probes_in_vain) = (0, 0);
+                }
             }
         }
     }
@@ -119,7 +150,7 @@ impl Guarded {
 
     /// Whether there is something in it still.
     pub(super) fn matters(&self, now: i64) -> bool {
-        let longest = if self.test.up > 0.0 { 4.0 * SCORE } else { 2.0 * BASE };
+        let longest = if self.is_country { 2.0 * BASE } else { 4.0 * SCORE };
         ((now - self.time) as f64) < longest
     }
 }

@@ -1,11 +1,13 @@
-//! The limits: cell rates, the conversion guard, and the times of each number's SMS. The same steps as `limits.lua` and `admit.lua`.
+//! The limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The same steps as `limits.lua` and `admit.lua`.
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::time::Duration;
 
 use super::super::{guard_key, limit_key, micros, millis, until};
 use super::guard::Guarded;
-use crate::guard::Conversion;
+use crate::budget::Allowance;
+use crate::guard::{Answer, Conversion};
 use crate::limits::{Quota, Refusal, Rule, Window};
 use crate::verification::NumberTag;
 
@@ -17,12 +19,31 @@ pub(super) struct Counts {
     sweep_rates_at: usize,
     guarded: HashMap<String, Guarded>,
     sweep_guarded_at: usize,
+    /// The latest span of time of each budget, and what was spent in it. There is one of the hour and one of the day.
+    budgets: HashMap<String, (i64, u64)>,
 }
 
+/// What was found on limits.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Those without room for one more.
+    pub(super) full: Refusal,
+    /// Those with room for numbers alone that were verified before.
+    pub(super) reserved: Refusal,
+    /// Something is not as it should be, and that is only told.
+    pub(super) observed: bool,
+    /// Something asks for a challenge.
+    pub(super) suspicious: bool,
+    /// A budget comes to the share at which that is told.
+    pub(super) alarm: bool,
+}
+
+/// The share of a budget at which it is told how much is spent, in hundredths.
+const ALARM: u64 = 80;
+
 impl Counts {
-    /// Adds those without room for one more; whether there are such that are not enforced.
-    pub(super) fn look(&self, quotas: &[Quota], now: i64, refusal: &mut Refusal) -> bool {
-        let mut observed = false;
+    pub(super) fn look(&self, quotas: &[Quota], now: i64) -> Found {
+        let mut found = Found::default();
         for quota in quotas {
             match quota.rule {
                 Rule::Rate(window) => {
@@ -31,16 +52,39 @@ impl Counts {
                     let late = self.time(quota, now) + interval - now * 1000 - ahead;
                     if late > 0 {
                         // In whole milliseconds, rounded up.
-                        refusal.add(quota.exceeded(), until(0, (late + 999) / 1000));
+                        found.full.add(quota.exceeded(), until(0, (late + 999) / 1000));
                     }
                 }
-                Rule::Conversion(test) => match self.guarded(&limit_key(quota), now).counted(test) {
-                    (_, wait) if wait > 0 && test.enforced => refusal.add(quota.exceeded(), until(0, wait * 1000)),
-                    (_, wait) => observed |= wait > 0,
-                },
+                Rule::Budget(allowance) => self.look_at_budget(quota, allowance, now, &mut found),
+                Rule::Conversion(test) => {
+                    let (_, wait, suspicious) = self.guarded(&limit_key(quota), now).counted(test, false);
+                    match test.answer {
+                        Answer::Observe => found.observed |= wait > 0,
+                        _ if wait > 0 => found.full.add(quota.exceeded(), until(0, wait * 1000)),
+                        Answer::Refuse => {}
+                        Answer::Challenge => found.suspicious |= suspicious,
+                    }
+                }
+                Rule::Country(test) => {
+                    let (_, _, suspicious) = self.guarded(&limit_key(quota), now).counted(test, true);
+                    found.observed |= suspicious && test.answer == Answer::Observe;
+                    found.suspicious |= suspicious && test.answer == Answer::Challenge;
+                }
             }
         }
-        observed
+        found
+    }
+
+    fn look_at_budget(&self, quota: &Quota, allowance: Allowance, now: i64, found: &mut Found) {
+        let Allowance { price, most, at_all, span } = allowance;
+        let (present, spent) = self.spent(quota, span, now);
+        let (after, left) = (spent + price, until(now, (present + 1) * millis(span)));
+        if after > at_all {
+            found.full.add(quota.exceeded(), left);
+        } else if after > most {
+            found.reserved.add(quota.exceeded(), left);
+        }
+        found.alarm |= spent * 100 < ALARM * most && after * 100 >= ALARM * most;
     }
 
     pub(super) fn count(&mut self, quotas: &[Quota], now: i64) {
@@ -53,15 +97,20 @@ impl Counts {
                     let time = self.time(quota, now) + micros(window.interval());
                     self.rates.insert(key, time);
                 }
-                Rule::Conversion(test) => {
-                    let (counted, _) = self.guarded(&key, now).counted(test);
+                Rule::Budget(Allowance { price, span, .. }) => {
+                    let (present, spent) = self.spent(quota, span, now);
+                    self.budgets.insert(key, (present, spent + price));
+                }
+                Rule::Conversion(test) | Rule::Country(test) => {
+                    let is_country = matches!(quota.rule, Rule::Country(_));
+                    let (counted, _, _) = self.guarded(&key, now).counted(test, is_country);
                     self.guarded.insert(key, counted);
                 }
             }
         }
     }
 
-    pub(super) fn give_back(&mut self, quotas: &[Quota]) {
+    pub(super) fn give_back(&mut self, quotas: &[Quota], now: i64) {
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
@@ -70,7 +119,11 @@ impl Counts {
                         *time -= micros(window.interval());
                     }
                 }
-                Rule::Conversion(_) => {
+                Rule::Budget(Allowance { price, span, .. }) => {
+                    let (present, spent) = self.spent(quota, span, now);
+                    self.budgets.insert(key, (present, spent.saturating_sub(price)));
+                }
+                Rule::Conversion(_) | Rule::Country(_) => {
                     if let Some(guarded) = self.guarded.get_mut(&key) {
                         guarded.give_back();
                     }
@@ -88,6 +141,13 @@ impl Counts {
 
     pub(super) fn conversion(&self, country: &str, now: i64) -> Conversion {
         self.guarded(&guard_key(country), now).conversion()
+    }
+
+    /// The present span of a budget, counted since 1970, and what was spent in it.
+    fn spent(&self, quota: &Quota, span: Duration, now: i64) -> (i64, u64) {
+        let present = now / millis(span);
+        let latest = self.budgets.get(&limit_key(quota)).filter(|(latest, _)| *latest == present);
+        (present, latest.map_or(0, |(_, spent)| *spent))
     }
 
     fn time(&self, quota: &Quota, now: i64) -> i64 {

@@ -30,6 +30,11 @@ impl Answer {
         }
     }
 
+    /// Whether a count is more than 0.
+    pub(super) fn flag(&self, index: usize) -> Result<bool, StoreError> {
+        Ok(self.number::<u32>(index)? > 0)
+    }
+
     pub(super) fn wait(&self, index: usize) -> Result<Duration, StoreError> {
         Ok(until(0, self.number(index)?))
     }

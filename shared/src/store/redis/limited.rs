@@ -9,12 +9,13 @@ use tracing::debug;
 
 use super::super::{
     Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros, millis, sent_key,
-    timestamp, until,
+    timestamp, until, verified_key,
 };
 use super::RedisStore;
 use super::answer::{Answer, unexpected};
 use super::connection::Call;
-use crate::guard::{Conversion, Test};
+use crate::budget::Allowance;
+use crate::guard::{self, Conversion, Test};
 use crate::limits::{Quota, Refusal, Rule};
 use crate::verification::{DeliveryState, Status, Verification, VerificationId};
 
@@ -22,25 +23,37 @@ impl RedisStore {
     pub(in super::super) async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) = self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await? {
-            return self.decision(candidate, quotas, &answer);
+            return Ok(self.decision(candidate, quotas, &answer)?.0);
         }
         let (number, taken) = tokio::join!(self.admit_number(candidate), take(self, quotas));
-        match (number?, taken?) {
-            (Decision::Refused(refusal), Taken::Counted { .. }) => {
+        let (decision, verified) = number?;
+        let taken = match taken? {
+            Taken::Counted { reserved: Some(refusal), .. } if !verified => {
                 give_back(self, quotas).await?;
-                Ok(Decision::Refused(refusal))
+                Taken::Refused(refusal)
             }
-            (Decision::Admitted { verification, send, .. }, Taken::Counted { observed }) => {
-                Ok(Decision::Admitted { verification, send, observed })
+            taken => taken,
+        };
+        match (decision, taken) {
+            (Decision::Admitted { verification, send, .. }, Taken::Counted { observed, alarm, .. }) => {
+                Ok(Decision::Admitted { verification, send, observed, alarm })
+            }
+            (Decision::Admitted { .. }, taken) => {
+                self.release_number(candidate).await?;
+                Ok(match taken {
+                    Taken::Refused(limits) => Decision::Refused(limits),
+                    _ => Decision::Challenged,
+                })
+            }
+            (decision, Taken::Counted { .. }) => {
+                give_back(self, quotas).await?;
+                Ok(decision)
             }
             (Decision::Refused(mut refusal), Taken::Refused(limits)) => {
                 refusal.add_all(&limits);
                 Ok(Decision::Refused(refusal))
             }
-            (Decision::Admitted { .. }, Taken::Refused(limits)) => {
-                self.release_number(candidate).await?;
-                Ok(Decision::Refused(limits))
-            }
+            (decision, _) => Ok(decision),
         }
     }
 
@@ -118,7 +131,7 @@ impl RedisStore {
         }
     }
 
-    async fn admit_number(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
+    async fn admit_number(&self, candidate: &Candidate) -> Result<(Decision, bool), StoreError> {
         self.decision(candidate, &[], &self.answer(self.admit_call(candidate, &[])).await?)
     }
 
@@ -147,7 +160,13 @@ impl RedisStore {
         with_values(call, quotas)
     }
 
-    fn decision(&self, candidate: &Candidate, quotas: &[Quota], answer: &Answer) -> Result<Decision, StoreError> {
+    /// The second is whether the number was verified before.
+    fn decision(
+        &self,
+        candidate: &Candidate,
+        quotas: &[Quota],
+        answer: &Answer,
+    ) -> Result<(Decision, bool), StoreError> {
         match answer.word()? {
             "admitted" => {
                 let now = answer.number(3)?;
@@ -161,10 +180,11 @@ impl RedisStore {
                     resend_in: until(now, answer.number(5)?),
                     attempts_left: self.attempts_left(answer.number(6)?),
                 };
-                let observed = answer.number::<u32>(7)? > 0;
-                Ok(Decision::Admitted { verification, send: answer.number(2)?, observed })
+                let (send, observed, alarm) = (answer.number(2)?, answer.flag(7)?, answer.flag(8)?);
+                Ok((Decision::Admitted { verification, send, observed, alarm }, answer.flag(9)?))
             }
-            "refused" => Ok(Decision::Refused(answer.refusal(quotas)?)),
+            "refused" => Ok((Decision::Refused(answer.refusal(quotas)?), false)),
+            "challenge" => Ok((Decision::Challenged, false)),
             _ => Err(unexpected()),
         }
     }
@@ -175,7 +195,8 @@ impl RedisStore {
     }
 
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
-        let keys: Vec<String> = [key(id.tag())].into_iter().chain(quotas.iter().map(limit_key)).collect();
+        let number = [key(id.tag()), verified_key(id.tag())];
+        let keys: Vec<String> = number.into_iter().chain(quotas.iter().map(limit_key)).collect();
         let call = self
             .scripts()
             .check
@@ -184,7 +205,8 @@ impl RedisStore {
             .arg(u8::from(right))
             .arg(request)
             .arg(self.policy.max_attempts)
-            .arg(millis(self.policy.max_life));
+            .arg(millis(self.policy.max_life))
+            .arg(millis(self.policy.remember));
         with_values(call, quotas)
     }
 }
@@ -192,7 +214,7 @@ impl RedisStore {
 /// The second is whether this call did it.
 fn released(answer: &Answer) -> Result<(Release, bool), StoreError> {
     match answer.word()? {
-        "released" => Ok((Release::Released, answer.number::<u8>(1)? == 1)),
+        "released" => Ok((Release::Released, answer.flag(1)?)),
         "begun" => Ok((Release::Begun, false)),
         _ => Err(unexpected()),
     }
@@ -200,37 +222,61 @@ fn released(answer: &Answer) -> Result<(Release, bool), StoreError> {
 
 /// What came of counting one on limits.
 enum Taken {
-    /// It counts; `observed` if it should not, by what only observes.
-    Counted { observed: bool },
+    /// It counts.
+    Counted {
+        /// It should not, by what only observes.
+        observed: bool,
+        /// A budget is spent to the share at which that is told.
+        alarm: bool,
+        /// Why it does not count, if the number was not verified before.
+        reserved: Option<Refusal>,
+    },
     /// It counts on none.
     Refused(Refusal),
+    /// It counts on none before a challenge is solved.
+    Challenged,
 }
 
 /// Counts one on each of these limits, all at the same time, or on none and says why.
 async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError> {
     let answers = join_all(quotas.iter().map(|quota| take_call(store, "take", quota))).await;
-    let (mut refusal, mut taken, mut observed, mut failed) = (Refusal::default(), Vec::new(), false, None);
+    let (mut refusal, mut reopens) = (Refusal::default(), Refusal::default());
+    let (mut counted, mut challenged, mut failed) = (Vec::new(), false, None);
+    let (mut any_observed, mut any_alarm) = (false, false);
     for (quota, answer) in quotas.iter().zip(answers) {
-        match answer.and_then(|answer| taken_or_refused(quota, &answer)) {
-            Ok(Taken::Counted { observed: this }) => {
-                taken.push(quota);
-                observed |= this;
+        match answer.and_then(|answer| taken(quota, &answer)) {
+            Ok(Taken::Counted { observed, alarm, reserved }) => {
+                counted.push(quota);
+                (any_observed, any_alarm) = (any_observed | observed, any_alarm | alarm);
+                reserved.iter().for_each(|one| reopens.add_all(one));
             }
             Ok(Taken::Refused(full)) => refusal.add_all(&full),
+            Ok(Taken::Challenged) => challenged = true,
             Err(error) => failed = Some(error),
         }
     }
-    if failed.is_none() && refusal.exceeded.is_empty() {
-        return Ok(Taken::Counted { observed });
+    if failed.is_none() && refusal.exceeded.is_empty() && !challenged {
+        let reserved = (!reopens.exceeded.is_empty()).then_some(reopens);
+        return Ok(Taken::Counted { observed: any_observed, alarm: any_alarm, reserved });
     }
-    give_back(store, taken).await?;
-    failed.map_or(Ok(Taken::Refused(refusal)), Err)
+    give_back(store, counted).await?;
+    match failed {
+        Some(error) => Err(error),
+        None if refusal.exceeded.is_empty() => Ok(Taken::Challenged),
+        None => Ok(Taken::Refused(refusal)),
+    }
 }
 
-fn taken_or_refused(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
+fn taken(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
     match answer.word()? {
-        "done" => Ok(Taken::Counted { observed: answer.number::<u8>(1)? > 0 }),
+        "done" => {
+            let reopens = answer.wait(2)?;
+            let reserved =
+                (!reopens.is_zero()).then(|| Refusal { exceeded: vec![quota.exceeded()], retry_after: reopens });
+            Ok(Taken::Counted { observed: answer.flag(1)?, alarm: answer.flag(3)?, reserved })
+        }
         "refused" => answer.refusal(std::slice::from_ref(quota)).map(Taken::Refused),
+        "challenge" => Ok(Taken::Challenged),
         _ => Err(unexpected()),
     }
 }
@@ -246,7 +292,8 @@ async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answ
 
 fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
     let tag = candidate.id.tag();
-    [key(tag), sent_key(tag)].into_iter().chain(quotas.iter().map(limit_key)).collect()
+    let number = [key(tag), sent_key(tag), verified_key(tag)];
+    number.into_iter().chain(quotas.iter().map(limit_key)).collect()
 }
 
 /// The five values that a script needs of each limit.
@@ -257,10 +304,23 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
                 let interval = micros(window.interval());
                 call.arg("rate").arg(interval).arg(interval.saturating_mul(i64::from(window.most))).arg(0).arg(0)
             }
-            Rule::Conversion(Test { enforced, threshold, up, down }) => {
-                call.arg("conversion").arg(u8::from(*enforced)).arg(threshold).arg(up).arg(down)
+            Rule::Budget(Allowance { price, most, at_all, span }) => {
+                call.arg("budget").arg(price).arg(most).arg(at_all).arg(micros(*span))
             }
+            Rule::Conversion(test) => with_test(call.arg("conversion"), test),
+            Rule::Country(test) => with_test(call.arg("country"), test),
         };
     }
     call
+}
+
+fn with_test(call: Call, Test { answer, threshold, up, down }: &Test) -> Call {
+    let answer = match answer {
+        guard::Answer::Observe => 0,
+        guard::Answer::Refuse => 1,
+        guard::Answer::Challenge => 2,
+    };
+    // Four decimals are enough, and each digit more costs the script time.
+    let short = |value: f64| format!("{value:.4}");
+    call.arg(answer).arg(short(*threshold)).arg(short(*up)).arg(short(*down))
 }

@@ -1,10 +1,12 @@
 -- Admission: decides on a request for a code and writes its consequence, in one step.
--- KEYS     the number's entry, the times of its SMS, the limits
+-- KEYS     the number's entry, the times of its SMS, until when it counts as verified before (ms), the limits
 -- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, what the conversion
 --          guard knows the number by, how many windows the number has, then two values for each window (most, span), then
 --          those of the limits (times in ms)
--- Returns  {'admitted', id, send, now, expires, next, wrong, how many limits are observed and have no room}
+-- Returns  {'admitted', id, send, now, expires, next, wrong, how many limits are observed and not as they should be, how many budgets
+--          are spent to the share at which that is told, 1 if the number was verified before}
 --          | {'refused', wait, 'attempts', 'cooldown', 'number' or the index of a limit, ...}
+--          | {'challenge'} if that is all that stands in the way
 local micros = clock()
 local now = math.floor(micros / 1000)
 local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
@@ -20,7 +22,7 @@ if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong, 0}
+  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong, 0, 0, 1}
 end
 
 -- When the windows have room for one more, given the times of the number's SMS, the latest first.
@@ -35,17 +37,22 @@ end
 
 local stored, times = redis.call('MGET', unpack(KEYS, 2)), {}
 for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(at) end
-local full, wait, counted, observed = look(3, #KEYS, limits, stored, 2, micros)
+local found = look(4, #KEYS, limits, stored, 3, micros)
+local full, verified = found.full, now < tonumber(stored[2] or 0)
 local function refuse(name, at)
   if now < at then
     full[#full + 1] = name
-    wait = math.max(wait, at - now)
+    found.wait = math.max(found.wait, at - now)
   end
+end
+if not verified then
+  for _, limit in ipairs(found.reserved) do refuse(limit, now + found.reopens) end
 end
 if wrong >= most then refuse('attempts', wrong_until) end
 refuse('cooldown', next)
 refuse('number', room(times))
-if #full > 0 then return {'refused', wait, unpack(full)} end
+if #full > 0 then return {'refused', found.wait, unpack(full)} end
+if found.suspicious > 0 then return {'challenge'} end
 
 -- A pending verification goes on under its id, unless its life is so far spent that a code renewed now would be gone
 -- before another could be asked for.
@@ -83,5 +90,5 @@ if windows > 0 then
     next = quota
   end
 end
-count(3, #KEYS, counted, micros)
-return {'admitted', id, send, now, expires, next, wrong, observed}
+count(4, #KEYS, found.counted, micros)
+return {'admitted', id, send, now, expires, next, wrong, found.observed, found.alarm, verified and 1 or 0}

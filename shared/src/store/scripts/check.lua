@@ -1,11 +1,11 @@
 -- A typed code: counted first, then judged, used once.
--- KEYS     the number's entry, the limits of wrong codes
--- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), then those of
---          the limits
+-- KEYS     the number's entry, until when it counts as verified before (ms), the limits of wrong codes
+-- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), how long it is
+--          remembered that a number was verified (ms, 0 if nobody asks), then the values of the limits
 -- Returns  {'approved', when the verification began, what the conversion guard knows the number by} | {'wrong', left} | {'refused', wait, 'attempts' or the index of a limit, ...} | {'gone'}
 local micros = clock()
 local now = math.floor(micros / 1000)
-local right, request, most, window = ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local right, request, most, window, remember = ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'next', 'wrong', 'wrong_until', 'checked', 'began', 'guard')
 if v[1] ~= ARGV[1] or now >= tonumber(v[3]) then return {'gone'} end
@@ -20,21 +20,22 @@ if v[2] == 'approved' then
 end
 if again then return {'wrong', most - wrong} end
 
-local full, wait, counted = {}, 0, {}
-if #KEYS > 1 then full, wait, counted = look(2, #KEYS, 6, redis.call('MGET', unpack(KEYS, 2)), 1, micros) end
+local found = look(3, #KEYS, 7, #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}, 1, micros)
+local full = found.full
 if wrong >= most then
   full[#full + 1] = 'attempts'
-  wait = math.max(wait, wrong_until - now)
+  found.wait = math.max(found.wait, wrong_until - now)
 end
-if #full > 0 then return {'refused', wait, unpack(full)} end
+if #full > 0 then return {'refused', found.wait, unpack(full)} end
 
 wrong = wrong + 1
 if wrong == 1 then wrong_until = now + window end
 if right then
   redis.call('HSET', KEYS[1], 'status', 'approved', 'wrong', 0, 'wrong_until', 0, 'checked', request)
+  if remember > 0 then redis.call('SET', KEYS[2], now + remember, 'PX', remember) end
   return {'approved', tonumber(v[8]), v[9] or ''}
 end
 redis.call('HSET', KEYS[1], 'wrong', wrong, 'wrong_until', wrong_until, 'checked', request)
 redis.call('PEXPIREAT', KEYS[1], math.max(tonumber(v[3]), tonumber(v[4]), wrong_until))
-count(2, #KEYS, counted, micros)
+count(3, #KEYS, found.counted, micros)
 return {'wrong', most - wrong}

@@ -1,5 +1,5 @@
 -- Takes an admission back: its job could not be queued, or perhaps it was.
--- KEYS     the number's entry, the times of its SMS, the limits
+-- KEYS     the number's entry, the times of its SMS, until when it counts as verified before (ms), the limits
 -- ARGV     the candidate that was admitted, how many windows the number has, then the values of the limits
 -- Returns  {'released', 1 if this call did it} | {'begun'} when a worker has the job already: its SMS is on its way
 local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
@@ -25,5 +25,5 @@ if times then
   local earlier = string.match(times, ' (.*)')
   if earlier then redis.call('SET', KEYS[2], earlier, 'KEEPTTL') else redis.call('DEL', KEYS[2]) end
 end
-give_back(3, #KEYS, 3, clock())
+give_back(4, #KEYS, 3, clock())
 return {'released', 1}

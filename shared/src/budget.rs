@@ -1,0 +1,220 @@
+//! The budget: how much money the SMS of an hour and of a day may cost.
+//!
+//! What an SMS costs, its country says. When the budget of the present hour or day is spent, a reserve is left for numbers that
+//! were verified before; when that is spent too, no SMS is sent until the hour or the day (of UTC) is over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::limits::{Quota, Rule, Scope};
+use crate::phone::Region;
+
+/// Prices that hold where `PRICES` says nothing else.
+const PRICES: &str = include_str!("../prices.toml");
+
+/// Spans by their names.
+const SPANS: [(&str, u64); 2] = [("hour", 3600), ("day", 86_400)];
+
+/// What may be spent beyond the budget, for numbers that were verified before: a fifth of it.
+const RESERVE: u64 = 5;
+
+/// Most of a budget, in USD: a thousand million.
+const MOST: f64 = 1e9;
+
+/// Money, in millionths of a USD.
+type Micros = u64;
+
+/// What one SMS counts on a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// What the SMS costs.
+    pub price: u64,
+    /// What may be spent on all numbers.
+    pub most: u64,
+    /// What may be spent on numbers that were verified before.
+    pub at_all: u64,
+    /// The hour, or the day.
+    pub span: Duration,
+}
+
+/// `BUDGET`, with `PRICES`.
+#[derive(Debug, Clone, Default)]
+pub struct Budget(Arc<Spending>);
+
+#[derive(Debug, Default)]
+struct Spending {
+    most: Vec<(Micros, Duration)>,
+    prices: HashMap<String, Micros>,
+    other: Micros,
+}
+
+/// What is wrong with a `BUDGET` or with `PRICES`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BudgetError {
+    /// Not of the form of a budget.
+    #[error("{0:?} is not of the form 20/hour or 12.50/day")]
+    Form(String),
+    /// A span that is there twice.
+    #[error("{0:?} is there twice")]
+    Twice(String),
+    /// Not of the form of a price.
+    #[error("{0:?} is not of the form CN=0.05, or other=0.10 for all other countries")]
+    Price(String),
+}
+
+/// `prices.toml`.
+#[derive(Deserialize)]
+struct Table {
+    other: f64,
+    countries: HashMap<String, f64>,
+}
+
+impl Budget {
+    /// No budget: whatever it costs.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Reads a list such as `20/hour,100/day` in USD, and prices such as `CN=0.05,other=0.10`, which take the place of
+    /// those that hold otherwise.
+    ///
+    /// # Errors
+    /// [`BudgetError`] quotes the part that is wrong.
+    pub fn parse(budget: &str, prices: &str) -> Result<Self, BudgetError> {
+        let mut spending = Spending::with_prices(prices)?;
+        for item in items(budget) {
+            let form = || BudgetError::Form(item.to_owned());
+            let (amount, span) = item.split_once('/').ok_or_else(form)?;
+            let amount = money(amount).filter(|amount| *amount > 0).ok_or_else(form)?;
+            let (_, seconds) = SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
+            let span = Duration::from_secs(seconds);
+            if spending.most.iter().any(|(_, other)| *other == span) {
+                return Err(BudgetError::Twice(item.to_owned()));
+            }
+            spending.most.push((amount, span));
+        }
+        Ok(Self(Arc::new(spending)))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.0.most.is_empty()
+    }
+
+    /// What an SMS to a country counts on.
+    #[must_use]
+    pub fn quotas(&self, country: Region) -> Vec<Quota> {
+        let Spending { most, prices, other } = &*self.0;
+        if most.is_empty() {
+            return Vec::new();
+        }
+        let price = prices.get(&country.code()).copied().unwrap_or(*other);
+        let quota = |&(most, span): &(Micros, Duration)| {
+            let rule = Rule::Budget(Allowance { price, most, at_all: most + most / RESERVE, span });
+            Quota { scope: Scope::Budget, subject: String::new(), rule }
+        };
+        most.iter().map(quota).collect()
+    }
+}
+
+impl Spending {
+    fn with_prices(own: &str) -> Result<Self, BudgetError> {
+        // A test reads it.
+        let table = toml::from_str(PRICES).unwrap_or(Table { other: 0.0, countries: HashMap::new() });
+        let prices = table.countries.iter().map(|(country, price)| (country.clone(), micros(*price)));
+        let mut spending = Self { most: Vec::new(), prices: prices.collect(), other: micros(table.other) };
+        for item in items(own) {
+            let form = || BudgetError::Price(item.to_owned());
+            let (country, price) = item.split_once('=').ok_or_else(form)?;
+            let price = money(price.trim()).ok_or_else(form)?;
+            match country.trim() {
+                "other" => spending.other = price,
+                code => {
+                    let region = Region::parse(code).ok_or_else(form)?;
+                    spending.prices.insert(region.code(), price);
+                }
+            }
+        }
+        Ok(spending)
+    }
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn money(text: &str) -> Option<Micros> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|usd: &f64| plain && *usd <= MOST).map(micros)
+}
+
+/// Millionths, rounded up.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "prices and budgets are neither large nor negative"
+)]
+fn micros(usd: f64) -> Micros {
+    (usd * 1e6).ceil() as Micros
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(code: &str) -> Region {
+        Region::parse(code).expect(code)
+    }
+
+    fn allowances(budget: &Budget, country: &str) -> Vec<Allowance> {
+        let allowance = |quota: Quota| match quota.rule {
+            Rule::Budget(allowance) => allowance,
+            other => panic!("{other:?}"),
+        };
+        budget.quotas(region(country)).into_iter().map(allowance).collect()
+    }
+
+    #[test]
+    fn an_sms_costs_what_its_country_does() {
+        let budget = Budget::parse("20/hour, 12.50/day", "CN=0.05, other=0.2").expect("valid");
+        let [hour, day] = allowances(&budget, "CN")[..] else { panic!("two") };
+        assert_eq!((hour.price, hour.most, hour.at_all), (50_000, 20_000_000, 24_000_000));
+        assert_eq!((day.most, day.span.as_secs()), (12_500_000, 86_400));
+        assert_eq!(allowances(&budget, "FO")[0].price, 200_000, "any other");
+        assert!(!Budget::none().is_set() && Budget::none().quotas(region("CN")).is_empty());
+        assert!(!Budget::parse("", "").expect("none").is_set());
+    }
+
+    #[test]
+    fn the_table_has_a_price_for_countries_alone() {
+        let table: Table = toml::from_str(PRICES).expect("the table");
+        assert!(table.other > 0.0 && table.countries.len() > 20);
+        for (country, price) in &table.countries {
+            assert_eq!(region(country).code(), *country);
+            assert!((0.0005..1.0).contains(price), "{country}: {price} USD");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_quoted() {
+        for (budget, prices, part) in [
+            ("20", "", "\"20\""),
+            ("20/week", "", "\"20/week\""),
+            ("0/day", "", "\"0/day\""),
+            ("-5/day", "", "\"-5/day\""),
+            ("1e3/day", "", "\"1e3/day\""),
+            ("5/day,6/day", "", "\"6/day\" is there twice"),
+            ("5/day", "CN", "\"CN\""),
+            ("5/day", "China=1", "\"China=1\""),
+            ("5/day", "CN=free", "\"CN=free\""),
+        ] {
+            let error = Budget::parse(budget, prices).expect_err(budget).to_string();
+            assert!(error.contains(part), "{budget} {prices}: {error}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+-- Tells what a picture shows, once.
+-- KEYS     the picture
+-- Returns  {'shown', text} | {'gone'}
+local text = redis.call('GET', KEYS[1])
+if not text then return {'gone'} end
+redis.call('DEL', KEYS[1])
+return {'shown', text}
