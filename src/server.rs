@@ -55,9 +55,9 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     if let Err(error) = queue {
         warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
     }
-    let (config, proxies) = (&parts.config, parts.config.proxies);
-    let mut routes = request_router(parts.admissions(), config.region, config.autofill.clone(), proxies)
-        .merge(check_router(parts.checks(), proxies))
+    let (config, callers) = (&parts.config, &parts.config.callers);
+    let mut routes = request_router(parts.admissions(), config.region, config.autofill.clone(), callers.clone())
+        .merge(check_router(parts.checks(), callers.clone()))
         .merge(receipts_router(parts.receipts()))
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     if parts.has_pages() {

@@ -22,7 +22,7 @@ use shared::code::{CodeLength, Secrets};
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
 use shared::guard::{Guard, Mode};
-use shared::http::{TrustedProxies, app, request_router};
+use shared::http::{Callers, app, request_router};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::{self, Locale};
@@ -118,8 +118,8 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         challenge: Some(Challenge::default()),
         budget: Budget::none(),
     };
-    let proxies = TrustedProxies::default();
-    let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), proxies));
+    let callers = Callers::default();
+    let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), callers));
     let to = fresh();
     let request = |national: u64| {
         Request::post("/v1/verifications")

@@ -53,6 +53,8 @@ pub struct Request {
     pub country: Region,
     /// Where the request comes from, if that is known and counted.
     pub ip: Option<IpAddr>,
+    /// Who asks, where callers have keys.
+    pub tenant: Option<String>,
     /// The SMS's language.
     pub locale: Locale,
     /// What the proof is for.
@@ -99,14 +101,14 @@ impl Admissions {
     /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
     /// the sender drops; unless the store fails too, within a tenth of a second.)
     pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
-        let Request { to, country, ip, locale, purpose, autofill, proof } = request;
+        let Request { to, country, ip, tenant, locale, purpose, autofill, proof } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
         let solved = self.solved(proof.as_ref(), &to, random).await?;
         let challenges = self.challenge.is_some() && solved.is_none();
         let guard = self.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
-        let limits = self.limits.request(&to, country, ip, &self.secrets).into_iter();
+        let limits = self.limits.request(&to, country, ip, tenant.as_deref(), &self.secrets).into_iter();
         let candidate = Candidate {
             guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
             id: VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, &purpose),

@@ -36,6 +36,8 @@ pub enum Scope {
     Prefix,
     /// SMS to one country.
     Country,
+    /// SMS that one of those who have a key asks for.
+    Tenant,
     /// All SMS.
     Total,
     /// Wrong codes from one address.
@@ -52,8 +54,8 @@ pub enum Scope {
 
 impl Scope {
     /// Those that `LIMITS` sets.
-    const ALL: [Self; 7] =
-        [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Total, Self::WrongIp, Self::Wrong];
+    const ALL: [Self; 8] =
+        [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Tenant, Self::Total, Self::WrongIp, Self::Wrong];
 
     /// Its name in `LIMITS` and in the `violated_policies` of an answer.
     #[must_use]
@@ -63,6 +65,7 @@ impl Scope {
             Self::Ip => "ip",
             Self::Prefix => "prefix",
             Self::Country => "country",
+            Self::Tenant => "tenant",
             Self::Total => "total",
             Self::WrongIp => "wrong-ip",
             Self::Wrong => "wrong",
@@ -182,7 +185,7 @@ pub enum LimitsError {
     #[error("{0:?} is not of the form ip=100/hour or ip=off")]
     Form(String),
     /// No such scope.
-    #[error("{0:?} is none of number, ip, prefix, country, total, wrong-ip and wrong")]
+    #[error("{0:?} is none of number, ip, prefix, country, tenant, total, wrong-ip and wrong")]
     Scope(String),
     /// Not a number of 1 or more, or too many for the span.
     #[error("{0:?} lets pass none, or too many: up to 1000 in a second, and up to {MOST_OF_A_NUMBER} to a number")]
@@ -220,11 +223,19 @@ impl Limits {
 
     /// The quotas that a request for an SMS counts on, without those of the number itself.
     #[must_use]
-    pub fn request(&self, to: &PhoneNumber, country: Region, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
+    pub fn request(
+        &self,
+        to: &PhoneNumber,
+        country: Region,
+        ip: Option<IpAddr>,
+        tenant: Option<&str>,
+        secrets: &Secrets,
+    ) -> Vec<Quota> {
         self.quotas(|scope| match scope {
             Scope::Ip => ip.map(|ip| address(ip, secrets)),
             Scope::Prefix => Some(to.block().to_owned()),
             Scope::Country => Some(country.code()),
+            Scope::Tenant => tenant.map(ToOwned::to_owned),
             Scope::Total => Some(String::new()),
             _ => None,
         })
@@ -359,7 +370,7 @@ mod tests {
         let to = PhoneNumber::parse("13800138000", region).expect("a number");
         let subjects = |ip: &str| {
             let ip = Some(ip.parse().expect("an address"));
-            let [requests, checks] = [limits.request(&to, region, ip, &secrets()), limits.check(ip, &secrets())];
+            let [requests, checks] = [limits.request(&to, region, ip, None, &secrets()), limits.check(ip, &secrets())];
             requests.into_iter().chain(checks).map(|quota| (quota.scope, quota.subject)).collect::<Vec<_>>()
         };
         let of = |ip: &str, scope| subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject);
@@ -372,6 +383,6 @@ mod tests {
         assert_eq!(ip("192.0.2.1"), of("192.0.2.1", Scope::WrongIp));
         assert_eq!(ip("2001:db8:0:1::1"), ip("2001:db8:0:1:ffff::2"), "one /64");
         assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8:0:2::1"), "another");
-        assert_eq!(limits.request(&to, region, None, &secrets()).len(), 3, "nobody is not limited");
+        assert_eq!(limits.request(&to, region, None, None, &secrets()).len(), 3, "nobody is not limited");
     }
 }

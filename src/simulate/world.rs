@@ -148,6 +148,7 @@ impl World {
             to: actor.to.clone(),
             country: Region::default(),
             ip: Some(actor.ip),
+            tenant: None,
             locale: Locale::ZhCn,
             purpose: Purpose::default(),
             autofill: None,

@@ -20,5 +20,5 @@ async fn main() -> Result<(), Error> {
     }
     let CheckConfig { secrets, code_length, test_numbers, limits, .. } = config;
     let checks = Checks { store, secrets, code_length, test_numbers, limits };
-    run(http::app(http::check_router(checks, config.proxies).merge(routes))).await
+    run(http::app(http::check_router(checks, config.callers).merge(routes))).await
 }

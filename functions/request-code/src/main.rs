@@ -19,6 +19,6 @@ async fn main() -> Result<(), Error> {
     let RequestConfig { secrets, limits, countries, challenge, budget, .. } = config;
     let guard = Guard::new(config.guard);
     let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget };
-    let routes = http::request_router(admissions, config.region, config.autofill, config.proxies);
+    let routes = http::request_router(admissions, config.region, config.autofill, config.callers);
     run(http::app(routes.merge(health))).await
 }

@@ -9,7 +9,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::TrustedProxies;
+use crate::http::Callers;
 use crate::limits::Limits;
 use crate::message::AllowedAutofill;
 use crate::phone::{Countries, Region};
@@ -56,8 +56,8 @@ pub struct LocalConfig {
     pub challenge: Option<Challenge>,
     /// `BUDGET`, `PRICES`.
     pub budget: Budget,
-    /// `TRUSTED_PROXIES`.
-    pub proxies: TrustedProxies,
+    /// `TRUSTED_PROXIES`, `API_KEYS`.
+    pub callers: Callers,
 }
 
 /// Which part of local mode is to run.
@@ -118,7 +118,7 @@ impl LocalConfig {
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
-        let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
+        let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
         let (challenge, budget) = (vars.challenge(), vars.budget());
         vars.finish(|| {
             Some(Self {
@@ -140,7 +140,7 @@ impl LocalConfig {
                 guard,
                 challenge,
                 budget,
-                proxies,
+                callers,
             })
         })
     }

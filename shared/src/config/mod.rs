@@ -18,7 +18,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::TrustedProxies;
+use crate::http::Callers;
 use crate::limits::Limits;
 use crate::message::AllowedAutofill;
 use crate::phone::{Countries, Region};
@@ -81,8 +81,8 @@ pub struct RequestConfig {
     pub challenge: Option<Challenge>,
     /// `BUDGET`, `PRICES`.
     pub budget: Budget,
-    /// `TRUSTED_PROXIES`.
-    pub proxies: TrustedProxies,
+    /// `TRUSTED_PROXIES`, `API_KEYS`.
+    pub callers: Callers,
 }
 
 /// What `check-code` needs.
@@ -102,8 +102,8 @@ pub struct CheckConfig {
     pub test_numbers: TestNumbers,
     /// `LIMITS`.
     pub limits: Limits,
-    /// `TRUSTED_PROXIES`.
-    pub proxies: TrustedProxies,
+    /// `TRUSTED_PROXIES`, `API_KEYS`.
+    pub callers: Callers,
 }
 
 /// What `send-sms` needs.
@@ -140,7 +140,7 @@ impl RequestConfig {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
-        let (limits, countries, guard, proxies) = (vars.limits(), vars.countries(region), vars.guard(), vars.proxies());
+        let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
         let (challenge, budget) = (vars.challenge(), vars.budget());
         vars.finish(|| {
             Some(Self {
@@ -155,7 +155,7 @@ impl RequestConfig {
                 guard,
                 challenge,
                 budget,
-                proxies,
+                callers,
             })
         })
     }
@@ -171,7 +171,7 @@ impl CheckConfig {
         let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
-        let (limits, proxies) = (vars.limits(), vars.proxies());
+        let (limits, callers) = (vars.limits(), vars.callers());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -181,7 +181,7 @@ impl CheckConfig {
                 provider,
                 test_numbers,
                 limits,
-                proxies,
+                callers,
             })
         })
     }
@@ -227,6 +227,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::http::TrustedProxies;
 
     const GOOD: [(&str, &str); 4] = [
         ("REDIS_URL", "rediss://user:hunter2@cache.example:6379"),
@@ -281,6 +282,7 @@ mod tests {
             ("ALLOWED_COUNTRIES", "CN, China"),
             ("TRUSTED_PROXIES", "10.0.0.1"),
             ("GUARD", "on"),
+            ("API_KEYS", "shop=secret"),
             ("CHALLENGE", "captcha"),
             ("BUDGET", "5"),
         ];
@@ -318,7 +320,8 @@ mod tests {
 
     #[test]
     fn api_gateway_is_a_trusted_proxy() {
-        let proxies = |vars: &[(&str, &str)]| with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").proxies;
+        let proxies =
+            |vars: &[(&str, &str)]| with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").callers.proxies;
         assert_eq!(proxies(&GOOD), TrustedProxies(0));
         let lambda = [&GOOD[..], &[("AWS_LAMBDA_FUNCTION_NAME", "request-code")]].concat();
         assert_eq!(proxies(&lambda), TrustedProxies(1));

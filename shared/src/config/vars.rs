@@ -16,7 +16,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::TrustedProxies;
+use crate::http::{ApiKeys, Callers, TrustedProxies};
 use crate::limits::Limits;
 use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::{Countries, Region};
@@ -204,10 +204,18 @@ impl<'a> Vars<'a> {
             .unwrap_or_default()
     }
 
-    /// `TRUSTED_PROXIES`: on Lambda API Gateway is one.
-    pub(super) fn proxies(&mut self) -> TrustedProxies {
+    /// `TRUSTED_PROXIES`, where on Lambda API Gateway is one, and `API_KEYS`.
+    pub(super) fn callers(&mut self) -> Callers {
         let default = u8::from(self.get("AWS_LAMBDA_FUNCTION_NAME").is_some());
-        TrustedProxies(self.number("TRUSTED_PROXIES", default, 0, 9))
+        let proxies = TrustedProxies(self.number("TRUSTED_PROXIES", default, 0, 9));
+        let keys = ApiKeys::parse(&self.get("API_KEYS").unwrap_or_default()).unwrap_or_else(|| {
+            self.problem(
+                "API_KEYS",
+                "needs a list such as shop=HASH,app=HASH with the SHA-256 of each key in hexadecimal",
+            );
+            ApiKeys::default()
+        });
+        Callers { proxies, keys }
     }
 
     /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.

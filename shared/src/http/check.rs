@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Json;
-use super::client::{Caller, TrustedProxies};
+use super::client::{Caller, Callers};
 use super::problem::Problem;
 use super::verification;
 use crate::checking::Checks;
@@ -21,7 +21,7 @@ use crate::verification::VerificationId;
 
 struct Api {
     checks: Checks,
-    proxies: TrustedProxies,
+    callers: Callers,
 }
 
 #[derive(Deserialize)]
@@ -34,11 +34,11 @@ struct Typed {
 type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes.
-pub fn router(checks: Checks, proxies: TrustedProxies) -> Router {
+pub fn router(checks: Checks, callers: Callers) -> Router {
     Router::new()
         .route("/v1/verifications/{id}/check", post(check))
         .route("/v1/verifications/{id}", get(status))
-        .with_state(Arc::new(Api { checks, proxies }))
+        .with_state(Arc::new(Api { checks, callers }))
 }
 
 async fn check(
@@ -47,6 +47,7 @@ async fn check(
     caller: Caller,
     Json(typed): Json<Typed>,
 ) -> Result<JsonAnswer<Value>, Problem> {
+    caller.tenant(&api.callers.keys)?;
     let checks = &api.checks;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
@@ -55,7 +56,7 @@ async fn check(
         detail: format!("the field must be a string of {digits} digits"),
     })?;
     let id = parse(id)?;
-    match checks.check(&id, &typed, caller.ip(api.proxies), random_u64()).await? {
+    match checks.check(&id, &typed, caller.ip(api.callers.proxies), random_u64()).await? {
         CheckResult::Approved => {
             Ok(JsonAnswer(json!({ "id": id.as_str(), "status": "approved", "purpose": id.purpose().as_str() })))
         }
@@ -65,7 +66,12 @@ async fn check(
     }
 }
 
-async fn status(State(api): State<Arc<Api>>, id: IdInPath) -> Result<JsonAnswer<verification::Body>, Problem> {
+async fn status(
+    State(api): State<Arc<Api>>,
+    id: IdInPath,
+    caller: Caller,
+) -> Result<JsonAnswer<verification::Body>, Problem> {
+    caller.tenant(&api.callers.keys)?;
     let found = api.checks.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
 }

@@ -1,11 +1,18 @@
-//! Who asks: the address that limits are counted for.
+//! Who asks: the address that limits are counted for, and the key of whoever calls from a server.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderName;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::problem::Problem;
+use crate::signing::hex;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -14,12 +21,58 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrustedProxies(pub u8);
 
-/// The addresses that came with a request.
+/// `API_KEYS`: who may call, and the SHA-256 of the key that each has. Without any, everybody may.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiKeys(Arc<[(String, String)]>);
+
+impl ApiKeys {
+    /// Reads `shop=HASH,app=HASH`, with lower-case hexadecimal hashes; nothing if an entry is not of that form, or a name is
+    /// there twice.
+    #[must_use]
+    pub fn parse(list: &str) -> Option<Self> {
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let (name, hash) = item.split_once('=')?;
+            let named =
+                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+            let hashed = hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            if !named || !hashed || keys.iter().any(|(other, _)| other == name) {
+                return None;
+            }
+            keys.push((name.to_owned(), hash.to_owned()));
+        }
+        Some(Self(keys.into()))
+    }
+
+    /// Whose key it is. All are compared, in a time that does not depend on which it is.
+    fn tenant(&self, key: &str) -> Option<&str> {
+        let hash = hex(&Sha256::digest(key));
+        let mut found = None;
+        for (name, expected) in &*self.0 {
+            if bool::from(hash.as_bytes().ct_eq(expected.as_bytes())) {
+                found = Some(name.as_str());
+            }
+        }
+        found
+    }
+}
+
+/// How it is told who asks.
+#[derive(Debug, Clone, Default)]
+pub struct Callers {
+    /// `TRUSTED_PROXIES`.
+    pub proxies: TrustedProxies,
+    /// `API_KEYS`.
+    pub keys: ApiKeys,
+}
+
+/// What came with a request that tells who asks.
 #[derive(Debug, Default)]
 pub(super) struct Caller {
     peer: Option<IpAddr>,
     /// The last first; nothing where it is no address.
     forwarded: Vec<Option<IpAddr>>,
+    bearer: Option<String>,
 }
 
 impl Caller {
@@ -32,6 +85,14 @@ impl Caller {
         };
         ip.filter(|ip| !ip.to_canonical().is_loopback())
     }
+
+    /// Whose key it came with; nobody's, where none is needed.
+    pub(super) fn tenant<'a>(&self, keys: &'a ApiKeys) -> Result<Option<&'a str>, Problem> {
+        if keys.0.is_empty() {
+            return Ok(None);
+        }
+        self.bearer.as_deref().and_then(|key| keys.tenant(key)).map(Some).ok_or(Problem::NoKey)
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -43,7 +104,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let forwarded = lists.flat_map(|list| list.split(',')).map(|address| read(address.trim()));
         let mut forwarded: Vec<Option<IpAddr>> = forwarded.collect();
         forwarded.reverse();
-        Ok(Self { peer, forwarded })
+        let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = authorization.and_then(|value| {
+            let (scheme, key) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
+        });
+        Ok(Self { peer, forwarded, bearer })
     }
 }
 
@@ -68,6 +134,19 @@ mod tests {
         parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().expect("an address"), 1)));
         let Ok(caller) = Caller::from_request_parts(&mut parts, &()).await;
         caller.ip(TrustedProxies(proxies)).map(|ip| ip.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn keys_are_known_by_their_hash() {
+        // `printf secret | sha256sum`
+        let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+        let keys = ApiKeys::parse(&format!("shop={hash}, app={}", "0".repeat(64))).expect("a list");
+        assert_eq!((keys.tenant("secret"), keys.tenant("secrets"), keys.tenant("")), (Some("shop"), None, None));
+        assert_eq!(ApiKeys::parse(""), Some(ApiKeys::default()));
+        for wrong in ["shop", "shop=secret", &format!("a b={hash}"), &format!("={hash}"), &format!("a={hash},a={hash}")]
+        {
+            assert_eq!(ApiKeys::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[tokio::test]

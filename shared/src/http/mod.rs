@@ -19,7 +19,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 
 pub use self::check::router as check_router;
-pub use self::client::TrustedProxies;
+pub use self::client::{ApiKeys, Callers, TrustedProxies};
 pub use self::health::{router as health_router, store_router as store_health_router};
 use self::problem::Problem;
 pub use self::receipts::{Receipts, router as receipts_router};

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -46,6 +46,8 @@ pub(super) enum Problem {
     Gone,
     /// A push whose signature or secret is not right.
     NotAuthentic,
+    /// A call without one of the keys that callers have.
+    NoKey,
     /// No route for the path.
     NoSuchPath,
     /// A route, but not for the method.
@@ -107,6 +109,7 @@ impl Problem {
             }
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
             Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
+            Self::NoKey => kind("no-key", StatusCode::UNAUTHORIZED, "4101", "An API key is needed", "用户未登录"),
             Self::NoSuchPath => kind("no-such-path", StatusCode::NOT_FOUND, "5003", "No such path", "无数据"),
             Self::NoSuchMethod => {
                 kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
@@ -142,6 +145,7 @@ impl Problem {
             Self::Gone if zh => "验证不存在或已失效".to_owned(),
             Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
+            Self::NoKey => "send one of the keys of API_KEYS as Authorization: Bearer KEY".to_owned(),
             Self::NoSuchPath => "there is nothing at this path".to_owned(),
             Self::NoSuchMethod => "the path takes other methods".to_owned(),
             Self::TooFrequent(refusal) if zh => format!("请在 {} 秒后重试", whole_seconds(refusal.retry_after)),
@@ -182,6 +186,9 @@ impl Problem {
             }
             Self::Down(_) => {
                 headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
+            }
+            Self::NoKey => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use axum::{Json as JsonAnswer, Router};
 use serde::Deserialize;
 
 use super::body::Json;
-use super::client::{Caller, TrustedProxies};
+use super::client::{Caller, Callers};
 use super::problem::Problem;
 use super::{locale, verification};
 use crate::admission::{Admissions, Request};
@@ -27,7 +27,7 @@ struct Api {
     admissions: Admissions,
     default_region: Region,
     allowed: AllowedAutofill,
-    proxies: TrustedProxies,
+    callers: Callers,
 }
 
 #[derive(Deserialize)]
@@ -45,13 +45,8 @@ struct Asked {
 }
 
 /// The routes. `allowed` are the pages and apps that may have the code filled in.
-pub fn router(
-    admissions: Admissions,
-    default_region: Region,
-    allowed: AllowedAutofill,
-    proxies: TrustedProxies,
-) -> Router {
-    let api = Api { admissions, default_region, allowed, proxies };
+pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill, callers: Callers) -> Router {
+    let api = Api { admissions, default_region, allowed, callers };
     Router::new()
         .route("/v1/verifications", post(request))
         .route("/v1/pictures/{uuid}", get(picture))
@@ -64,6 +59,7 @@ async fn request(
     headers: HeaderMap,
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
+    let tenant = caller.tenant(&api.callers.keys)?.map(ToOwned::to_owned);
     let region = match asked.region {
         Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
         None => api.default_region,
@@ -80,7 +76,8 @@ async fn request(
 
     let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
 
-    let request = Request { to, country, ip: caller.ip(api.proxies), locale, purpose, autofill, proof };
+    let ip = caller.ip(api.callers.proxies);
+    let request = Request { to, country, ip, tenant, locale, purpose, autofill, proof };
     // A caller who hangs up does not stop it between admission and queue.
     let admission = async move { api.admissions.request(request, random_bytes()).await };
     let verification = ToTheEnd::new(admission).await?;

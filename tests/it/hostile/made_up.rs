@@ -16,7 +16,7 @@ use shared::code::{CodeLength, Secrets};
 use shared::config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
-use shared::http::{self, TrustedProxies};
+use shared::http::{self, Callers};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::AllowedAutofill;
@@ -161,10 +161,10 @@ fn app() -> Router {
         test_numbers: TestNumbers::default(),
         limits: Limits::default(),
     };
-    let proxies = TrustedProxies::default();
+    let callers = Callers::default();
     http::app(
-        http::request_router(admissions, Region::default(), AllowedAutofill::default(), proxies)
-            .merge(http::check_router(checks, proxies)),
+        http::request_router(admissions, Region::default(), AllowedAutofill::default(), callers.clone())
+            .merge(http::check_router(checks, callers)),
     )
 }
 
