@@ -320,6 +320,9 @@ async fn a_country_recovers_though_it_is_abused(block: Block) {
         block.approves(&solved).await;
         block.clock.advance(Duration::from_secs(60));
     }
+    let late = block.sends_solved().await;
+    block.clock.advance(KNOWN);
+    block.approves(&late).await;
     assert!(block.is_challenged().await, "people alone do not end it early");
     block.clock.advance(HOUR * 2);
     assert!(!block.is_challenged().await);

@@ -3,8 +3,8 @@
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::number;
 use crate::support::process::{Answer, Client, Deployment, Environment, wrong};
+use crate::support::{number, unique};
 
 /// A request that came through a proxy, from this address.
 async fn ask_from(client: &Client, ip: &str, index: u32) -> Answer {
@@ -74,7 +74,8 @@ async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limi
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_with_a_key_have_a_limit_each_and_others_are_turned_away() {
     let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let keys = format!("shop={}, app={}", hash("key-of-the-shop"), hash("key-of-the-app"));
+    let (shop, app) = (unique("shop"), unique("app"));
+    let keys = format!("{shop}={}, {app}={}", hash("key-of-the-shop"), hash("key-of-the-app"));
     let environment = Environment::services().with("API_KEYS", &keys).with("LIMITS", "tenant=2/hour");
     let deployment = Deployment::whole(&environment);
     let client = &deployment.client;

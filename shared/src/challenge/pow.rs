@@ -132,13 +132,14 @@ mod tests {
             solved(&answer(&task, number, &task.salt), &secrets, &to, NOW).is_some(),
             "with what else widgets tell"
         );
-        let of_no_task = Task { challenge: challenge("?expires=9999999999&to=x&", 1), ..task.clone() };
+        let own_salt = format!("?expires=9999999999&to={}&", secrets.tag(&to));
+        let own_task = Task { challenge: challenge(&own_salt, 1), ..task.clone() };
         for text in [
             String::new(),
             "x".repeat(MAX_ANSWER + 1),
             STANDARD.encode("{}"),
             answer(&task, number + 1, &task.salt),
-            answer(&of_no_task, 1, "?expires=9999999999&to=x&"),
+            answer(&own_task, 1, &own_salt),
             answer(&task, number % 10, &format!("{}{}", task.salt, number / 10)),
             answer(&task, number, &task.salt.replace("expires=1", "expires=2")),
         ] {

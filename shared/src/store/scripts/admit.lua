@@ -25,12 +25,18 @@ if v[10] == candidate then
   return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong, 0, 0, 1}
 end
 
+-- Of the number's windows: how many SMS, in how long.
+local most_of, span_of = {}, {}
+for i = 1, windows do
+  most_of[i], span_of[i] = tonumber(ARGV[8 + 2 * i]), tonumber(ARGV[9 + 2 * i])
+end
+
 -- When the windows have room for one more, given the times of the number's SMS, the latest first.
 local function room(times)
   local at = 0
-  for i = 0, windows - 1 do
-    local oldest = times[tonumber(ARGV[10 + 2 * i])]
-    if oldest then at = math.max(at, oldest + tonumber(ARGV[11 + 2 * i])) end
+  for i = 1, windows do
+    local oldest = times[most_of[i]]
+    if oldest then at = math.max(at, oldest + span_of[i]) end
   end
   return at
 end
@@ -69,24 +75,21 @@ else
 end
 expires = math.min(now + ttl, began + life)
 next = now + interval
+local nth = text(send)
 redis.call('HSET', KEYS[1],
-  'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', began,
-  'expires', expires, 'next', next, 'send', send, 'shown', send, 'wrong', wrong, 'wrong_until', wrong_until, 'candidate', candidate,
-  'guard', guarded_as)
-redis.call('PEXPIREAT', KEYS[1], math.max(expires, next, wrong_until))
+  'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', text(began),
+  'expires', text(expires), 'next', text(next), 'send', nth, 'shown', nth, 'wrong', text(wrong), 'wrong_until', text(wrong_until),
+  'candidate', candidate, 'guard', guarded_as)
+redis.call('PEXPIREAT', KEYS[1], text(math.max(expires, next, wrong_until)))
 
 if windows > 0 then
-  local keep, longest = 0, 0
-  for i = 0, windows - 1 do
-    keep = math.max(keep, tonumber(ARGV[10 + 2 * i]))
-    longest = math.max(longest, tonumber(ARGV[11 + 2 * i]))
-  end
+  local keep, longest = math.max(unpack(most_of)), math.max(unpack(span_of))
   table.insert(times, 1, now)
-  redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', longest)
+  redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', text(longest))
   -- So that whoever asks how it stands is told the truth, until a window has room again.
   local quota = room(times)
   if quota > next then
-    redis.call('HSET', KEYS[1], 'quota', quota)
+    redis.call('HSET', KEYS[1], 'quota', text(quota))
     next = quota
   end
 end
