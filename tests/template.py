@@ -151,7 +151,7 @@ def main():
         check(f"the binary of {function}", binary, FUNCTIONS[function])
 
     check("the routes of RequestCode", api_routes(resources, "RequestCode"), routes_of("request.rs", "health.rs"))
-    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs", "receipts.rs"))
+    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs", "pictures.rs", "receipts.rs"))
 
     # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
     send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"

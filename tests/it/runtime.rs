@@ -86,9 +86,9 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_comes_through_api_gateway() {
-    let environment = Environment::lambda().with("REDIS_URL", &redis_url()).with("QUEUE_URL", "amqp://localhost/%2f");
-    let request = Function::start("request-code", &environment.with("CHALLENGE", "picture"));
-    let answer = request.invoke(&event("request-code/picture.json")).await;
+    let environment = Environment::lambda().with("REDIS_URL", &redis_url());
+    let check = Function::start("check-code", &environment.with("CHALLENGE", "picture"));
+    let answer = check.invoke(&event("check-code/picture.json")).await;
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{answer}");
     let png = STANDARD.decode(answer["body"].as_str().expect("a body")).expect("base64");
     assert!(png.starts_with(b"\x89PNG"));

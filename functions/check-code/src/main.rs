@@ -1,5 +1,5 @@
 //! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}` behind API Gateway; with `SMS_DSN` also
-//! `POST /v1/receipts/{provider}`.
+//! `POST /v1/receipts/{provider}`, and with `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
 
 use lambda_http::{Error, run};
 use shared::checking::Checks;
@@ -14,6 +14,7 @@ async fn main() -> Result<(), Error> {
     let config = CheckConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
     let mut routes = http::store_health_router(store.clone());
+    routes = routes.merge(http::pictures_router(store.clone(), config.challenge));
     if let Some(provider) = config.provider {
         let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));

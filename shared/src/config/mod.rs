@@ -102,6 +102,8 @@ pub struct CheckConfig {
     pub test_numbers: TestNumbers,
     /// `LIMITS`.
     pub limits: Limits,
+    /// `CHALLENGE`.
+    pub challenge: Option<Challenge>,
     /// `TRUSTED_PROXIES`, `API_KEYS`.
     pub callers: Callers,
 }
@@ -171,7 +173,7 @@ impl CheckConfig {
         let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
-        let (limits, callers) = (vars.limits(), vars.callers());
+        let (limits, challenge, callers) = (vars.limits(), vars.challenge(), vars.callers());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -181,6 +183,7 @@ impl CheckConfig {
                 provider,
                 test_numbers,
                 limits,
+                challenge,
                 callers,
             })
         })

@@ -1,13 +1,12 @@
-//! `POST /v1/verifications`: ask for a code; and `GET /v1/pictures/{uuid}`, where a picture has to be read first.
+//! `POST /v1/verifications`: ask for a code.
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::extract::State;
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json as JsonAnswer, Router};
 use serde::Deserialize;
 
@@ -44,13 +43,10 @@ struct Asked {
     image_code: Option<String>,
 }
 
-/// The routes. `allowed` are the pages and apps that may have the code filled in.
+/// The route. `allowed` are the pages and apps that may have the code filled in.
 pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill, callers: Callers) -> Router {
     let api = Api { admissions, default_region, allowed, callers };
-    Router::new()
-        .route("/v1/verifications", post(request))
-        .route("/v1/pictures/{uuid}", get(picture))
-        .with_state(Arc::new(api))
+    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(api))
 }
 
 async fn request(
@@ -84,13 +80,6 @@ async fn request(
     let location = format!("/v1/verifications/{}", verification.id);
     let body = JsonAnswer(verification::Body::from(verification));
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())
-}
-
-async fn picture(State(api): State<Arc<Api>>, uuid: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    let uuid = uuid.ok().and_then(|Path(uuid)| PictureId::parse(&uuid));
-    let (Some(uuid), Some(challenge)) = (uuid, &api.admissions.challenge) else { return Err(Problem::NoSuchPath) };
-    let png = challenge.picture(&uuid, &api.admissions.store).await?.ok_or(Problem::NoSuchPath)?;
-    Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
 }
 
 /// The answer to a task: a token, or what was read in a picture.
