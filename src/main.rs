@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod dead;
 mod invoke;
+mod pages;
 mod parts;
 mod server;
 mod simulate;

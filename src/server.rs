@@ -1,23 +1,17 @@
-//! The HTTP server of local mode: the functions' routers on a TCP port, the demo page, and the inbox.
+//! The HTTP server of local mode: the functions' routers on a TCP port, and the pages.
 
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Json, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::middleware::{Next, from_fn};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 use axum_server::Handle;
-use shared::http::{app, check_router, health_router, receipts_router, request_router};
+use shared::http::{app, check_router, health_router, pictures_router, receipts_router, request_router};
 use shared::phone;
-use shared::provider::{Inbox, InboxMessage};
 use tracing::warn;
 
+use crate::pages;
 use crate::parts::Parts;
 use crate::stop::Stop;
 
@@ -58,10 +52,11 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let (config, callers) = (&parts.config, &parts.config.callers);
     let mut routes = request_router(parts.admissions(), config.region, config.autofill.clone(), callers.clone())
         .merge(check_router(parts.checks(), callers.clone()))
+        .merge(pictures_router(parts.store.clone(), config.challenge.clone()))
         .merge(receipts_router(parts.receipts()))
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     if parts.has_pages() {
-        routes = routes.merge(pages(parts.inbox.clone()));
+        routes = routes.merge(pages::router(parts.inbox.clone(), config));
     }
     Ok(Server { listener, app: app(routes) })
 }
@@ -89,38 +84,5 @@ impl Server {
             handle.graceful_shutdown(Some(GRACE));
         });
         server.serve(self.app.into_make_service_with_connect_info::<SocketAddr>()).await
-    }
-}
-
-fn pages(inbox: Inbox) -> Router {
-    Router::new()
-        .route("/", get(async || Html(include_str!("pages/index.html"))))
-        .route("/challenge.js", get(async || ([(CONTENT_TYPE, "text/javascript")], include_str!("pages/challenge.js"))))
-        .route("/inbox", get(async || Html(include_str!("pages/inbox.html"))))
-        .route("/inbox.json", get(messages).post(keep))
-        .layer(from_fn(only_for_this_machine))
-        .with_state(inbox)
-}
-
-async fn messages(State(inbox): State<Inbox>) -> Json<Vec<InboxMessage>> {
-    Json(inbox.messages())
-}
-
-/// For the senders of other processes: `SMS_DSN=inbox+http://…`.
-async fn keep(State(inbox): State<Inbox>, Json(message): Json<InboxMessage>) -> StatusCode {
-    inbox.push(message);
-    StatusCode::NO_CONTENT
-}
-
-/// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it cannot help
-/// sending its name as Host.
-async fn only_for_this_machine(request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    if name == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
-        next.run(request).await
-    } else {
-        (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()
     }
 }

@@ -236,6 +236,12 @@ impl Countries {
     pub fn contain(&self, country: Region) -> bool {
         self.0.as_ref().is_none_or(|list| list.contains(&country))
     }
+
+    /// Their codes; nothing if it is every country.
+    #[must_use]
+    pub fn codes(&self) -> Option<Vec<String>> {
+        self.0.as_ref().map(|list| list.iter().map(|region| region.code()).collect())
+    }
 }
 
 impl Default for Region {

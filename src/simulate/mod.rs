@@ -109,7 +109,7 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
     };
     println!("seed {seed}, {people} people a day, {price} USD for an SMS\n");
     println!(
-        "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenged | codes compared |"
+        "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenges to people | codes compared |"
     );
     let mut rows = Vec::new();
     for attack in Attack::ALL.into_iter().filter(|attack| only.as_ref().is_none_or(|only| attack.name().contains(only)))
@@ -154,17 +154,16 @@ async fn days(
 }
 
 fn line(attack: Attack, layer: Layer, outcome: &Outcome, without: u32, people: u32, price: f64) -> String {
-    let share = |count: u32| format!("{:.2} %", 100.0 * f64::from(count) / f64::from(people));
     format!(
-        "| {} | {} | {} | {:.2} | {} | {} | {} | {} | {} |",
+        "| {} | {} | {} | {:.2} | {} | {} | {:.2} % | {} | {} |",
         attack.name(),
         layer.name(),
         outcome.sent,
         f64::from(outcome.sent) * price,
         percent(1.0 - f64::from(outcome.sent) / f64::from(without.max(1))),
         outcome.detected.map_or_else(|| "never".to_owned(), |after| format!("{} s", after.as_secs())),
-        share(outcome.people_refused),
-        share(outcome.people_challenged),
+        100.0 * f64::from(outcome.people_refused) / f64::from(people),
+        outcome.people_challenged,
         outcome.compared,
     )
 }

@@ -1,0 +1,76 @@
+//! The demo page and the inbox: for this machine's own user, while `LISTEN` is loopback.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::extract::{Json, Request, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use shared::config::LocalConfig;
+use shared::provider::{Inbox, InboxMessage};
+
+/// The pages load nothing from anywhere else.
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
+
+/// A file of `pages/`, served under its path.
+macro_rules! files {
+    ($($path:literal: $file:literal, $kind:literal;)*) => {
+        Router::new()$(.route($path, get(async || ([(CONTENT_TYPE, $kind)], include_str!(concat!("pages/", $file))))))*
+    };
+}
+
+/// The routes.
+pub fn router(inbox: Inbox, config: &LocalConfig) -> Router {
+    let settings = settings(config);
+    let files: Router<Inbox> = files! {
+        "/": "index.html", "text/html; charset=utf-8";
+        "/inbox": "inbox.html", "text/html; charset=utf-8";
+        "/page.css": "page.css", "text/css";
+        "/page.js": "page.js", "text/javascript";
+        "/texts.js": "texts.js", "text/javascript";
+        "/countries.js": "countries.js", "text/javascript";
+        "/challenge.js": "challenge.js", "text/javascript";
+        "/inbox.js": "inbox.js", "text/javascript";
+    };
+    files
+        .route("/page.json", get(async || Json(settings)))
+        .route("/inbox.json", get(messages).post(keep))
+        .layer(from_fn(only_for_this_machine))
+        .with_state(inbox)
+}
+
+/// What the page has to know of the configuration.
+fn settings(config: &LocalConfig) -> Value {
+    let digits = config.code_length.digits();
+    json!({ "region": config.region.code(), "countries": config.countries.codes(), "digits": digits })
+}
+
+async fn messages(State(inbox): State<Inbox>) -> Json<Vec<InboxMessage>> {
+    Json(inbox.messages())
+}
+
+/// For the senders of other processes: `SMS_DSN=inbox+http://…`.
+async fn keep(State(inbox): State<Inbox>, Json(message): Json<InboxMessage>) -> StatusCode {
+    inbox.push(message);
+    StatusCode::NO_CONTENT
+}
+
+/// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it cannot help
+/// sending its name as Host.
+async fn only_for_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    if name == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
+        let mut response = next.run(request).await;
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+        response
+    } else {
+        (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()
+    }
+}

@@ -1,0 +1,238 @@
+// The demo page: a number, a code, and what may stand in the way. A starting point for a page of your own: it talks to the API
+// alone, and to /page.json, which says what is configured.
+import { solve } from "/challenge.js";
+import { LANGUAGES, texts } from "/texts.js";
+import { countries, format, name } from "/countries.js";
+
+const $ = id => document.getElementById(id);
+const KEY = "sms-verify";
+const store = {
+  get: () => JSON.parse(sessionStorage.getItem(KEY) ?? "{}"),
+  set: change => sessionStorage.setItem(KEY, JSON.stringify({ ...store.get(), ...change })),
+  clear: () => sessionStorage.removeItem(KEY),
+};
+
+let language = store.get().language ?? (navigator.language.startsWith("zh") ? "zh-CN" : "en");
+let settings = { region: "CN", countries: null, digits: 6 };
+let uuid, timers = {};
+const say = (key, values = {}) =>
+  Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
+
+// The API.
+
+const call = async (method, path, body) => {
+  const headers = { "accept-language": language, ...(body && { "content-type": "application/json" }) };
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
+};
+
+/** What went wrong, in the reader's words: by the problem's type, or by the API's own. */
+const complaint = problem => {
+  const kind = problem.type?.split(/[:#]/).pop();
+  const policy = problem.violated_policies?.[0];
+  const values = { seconds: problem.retry_after, left: problem.attempts_left, minutes: Math.ceil(problem.retry_after / 60) };
+  return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
+};
+
+/** Does something, and says so if the server cannot be reached. */
+const attempt = async (errors, action) => {
+  $(errors).textContent = "";
+  try {
+    await action();
+  } catch (error) {
+    $(errors).textContent = say(navigator.onLine && !(error instanceof TypeError) ? "broken" : "offline");
+  }
+};
+
+// Asking for a code.
+
+const request = async body => {
+  const answer = await call("POST", "/v1/verifications", body);
+  if (answer.challenge?.kind === "pow" && !body.proof) {
+    $("ask-error").textContent = say("working");
+    return request({ ...body, proof: await solve(answer.challenge) });
+  }
+  return answer;
+};
+
+const showPicture = id => {
+  uuid = id;
+  $("picture").hidden = !id;
+  $("image_code").value = "";
+  if (id) {
+    $("image").src = `/v1/pictures/${id}`;
+    $("image_code").focus();
+  }
+};
+
+$("another").onclick = () => showPicture(crypto.randomUUID());
+
+$("ask").onsubmit = event => {
+  event.preventDefault();
+  attempt("ask-error", async () => {
+    $("send").disabled = true;
+    const read = uuid && { uuid, image_code: $("image_code").value };
+    try {
+      const answer = await request({ to: $("to").value, region: $("country").value, ...read });
+      showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
+      $("ask-error").textContent = answer.ok ? "" : complaint(answer);
+      $("to").setAttribute("aria-invalid", answer.field === "to");
+      const wait = answer.ok ? answer.resend_in : answer.retry_after;
+      if (wait) store.set({ again: Date.now() + wait * 1000 });
+      if (answer.ok) {
+        store.set({ id: answer.id, to: answer.to, number: $("to").value, region: $("country").value });
+        $("code").value = "";
+        stage();
+        watch();
+      }
+    } finally {
+      countdown();
+    }
+  });
+};
+
+const countdown = () => {
+  clearTimeout(timers.countdown);
+  const left = Math.ceil(((store.get().again ?? 0) - Date.now()) / 1000);
+  $("send").disabled = left > 0;
+  $("send").textContent = left > 0 ? say("wait", { seconds: left }) : say(store.get().id ? "resend" : "send");
+  if (left > 0) timers.countdown = setTimeout(countdown, 250);
+};
+
+// Typing it back.
+
+const draw = () => {
+  const typed = $("code").value = $("code").value.normalize("NFKC").replace(/\D/g, "").slice(0, settings.digits);
+  $("digits").replaceChildren(...Array.from({ length: settings.digits }, (_, index) => {
+    const box = document.createElement("span");
+    box.textContent = typed[index] ?? "";
+    box.className = index === Math.min(typed.length, settings.digits - 1) ? "next" : "";
+    return box;
+  }));
+  return typed.length === settings.digits;
+};
+
+$("code").oninput = () => {
+  $("code").removeAttribute("aria-invalid");
+  if (draw()) $("prove").requestSubmit();
+};
+
+$("prove").onsubmit = event => {
+  event.preventDefault();
+  attempt("prove-error", async () => {
+    const answer = await call("POST", `/v1/verifications/${store.get().id}/check`, { code: $("code").value });
+    if (answer.ok) return finish();
+    $("prove-error").textContent = complaint(answer);
+    $("code").setAttribute("aria-invalid", "true");
+    $("code").value = "";
+    draw();
+    $("code").focus();
+    if (answer.status === 404) forget();
+  });
+};
+
+/** Shows how far the SMS has come, until it is there. */
+const watch = async () => {
+  clearTimeout(timers.watch);
+  const { id } = store.get();
+  if (!id) return;
+  const seen = await call("GET", `/v1/verifications/${id}`).catch(() => undefined);
+  if (id !== store.get().id) return;
+  if (seen?.status === "approved") return finish();
+  if (seen?.status === 404) {
+    $("prove-error").textContent = say("gone");
+    return forget();
+  }
+  if (seen) $("delivery").textContent = say(`delivery.${seen.delivery}`);
+  timers.watch = setTimeout(watch, seen?.delivery === "delivered" ? 5000 : 1000);
+};
+
+/** The code out of the SMS, where the browser can read it there (WebOTP). */
+const fill = async () => {
+  if (!("OTPCredential" in window)) return;
+  timers.otp?.abort();
+  timers.otp = new AbortController();
+  const otp = await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: timers.otp.signal }).catch(() => undefined);
+  if (otp?.code) {
+    $("code").value = otp.code;
+    $("code").oninput();
+  }
+};
+
+const finish = () => {
+  clearTimeout(timers.watch);
+  const { to } = store.get();
+  store.clear();
+  store.set({ language });
+  for (const id of ["ask", "prove"]) $(id).hidden = true;
+  $("verified").textContent = to;
+  $("done").hidden = false;
+  $("done").focus();
+};
+
+/** The verification is over: another one begins with the same number. */
+const forget = () => {
+  clearTimeout(timers.watch);
+  $("delivery").textContent = "";
+  store.set({ id: undefined });
+  countdown();
+};
+
+$("anew").onclick = () => location.reload();
+
+// What is shown.
+
+const stage = () => {
+  const { id, to } = store.get();
+  $("prove").hidden = !id;
+  $("code-label").textContent = say("code", { to, digits: settings.digits });
+  draw();
+  if (id) {
+    $("code").focus();
+    fill();
+  }
+};
+
+const write = () => {
+  document.documentElement.lang = language;
+  document.title = say("title");
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
+  $("image").alt = say("picture");
+  const other = LANGUAGES.find(tag => tag !== language);
+  [$("language").textContent, $("language").lang] = [texts[other].self, other];
+  const chosen = $("country").value || store.get().region || settings.region;
+  $("country").replaceChildren(...countries(settings.countries, language).map(country => {
+    const option = new Option(name(country, language), country.region);
+    option.selected = country.region === chosen;
+    return option;
+  }));
+  $("code-label").textContent = say("code", { to: store.get().to, digits: settings.digits });
+  countdown();
+};
+
+$("language").onclick = () => {
+  language = LANGUAGES.find(tag => tag !== language);
+  store.set({ language });
+  for (const id of ["ask-error", "prove-error", "delivery"]) $(id).textContent = "";
+  write();
+  watch();
+};
+
+$("to").oninput = event => {
+  // Who corrects something in the middle is left alone.
+  if ($("to").selectionStart === $("to").value.length && !event.inputType?.startsWith("delete")) {
+    $("to").value = format($("to").value, $("country").value);
+  }
+};
+$("country").onchange = () => {
+  $("to").value = format($("to").value, $("country").value);
+};
+
+settings = { ...settings, ...(await fetch("/page.json").then(answer => answer.json()).catch(() => ({}))) };
+$("code").maxLength = settings.digits + 8;
+write();
+$("to").value = store.get().number ?? "";
+stage();
+watch();
+if (!store.get().id) $("to").focus();

@@ -1,0 +1,258 @@
+"""The demo page and the inbox in a real browser: Debian's Chromium, driven by Playwright, against the program itself.
+
+    tests/browser.py PROGRAM [FOLDER]     with a FOLDER, the screenshots of the documents are written into it
+
+Each check starts a process of its own, on a free port, on the embedded parts.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+
+from playwright.sync_api import expect, sync_playwright
+
+PROGRAM, FOLDER = sys.argv[1], (sys.argv[2] if len(sys.argv) > 2 else None)
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+@contextlib.contextmanager
+def served(**variables):
+    """The program, and the address that it serves at."""
+    environment = {"LISTEN": "127.0.0.1:0", "LOG_LEVEL": "warn", **variables}
+    process = subprocess.Popen([PROGRAM], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        said = ""
+        while "/inbox\n" not in said:
+            line = process.stdout.readline()
+            assert line, f"it ended: {said}"
+            said += line
+        yield re.search(r"page +(http://\S+)/", said)[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Page:
+    """The page as a person sees it."""
+
+    def __init__(self, browser, base, language="en-GB", **options):
+        self.base = base
+        self.context = browser.new_context(locale=language, viewport={"width": 720, "height": 560}, **options)
+        self.page = self.context.new_page()
+        self.errors = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.is_ours(request.url))
+        self.page.goto(base)
+
+    def is_ours(self, url):
+        if not url.startswith((self.base, "data:")):
+            self.errors.append(f"asked another host: {url}")
+
+    def ask(self, number="13800138000"):
+        self.page.get_by_label(re.compile("Mobile number|手机号")).fill(number)
+        self.page.locator("#send").click()
+
+    def code(self):
+        """The latest code in the inbox."""
+        for _ in range(100):
+            if messages := self.page.request.get(f"{self.base}/inbox.json").json():
+                return messages[0]["code"]
+            time.sleep(0.05)
+        raise AssertionError("no SMS")
+
+    def wrong(self):
+        code = self.code()
+        return f"{(int(code[0]) + 1) % 10}{code[1:]}"
+
+    def shot(self, name):
+        if FOLDER:
+            self.page.screenshot(path=f"{FOLDER}/{name}.png")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.context.close()
+        if kind is None:
+            assert not self.errors, self.errors
+
+
+@check
+def a_number_is_verified(browser):
+    with served() as base, Page(browser, base) as seen:
+        page = seen.page
+        expect(page.locator("#to")).to_be_focused()
+        page.keyboard.type("13800138000")
+        expect(page.locator("#to")).to_have_value("138 0013 8000")
+        page.keyboard.press("Enter")
+        expect(page.locator("#code")).to_be_focused()
+        expect(page.get_by_label("The 6 digits sent to +86*******8000")).to_be_visible()
+        expect(page.get_by_role("status")).to_have_text("Your SMS was sent.")
+        expect(page.locator("#send")).to_have_text(re.compile("Send again in [456]. s"))
+        code = seen.code()
+        page.keyboard.type(code[:3])
+        seen.shot("page")
+        page.keyboard.type(code[3:])
+        expect(page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+        expect(page.locator("#verified")).to_have_text("+86*******8000")
+
+
+@check
+def in_chinese_too(browser):
+    with served() as base, Page(browser, base, "zh-CN") as seen:
+        page = seen.page
+        expect(page.get_by_role("heading", name="验证手机号")).to_be_visible()
+        seen.ask("12345")
+        expect(page.locator("#ask-error")).to_have_text("请输入正确的手机号")
+        seen.ask()
+        seen.page.locator("#code").fill(seen.wrong())
+        expect(page.locator("#prove-error")).to_have_text("短信验证码有误，还可尝试 4 次")
+        seen.shot("page-chinese")
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("heading", name="Verify your number")).to_be_visible()
+        page.locator("#code").fill(seen.code())
+        expect(page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+
+
+@check
+def a_countdown_survives_a_reload(browser):
+    with served(RESEND_INTERVAL="3") as base, Page(browser, base) as seen:
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused()
+        seen.page.reload()
+        expect(seen.page.locator("#send")).to_be_disabled()
+        expect(seen.page.locator("#send")).to_have_text(re.compile("Send again in [123] s"))
+        expect(seen.page.locator("#to")).to_have_value("138 0013 8000")
+        seen.page.locator("#send:enabled").click()
+        expect(seen.page.locator("#send")).to_be_disabled()
+        seen.page.locator("#code").fill(seen.code())
+        expect(seen.page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+
+
+@check
+def who_asks_too_often_is_told_how_long(browser):
+    with served() as base, Page(browser, base) as one, Page(browser, base) as other:
+        one.ask()
+        expect(one.page.locator("#code")).to_be_focused()
+        other.ask()
+        expect(other.page.locator("#ask-error")).to_have_text(re.compile("A code was sent a moment ago. Another in [456]. seconds."))
+        expect(other.page.locator("#send")).to_be_disabled()
+
+
+@check
+def wrong_codes_are_counted(browser):
+    with served() as base, Page(browser, base) as seen:
+        seen.ask()
+        for left in (4, 3, 2, 1, 0):
+            seen.page.locator("#code").fill(seen.wrong())
+            expect(seen.page.locator("#prove-error")).to_have_text(f"That code is wrong. Tries left: {left}.")
+            expect(seen.page.locator("#code")).to_have_value("")
+        seen.page.locator("#code").fill(seen.code())
+        expect(seen.page.locator("#prove-error")).to_have_text(re.compile("Too many wrong codes.*10 minutes"))
+
+
+@check
+def an_expired_code_is_told(browser):
+    with served(CODE_TTL="2", RESEND_INTERVAL="1") as base, Page(browser, base) as seen:
+        seen.ask()
+        expect(seen.page.locator("#prove-error")).to_have_text("This code is no longer valid. Please ask for a new one.")
+        expect(seen.page.locator("#send")).to_have_text("Send code")
+
+
+@check
+def a_server_that_is_away_loses_nothing(browser):
+    with served() as base, Page(browser, base) as seen:
+        seen.context.set_offline(True)
+        seen.ask()
+        expect(seen.page.locator("#ask-error")).to_have_text("The server cannot be reached. Are you online?")
+        seen.context.set_offline(False)
+        seen.page.locator("#send").click()
+        expect(seen.page.locator("#code")).to_be_focused()
+        expect(seen.page.locator("#ask-error")).to_have_text("")
+
+
+@check
+def a_narrow_screen_shows_all_of_it(browser):
+    with served() as base, Page(browser, base, "en-GB", color_scheme="dark") as seen:
+        seen.page.set_viewport_size({"width": 320, "height": 640})
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused()
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 320
+        for locator in seen.page.locator("#digits span, #send, #to").all():
+            box = locator.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= 320, box
+        seen.page.locator("#code").fill(seen.code()[:4])
+        seen.shot("page-narrow")
+
+
+@check
+def a_pasted_code_is_taken(browser):
+    with served() as base, Page(browser, base, permissions=["clipboard-read", "clipboard-write"]) as seen:
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused()
+        inbox = seen.context.new_page()
+        inbox.goto(f"{base}/inbox")
+        expect(inbox.locator(".bubble")).to_have_text(re.compile(seen.code()))
+        if FOLDER:
+            inbox.set_viewport_size({"width": 720, "height": 400})
+            inbox.screenshot(path=f"{FOLDER}/inbox.png")
+        inbox.get_by_role("button", name="Copy code").click()
+        expect(inbox.get_by_role("button", name="Copied")).to_be_visible()
+        seen.page.bring_to_front()
+        seen.page.keyboard.press("Control+V")
+        expect(seen.page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+
+
+@check
+def work_is_done_unseen(browser):
+    with served(CHALLENGE="pow://default?when=always") as base, Page(browser, base) as seen:
+        began = time.monotonic()
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused(timeout=30_000)
+        print(f"    a proof of work: {time.monotonic() - began:.1f} s")
+
+
+@check
+def a_picture_has_to_be_read(browser):
+    with served(CHALLENGE="picture://default?when=always") as base, Page(browser, base) as seen:
+        seen.ask()
+        expect(seen.page.locator("#ask-error")).to_have_text("Please type the characters in the picture first.")
+        expect(seen.page.get_by_label("Characters in the picture")).to_be_focused()
+        assert seen.page.locator("#image").evaluate("image => image.decode().then(() => image.naturalWidth)") == 220
+        seen.page.keyboard.type("0000")
+        seen.page.keyboard.press("Enter")
+        expect(seen.page.locator("#ask-error")).to_have_text("Those were not the characters. Here is another picture.")
+
+
+@check
+def a_country_is_chosen(browser):
+    with served(ALLOWED_COUNTRIES="CN,GB,HK") as base, Page(browser, base) as seen:
+        assert seen.page.locator("#country option").count() == 3
+        seen.page.get_by_label("Country").select_option("GB")
+        seen.ask("07400 123456")
+        expect(seen.page.get_by_label("The 6 digits sent to +44******3456")).to_be_visible()
+
+
+def main():
+    only = os.environ.get("ONLY", "")
+    with sync_playwright() as playwright:
+        quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"]
+        sandbox = os.geteuid() != 0
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=quiet, chromium_sandbox=sandbox)
+        for function in CHECKS:
+            if only in function.__name__:
+                print(f"browser: {function.__name__}", flush=True)
+                function(browser)
+        browser.close()
+    print(f"{len(CHECKS)} passed, 0 failed")
+
+
+main()
