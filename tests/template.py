@@ -65,7 +65,7 @@ def routes_of(*files):
     """Method and path of each route in the routers."""
     found = set()
     for file in files:
-        for path, method in re.findall(r'\.route\("([^"]+)", (get|post)\(', source("shared", "src", "http", file)):
+        for path, method in re.findall(r'\.route\("([^"]+)", (get|post|delete)\(', source("shared", "src", "http", file)):
             found.add((method.upper(), path))
     return found
 

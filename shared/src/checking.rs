@@ -45,6 +45,16 @@ impl Checks {
         Ok(result)
     }
 
+    /// Ends a verification that nobody waits for any more; whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
+        let cancelled = self.store.cancel(id).await?;
+        info!(%id, cancelled, "cancelled by its caller");
+        Ok(cancelled)
+    }
+
     /// Where a verification stands; nothing if it is unknown, expired or replaced.
     ///
     /// # Errors

@@ -54,6 +54,10 @@ async fn numbers_and_ids_are_answered_alike() {
         assert_eq!(told(&client.check(&of_nobody(&used), "000000").await), checked, "unknown");
         tokio::time::sleep(Duration::from_millis(2100)).await;
         assert_eq!(told(&client.check(&expired, "000000").await), checked, "expired");
+        for over in [&expired, &used, &of_nobody(&used)] {
+            let path = format!("/v1/verifications/{over}");
+            assert_eq!(told(&client.send(client.request("DELETE", &path)).await), checked, "deleted");
+        }
         assert_eq!(told(&client.status(&expired).await), told(&client.status(&of_nobody(&used)).await));
         let again = client.ask(&replaced).await;
         assert_ne!(again.id(), expired);

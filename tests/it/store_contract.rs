@@ -51,6 +51,7 @@ contract! {
     an_approval_forgets_wrong_codes
     a_repeated_check_is_counted_once
     what_is_expired_is_gone
+    what_is_cancelled_is_over_and_nothing_is_forgotten
     one_worker_at_a_time_sends
     a_lease_that_ran_out_is_taken_over
     a_failed_attempt_may_be_repeated
@@ -335,6 +336,29 @@ async fn what_is_expired_is_gone(open: Open<'_>) {
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
     assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone);
     assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await, "the cooldown is not over");
+}
+
+async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open<'_>) {
+    let (store, person) = (open(Policy::default()), Person::new());
+    let cancel = async |verification: &Verification| store.cancel(&verification.id).await.expect("an answer");
+    let (verification, send) = admitted(&store, &person.asks()).await;
+    assert_eq!(check(&store, &verification, false).await, CheckResult::Wrong { attempts_left: 4 });
+    assert!(cancel(&verification).await && cancel(&verification).await, "and again, with the same answer");
+    assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
+    assert_eq!(begin(&store, &verification, send, 1).await, Begin::Gone);
+    assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
+    assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await);
+
+    let (store, person) = (open(impatient()), Person::new());
+    let (first, _) = admitted(&store, &person.asks()).await;
+    assert_eq!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 });
+    assert!(store.cancel(&first.id).await.expect("an answer"));
+    let (second, _) = admitted_later(&store, &person.asks()).await;
+    assert_ne!(second.id, first.id, "another begins");
+    assert_eq!(second.attempts_left, 4);
+    assert!(!store.cancel(&first.id).await.expect("an answer"), "replaced");
+    assert_eq!(check(&store, &second, true).await, CheckResult::Approved);
+    assert!(!store.cancel(&second.id).await.expect("an answer"), "used");
 }
 
 async fn one_worker_at_a_time_sends(open: Open<'_>) {

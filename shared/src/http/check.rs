@@ -1,10 +1,11 @@
-//! `POST /v1/verifications/{id}/check` and `GET /v1/verifications/{id}`: type a code back, and see how it stands.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code back, see how it stands, and end it.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ pub fn router(checks: Checks, callers: Callers) -> Router {
     Router::new()
         .route("/v1/verifications/{id}/check", post(check))
         .route("/v1/verifications/{id}", get(status))
+        .route("/v1/verifications/{id}", delete(cancel))
         .with_state(Arc::new(Api { checks, callers }))
 }
 
@@ -74,6 +76,12 @@ async fn status(
     caller.tenant(&api.callers.keys)?;
     let found = api.checks.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
+}
+
+async fn cancel(State(api): State<Arc<Api>>, id: IdInPath, caller: Caller) -> Result<StatusCode, Problem> {
+    caller.tenant(&api.callers.keys)?;
+    let cancelled = api.checks.cancel(&parse(id)?).await?;
+    if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Gone) }
 }
 
 fn parse(id: IdInPath) -> Result<VerificationId, Problem> {

@@ -37,7 +37,7 @@ pub(super) fn picture_key(uuid: &PictureId) -> String {
 
 /// Where what the conversion guard knows of a block of numbers or of a country stands.
 pub(super) fn guard_key(subject: &str) -> String {
-    format!("sms-verify:conversion:{subject}")
+    format!("sms-verify:guard:{subject}")
 }
 
 /// Where what is known of an account at a gateway stands.

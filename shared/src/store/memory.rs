@@ -68,6 +68,7 @@ struct Current {
     /// What a release goes back to: `expires`, `shown` and `delivery`.
     before: Option<(i64, u32, DeliveryState)>,
     candidate: Option<VerificationId>,
+    cancelled: bool,
     /// The subjects of the conversion guard, which is to be told of an approval.
     guarded: Vec<String>,
     checked: Option<u64>,
@@ -265,6 +266,16 @@ impl MemoryStore {
         Some(self.view(entry, current, now))
     }
 
+    pub(super) fn cancel(&self, id: &VerificationId) -> bool {
+        let now = self.now();
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id) else { return false };
+        if !current.cancelled && current.status == Status::Pending && now < current.expires {
+            (current.expires, current.cancelled) = (now, true);
+        }
+        current.cancelled
+    }
+
     pub(super) fn begin(&self, id: &VerificationId, send: u32, lease: Duration, worker: u64) -> Begin {
         let now = self.now();
         let mut entries = self.lock();
@@ -399,6 +410,7 @@ impl Current {
             shown: 1,
             before: None,
             candidate: None,
+            cancelled: false,
             guarded: Vec::new(),
             checked: None,
             marks: HashMap::new(),

@@ -307,6 +307,15 @@ impl Store {
         dispatch!(self.find(id))
     }
 
+    /// Ends a pending verification before its time: its code is no longer accepted, and its SMS not sent if it was not yet. Wrong
+    /// codes and the cooldown stay. Whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be asked. It may have done it all the same: it can be asked again.
+    pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
+        dispatch!(self.cancel(id))
+    }
+
     /// Asks whether SMS number `send` of a verification may be sent, and takes the lease on it. `worker` names the
     /// caller: who already holds the lease gets it again.
     ///

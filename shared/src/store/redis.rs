@@ -64,6 +64,11 @@ impl RedisStore {
         }))
     }
 
+    pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
+        let answer = self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
+        Ok(answer.word()? == "cancelled")
+    }
+
     pub(super) async fn begin(
         &self,
         id: &VerificationId,
