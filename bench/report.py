@@ -60,6 +60,7 @@ def goals(results):
     cpu = "server CPU per accepted request (µs)"
     yield row("server CPU per accepted request, peer : ours", cpu, "ours", "peer", 15, True, " µs")
     yield row("accepted requests/s : bare axum + script + confirmed publish", "accepted requests/s", "ours", "limit: publish", 0.85)
+    yield row("accepted requests/s with the conversion guard : without", "accepted requests/s", "limits and guard", "limits, GUARD=off", 0.85)
     yield row("jobs/s of one worker, no gateway : Celery", "jobs/s of one worker, no gateway", "ours", "peer", 3)
     yield row("jobs/s of one worker, HTTP stub : Celery", "jobs/s of one worker, an HTTP stub", "ours", "peer", 5)
     yield row("resident memory, peer : ours", "resident memory, web + worker (MB)", "ours", "peer", 8, True, " MB")
