@@ -180,12 +180,14 @@ impl Admissions {
         AdmissionError::Challenge { task, wrong }
     }
 
-    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
-        let is = |scope| refusal.exceeded.contains(&Exceeded::Limit(scope));
-        if is(Scope::Proof) {
+    fn refused(&self, mut refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
+        // An answer that was used before is told of only where nothing else stands in the way.
+        let limits = |one: &Exceeded| *one != Exceeded::Limit(Scope::Proof);
+        if !refusal.exceeded.iter().any(limits) {
             return self.demand(to, random, true);
         }
-        if is(Scope::Budget) {
+        refusal.exceeded.retain(limits);
+        if refusal.exceeded.contains(&Exceeded::Limit(Scope::Budget)) {
             error!(to = %to, "the budget of this hour or day is spent: refused");
         }
         AdmissionError::Refused(refusal)

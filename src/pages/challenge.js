@@ -4,7 +4,7 @@ const BATCH = 1000;
 
 export const solve = async ({ algorithm, challenge, maxnumber, salt, signature }) => {
   const text = new TextEncoder(), begins = parseInt(challenge.slice(0, 8), 16);
-  // The first four bytes tell: two of a hundred thousand share them once in tens of thousands of tasks, and then another is tried.
+  // The first four bytes tell: that another number shares them happens once in tens of thousands of tasks.
   const matches = async number => {
     const hash = await crypto.subtle.digest(algorithm, text.encode(salt + number));
     return new DataView(hash).getUint32(0) === begins;

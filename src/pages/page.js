@@ -14,7 +14,7 @@ const store = {
 
 let language = store.get().language ?? (navigator.language.startsWith("zh") ? "zh-CN" : "en");
 let settings = { region: "CN", countries: null, digits: 6 };
-let uuid, timers = {};
+let uuid, checking, timers = {};
 const say = (key, values = {}) =>
   Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
 
@@ -29,7 +29,7 @@ const call = async (method, path, body) => {
 /** What went wrong, in the reader's words: by the problem's type, or by the API's own. */
 const complaint = problem => {
   const kind = problem.type?.split(/[:#]/).pop();
-  const policy = problem.violated_policies?.[0];
+  const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind;
   const values = { seconds: problem.retry_after, left: problem.attempts_left, minutes: Math.ceil(problem.retry_after / 60) };
   return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
 };
@@ -73,13 +73,15 @@ $("ask").onsubmit = event => {
     $("send").disabled = true;
     const read = uuid && { uuid, image_code: $("image_code").value };
     try {
-      const answer = await request({ to: $("to").value, region: $("country").value, ...read });
+      const answer = await request({ to: $("to").value, region: $("country").value || undefined, ...read });
       showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
       $("ask-error").textContent = answer.ok ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
       const wait = answer.ok ? answer.resend_in : answer.retry_after;
       if (wait) store.set({ again: Date.now() + wait * 1000 });
       if (answer.ok) {
+        $("prove-error").textContent = "";
+        $("code").removeAttribute("aria-invalid");
         store.set({ id: answer.id, to: answer.to, number: $("to").value, region: $("country").value });
         $("code").value = "";
         stage();
@@ -119,6 +121,9 @@ $("code").oninput = () => {
 
 $("prove").onsubmit = event => {
   event.preventDefault();
+  // A key more, or a browser that fills the code in twice, is no second attempt.
+  if (checking) return;
+  checking = true;
   attempt("prove-error", async () => {
     const answer = await call("POST", `/v1/verifications/${store.get().id}/check`, { code: $("code").value });
     if (answer.ok) return finish();
@@ -128,7 +133,7 @@ $("prove").onsubmit = event => {
     draw();
     $("code").focus();
     if (answer.status === 404) forget();
-  });
+  }).finally(() => { checking = false; });
 };
 
 /** Shows how far the SMS has come, until it is there. */
@@ -161,7 +166,9 @@ const fill = async () => {
 
 const finish = () => {
   clearTimeout(timers.watch);
-  const { to } = store.get();
+  const { id, to } = store.get();
+  // Seen by the watch already.
+  if (!id) return;
   store.clear();
   store.set({ language });
   for (const id of ["ask", "prove"]) $(id).hidden = true;

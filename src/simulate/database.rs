@@ -2,7 +2,6 @@
 
 use redis::{Client, RedisError};
 use shared::store::{Store, StoreError};
-use shared::verification::Policy;
 
 /// A database that was empty when the simulation began.
 pub struct Database {
@@ -29,7 +28,7 @@ impl Database {
     }
 
     pub fn store(&self) -> Result<Store, DatabaseError> {
-        Ok(Store::redis(&self.url, Policy::default())?)
+        Ok(Store::redis(&self.url, super::policy())?)
     }
 
     /// Deletes what the simulation has written, which is all there is.

@@ -118,7 +118,7 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         for layer in settings.layers() {
             let store = match &database {
                 Some(database) => database.store()?,
-                None => Store::memory(Policy::default()),
+                None => Store::memory(policy()),
             };
             let outcome = days(World::new(seed, store, settings.defence(layer)?)?, attack, layer, seed, people).await;
             if let Some(database) = &database {
@@ -136,6 +136,11 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         println!("\ndrawn: {}", path.display());
     }
     Ok(())
+}
+
+/// The product's, which remembers verified numbers for the budget's reserve.
+fn policy() -> Policy {
+    Policy { remember: Policy::REMEMBER, ..Policy::default() }
 }
 
 /// A day in which nothing happens, and what is usual is learned; then the day of the attack.

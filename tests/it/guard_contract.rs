@@ -26,6 +26,8 @@ contract! {
     what_nobody_knows_yet_is_held_against_a_block_that_is_suspect
     an_approval_that_comes_late_is_made_good
     a_block_recovers_by_its_probes
+    a_probe_that_is_released_is_still_to_be_had
+    what_was_sent_before_it_was_known_makes_no_refusal_longer
     a_block_is_forgiven_in_time
     what_is_only_observed_is_told_and_not_refused
     what_is_released_was_not_sent
@@ -210,6 +212,29 @@ async fn a_block_recovers_by_its_probes(block: Block) {
     for _ in 0..3 {
         block.sends().await.expect("room again");
     }
+}
+
+async fn a_probe_that_is_released_is_still_to_be_had(block: Block) {
+    block.sends_in_vain(block.patience()).await;
+    block.clock.advance(HOUR * 2);
+    for _ in 0..3 {
+        let probe = block.asks();
+        assert!(matches!(block.store.admit(&probe).await, Ok(Decision::Admitted { .. })));
+        block.sends().await.expect_err("one");
+        block.store.release(&probe).await.expect("an answer");
+    }
+    block.sends().await.expect("a probe");
+    block.sends().await.expect_err("one");
+}
+
+async fn what_was_sent_before_it_was_known_makes_no_refusal_longer(block: Block) {
+    for _ in 0..block.patience() * 2 {
+        block.sends().await.expect("room, while nobody knows");
+        block.clock.advance(Duration::from_secs(11));
+    }
+    block.clock.advance(KNOWN);
+    let Refusal { retry_after, .. } = block.sends().await.expect_err("refused");
+    assert!(retry_after <= HOUR * 2, "{retry_after:?}");
 }
 
 async fn a_block_is_forgiven_in_time(block: Block) {

@@ -353,6 +353,12 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open<'_>) {
     let (first, _) = admitted(&store, &person.asks()).await;
     assert_eq!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 });
     assert!(store.cancel(&first.id).await.expect("an answer"));
+    let (ended, _) = admitted_later(&store, &person.asks()).await;
+    let resend = Candidate { id: person.asks().id, ..person.asks() };
+    admitted_later(&store, &resend).await;
+    assert!(store.cancel(&ended.id).await.expect("an answer"));
+    assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
+    assert_eq!(store.find(&ended.id).await.expect("an answer"), None, "a release brings nothing back");
     let (second, _) = admitted_later(&store, &person.asks()).await;
     assert_ne!(second.id, first.id, "another begins");
     assert_eq!(second.attempts_left, 4);

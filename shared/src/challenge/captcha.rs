@@ -23,15 +23,8 @@ const SCORE: f64 = 0.5;
 /// Longest token that is shown to a vendor: Turnstile's have up to 2048 characters, those of the others up to about 4000.
 const MAX_TOKEN: usize = 8192;
 
-/// What a vendor says when not the token is at fault, but the secret, the request, or the vendor.
-const OUR_FAULT: [&str; 6] = [
-    "missing-input-secret",
-    "invalid-input-secret",
-    "sitekey-secret-mismatch",
-    "bad-request",
-    "internal-error",
-    "invalid-or-already-seen-secret",
-];
+/// What a vendor says when not the token is at fault, but the secret or the vendor: nothing that a caller can bring about.
+const OUR_FAULT: [&str; 3] = ["missing-input-secret", "invalid-input-secret", "internal-error"];
 
 /// An account at a vendor.
 pub(super) struct Captcha {
@@ -89,7 +82,9 @@ impl Captcha {
             return Err(VendorError::answer(self.vendor, code).into());
         }
         let hostname = self.hostname.is_none() || self.hostname == answer.hostname;
-        Ok(answer.success && hostname && answer.score.is_none_or(|score| score >= self.score))
+        // Of the others a score is something else, such as hCaptcha's, which is that of a risk.
+        let score = self.vendor != "recaptcha" || answer.score.is_none_or(|score| score >= self.score);
+        Ok(answer.success && hostname && score)
     }
 }
 

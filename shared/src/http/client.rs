@@ -41,7 +41,8 @@ impl ApiKeys {
             }
             keys.push((name.to_owned(), hash.to_owned()));
         }
-        Some(Self(keys.into()))
+        // A list of nothing is a mistake, and would let everybody in.
+        (list.trim().is_empty() || !keys.is_empty()).then(|| Self(keys.into()))
     }
 
     /// Whose key it is. All are compared, in a time that does not depend on which it is.
@@ -143,7 +144,8 @@ mod tests {
         let keys = ApiKeys::parse(&format!("shop={hash}, app={}", "0".repeat(64))).expect("a list");
         assert_eq!((keys.tenant("secret"), keys.tenant("secrets"), keys.tenant("")), (Some("shop"), None, None));
         assert_eq!(ApiKeys::parse(""), Some(ApiKeys::default()));
-        for wrong in ["shop", "shop=secret", &format!("a b={hash}"), &format!("={hash}"), &format!("a={hash},a={hash}")]
+        for wrong in
+            [",", "shop", "shop=secret", &format!("a b={hash}"), &format!("={hash}"), &format!("a={hash},a={hash}")]
         {
             assert_eq!(ApiKeys::parse(wrong), None, "{wrong}");
         }

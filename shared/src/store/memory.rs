@@ -179,7 +179,12 @@ impl MemoryStore {
                     return Release::Begun;
                 }
                 if let Some(before) = current.before.take() {
-                    (current.expires, current.shown, current.delivery) = before;
+                    let (expires, shown, delivery) = before;
+                    (current.shown, current.delivery) = (shown, delivery);
+                    // What its caller has ended meanwhile stays so.
+                    if !current.cancelled {
+                        current.expires = expires;
+                    }
                     current.marks.insert(current.send, Mark::Released);
                     (current.next, current.quota) = (0, 0);
                     current.candidate = None;

@@ -71,7 +71,9 @@ impl Guarded {
         if slot.approved > 0 {
             (self.probe, self.probes_in_vain) = (0, 0);
         }
-        if slot.unknown > 0 && self.is_abused(self.score) {
+        // What was sent before it was refused is no probe.
+        let was_probe = known - LAG > self.probe - PROBE;
+        if slot.unknown > 0 && was_probe && self.is_abused(self.score) {
             self.wait_longer(known);
         }
     }
@@ -121,9 +123,13 @@ impl Guarded {
         threshold > 0.0 && (score >= threshold || (self.probe > 0 && score > threshold / 2.0))
     }
 
-    pub(super) fn give_back(&mut self) {
-        if let Some(slot) = self.recent.values_mut().rev().find(|slot| slot.unknown > 0) {
+    pub(super) fn give_back(&mut self, now: i64) {
+        if let Some((at, slot)) = self.recent.iter_mut().rev().find(|(_, slot)| slot.unknown > 0) {
             slot.unknown -= 1;
+            // If it was a probe, another may be sent.
+            if !self.is_country && (self.probe - PROBE).div_euclid(SLOT) == *at {
+                self.probe = now;
+            }
         }
     }
 

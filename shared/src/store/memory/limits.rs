@@ -125,7 +125,7 @@ impl Counts {
                 }
                 Rule::Conversion(_) | Rule::Country(_) => {
                     if let Some(guarded) = self.guarded.get_mut(&key) {
-                        guarded.give_back();
+                        guarded.give_back(now / 1000);
                     }
                 }
             }

@@ -26,8 +26,27 @@ impl RedisStore {
             return Ok(self.decision(candidate, quotas, &answer)?.0);
         }
         let (number, taken) = tokio::join!(self.admit_number(candidate), take(self, quotas));
-        let (decision, verified) = number?;
-        let taken = match taken? {
+        // Whoever is told of an error releases the candidate, and then all that was counted is given back. Here it is seen to that this
+        // happens once.
+        let taken = match (taken, &number) {
+            (Ok(taken), _) => taken,
+            (Err(error), Ok((Decision::Admitted { .. }, _))) => {
+                self.release_number(candidate).await?;
+                return Err(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let (decision, verified) = match (number, &taken) {
+            (Ok(number), _) => number,
+            (Err(error), Taken::Counted { .. }) => {
+                if let (Release::Released, _) = self.release_number(candidate).await? {
+                    give_back(self, quotas).await?;
+                }
+                return Err(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let taken = match taken {
             Taken::Counted { reserved: Some(refusal), .. } if !verified => {
                 give_back(self, quotas).await?;
                 Taken::Refused(refusal)

@@ -44,7 +44,9 @@ local function judge(state, known, vain, approved)
     return
   end
   if approved > 0 then state.p, state.k = 0, 0 end
-  if vain > 0 and abused(state.s, state) then
+  -- What was sent before it was refused is no probe.
+  local was_probe = known - LAG > state.p - PROBE
+  if vain > 0 and was_probe and abused(state.s, state) then
     state.p = math.max(state.p, known + PROBE * 2 ^ state.k)
     state.k = math.min(state.k + 1, DOUBLINGS)
   end
@@ -197,7 +199,10 @@ local function give_back(first, last, arg, now)
       local state = guard(stored, now)
       for vain = #state.w - 1, 1, -3 do
         if state.w[vain] > 0 then
+          local slot, asked = state.w[vain - 1], state.p - PROBE
           state.w[vain] = state.w[vain] - 1
+          -- If it was a probe, another may be sent.
+          if not state.c and asked >= slot * SLOT and asked < (slot + 1) * SLOT then state.p = state.t end
           set(key, state, now)
           break
         end

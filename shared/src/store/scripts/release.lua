@@ -2,12 +2,14 @@
 -- KEYS     the number's entry, the times of its SMS, until when it counts as verified before (ms), the limits
 -- ARGV     the candidate that was admitted, how many windows the number has, then the values of the limits
 -- Returns  {'released', 1 if this call did it} | {'begun'} when a worker has the job already: its SMS is on its way
-local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before')
+local v = redis.call('HMGET', KEYS[1], 'candidate', 'send', 'wrong', 'wrong_until', 'before', 'cancelled', 'expires')
 if v[1] ~= ARGV[1] then return {'released', 0} end
 if redis.call('HEXISTS', KEYS[1], 'sms:' .. v[2]) == 1 then return {'begun'} end
 if tonumber(v[2]) > 1 then
   -- The verification was pending before: it stays as it was, without this SMS and without its cooldown.
   local expires, shown, delivery = string.match(v[5], '^(%d+):(%d+):(%a+)$')
+  -- What its caller has ended meanwhile stays so.
+  if v[6] then expires = v[7] end
   redis.call('HSET', KEYS[1], 'expires', expires, 'shown', shown, 'delivery', delivery, 'next', 0, 'quota', 0, 'candidate', '',
     'sms:' .. v[2], 'released')
 elseif tonumber(v[3]) > 0 then

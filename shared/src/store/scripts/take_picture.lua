@@ -1,4 +1,4 @@
--- Tells what a picture shows, once.
+-- Tells what a picture shows, once: a call whose answer was lost cannot be made again, and the caller gets another picture.
 -- KEYS     the picture
 -- Returns  {'shown', text} | {'gone'}
 local text = redis.call('GET', KEYS[1])
