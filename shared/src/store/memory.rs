@@ -5,12 +5,14 @@
 mod accounts;
 mod guard;
 mod limits;
+mod remembered;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::limits::{Counts, Found, Sent, sweep};
+use self::remembered::Remembered;
 use super::{
     Asked, Begin, Breaker, Candidate, CheckResult, Clock, Decision, Finish, Permit, Release, millis, timestamp, until,
 };
@@ -34,12 +36,10 @@ struct Entries {
     sweep_at: usize,
     sent: Sent,
     counts: Counts,
-    /// Numbers that were verified before, and until when that is remembered.
-    verified: HashMap<NumberTag, i64>,
-    sweep_verified_at: usize,
-    /// What pictures show, and until when.
-    pictures: HashMap<PictureId, (String, i64)>,
-    sweep_pictures_at: usize,
+    /// Numbers that were verified before.
+    verified: Remembered<NumberTag, ()>,
+    /// What pictures show.
+    pictures: Remembered<PictureId, String>,
 }
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -121,7 +121,7 @@ impl MemoryStore {
             return Decision::Admitted { verification, send: current.send, observed: false, alarm: false };
         }
         let Found { full: mut refusal, reserved, observed, suspicious, alarm } = counts.look(&candidate.quotas, now);
-        if verified.get(&tag).is_none_or(|until| *until <= now) {
+        if !verified.has(&tag, now) {
             refusal.add_all(&reserved);
         }
         let mut refuse = |exceeded, at| {
@@ -205,7 +205,7 @@ impl MemoryStore {
         let now = self.now();
         let most = self.policy.max_attempts;
         let mut entries = self.lock();
-        let Entries { by_tag, counts, verified, sweep_verified_at, .. } = &mut *entries;
+        let Entries { by_tag, counts, verified, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.forget_wrong(now);
         let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
@@ -234,8 +234,7 @@ impl MemoryStore {
             current.status = Status::Approved;
             entry.wrong = 0;
             if !self.policy.remember.is_zero() {
-                sweep(verified, sweep_verified_at, |until| *until > now);
-                verified.insert(id.tag(), now + millis(self.policy.remember));
+                verified.keep(id.tag(), (), now, self.policy.remember);
             }
             for subject in &current.guarded {
                 counts.approve(subject, current.began, now);
@@ -247,15 +246,11 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
-        let now = self.now();
-        let Entries { pictures, sweep_pictures_at, .. } = &mut *self.lock();
-        sweep(pictures, sweep_pictures_at, |(_, until)| *until > now);
-        pictures.insert(uuid.clone(), (text.to_owned(), now + millis(PICTURE_LIFETIME)));
+        self.lock().pictures.keep(uuid.clone(), text.to_owned(), self.now(), PICTURE_LIFETIME);
     }
 
     pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
-        let (text, until) = self.lock().pictures.remove(uuid)?;
-        (self.now() < until).then_some(text)
+        self.lock().pictures.take(uuid, self.now())
     }
 
     pub(super) fn conversion(&self, country: &str) -> Conversion {

@@ -1,0 +1,36 @@
+//! What is remembered for a time, as Redis does with a key that ends: verified numbers, and what pictures show.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::super::millis;
+use super::limits::sweep;
+
+/// Values, and until when (ms) each is remembered.
+#[derive(Debug)]
+pub(super) struct Remembered<K, V> {
+    by_key: HashMap<K, (V, i64)>,
+    sweep_at: usize,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { by_key: HashMap::new(), sweep_at: 0 }
+    }
+}
+
+impl<K: Eq + Hash, V> Remembered<K, V> {
+    pub(super) fn keep(&mut self, key: K, value: V, now: i64, life: Duration) {
+        sweep(&mut self.by_key, &mut self.sweep_at, |(_, until)| *until > now);
+        self.by_key.insert(key, (value, now + millis(life)));
+    }
+
+    pub(super) fn has(&self, key: &K, now: i64) -> bool {
+        self.by_key.get(key).is_some_and(|(_, until)| now < *until)
+    }
+
+    pub(super) fn take(&mut self, key: &K, now: i64) -> Option<V> {
+        self.by_key.remove(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
+    }
+}
