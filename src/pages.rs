@@ -1,4 +1,4 @@
-//! The demo page and the inbox: for this machine's own user, while `LISTEN` is loopback.
+//! The demo page, the inbox and the API's documentation: for this machine's own user, while `LISTEN` is loopback.
 
 use std::net::IpAddr;
 
@@ -6,16 +6,22 @@ use axum::Router;
 use axum::extract::{Json, Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use shared::config::LocalConfig;
 use shared::provider::{Inbox, InboxMessage};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// The pages load nothing from anywhere else.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
+
+/// Swagger UI is drawn with inline styles, and pictures within them.
+const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+);
 
 /// A file of `pages/`, served under its path.
 macro_rules! files {
@@ -40,8 +46,18 @@ pub fn router(inbox: Inbox, config: &LocalConfig) -> Router {
     files
         .route("/page.json", get(async || Json(settings)))
         .route("/inbox.json", get(messages).post(keep))
-        .layer(from_fn(only_for_this_machine))
         .with_state(inbox)
+        .merge(docs())
+        .layer(from_fn(only_for_this_machine))
+}
+
+/// Swagger UI, on `/openapi.json`.
+fn docs() -> Router {
+    let policy = async |mut response: Response| {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
+        response
+    };
+    Router::from(SwaggerUi::new("/docs").config(Config::from("/openapi.json"))).layer(map_response(policy))
 }
 
 /// What the page has to know of the configuration.
@@ -68,7 +84,7 @@ async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
     if name == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
         let mut response = next.run(request).await;
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+        response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
         response
     } else {
         (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()

@@ -57,6 +57,7 @@ impl Parts {
             guard: Guard::new(self.config.guard),
             challenge: self.config.challenge.clone(),
             budget: self.config.budget.clone(),
+            meiduo_keys: self.config.meiduo_keys.clone(),
         }
     }
 
@@ -108,6 +109,7 @@ impl Parts {
             println!("  API      http://{}/v1/verifications", self.config.listen);
         }
         if serving && self.has_pages() {
+            println!("  docs     http://{}/docs/", self.config.listen);
             println!("  page     http://{}/", self.config.listen);
             println!("  inbox    http://{}/inbox", self.config.listen);
         }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use shared::http::{app, check_router, health_router, pictures_router, receipts_router, request_router};
+use shared::http::{
+    RequestApi, app, check_router, health_router, pictures_router, receipts_router, request_router,
+    specification_router,
+};
 use shared::phone;
 use tracing::warn;
 
@@ -50,15 +53,23 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
     }
     let (config, callers) = (&parts.config, &parts.config.callers);
-    let mut routes = request_router(parts.admissions(), config.region, config.autofill.clone(), callers.clone())
-        .merge(check_router(parts.checks(), callers.clone()))
+    let asking = RequestApi {
+        admissions: parts.admissions(),
+        region: config.region,
+        autofill: config.autofill.clone(),
+        callers: callers.clone(),
+        origins: config.origins.clone(),
+    };
+    let mut routes = request_router(asking)
+        .merge(check_router(parts.checks(), config.region, callers.clone()))
         .merge(pictures_router(parts.store.clone(), config.challenge.clone()))
         .merge(receipts_router(parts.receipts()))
+        .merge(specification_router())
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     if parts.has_pages() {
         routes = routes.merge(pages::router(parts.inbox.clone(), config));
     }
-    Ok(Server { listener, app: app(routes) })
+    Ok(Server { listener, app: app(routes, &config.origins) })
 }
 
 /// The port could not be had.

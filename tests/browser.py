@@ -241,6 +241,21 @@ def a_country_is_chosen(browser):
         expect(seen.page.get_by_label("The 6 digits sent to +44******3456")).to_be_visible()
 
 
+@check
+def the_documentation_is_drawn_and_tries_calls_out(browser):
+    with served() as base, Page(browser, base) as seen:
+        seen.page.goto(f"{base}/docs/")
+        operation = seen.page.locator(".opblock", has_text="/v1/verifications").filter(has_text="Ask for a code").first
+        operation.get_by_role("button").first.click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute", exact=True).click()
+        expect(operation.locator(".live-responses-table td.response-col_status", has_text="202")).to_be_visible()
+        if FOLDER:
+            seen.page.set_viewport_size({"width": 1000, "height": 900})
+            seen.page.evaluate("scrollTo(0, 0)")
+            seen.page.screenshot(path=f"{FOLDER}/docs.png")
+
+
 def main():
     only = os.environ.get("ONLY", "")
     with sync_playwright() as playwright:

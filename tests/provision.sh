@@ -37,14 +37,23 @@ install_packages() {
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
+tool_lists=(tests/tools.txt samples/django/requirements.txt)
+
 install_tools() {
-  # The list is part of the name: a changed list makes a new environment.
-  cmp -s tests/tools.txt "$tools/installed.txt" && return 0
+  # A changed list makes a new environment.
+  cat "${tool_lists[@]}" | cmp -s - "$tools/installed.txt" && return 0
   step "installing cargo-lambda and the other tools of tests/tools.txt into target/tools"
   rm -rf "$tools"
   python3 -m venv "$tools"
   quietly "$tools/bin/pip" install --quiet --requirement tests/tools.txt
-  cp tests/tools.txt "$tools/installed.txt"
+  cat "${tool_lists[@]}" >"$tools/installed.txt"
+}
+
+install_samples() {
+  cmp -s samples/express/package-lock.json samples/express/node_modules/installed.json && return 0
+  step "installing what samples/express needs"
+  quietly npm ci --prefix samples/express --no-audit --no-fund
+  cp samples/express/package-lock.json samples/express/node_modules/installed.json
 }
 
 services=$(mktemp -d)
@@ -72,4 +81,5 @@ prepare() {
   install_packages
   install_tools
   export PATH=$tools/bin:$PATH
+  install_samples
 }

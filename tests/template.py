@@ -66,7 +66,7 @@ def routes_of(*files):
     found = set()
     for file in files:
         for path, method in re.findall(r'\.route\("([^"]+)", (get|post|delete)\(', source("shared", "src", "http", file)):
-            found.add((method.upper(), path))
+            found.add((method.upper(), path.rstrip("/")))
     return found
 
 
@@ -76,7 +76,8 @@ def api_routes(resources, function):
     for path, methods in api["Properties"]["Body"]["paths"].items():
         for method, route in methods.items():
             if function in json.dumps(route.get("x-amazon-apigateway-integration", {})):
-                found.add((method.upper(), path))
+                # A greedy parameter takes a slash at the end, too.
+                found.add((method.upper(), path.replace("+}", "}")))
     return found
 
 
@@ -151,7 +152,9 @@ def main():
         check(f"the binary of {function}", binary, FUNCTIONS[function])
 
     check("the routes of RequestCode", api_routes(resources, "RequestCode"), routes_of("request.rs", "health.rs"))
-    check("the routes of CheckCode", api_routes(resources, "CheckCode"), routes_of("check.rs", "pictures.rs", "receipts.rs"))
+    preflights = {("OPTIONS", "/v1/{path}")}
+    check("the routes of CheckCode", api_routes(resources, "CheckCode"),
+          routes_of("check.rs", "pictures.rs", "receipts.rs", "specification.rs") | preflights)
 
     # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
     send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"

@@ -22,7 +22,7 @@ use shared::code::{CodeLength, Secrets};
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
 use shared::guard::{Guard, Mode};
-use shared::http::{Callers, app, request_router};
+use shared::http::{Callers, RequestApi, app, request_router};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::{self, Locale};
@@ -117,9 +117,12 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         guard: Guard::new(Mode::default()),
         challenge: Some(Challenge::default()),
         budget: Budget::none(),
+        meiduo_keys: None,
     };
     let callers = Callers::default();
-    let mut app: Router = app(request_router(admissions, Region::default(), Default::default(), callers));
+    let (region, autofill, origins) = (Region::default(), Default::default(), Default::default());
+    let api = RequestApi { admissions, region, autofill, callers, origins };
+    let mut app: Router = app(request_router(api), &Default::default());
     let to = fresh();
     let request = |national: u64| {
         Request::post("/v1/verifications")

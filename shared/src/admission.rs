@@ -13,6 +13,7 @@ use crate::code::Secrets;
 use crate::guard::Guard;
 use crate::job::Job;
 use crate::limits::{Exceeded, Limits, Quota, Refusal, Scope};
+use crate::meiduo::MeiduoKeys;
 use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
@@ -42,6 +43,8 @@ pub struct Admissions {
     pub challenge: Option<Challenge>,
     /// What they may cost.
     pub budget: Budget,
+    /// What an older site reads from the store, if there is one.
+    pub meiduo_keys: Option<MeiduoKeys>,
 }
 
 /// A request for a code.
@@ -139,6 +142,12 @@ impl Admissions {
             }
         };
         info!(id = %verification.id, to = %to, send, "admitted");
+        if let Some(keys) = &self.meiduo_keys
+            && let Err(error) = keys.write(&self.store, &self.secrets, &to, &verification).await
+        {
+            self.release(candidate, RELEASE_WAIT_LONG).await;
+            return Err(error.into());
+        }
         let job = Job { id: verification.id.clone(), send, to, locale, autofill, attempts: 0, turn: None };
         match self.queue.send(&job, Delay::NONE).await {
             Ok(()) => Ok(verification),

@@ -6,8 +6,10 @@ use tracing::info;
 
 use crate::code::{Code, CodeLength, Secrets};
 use crate::limits::Limits;
+use crate::phone::PhoneNumber;
 use crate::store::{CheckResult, Store, StoreError};
 use crate::test_numbers::TestNumbers;
+use crate::token::TokenKeys;
 use crate::verification::{Verification, VerificationId};
 
 /// The use case: everything that a check needs.
@@ -43,6 +45,18 @@ impl Checks {
         let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
         info!(%id, ?result, "checked");
         Ok(result)
+    }
+
+    /// Whether it is this number that a verification is of.
+    #[must_use]
+    pub fn is_of(&self, id: &VerificationId, number: &PhoneNumber) -> bool {
+        self.secrets.tag(number) == id.tag()
+    }
+
+    /// A token that says that a number was verified, for whoever cannot ask the store.
+    #[must_use]
+    pub fn token(&self, keys: &TokenKeys, id: &VerificationId, number: &PhoneNumber) -> String {
+        keys.sign(id, number, self.store.clock().micros() / 1_000_000)
     }
 
     /// Ends a verification that nobody waits for any more; whether there was one.

@@ -63,7 +63,7 @@ impl Code {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
-    /// The digits, for the message to the phone and for nothing else.
+    /// The digits, for the message to the phone (and for `MEIDUO_KEYS`), and for nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -90,6 +90,7 @@ struct Secret {
     key_id: u8,
     code_key: [u8; 32],
     tag_key: [u8; 32],
+    token_seed: [u8; 32],
 }
 
 /// What is wrong with a `CODE_SECRET`. It never quotes the secret.
@@ -165,6 +166,11 @@ impl Secrets {
         self.0.iter().map(|secret| secret.seal(what)).collect()
     }
 
+    /// What the keys that sign tokens come from, the newest first.
+    pub(crate) fn token_seeds(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.0.iter().map(|secret| secret.token_seed)
+    }
+
     /// The code of a verification, or nothing when its secret is no longer in the list.
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
@@ -180,6 +186,7 @@ impl Secret {
             key_id: hmac(bytes, &[b"sms-verify key id"])[0],
             code_key: hmac(bytes, &[b"sms-verify code"]),
             tag_key: hmac(bytes, &[b"sms-verify number tag"]),
+            token_seed: hmac(bytes, &[b"sms-verify token"]),
         }
     }
 

@@ -9,12 +9,15 @@ pub mod job;
 pub mod message;
 pub mod phone;
 pub mod test_numbers;
+pub mod token;
 pub mod verification;
 
 pub mod budget;
 pub mod challenge;
 pub mod guard;
 pub mod limits;
+
+pub mod meiduo;
 
 pub mod admission;
 mod afterwards;

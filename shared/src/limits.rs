@@ -54,7 +54,7 @@ pub enum Scope {
 
 impl Scope {
     /// Those that `LIMITS` sets.
-    const ALL: [Self; 8] =
+    pub(crate) const ALL: [Self; 8] =
         [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Tenant, Self::Total, Self::WrongIp, Self::Wrong];
 
     /// Its name in `LIMITS` and in the `violated_policies` of an answer.

@@ -66,6 +66,7 @@ impl World {
             guard: Guard::new(guard),
             challenge,
             budget,
+            meiduo_keys: None,
         };
         let (code_length, test_numbers) = (CodeLength::default(), TestNumbers::default());
         let checks = Checks { store, secrets, code_length, test_numbers, limits };

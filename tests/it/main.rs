@@ -46,6 +46,15 @@ mod sqs;
 /// The main job, word for word the same on every deployment.
 mod main_job;
 
+/// What a product builds on: tokens, pages of other origins, requests that are repeated.
+mod product;
+
+/// Backends that are brought a token.
+mod samples;
+
+/// The tutorial's pages and its register view, unchanged.
+mod meiduo;
+
 /// Answers that must not tell what is known of a number or of an id.
 mod alike;
 

@@ -57,6 +57,9 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         let answer = request.invoke(&event(&format!("request-code/{file}.json"))).await;
         assert_eq!(answer["statusCode"], status, "{file}: {answer}");
     }
+    let codes = request.invoke(&event("request-code/sms-codes.json")).await;
+    assert_eq!((&codes["statusCode"], &body(&codes)["code"]), (&json!(200), &json!("4002")), "{codes}");
+    assert_eq!(body(&check.invoke(&event("check-code/keys.json")).await)["keys"][0]["alg"], "EdDSA");
     for file in ["check", "status"] {
         assert_eq!(check.invoke(&event(&format!("check-code/{file}.json"))).await["statusCode"], 404);
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use shared::challenge::PictureId;
 use shared::limits::{Exceeded, Refusal};
-use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Release, Store};
+use shared::store::{Begin, Candidate, CheckResult, Claim, ClaimedKey, Decision, Finish, Release, Store};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
 
-use crate::support::Person;
 use crate::support::services::redis_url;
+use crate::support::{Person, unique};
 
 /// Sent, by a gateway that has no name for the message.
 const SENT: Finish = Finish::Sent { message_id: None };
@@ -35,6 +35,7 @@ macro_rules! contract {
 
 contract! {
     what_a_picture_shows_is_told_once
+    an_idempotency_key_is_claimed_once
     one_of_a_thousand_requests_is_admitted
     asking_again_continues_after_the_cooldown
     another_purpose_begins_anew
@@ -104,6 +105,26 @@ async fn what_a_picture_shows_is_told_once(open: Open<'_>) {
     let shown = join_all((0..20).map(|_| store.take_picture(&uuid))).await;
     let shown: Vec<String> = shown.into_iter().filter_map(|shown| shown.expect("an answer")).collect();
     assert_eq!(shown, ["ABCD"]);
+}
+
+async fn an_idempotency_key_is_claimed_once(open: Open<'_>) {
+    let (store, subject) = (open(Policy::default()), unique("key"));
+    let key =
+        |call, fingerprint: &str| ClaimedKey { subject: subject.clone(), fingerprint: fingerprint.to_owned(), call };
+    let claim = async |call, fingerprint: &str| store.claim(&key(call, fingerprint)).await.expect("an answer");
+    assert_eq!(claim(1, "request").await, Claim::First);
+    assert_eq!(claim(1, "request").await, Claim::First, "the same call on a new connection");
+    assert_eq!(claim(2, "request").await, Claim::AtWork);
+    assert_eq!(claim(2, "another").await, Claim::Other);
+    // Whose call it is not cannot give the key back, nor answer for it.
+    store.settle(&key(2, "request"), None).await.expect("an answer");
+    store.settle(&key(2, "request"), Some("mine")).await.expect("an answer");
+    assert_eq!(claim(3, "request").await, Claim::AtWork);
+    store.settle(&key(1, "request"), None).await.expect("an answer");
+    assert_eq!(claim(4, "another").await, Claim::First, "it was given back");
+    store.settle(&key(4, "another"), Some("answer")).await.expect("kept");
+    assert_eq!(claim(5, "another").await, Claim::Answered("answer".to_owned()));
+    assert_eq!(claim(5, "request").await, Claim::Other);
 }
 
 async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {

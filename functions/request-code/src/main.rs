@@ -4,6 +4,7 @@ use lambda_http::{Error, run};
 use shared::admission::Admissions;
 use shared::config::{RequestConfig, environment};
 use shared::guard::Guard;
+use shared::http::RequestApi;
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::{http, telemetry};
@@ -16,9 +17,10 @@ async fn main() -> Result<(), Error> {
     let queue = Queue::from_url(config.queue.expose(), None)?;
     queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
-    let RequestConfig { secrets, limits, countries, challenge, budget, .. } = config;
+    let RequestConfig { secrets, limits, countries, challenge, budget, meiduo_keys, .. } = config;
     let guard = Guard::new(config.guard);
-    let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget };
-    let routes = http::request_router(admissions, config.region, config.autofill, config.callers);
-    run(http::app(routes.merge(health))).await
+    let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget, meiduo_keys };
+    let RequestConfig { region, autofill, callers, origins, .. } = config;
+    let routes = http::request_router(RequestApi { admissions, region, autofill, callers, origins: origins.clone() });
+    run(http::app(routes.merge(health), &origins)).await
 }

@@ -151,6 +151,11 @@ impl Challenge {
         Ok(Some(Self { kind: Arc::new(kind), always }))
     }
 
+    /// Whether pictures have to be read.
+    pub(crate) fn is_picture(&self) -> bool {
+        matches!(*self.kind, Kind::Picture)
+    }
+
     /// A task for whoever asks for a code for this number. `now` is in seconds since 1970; `random` is drawn for this call.
     #[must_use]
     pub fn task(&self, secrets: &Secrets, to: &PhoneNumber, now: i64, random: [u8; 16]) -> Task {

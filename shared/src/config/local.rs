@@ -9,8 +9,9 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::Callers;
+use crate::http::{AllowedOrigins, Callers};
 use crate::limits::Limits;
+use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
@@ -58,6 +59,10 @@ pub struct LocalConfig {
     pub budget: Budget,
     /// `TRUSTED_PROXIES`, `API_KEYS`.
     pub callers: Callers,
+    /// `ALLOW_ORIGINS`.
+    pub origins: AllowedOrigins,
+    /// `MEIDUO_KEYS`.
+    pub meiduo_keys: Option<MeiduoKeys>,
 }
 
 /// Which part of local mode is to run.
@@ -119,7 +124,8 @@ impl LocalConfig {
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
-        let (challenge, budget) = (vars.challenge(), vars.budget());
+        let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
+        let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -141,6 +147,8 @@ impl LocalConfig {
                 challenge,
                 budget,
                 callers,
+                origins,
+                meiduo_keys,
             })
         })
     }

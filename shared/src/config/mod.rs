@@ -18,8 +18,9 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::Callers;
+use crate::http::{AllowedOrigins, Callers};
 use crate::limits::Limits;
+use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
@@ -83,6 +84,10 @@ pub struct RequestConfig {
     pub budget: Budget,
     /// `TRUSTED_PROXIES`, `API_KEYS`.
     pub callers: Callers,
+    /// `ALLOW_ORIGINS`.
+    pub origins: AllowedOrigins,
+    /// `MEIDUO_KEYS`, with `CODE_LENGTH` and `TEST_NUMBERS`.
+    pub meiduo_keys: Option<MeiduoKeys>,
 }
 
 /// What `check-code` needs.
@@ -106,6 +111,10 @@ pub struct CheckConfig {
     pub challenge: Option<Challenge>,
     /// `TRUSTED_PROXIES`, `API_KEYS`.
     pub callers: Callers,
+    /// `ALLOW_ORIGINS`.
+    pub origins: AllowedOrigins,
+    /// `DEFAULT_REGION`.
+    pub region: Region,
 }
 
 /// What `send-sms` needs.
@@ -143,7 +152,10 @@ impl RequestConfig {
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
         let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
-        let (challenge, budget) = (vars.challenge(), vars.budget());
+        let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
+        let code_length = vars.code_length();
+        let test_numbers = vars.test_numbers(code_length);
+        let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -158,6 +170,8 @@ impl RequestConfig {
                 challenge,
                 budget,
                 callers,
+                origins,
+                meiduo_keys,
             })
         })
     }
@@ -174,6 +188,7 @@ impl CheckConfig {
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
         let (limits, challenge, callers) = (vars.limits(), vars.challenge(), vars.callers());
+        let (origins, region) = (vars.origins(), vars.region());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -185,6 +200,8 @@ impl CheckConfig {
                 limits,
                 challenge,
                 callers,
+                origins,
+                region,
             })
         })
     }
@@ -288,6 +305,8 @@ mod tests {
             ("API_KEYS", "shop=secret"),
             ("CHALLENGE", "captcha"),
             ("BUDGET", "5"),
+            ("ALLOW_ORIGINS", "shop.example"),
+            ("MEIDUO_KEYS", "yes"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {

@@ -16,8 +16,9 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::{ApiKeys, Callers, TrustedProxies};
+use crate::http::{AllowedOrigins, ApiKeys, Callers, TrustedProxies};
 use crate::limits::Limits;
+use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
@@ -216,6 +217,27 @@ impl<'a> Vars<'a> {
             ApiKeys::default()
         });
         Callers { proxies, keys }
+    }
+
+    /// `MEIDUO_KEYS`: off unless it is 1.
+    pub(super) fn meiduo_keys(&mut self, code_length: CodeLength, test_numbers: &TestNumbers) -> Option<MeiduoKeys> {
+        match self.get("MEIDUO_KEYS").as_deref() {
+            None | Some("0") => return None,
+            Some("1") if self.get("REDIS_URL").is_none() => {
+                self.problem("MEIDUO_KEYS", "needs REDIS_URL: nobody else reads this process's memory");
+            }
+            Some("1") => {}
+            Some(_) => self.problem("MEIDUO_KEYS", "needs 0 or 1"),
+        }
+        Some(MeiduoKeys { code_length, test_numbers: test_numbers.clone() })
+    }
+
+    /// `ALLOW_ORIGINS`: unless set, pages of this origin alone.
+    pub(super) fn origins(&mut self) -> AllowedOrigins {
+        AllowedOrigins::parse(&self.get("ALLOW_ORIGINS").unwrap_or_default()).unwrap_or_else(|| {
+            self.problem("ALLOW_ORIGINS", "needs * or a list of origins such as https://shop.example");
+            AllowedOrigins::default()
+        })
     }
 
     /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.

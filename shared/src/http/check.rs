@@ -1,46 +1,72 @@
-//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code back, see how it stands, and end it.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code back, see how it stands, and
+//! end it; and `GET /.well-known/jwks.json`, for whoever is brought a token.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json as JsonAnswer, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
-use super::problem::Problem;
+use super::problem::{Problem, bad};
 use super::verification;
 use crate::checking::Checks;
 use crate::code::Code;
 use crate::entropy::random_u64;
+use crate::phone::{PhoneNumber, Region};
 use crate::store::CheckResult;
+use crate::token::TokenKeys;
 use crate::verification::VerificationId;
+
+/// How long verifiers may keep the keys of tokens: less than a secret is in front of the list before it is taken away.
+const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 struct Api {
     checks: Checks,
+    region: Region,
     callers: Callers,
+    tokens: TokenKeys,
 }
 
+/// The fields of a check.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(Default, Serialize))]
 #[serde(deny_unknown_fields)]
-struct Typed {
+pub(super) struct Typed {
     code: Option<String>,
+    to: Option<String>,
+    region: Option<String>,
+}
+
+/// The answer to a right code.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(Default))]
+pub(super) struct Approved {
+    id: String,
+    status: &'static str,
+    purpose: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
 }
 
 /// An id in a path. What cannot be one is as gone as what once was one.
 type IdInPath = Result<Path<String>, PathRejection>;
 
-/// The routes.
-pub fn router(checks: Checks, callers: Callers) -> Router {
+/// The routes. `region` is the country in which a number without `+` is read.
+pub fn router(checks: Checks, region: Region, callers: Callers) -> Router {
+    let tokens = TokenKeys::new(&checks.secrets);
     Router::new()
         .route("/v1/verifications/{id}/check", post(check))
         .route("/v1/verifications/{id}", get(status))
         .route("/v1/verifications/{id}", delete(cancel))
-        .with_state(Arc::new(Api { checks, callers }))
+        .route("/.well-known/jwks.json", get(keys))
+        .with_state(Arc::new(Api { checks, region, callers, tokens }))
 }
 
 async fn check(
@@ -48,24 +74,40 @@ async fn check(
     id: IdInPath,
     caller: Caller,
     Json(typed): Json<Typed>,
-) -> Result<JsonAnswer<Value>, Problem> {
+) -> Result<JsonAnswer<Approved>, Problem> {
     caller.tenant(&api.callers.keys)?;
     let checks = &api.checks;
+    let to = typed.to.map(|to| number(&to, typed.region.as_deref(), api.region)).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
-    let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| Problem::BadField {
-        field: "code".to_owned(),
-        detail: format!("the field must be a string of {digits} digits"),
-    })?;
+    let typed = Code::parse(&typed, checks.code_length)
+        .ok_or_else(|| bad("code", &format!("the field must be a string of {digits} digits")))?;
     let id = parse(id)?;
+    if to.as_ref().is_some_and(|to| !checks.is_of(&id, to)) {
+        return Err(bad("to", "this is not the number of this verification"));
+    }
     match checks.check(&id, &typed, caller.ip(api.callers.proxies), random_u64()).await? {
         CheckResult::Approved => {
-            Ok(JsonAnswer(json!({ "id": id.as_str(), "status": "approved", "purpose": id.purpose().as_str() })))
+            let token = to.map(|to| checks.token(&api.tokens, &id, &to));
+            let purpose = id.purpose().as_str().to_owned();
+            Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
         CheckResult::Wrong { attempts_left } => Err(Problem::WrongCode { attempts_left }),
         CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
         CheckResult::Gone => Err(Problem::Gone),
     }
+}
+
+/// The number of the person who types: it is what a token is about, since the store does not know it.
+fn number(to: &str, region: Option<&str>, default: Region) -> Result<PhoneNumber, Problem> {
+    let region = region
+        .map_or(Some(default), Region::parse)
+        .ok_or(bad("region", "the field must be a country code such as CN"))?;
+    PhoneNumber::parse(to, region).map_err(Problem::BadNumber)
+}
+
+async fn keys(State(api): State<Arc<Api>>) -> Response {
+    ([(CACHE_CONTROL, KEYS_KEPT)], JsonAnswer(api.tokens.set())).into_response()
 }
 
 async fn status(

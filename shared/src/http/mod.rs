@@ -3,11 +3,15 @@
 mod body;
 mod check;
 mod client;
+mod cors;
 mod health;
+mod idempotency;
+mod meiduo;
 mod pictures;
 mod problem;
 mod receipts;
 mod request;
+mod specification;
 mod verification;
 
 use std::time::Duration;
@@ -21,11 +25,13 @@ use axum::response::{IntoResponse, Response};
 
 pub use self::check::router as check_router;
 pub use self::client::{ApiKeys, Callers, TrustedProxies};
+pub use self::cors::AllowedOrigins;
 pub use self::health::{router as health_router, store_router as store_health_router};
 pub use self::pictures::router as pictures_router;
 use self::problem::Problem;
 pub use self::receipts::{Receipts, router as receipts_router};
-pub use self::request::router as request_router;
+pub use self::request::{RequestApi, router as request_router};
+pub use self::specification::{SPECIFICATION, router as specification_router};
 use crate::message::Locale;
 
 /// Largest request body in bytes: a request for a code has about 100.
@@ -35,13 +41,17 @@ const MAX_BODY: usize = 16 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A whole application out of its routes: with answers for what no route takes, problems in the caller's language,
-/// and nothing kept in caches.
-pub fn app(routes: Router) -> Router {
-    routes
+/// nothing kept in caches, and open to pages of `origins`.
+pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
+    let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(finish))
+        .layer(from_fn(finish));
+    match origins.layer() {
+        Some(cors) => app.layer(cors),
+        None => app,
+    }
 }
 
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.

@@ -1,4 +1,4 @@
-//! `GET /v1/pictures/{uuid}`: a picture that has to be read before a code is sent, where `CHALLENGE` says so.
+//! `GET /v1/pictures/{uuid}`, and `/image_codes/{uuid}/` for the tutorial's pages: a picture that has to be read before a code is sent, where `CHALLENGE` says so.
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -11,9 +11,12 @@ use super::problem::Problem;
 use crate::challenge::{Challenge, PictureId};
 use crate::store::Store;
 
-/// The route.
+/// The routes.
 pub fn router(store: Store, challenge: Option<Challenge>) -> Router {
-    Router::new().route("/v1/pictures/{uuid}", get(picture)).with_state((store, challenge))
+    Router::new()
+        .route("/v1/pictures/{uuid}", get(picture))
+        .route("/image_codes/{uuid}/", get(picture))
+        .with_state((store, challenge))
 }
 
 async fn picture(

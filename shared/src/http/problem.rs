@@ -23,6 +23,11 @@ use crate::store::StoreError;
 /// What a caller is told to wait when a part is down, in seconds: connections are made anew within that time.
 const RETRY_WHEN_DOWN: u64 = 2;
 
+/// The same while another call with the same idempotency key is at work.
+const RETRY_WHEN_AT_WORK: u64 = 1;
+
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
 /// Why a request has no answer of its own.
 #[derive(Debug, Clone)]
 pub(super) enum Problem {
@@ -48,10 +53,18 @@ pub(super) enum Problem {
     NotAuthentic,
     /// A call without one of the keys that callers have.
     NoKey,
+    /// An `Idempotency-Key` that is none.
+    BadKey,
+    /// An `Idempotency-Key` that was used for another request.
+    KeyReused,
+    /// Another call with the same `Idempotency-Key` is at work.
+    AtWork,
     /// No route for the path.
     NoSuchPath,
     /// A route, but not for the method.
     NoSuchMethod,
+    /// A page of another site asks where only a site's own pages may.
+    CrossSite,
     /// Limits are reached.
     TooFrequent(Refusal),
     /// A task has to be solved first.
@@ -60,6 +73,11 @@ pub(super) enum Problem {
     Country(Region),
     /// A part is down.
     Down(Vec<&'static str>),
+}
+
+/// A field that is not what it should be.
+pub(super) fn bad(field: &str, detail: &str) -> Problem {
+    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
 }
 
 /// What does not depend on the single case: type, status, `code`, and the words in English and Chinese.
@@ -110,6 +128,21 @@ impl Problem {
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
             Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
             Self::NoKey => kind("no-key", StatusCode::UNAUTHORIZED, "4101", "An API key is needed", "用户未登录"),
+            Self::BadKey => {
+                let title = "Not an idempotency key";
+                kind("bad-idempotency-key", StatusCode::BAD_REQUEST, "5006", title, "参数错误")
+            }
+            Self::KeyReused => {
+                let title = "The idempotency key was used for another request";
+                kind("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "5006", title, "参数错误")
+            }
+            Self::AtWork => {
+                let title = "The same request is at work";
+                kind("idempotency-key-at-work", StatusCode::CONFLICT, "4002", title, "请求正在处理中")
+            }
+            Self::CrossSite => {
+                kind("cross-site", StatusCode::FORBIDDEN, "5006", "Not for pages of other sites", "参数错误")
+            }
             Self::NoSuchPath => kind("no-such-path", StatusCode::NOT_FOUND, "5003", "No such path", "无数据"),
             Self::NoSuchMethod => {
                 kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
@@ -146,6 +179,10 @@ impl Problem {
             Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
             Self::NoKey => "send one of the keys of API_KEYS as Authorization: Bearer KEY".to_owned(),
+            Self::BadKey => "Idempotency-Key has 1 to 255 visible characters of ASCII, such as a UUID".to_owned(),
+            Self::KeyReused => "use another key for another request".to_owned(),
+            Self::AtWork => "wait for its answer, or ask again in a second".to_owned(),
+            Self::CrossSite => "name the page's origin in ALLOW_ORIGINS".to_owned(),
             Self::NoSuchPath => "there is nothing at this path".to_owned(),
             Self::NoSuchMethod => "the path takes other methods".to_owned(),
             Self::TooFrequent(refusal) if zh => format!("请在 {} 秒后重试", whole_seconds(refusal.retry_after)),
@@ -181,11 +218,14 @@ impl Problem {
                 // draft-ietf-httpapi-ratelimit-headers: what is left of each quota, and when there is more of all.
                 let items = exceeded.iter().map(|policy| format!("\"{}\";r=0;t={seconds}", policy.as_str()));
                 if let Ok(value) = HeaderValue::try_from(items.collect::<Vec<_>>().join(", ")) {
-                    headers.insert(HeaderName::from_static("ratelimit"), value);
+                    headers.insert(RATE_LIMIT, value);
                 }
             }
             Self::Down(_) => {
                 headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
+            }
+            Self::AtWork => {
+                headers.insert(RETRY_AFTER, RETRY_WHEN_AT_WORK.into());
             }
             Self::NoKey => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -194,6 +234,12 @@ impl Problem {
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers
+    }
+
+    /// As the tutorial's table has it, in its language unless the caller asks for another.
+    pub(super) fn as_in_the_table(&self, locale: Locale) -> Value {
+        let kind = self.kind();
+        json!({ "code": kind.code, "errmsg": if locale == Locale::ZhCn { kind.errmsg } else { kind.title } })
     }
 
     /// The document, with its words in the caller's language.

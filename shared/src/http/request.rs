@@ -1,19 +1,22 @@
-//! `POST /v1/verifications`: ask for a code.
+//! `POST /v1/verifications`, and `GET /sms_codes/{mobile}/` for the tutorial's pages: ask for a code.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json as JsonAnswer, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
-use super::problem::Problem;
-use super::{locale, verification};
+use super::cors::AllowedOrigins;
+use super::idempotency::{self, Claimed, Held, IDEMPOTENT_REPLAYED};
+use super::problem::{Problem, RATE_LIMIT, bad};
+use super::verification::Body;
+use super::{locale, meiduo};
 use crate::admission::{Admissions, Request};
 use crate::afterwards::ToTheEnd;
 use crate::challenge::{PictureId, Proof};
@@ -22,16 +25,24 @@ use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::{PhoneNumber, Region};
 use crate::verification::Purpose;
 
-struct Api {
-    admissions: Admissions,
-    default_region: Region,
-    allowed: AllowedAutofill,
-    callers: Callers,
+/// What the routes need.
+pub struct RequestApi {
+    /// The use case.
+    pub admissions: Admissions,
+    /// `DEFAULT_REGION`.
+    pub region: Region,
+    /// The pages and apps that may have the code filled in.
+    pub autofill: AllowedAutofill,
+    /// How it is told who asks.
+    pub callers: Callers,
+    /// Pages of which other origins may ask.
+    pub origins: AllowedOrigins,
 }
 
-#[derive(Deserialize)]
+/// The fields of a request. Serialized again, whatever its spelling was, it tells whether two are the same.
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
     to: Option<String>,
     region: Option<String>,
     locale: Option<String>,
@@ -43,43 +54,88 @@ struct Asked {
     image_code: Option<String>,
 }
 
-/// The route. `allowed` are the pages and apps that may have the code filled in.
-pub fn router(admissions: Admissions, default_region: Region, allowed: AllowedAutofill, callers: Callers) -> Router {
-    let api = Api { admissions, default_region, allowed, callers };
-    Router::new().route("/v1/verifications", post(request)).with_state(Arc::new(api))
+/// The routes.
+pub fn router(api: RequestApi) -> Router {
+    Router::new()
+        .route("/v1/verifications", post(request))
+        .route("/sms_codes/{mobile}/", get(meiduo::sms_codes))
+        .route("/sms_codes/{mobile}", get(meiduo::sms_codes))
+        .with_state(Arc::new(api))
 }
 
 async fn request(
-    State(api): State<Arc<Api>>,
+    State(api): State<Arc<RequestApi>>,
     caller: Caller,
     headers: HeaderMap,
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
-    let tenant = caller.tenant(&api.callers.keys)?.map(ToOwned::to_owned);
-    let region = match asked.region {
-        Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
-        None => api.default_region,
-    };
-    let to = asked.to.ok_or(Problem::MissingField("to"))?;
-    let (to, country) = PhoneNumber::parse_with_country(&to, region).map_err(Problem::BadNumber)?;
-    let locale = match asked.locale {
-        Some(tag) => Locale::parse(&tag).ok_or(bad("locale", "the field must be zh-CN or en"))?,
-        None => locale(&headers).unwrap_or_else(|| Locale::of(&to)),
-    };
-    let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
-        .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
-    let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &api.allowed)?;
+    let tenant = caller.tenant(&api.callers.keys)?;
+    let body = serde_json::to_vec(&asked).unwrap_or_default();
+    let request = api.read(asked, &caller, tenant, locale(&headers))?;
+    let Admissions { store, secrets, .. } = &api.admissions;
+    match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
+        Claimed::First(key) => {
+            let verification = api.admit(request, key).await?;
+            let cooldown = format!("\"cooldown\";r=0;t={}", verification.resend_in);
+            Ok(([(RATE_LIMIT, cooldown)], accepted(&verification)).into_response())
+        }
+        Claimed::Answered(answer) => {
+            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&answer)).into_response())
+        }
+    }
+}
 
-    let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
-
-    let ip = caller.ip(api.callers.proxies);
-    let request = Request { to, country, ip, tenant, locale, purpose, autofill, proof };
-    // A caller who hangs up does not stop it between admission and queue.
-    let admission = async move { api.admissions.request(request, random_bytes()).await };
-    let verification = ToTheEnd::new(admission).await?;
+fn accepted(verification: &Body) -> Response {
     let location = format!("/v1/verifications/{}", verification.id);
-    let body = JsonAnswer(verification::Body::from(verification));
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], body).into_response())
+    (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
+}
+
+impl Asked {
+    /// What a path and its query can ask for.
+    pub(super) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
+        Self { to: Some(to), uuid, image_code, ..Self::default() }
+    }
+}
+
+impl RequestApi {
+    /// What is asked for, in the domain's terms.
+    pub(super) fn read(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        tenant: Option<&str>,
+        language: Option<Locale>,
+    ) -> Result<Request, Problem> {
+        let region = match asked.region {
+            Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
+            None => self.region,
+        };
+        let to = asked.to.ok_or(Problem::MissingField("to"))?;
+        let (to, country) = PhoneNumber::parse_with_country(&to, region).map_err(Problem::BadNumber)?;
+        let locale = match asked.locale {
+            Some(tag) => Locale::parse(&tag).ok_or(bad("locale", "the field must be zh-CN or en"))?,
+            None => language.unwrap_or_else(|| Locale::of(&to)),
+        };
+        let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
+            .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
+        let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
+        let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
+        let ip = caller.ip(self.callers.proxies);
+        Ok(Request { to, country, ip, tenant: tenant.map(ToOwned::to_owned), locale, purpose, autofill, proof })
+    }
+
+    /// Asks for the code. A caller who hangs up does not stop it between admission and queue.
+    pub(super) async fn admit(self: &Arc<Self>, request: Request, key: Option<Held>) -> Result<Body, Problem> {
+        let api = Arc::clone(self);
+        let admission = async move {
+            let admitted = api.admissions.request(request, random_bytes()).await.map(Body::from);
+            if let Some(key) = key {
+                key.settle(admitted.as_ref().ok()).await;
+            }
+            admitted
+        };
+        Ok(ToTheEnd::new(admission).await?)
+    }
 }
 
 /// The answer to a task: a token, or what was read in a picture.
@@ -112,8 +168,4 @@ fn autofill(
         Some(autofill) => Ok(Some(autofill)),
         None => Err(bad(field, "the field must be one of those that this installation is configured for")),
     }
-}
-
-fn bad(field: &str, detail: &str) -> Problem {
-    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
 }

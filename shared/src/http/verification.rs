@@ -1,20 +1,21 @@
-//! A verification as JSON.
+//! A verification as JSON, as it is answered, and kept for an idempotency key.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::problem::whole_seconds;
 use crate::verification::Verification;
 
 /// The body of a 202 and of a status answer. Times are in seconds.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Body {
-    id: String,
-    status: &'static str,
-    delivery: &'static str,
+    pub(super) id: String,
+    status: String,
+    delivery: String,
     to: String,
     expires_at: String,
     expires_in: u64,
-    resend_in: u64,
+    pub(super) resend_in: u64,
     attempts_left: u32,
 }
 
@@ -22,8 +23,8 @@ impl From<Verification> for Body {
     fn from(verification: Verification) -> Self {
         Self {
             id: verification.id.to_string(),
-            status: verification.status.as_str(),
-            delivery: verification.delivery.as_str(),
+            status: verification.status.as_str().to_owned(),
+            delivery: verification.delivery.as_str().to_owned(),
             to: verification.to,
             expires_at: verification.expires_at.to_string(),
             // Rounded down: nobody is promised a time that is not there.

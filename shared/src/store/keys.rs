@@ -35,6 +35,11 @@ pub(super) fn picture_key(uuid: &PictureId) -> String {
     format!("img_{}", uuid.as_str())
 }
 
+/// Where an idempotency key stands.
+pub(super) fn claim_key(subject: &str) -> String {
+    format!("sms-verify:idempotency:{subject}")
+}
+
 /// Where what the conversion guard knows of a block of numbers or of a country stands.
 pub(super) fn guard_key(subject: &str) -> String {
     format!("sms-verify:guard:{subject}")

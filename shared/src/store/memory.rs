@@ -14,7 +14,8 @@ use std::time::Duration;
 use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
-    Asked, Begin, Breaker, Candidate, CheckResult, Clock, Decision, Finish, Permit, Release, millis, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Claim, ClaimedKey, Clock, Decision, Finish,
+    Permit, Release, millis, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
@@ -40,6 +41,8 @@ struct Entries {
     verified: Remembered<NumberTag, ()>,
     /// What pictures show.
     pictures: Remembered<PictureId, String>,
+    /// Idempotency keys, and the answers to the calls that came with them.
+    claims: Remembered<String, (ClaimedKey, Option<String>)>,
 }
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -251,6 +254,33 @@ impl MemoryStore {
 
     pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
         self.lock().pictures.take(uuid, self.now())
+    }
+
+    /// Nobody else reads this process's memory.
+    pub(super) fn show(&self, _key: &str, _value: &str, _life: Duration) {}
+
+    pub(super) fn claim(&self, key: &ClaimedKey) -> Claim {
+        let (now, mut entries) = (self.now(), self.lock());
+        match entries.claims.get(&key.subject, now) {
+            None => {
+                entries.claims.keep(key.subject.clone(), (key.clone(), None), now, CLAIM_HELD);
+                Claim::First
+            }
+            Some((first, _)) if first.fingerprint != key.fingerprint => Claim::Other,
+            Some((_, Some(answer))) => Claim::Answered(answer.clone()),
+            Some((first, None)) if first.call == key.call => Claim::First,
+            Some(_) => Claim::AtWork,
+        }
+    }
+
+    pub(super) fn settle(&self, key: &ClaimedKey, answer: Option<&str>) {
+        let (now, mut entries) = (self.now(), self.lock());
+        if entries.claims.get(&key.subject, now).is_some_and(|(first, _)| first.call == key.call) {
+            entries.claims.take(&key.subject, now);
+            if let Some(answer) = answer {
+                entries.claims.keep(key.subject.clone(), (key.clone(), Some(answer.to_owned())), now, ANSWER_KEPT);
+            }
+        }
     }
 
     pub(super) fn conversion(&self, country: &str) -> Conversion {

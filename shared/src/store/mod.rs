@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::Clock;
-use self::keys::{account_key, guard_key, key, limit_key, picture_key, sent_key, verified_key};
+use self::keys::{account_key, claim_key, guard_key, key, limit_key, picture_key, sent_key, verified_key};
 use crate::challenge::PictureId;
 use crate::guard::Conversion;
 use crate::limits::{Quota, Refusal, Window};
@@ -204,6 +204,36 @@ pub struct Breaker {
     pub trial: Duration,
 }
 
+/// An idempotency key, and the call that came with it.
+#[derive(Debug, Clone)]
+pub struct ClaimedKey {
+    /// A keyed hash of it.
+    pub subject: String,
+    /// A keyed hash of the request.
+    pub fingerprint: String,
+    /// Drawn anew for each call: a call that is repeated on a new connection is the same one.
+    pub call: u64,
+}
+
+/// What a store knows of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: the call is the first, and [`Store::settle`] is to be told what came of it.
+    First,
+    /// The first call with it is at work.
+    AtWork,
+    /// It was used for another request.
+    Other,
+    /// The request was answered before.
+    Answered(String),
+}
+
+/// How long a call may be at work before another with the same key may: requests are answered within 2 s.
+const CLAIM_HELD: Duration = Duration::from_secs(10);
+
+/// How long an answer is kept: as long as a verification lives.
+const ANSWER_KEPT: Duration = Policy::MAX_LIFE;
+
 /// The store could not be asked, or did not answer in time.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -384,6 +414,30 @@ impl Store {
     /// When the store cannot be asked.
     pub async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
         dispatch!(self.take_picture(uuid))
+    }
+
+    /// Writes something where programs that are none of ours read it: a key as they name it, a value, and for how long.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn show(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+        dispatch!(self.show(key, value, life))
+    }
+
+    /// Claims an idempotency key for a call.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
+        dispatch!(self.claim(key))
+    }
+
+    /// Keeps the answer of the call that claimed a key, or gives the key back where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn settle(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
+        dispatch!(self.settle(key, answer))
     }
 
     /// Asks for a sign of life.

@@ -20,7 +20,8 @@ pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
-    Asked, Begin, Breaker, Clock, Finish, Permit, StoreError, account_key, key, millis, picture_key, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Claim, ClaimedKey, Clock, Finish, Permit, StoreError, account_key,
+    claim_key, key, millis, picture_key, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
@@ -144,13 +145,33 @@ impl RedisStore {
     }
 
     pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
-        let call = self.scripts().keep_picture.call([picture_key(uuid)]).arg(text).arg(millis(PICTURE_LIFETIME));
-        self.run(call).await
+        self.show(&picture_key(uuid), text, PICTURE_LIFETIME).await
+    }
+
+    pub(super) async fn show(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+        self.run(self.scripts().show.call([key.to_owned()]).arg(value).arg(millis(life))).await
     }
 
     pub(super) async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
         let answer = self.answer(self.scripts().take_picture.call([picture_key(uuid)])).await?;
         if answer.word()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
+    }
+
+    pub(super) async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
+        let call = self.scripts().claim.call([claim_key(&key.subject)]);
+        let answer = self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
+        match answer.word()? {
+            "first" => Ok(Claim::First),
+            "at work" => Ok(Claim::AtWork),
+            "other" => Ok(Claim::Other),
+            "answered" => Ok(Claim::Answered(answer.text(1)?.to_owned())),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn settle(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
+        let call = self.scripts().settle.call([claim_key(&key.subject)]);
+        self.run(call.arg(key.call).arg(answer.unwrap_or_default()).arg(millis(ANSWER_KEPT))).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

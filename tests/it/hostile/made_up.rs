@@ -16,7 +16,7 @@ use shared::code::{CodeLength, Secrets};
 use shared::config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
-use shared::http::{self, Callers};
+use shared::http::{self, AllowedOrigins, Callers};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::AllowedAutofill;
@@ -162,10 +162,15 @@ fn app() -> Router {
         limits: Limits::default(),
     };
     let callers = Callers::default();
-    http::app(
-        http::request_router(admissions, Region::default(), AllowedAutofill::default(), callers.clone())
-            .merge(http::check_router(checks, callers)),
-    )
+    let (region, origins) = (Region::default(), AllowedOrigins::default());
+    let asking = http::RequestApi {
+        admissions,
+        region,
+        autofill: AllowedAutofill::default(),
+        callers: callers.clone(),
+        origins: origins.clone(),
+    };
+    http::app(http::request_router(asking).merge(http::check_router(checks, region, callers)), &origins)
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn made_up_receipts() {
     let provider = Provider::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
     let receipts =
         Receipts { store: Store::memory(Policy::default()), secrets: Secrets::from_random(random_bytes()), provider };
-    let app = http::app(http::receipts_router(receipts));
+    let app = http::app(http::receipts_router(receipts), &http::AllowedOrigins::default());
     let name = prop::sample::select(vec!["aliyun", "aws", "tencent", "twilio", "webhook", "ccp", "%00", "x"]);
     let key = prop_oneof![Just(format!("/{KEY}")), Just(String::new()), "/[ -~&&[^?#/]]{1,20}"];
     let body = prop_oneof![any_body(), near_report().prop_map(|report| report.to_string().into_bytes())];

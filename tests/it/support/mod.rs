@@ -73,6 +73,7 @@ pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
         guard: Guard::new(Mode::Off),
         challenge: None,
         budget: Budget::none(),
+        meiduo_keys: None,
     }
 }
 

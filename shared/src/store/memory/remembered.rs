@@ -1,4 +1,4 @@
-//! What is remembered for a time, as Redis does with a key that ends: verified numbers, and what pictures show.
+//! What is remembered for a time, as Redis does with a key that ends: verified numbers, what pictures show, idempotency keys.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -26,8 +26,12 @@ impl<K: Eq + Hash, V> Remembered<K, V> {
         self.by_key.insert(key, (value, now + millis(life)));
     }
 
+    pub(super) fn get(&self, key: &K, now: i64) -> Option<&V> {
+        self.by_key.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
+    }
+
     pub(super) fn has(&self, key: &K, now: i64) -> bool {
-        self.by_key.get(key).is_some_and(|(_, until)| now < *until)
+        self.get(key, now).is_some()
     }
 
     pub(super) fn take(&mut self, key: &K, now: i64) -> Option<V> {

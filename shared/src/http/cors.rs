@@ -1,0 +1,78 @@
+//! Which pages of other origins may call the API from a browser.
+
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::Url;
+
+use super::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
+use super::problem::RATE_LIMIT;
+
+/// How long a browser may remember that it may: Chromium's own maximum.
+const MAX_AGE: Duration = Duration::from_secs(7200);
+
+/// `ALLOW_ORIGINS`. Without any, pages of other origins cannot call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedOrigins {
+    any: bool,
+    listed: Vec<HeaderValue>,
+}
+
+impl AllowedOrigins {
+    /// Reads `https://shop.example,http://localhost:5173`, or `*`; nothing if one of them is no origin as browsers send it.
+    #[must_use]
+    pub fn parse(list: &str) -> Option<Self> {
+        if list.trim() == "*" {
+            return Some(Self { any: true, listed: Vec::new() });
+        }
+        let origins = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let listed = origins.map(|item| {
+            let url = Url::parse(item).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+            (url.origin().ascii_serialization() == item).then(|| HeaderValue::try_from(item).ok())?
+        });
+        Some(Self { any: false, listed: listed.collect::<Option<_>>()? })
+    }
+
+    /// Whether a page of this origin may call.
+    pub(super) fn has(&self, origin: &HeaderValue) -> bool {
+        self.any || self.listed.contains(origin)
+    }
+
+    /// What answers preflights and marks answers; nothing where no page of another origin may call.
+    pub(super) fn layer(&self) -> Option<CorsLayer> {
+        let origins = if self.any { AllowOrigin::any() } else { AllowOrigin::list(self.listed.clone()) };
+        let layer = CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_headers([CONTENT_TYPE, AUTHORIZATION, IDEMPOTENCY_KEY])
+            .expose_headers(exposed())
+            .max_age(MAX_AGE);
+        (self.any || !self.listed.is_empty()).then_some(layer)
+    }
+}
+
+/// What a page's script may read, besides what it always may.
+fn exposed() -> [HeaderName; 4] {
+    [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        let origins = AllowedOrigins::parse("https://shop.example, http://localhost:5173").expect("a list");
+        assert!(origins.has(&HeaderValue::from_static("http://localhost:5173")));
+        for other in ["https://shop.example:8443", "http://shop.example", "https://evil.example", "null"] {
+            assert!(!origins.has(&HeaderValue::from_static(other)), "{other}");
+        }
+        for wrong in ["shop.example", "https://shop.example/", "https://Shop.example", "ftp://shop.example", "*,*"] {
+            assert_eq!(AllowedOrigins::parse(wrong), None, "{wrong}");
+        }
+        assert!(AllowedOrigins::parse("").expect("none").layer().is_none());
+        assert!(AllowedOrigins::parse("*").expect("any").has(&HeaderValue::from_static("https://any.example")));
+    }
+}

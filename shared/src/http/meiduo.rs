@@ -1,0 +1,66 @@
+//! `GET /sms_codes/{mobile}/`: what the tutorial's pages call, answered as its view does: always 200, and a `code` of its table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::http::header::ORIGIN;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::client::Caller;
+use super::locale;
+use super::problem::Problem;
+use super::request::{Asked, RequestApi};
+use crate::challenge::Challenge;
+use crate::message::Locale;
+use crate::phone::PhoneError;
+
+/// The view. Its words are Chinese unless the caller asks for English.
+pub(super) async fn sms_codes(
+    State(api): State<Arc<RequestApi>>,
+    mobile: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Json<Value> {
+    let mobile = mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
+    let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
+    let language = locale(&headers).unwrap_or(Locale::ZhCn);
+    Json(match send(&api, asked, &caller, &headers).await {
+        Ok(()) if language == Locale::ZhCn => json!({ "code": "0", "errmsg": "发送短信成功" }),
+        Ok(()) => json!({ "code": "0", "errmsg": "OK" }),
+        Err(problem) => problem.as_in_the_table(language),
+    })
+}
+
+/// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is asked for, what its pages send of
+/// one in any case does not matter.
+fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {
+    let pictures = api.admissions.challenge.as_ref().is_some_and(Challenge::is_picture);
+    let filled = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
+    let mut query: HashMap<_, _> = filled.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    Asked::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
+}
+
+async fn send(
+    api: &Arc<RequestApi>,
+    asked: Result<Asked, Problem>,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    if is_of_another_site(headers) && !headers.get(ORIGIN).is_some_and(|origin| api.origins.has(origin)) {
+        return Err(Problem::CrossSite);
+    }
+    let tenant = caller.tenant(&api.callers.keys)?;
+    let request = api.read(asked?, caller, tenant, locale(headers))?;
+    api.admit(request, None).await.map(|_| ())
+}
+
+/// Whether a page of another site makes a visitor's browser ask: a GET needs no permission, an `<img>` is enough.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+}

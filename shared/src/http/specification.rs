@@ -1,0 +1,182 @@
+//! `GET /openapi.json`: the specification of this API, which tests hold against the code.
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+
+/// OpenAPI 3.1.
+pub const SPECIFICATION: &str = include_str!("../../openapi.json");
+
+/// The route.
+pub fn router() -> Router {
+    Router::new().route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], SPECIFICATION)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use serde::Serialize;
+    use serde_json::Value;
+
+    use super::super::check::{Approved, Typed};
+    use super::super::problem::{Problem, bad};
+    use super::super::request::Asked;
+    use super::super::verification::Body;
+    use super::*;
+    use crate::challenge::Challenge;
+    use crate::code::Secrets;
+    use crate::limits::{Exceeded, Refusal, Scope};
+    use crate::message::Locale;
+    use crate::phone::{PhoneError, PhoneNumber, Region};
+
+    fn document() -> Value {
+        serde_json::from_str(SPECIFICATION).expect("JSON")
+    }
+
+    fn names(object: &Value) -> BTreeSet<&str> {
+        object.as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    /// What stands between two texts, wherever it does.
+    fn between<'a>(source: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
+        source.split(before).skip(1).filter_map(|rest| rest.split_once(after)).map(|(text, _)| text.trim()).collect()
+    }
+
+    #[test]
+    fn it_has_every_route_and_no_other() {
+        let sources = [
+            include_str!("check.rs"),
+            include_str!("health.rs"),
+            include_str!("pictures.rs"),
+            include_str!("receipts.rs"),
+            include_str!("request.rs"),
+            "/openapi.json\", get(", // This file's own would be found in this test, too.
+        ];
+        let mut routes = BTreeSet::new();
+        for (path, rest) in
+            sources.iter().flat_map(|source| source.split(".route(\"")).filter_map(|route| route.split_once("\", "))
+        {
+            let method = rest.split('(').next().expect("a method");
+            if path.starts_with('/') && path != "/sms_codes/{mobile}" {
+                routes.insert((path, method));
+            }
+        }
+        let document = document();
+        let paths = document["paths"].as_object().expect("paths");
+        let described: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, item)| names(item).into_iter().map(move |method| (path.as_str(), method)))
+            .filter(|(_, method)| *method != "parameters")
+            .collect();
+        assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn it_has_the_fields_of_every_body() {
+        fn of(body: &impl Serialize) -> Value {
+            serde_json::to_value(body).expect("JSON")
+        }
+        let document = document();
+        let mut approved = Approved::default();
+        approved.token = Some(String::new());
+        for (schema, body) in [
+            ("Request", of(&Asked::default())),
+            ("Typed", of(&Typed::default())),
+            ("Verification", of(&Body::default())),
+            ("Approved", of(&approved)),
+        ] {
+            assert_eq!(names(&document["components"]["schemas"][schema]["properties"]), names(&body), "{schema}");
+        }
+    }
+
+    /// One of each kind, such as the document's examples are of.
+    fn problems() -> Vec<Problem> {
+        let secrets = Secrets::from_random([1; 32]);
+        let to = PhoneNumber::from_e164("+8613800138000").expect("a number");
+        let task = Challenge::default().task(&secrets, &to, 0, [1; 16]);
+        let exceeded = vec![Exceeded::Cooldown];
+        vec![
+            Problem::BadJson("not JSON: line 1, column 7".to_owned()),
+            bad("region", "the field must be a country code such as CN"),
+            Problem::MissingField("to"),
+            Problem::BadNumber(PhoneError::Invalid),
+            Problem::NotJson,
+            Problem::TooLarge,
+            Problem::TooSlow,
+            Problem::WrongCode { attempts_left: 4 },
+            Problem::Gone,
+            Problem::NotAuthentic,
+            Problem::NoKey,
+            Problem::BadKey,
+            Problem::KeyReused,
+            Problem::AtWork,
+            Problem::NoSuchPath,
+            Problem::TooFrequent(Refusal { exceeded, retry_after: Duration::from_secs(47) }),
+            Problem::Challenge { task: task.clone(), wrong: false },
+            Problem::Challenge { task, wrong: true },
+            Problem::Country(Region::parse("US").expect("a country")),
+            Problem::Down(vec!["store"]),
+        ]
+    }
+
+    #[tokio::test]
+    async fn it_has_an_example_of_every_problem() {
+        // Those of no operation: a wrong method, and what a GET of the tutorial answers with 200.
+        let elsewhere = ["no-such-method", "cross-site"];
+        let document = document();
+        let mut examples = std::collections::BTreeMap::new();
+        collect(&document, &mut examples);
+        let mut kinds = between(include_str!("problem.rs"), "kind(\"", "\"");
+        kinds.insert("quota-exceeded");
+        kinds.retain(|kind| !elsewhere.contains(kind));
+        assert_eq!(examples.keys().copied().collect::<BTreeSet<_>>(), kinds);
+
+        for problem in problems() {
+            let response = problem.document(Locale::En);
+            let body = axum::body::to_bytes(response.into_body(), 65_536).await.expect("a body");
+            let answer: Value = serde_json::from_slice(&body).expect("JSON");
+            let name = answer["type"].as_str().and_then(|kind| kind.rsplit([':', '#']).next()).expect("a type");
+            let example = &examples[name];
+            for member in
+                ["type", "title", "status", "detail", "code", "errmsg", "field", "attempts_left", "retry_after"]
+            {
+                assert_eq!(answer[member], example[member], "{member} of {name}");
+            }
+            assert_eq!(names(&answer), names(example), "{name}");
+        }
+    }
+
+    /// All examples of problems, by the ends of their types.
+    fn collect<'a>(value: &'a Value, examples: &mut std::collections::BTreeMap<&'a str, &'a Value>) {
+        match value {
+            Value::Object(members) => {
+                if let (Some(kind), true) =
+                    (members.get("type").and_then(Value::as_str), members.contains_key("errmsg"))
+                {
+                    examples.insert(kind.rsplit([':', '#']).next().unwrap_or_default(), value);
+                }
+                members.values().for_each(|member| collect(member, examples));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, examples)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn it_has_every_limit_and_this_version() {
+        let document = document();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        let described =
+            &document["components"]["schemas"]["Problem"]["properties"]["violated_policies"]["items"]["enum"];
+        let described: BTreeSet<&str> =
+            described.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let (own, of_limits) = ([Exceeded::Cooldown, Exceeded::Attempts], Scope::ALL.map(Exceeded::Limit));
+        let all = own
+            .into_iter()
+            .chain(of_limits)
+            .chain([Exceeded::Limit(Scope::Conversion), Exceeded::Limit(Scope::Budget)]);
+        assert_eq!(described, all.map(Exceeded::as_str).collect());
+    }
+}

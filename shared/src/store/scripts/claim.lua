@@ -1,0 +1,15 @@
+-- Claims an idempotency key for a call.
+-- KEYS     the key
+-- ARGV     the request's fingerprint, the call's name, how long it may be at work (ms)
+-- Returns  {'first'} | {'at work'} | {'other'} | {'answered', the answer}
+local v = redis.call('HMGET', KEYS[1], 'fingerprint', 'call', 'answer')
+if not v[1] then
+  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'call', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  return {'first'}
+end
+if v[1] ~= ARGV[1] then return {'other'} end
+if v[3] then return {'answered', v[3]} end
+-- The same call again, because the connection broke before its answer arrived.
+if v[2] == ARGV[2] then return {'first'} end
+return {'at work'}

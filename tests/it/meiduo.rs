@@ -1,0 +1,121 @@
+//! The tutorial's pages and its register view, unchanged: what they call, and what they read from Redis.
+
+use std::process::Command;
+
+use redis::AsyncCommands;
+use serde_json::Value;
+
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::number;
+use crate::support::process::{Answer, Deployment, Environment, Process, wrong};
+use crate::support::services::{Service, redis_url};
+
+fn code(answer: &Answer) -> (u16, &str, &str) {
+    let text = |name: &str| answer.body[name].as_str().unwrap_or_default();
+    (answer.status, text("code"), text("errmsg"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_those_of_the_table() {
+    let deployment = Deployment::whole(&Environment::embedded());
+    let client = &deployment.client;
+    let get = async |path: &str| client.get(path).await;
+    let query = "?image_code=ABCD&uuid=0b4f2a54-9a53-4e43-8c2b-4c8f6e1f0a11";
+    assert_eq!(code(&get(&format!("/sms_codes/13800138000/{query}")).await), (200, "0", "发送短信成功"));
+    assert_eq!(code(&get("/sms_codes/13800138000/").await), (200, "4002", "发送短信过于频繁"));
+    assert_eq!(code(&get("/sms_codes/13800138001").await).1, "0", "also without the slash");
+    assert_eq!(code(&get("/sms_codes/12345/").await), (200, "4007", "手机号错误"));
+    assert_eq!(code(&get("/sms_codes/%FF/").await), (200, "4007", "手机号错误"));
+    client.code("+8613800138000").await;
+
+    // A page elsewhere that a visitor is lured to sends nobody an SMS.
+    let lured = client.request("GET", "/sms_codes/13800138002/").header("sec-fetch-site", "cross-site");
+    assert_eq!(code(&client.send(lured).await).1, "5006");
+    let own = client.request("GET", "/sms_codes/13800138002/").header("sec-fetch-site", "same-origin");
+    let english = client.send(own.header("accept-language", "en")).await;
+    assert_eq!(code(&english), (200, "0", "OK"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_asked_for_where_it_is_configured() {
+    let environment = Environment::services().with("CHALLENGE", "picture://default?when=always");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    let client_of = redis::Client::open(redis_url()).expect("a URL");
+    let mut redis = client_of.get_multiplexed_async_connection().await.expect("Redis");
+    let uuid = "0b4f2a54-9a53-4e43-8c2b-4c8f6e1f0a12";
+    let send = async |query: String| client.get(&format!("/sms_codes/13800138000/{query}")).await;
+    assert_eq!(code(&send(String::new()).await).1, "4001");
+    assert_eq!(code(&send(format!("?uuid={uuid}&image_code=")).await), (200, "4003", "缺少必传参数"));
+    // The tutorial's own view of pictures may have drawn it as well: the key is the same.
+    assert_eq!(client.get(&format!("/image_codes/{uuid}/")).await.header("content-type"), "image/png");
+    let text: String = redis.get(format!("img_{uuid}")).await.expect("a text");
+    assert_eq!(code(&send(format!("?uuid={uuid}&image_code=wrong")).await), (200, "4001", "图形验证码错误"));
+    let _: () = redis.set_ex(format!("img_{uuid}"), &text, 300).await.expect("kept");
+    assert_eq!(code(&send(format!("?uuid={uuid}&image_code={text}")).await).1, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_with_the_store_is_5000() {
+    let redis = Service::redis();
+    let deployment = Deployment::whole(&Environment::services().with("REDIS_URL", &redis.url));
+    redis.kill();
+    assert_eq!(code(&deployment.client.get("/sms_codes/13800138000/").await), (200, "5000", "数据库错误"));
+}
+
+/// A real Django with django-redis, whose view is the tutorial's.
+fn register(redis: &str) -> Process {
+    let mut command = Command::new("python");
+    command.arg("tests/meiduo/register.py").env("REDIS_URL", redis).env("LISTEN", "127.0.0.1:0");
+    Process::spawn(command).announces("listening on")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_register_view_goes_on_reading_redis() {
+    let environment = Environment::services().with("MEIDUO_KEYS", "1");
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = environment.with("SMS_DSN", &gateway.dsn());
+    let deployment = Deployment::whole(&environment);
+    let django = register(environment.get("REDIS_URL"));
+    let at = django.announced.rsplit(' ').next().expect("an address").trim().to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
+    let mobile = to.national();
+
+    let view = async |code: &str| -> Value {
+        let form = format!("mobile={mobile}&sms_code={code}");
+        let request = http.post(format!("{at}/register/")).header("content-type", "application/x-www-form-urlencoded");
+        request.body(form).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let flag = async || -> Value {
+        http.get(format!("{at}/send_flag/{mobile}/")).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    assert_eq!(view("000000").await["code"], "4008", "nothing was sent");
+    assert_eq!(flag().await["send_flag"], false);
+    let answer = deployment.client.get(&format!("/sms_codes/{mobile}/")).await;
+    assert_eq!(code(&answer), (200, "0", "发送短信成功"));
+    let sent = gateway.got(1).await.remove(0).code;
+    assert_eq!(view(&wrong(&sent)).await["code"], "4008");
+    assert_eq!(view(&sent).await["code"], "0");
+    let flag = flag().await;
+    assert_eq!(flag["send_flag"], true);
+    assert!((50..=60).contains(&flag["ttl"].as_i64().expect("seconds")), "{flag}");
+    let client = redis::Client::open(environment.get("REDIS_URL")).expect("a URL");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("Redis");
+    let ttl: i64 = redis.ttl(format!("sms_{mobile}")).await.expect("seconds");
+    assert!((290..=300).contains(&ttl), "{ttl}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_asked_for_nothing_stands_in_redis_in_clear() {
+    let environment = Environment::services();
+    let deployment = Deployment::whole(&environment);
+    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
+    assert_eq!(code(&deployment.client.get(&format!("/sms_codes/{}/", to.national())).await).1, "0");
+    let client = redis::Client::open(environment.get("REDIS_URL")).expect("a URL");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("Redis");
+    let found: Vec<String> = redis.keys(format!("*{}*", to.national())).await.expect("keys");
+    assert!(found.is_empty(), "{found:?}");
+    let refused = Process::start(&[], &Environment::embedded().with("MEIDUO_KEYS", "1"));
+    refused.logs("MEIDUO_KEYS needs REDIS_URL").await;
+}
