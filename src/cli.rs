@@ -1,20 +1,42 @@
 //! The command line.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use url::Url;
 
 /// Jobs that a worker has in hand at the same time, unless told otherwise.
 pub const DEFAULT_CONCURRENCY: u16 = 100;
 
-/// Phone verification by SMS. Without a command: API, sender, demo page and inbox in one process.
+/// What stands below every command's list, and in the README.
+const ENVIRONMENT: &str = "\
+Environment (each of the first three may be left out: a part within the process stands in):
+  REDIS_URL    the store: redis://127.0.0.1:6379, rediss://user:password@host:6379
+  QUEUE_URL    the queue: amqp://user:password@127.0.0.1:5672/%2f, or the https:// URL of an SQS queue
+  SMS_DSN      the gateway: ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1, aliyun://, tencent://,
+               twilio://, aws://, webhook+https:// (docs/providers.md)
+  CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
+  LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback
+  LOG_LEVEL    error, warn, info, debug or trace
+  All others: README.md, \"Configuration\"";
+
+const EXAMPLES: &str = "\
+Examples:
+  sms-verify                                         try it: open http://127.0.0.1:8080
+  sms-verify api                                     the API alone, on Redis and RabbitMQ
+  sms-verify worker --concurrency 1000               a sender; start as many as you like, on any machine
+  SMS_DSN=ccp://… sms-verify provider check          what the gateway would be sent
+  sms-verify dead list                               why SMS were given up
+  sms-verify dead redrive                            put them back
+  sms-verify completions bash > /etc/bash_completion.d/sms-verify";
+
+/// Phone verification by SMS.
 ///
-/// Everything is set by environment variables, which the README lists. Where REDIS_URL, QUEUE_URL or SMS_DSN is not
-/// set, a part within the process stands in.
+/// Without a command it does everything in one process, with nothing else to install: API, sender, a page to try it on, and an
+/// inbox in place of a phone.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES, after_long_help = format!("{ENVIRONMENT}\n\n{EXAMPLES}"))]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -22,9 +44,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the API (and page and inbox, while LISTEN is loopback) on Redis and a queue
+    /// Serve the API alone, on Redis and a queue that it shares with senders
+    ///
+    /// Needs REDIS_URL, QUEUE_URL and CODE_SECRET. While LISTEN is loopback it serves page, inbox and docs, too. On SIGTERM it
+    /// finishes the requests in hand.
     Api,
     /// Take jobs from RabbitMQ and send them
+    ///
+    /// Needs REDIS_URL, QUEUE_URL, CODE_SECRET and SMS_DSN; without the last it sends to the inbox of an API on this machine. On
+    /// SIGTERM it finishes the jobs in hand and gives the others back.
     Worker {
         /// Jobs in hand at the same time; with --invoke, invocations
         #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
@@ -39,14 +67,22 @@ pub enum Command {
         #[command(subcommand)]
         action: ProviderAction,
     },
-    /// Replay a day of people and attackers through the real admission, with a virtual clock: what pumping, bombing and guessing
-    /// come to with the cooldown alone, with the limits (LIMITS), with the conversion guard, with challenges, and with a budget
-    /// (BUDGET)
+    /// Replay a day of people and attackers, and show what pumping, bombing and guessing come to
+    ///
+    /// Through the real admission, with a virtual clock: with the cooldown alone, with the limits (LIMITS), with the conversion
+    /// guard, with challenges, and with a budget (BUDGET).
     Simulate(Simulation),
-    /// Look after jobs that are out of attempts
+    /// Look after SMS that were given up, and stand in the dead-letter queue
+    ///
+    /// Needs QUEUE_URL and, on SQS, DEAD_QUEUE_URL. Safe to interrupt: what was not done yet is still a dead letter.
     Dead {
         #[command(subcommand)]
         action: DeadAction,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
     },
 }
 
@@ -90,16 +126,4 @@ pub enum DeadAction {
     Redrive,
     /// Delete them
     Purge,
-}
-
-/// Tells what went wrong, and why.
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
-pub fn complain(error: &(dyn Error + 'static)) {
-    eprint!("error: {error}");
-    let mut source = error.source();
-    while let Some(error) = source {
-        eprint!(": {error}");
-        source = error.source();
-    }
-    eprintln!();
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod cli;
+mod complain;
 mod dead;
 mod invoke;
 mod pages;
@@ -13,9 +14,10 @@ mod stop;
 mod worker;
 
 use std::error::Error;
+use std::io::stdout;
 use std::process::exit;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use shared::config::{LocalConfig, Role, environment};
 use shared::{telemetry, tls};
 use tracing::instrument::WithSubscriber;
@@ -31,7 +33,7 @@ async fn main() {
     tls::install();
     let result = run(Cli::parse()).await;
     if let Err(error) = &result {
-        cli::complain(&**error);
+        complain::complain(&**error);
     }
     // All that was to be finished is. What still runs, such as a connection that waits for a silent server, is not waited for.
     exit(i32::from(result.is_err()));
@@ -74,6 +76,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Simulate(simulation)) => {
             // What it logs is of no interest.
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
+        }
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut stdout());
         }
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?)?;

@@ -32,6 +32,7 @@ async function keyOf(header, token) {
   }
 }
 
+const EXPECTED = 'send {"token": "…"} as application/json';
 const REASONS = {
   ERR_JWT_EXPIRED: 'the token has expired',
   ERR_JOSE_ALG_NOT_ALLOWED: "the token's algorithm is not EdDSA",
@@ -58,7 +59,7 @@ app.use(express.json());
 app.post('/login', async (request, response) => {
   const refuse = (status, error) => response.status(status).json({ error });
   const token = request.body?.token;
-  if (typeof token !== 'string') return refuse(400, 'send {"token": "…"} as application/json');
+  if (typeof token !== 'string') return refuse(400, EXPECTED);
   let claims;
   try {
     // The algorithm is ours to name, never the token's.
@@ -79,7 +80,7 @@ app.post('/login', async (request, response) => {
 app.use((error, request, response, next) => {
   const status = error.status ?? 500;
   if (status === 500) console.error(error);
-  response.status(status).json({ error: status === 500 ? 'this server is at fault' : 'the body cannot be read' });
+  response.status(status).json({ error: status === 500 ? 'this server is at fault' : EXPECTED });
 });
 
 const [host, port] = LISTEN.split(':');

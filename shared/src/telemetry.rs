@@ -1,4 +1,4 @@
-//! Logs: JSON on Lambda, readable on a terminal, to standard error, from the level that `LOG_LEVEL` names.
+//! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere.
 
 use std::env;
 use std::io::{IsTerminal, stderr};
@@ -23,10 +23,10 @@ pub fn init() {
     let problem = parsed.as_ref().err().map(ToString::to_string);
     let targets = parsed.or_else(|_| format!("info,{CLIENTS}").parse()).unwrap_or_default();
     let lines = fmt::layer().with_writer(stderr);
-    let lines = if env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
-        lines.json().flatten_event(true).with_current_span(false).boxed()
+    let lines = if stderr().is_terminal() {
+        lines.boxed()
     } else {
-        lines.with_ansi(stderr().is_terminal()).boxed()
+        lines.json().flatten_event(true).with_current_span(false).boxed()
     };
     // An error means that the process logs already, as a test's does.
     let _ = registry().with(lines.with_filter(targets)).try_init();

@@ -58,6 +58,9 @@ mod meiduo;
 /// Answers that must not tell what is known of a number or of an id.
 mod alike;
 
+/// The command line: what it says, to people and to programs.
+mod command_line;
+
 /// What is not a request: does it get a problem that names what is wrong?
 mod bad_input;
 

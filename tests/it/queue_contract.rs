@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use shared::job::Job;
 use shared::message::Locale;
-use shared::queue::{Consumer, Delay, Queue, Redriven};
+use shared::queue::{Consumer, Delay, Queue};
 
 use crate::support::services::rabbitmq_url;
 use crate::support::{Person, eventually, number};
@@ -199,7 +199,14 @@ async fn a_redrive_brings_jobs_back_with_all_their_attempts(queue: Queue) {
     let tired = Job { attempts: 4, ..job(1) };
     bury(&queue, tired.encode().as_bytes(), "out of attempts").await;
     bury(&queue, b"not a job", "cannot be read").await;
-    assert_eq!(queue.redrive().await.expect("redriven"), Redriven { jobs: 1, unreadable: 1 });
+    let mut letters = queue.dead().await.expect("dead letters");
+    assert_eq!(letters.count, 2);
+    while let Some(letter) = letters.next().await.expect("an answer") {
+        if let Ok(job) = Job::decode(&letter.body) {
+            letters.redrive(&letter, job).await.expect("redriven");
+        }
+    }
+    letters.close().await.expect("closed");
     let mut consumer = queue.consumer(10).expect("a consumer");
     assert_eq!(receive(&mut consumer).await, Job { attempts: 0, ..tired });
     let left = eventually("the message that is no job", || async {
@@ -212,6 +219,10 @@ async fn a_redrive_brings_jobs_back_with_all_their_attempts(queue: Queue) {
 async fn a_purge_empties(queue: Queue) {
     bury(&queue, b"1", "x").await;
     bury(&queue, b"2", "x").await;
-    assert_eq!(queue.purge().await.expect("purged"), 2);
+    let mut letters = queue.dead().await.expect("dead letters");
+    while let Some(letter) = letters.next().await.expect("an answer") {
+        letters.delete(&letter).await.expect("deleted");
+    }
+    letters.close().await.expect("closed");
     assert_eq!(queue.dead_letters().await.expect("an answer"), []);
 }

@@ -55,7 +55,7 @@ async fn a_worker_that_is_asked_to_stop_finishes_what_it_has_and_returns_the_res
     let begun = gateway.calls().len();
     assert!(begun < 30, "it stopped in the middle");
     let log = first.log();
-    assert_eq!(log.matches(" sent id=").count(), begun, "what was begun was finished: {log}");
+    assert_eq!(log.matches("\"message\":\"sent\"").count(), begun, "what was begun was finished: {log}");
     let _second = worker(&environment, &gateway, "50");
     delivered(&gateway, &wanted).await;
     assert_eq!(gateway.calls().len(), 30, "nothing twice");

@@ -43,6 +43,13 @@ pub fn environment(name: &str) -> Option<String> {
 #[derive(PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
+impl ConfigError {
+    /// Each of them, with the variable's name at its front.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration has problems: {}", self.0.join("; "))

@@ -76,7 +76,17 @@ impl<'a> Vars<'a> {
 
     pub(super) fn require(&mut self, name: &str) {
         if self.get(name).is_none() {
-            self.problem(name, "is not set");
+            let such_as = match name {
+                "REDIS_URL" => ", such as to redis://127.0.0.1:6379",
+                "QUEUE_URL" => {
+                    ", such as to amqp://user:password@127.0.0.1:5672/%2f, or to the https:// URL of an SQS queue"
+                }
+                "DEAD_QUEUE_URL" => ", which on SQS is the https:// URL of the dead-letter queue",
+                "CODE_SECRET" => ", such as to what `openssl rand -hex 32` prints",
+                "SMS_DSN" => ", such as to ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1",
+                _ => "",
+            };
+            self.problem(name, &format!("is not set{such_as}"));
         }
     }
 

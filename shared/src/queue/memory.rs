@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use super::{DeadLetter, Message, Receipt as AnyReceipt, Redriven};
-use crate::job::Job;
+use super::{DeadLetter, Message, Receipt as AnyReceipt, Taken};
 
 type Sender = mpsc::UnboundedSender<Vec<u8>>;
 
@@ -45,7 +44,7 @@ impl MemoryQueue {
     }
 
     pub(super) fn bury(&self, body: &[u8], reason: &str) {
-        self.dead().push(DeadLetter { body: body.to_vec(), reason: reason.to_owned() });
+        self.buried().push(DeadLetter { body: body.to_vec(), reason: reason.to_owned(), taken: Taken::Memory });
     }
 
     pub(super) async fn receive(&self) -> Message {
@@ -56,32 +55,35 @@ impl MemoryQueue {
         Message { body, receipt: AnyReceipt::Memory(receipt) }
     }
 
-    pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead().clone()
+    pub(super) fn dead(&self) -> (DeadLetters, usize) {
+        let count = self.buried().len();
+        (DeadLetters { queue: self.clone(), next: 0, left: count }, count)
     }
 
-    pub(super) fn redrive(&self) -> Redriven {
-        let mut redriven = Redriven::default();
-        self.dead().retain(|letter| match Job::decode(&letter.body) {
-            Ok(job) => {
-                put(&self.sender, Job { attempts: 0, ..job }.encode().into_bytes());
-                redriven.jobs += 1;
-                false
-            }
-            Err(_) => {
-                redriven.unreadable += 1;
-                true
-            }
-        });
-        redriven
-    }
-
-    pub(super) fn purge(&self) -> usize {
-        self.dead().drain(..).count()
-    }
-
-    fn dead(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
+    fn buried(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those that there are, and which is the next.
+pub(super) struct DeadLetters {
+    queue: MemoryQueue,
+    next: usize,
+    left: usize,
+}
+
+impl DeadLetters {
+    pub(super) fn next(&mut self) -> Option<DeadLetter> {
+        self.left = self.left.checked_sub(1)?;
+        let letter = self.queue.buried().get(self.next).cloned();
+        self.next += 1;
+        letter
+    }
+
+    /// The last that was taken.
+    pub(super) fn delete(&mut self) {
+        self.next -= 1;
+        self.queue.buried().remove(self.next);
     }
 }
 

@@ -3,6 +3,7 @@
 //! `send` and `bury` work on every queue. RabbitMQ's and the memory's messages are taken by a [`Consumer`]; SQS hands
 //! its own to a function.
 
+mod dead;
 mod memory;
 mod rabbitmq;
 mod sqs;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
+pub use self::dead::DeadLetters;
+use self::dead::Taken;
 use crate::job::Job;
 
 /// A queue, chosen by URL scheme.
@@ -59,15 +62,7 @@ pub struct DeadLetter {
     pub body: Vec<u8>,
     /// Why it is here.
     pub reason: String,
-}
-
-/// What a redrive did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Redriven {
-    /// Jobs that are back in the queue, with all their attempts.
-    pub jobs: usize,
-    /// Messages that are no jobs and stay where they are.
-    pub unreadable: usize,
+    taken: Taken,
 }
 
 /// The queue did not take or give a message.
@@ -204,43 +199,6 @@ impl Queue {
             )),
             Backend::RabbitMq(queue) => Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch))))),
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
-        }
-    }
-
-    /// The dead letters, the oldest first; they stay where they are.
-    ///
-    /// # Errors
-    /// When the queue cannot be read.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        match &self.0 {
-            Backend::Sqs(queue) => queue.dead_letters().await,
-            Backend::RabbitMq(queue) => queue.dead_letters().await,
-            Backend::Memory(queue) => Ok(queue.dead_letters()),
-        }
-    }
-
-    /// Puts the dead letters that are jobs back into the queue, with all their attempts. The sender drops those whose
-    /// code has expired.
-    ///
-    /// # Errors
-    /// When the queue fails on the way: what was not moved is still a dead letter.
-    pub async fn redrive(&self) -> Result<Redriven, QueueError> {
-        match &self.0 {
-            Backend::Sqs(queue) => queue.redrive().await,
-            Backend::RabbitMq(queue) => queue.redrive().await,
-            Backend::Memory(queue) => Ok(queue.redrive()),
-        }
-    }
-
-    /// Deletes the dead letters, and says how many there were.
-    ///
-    /// # Errors
-    /// When the queue fails.
-    pub async fn purge(&self) -> Result<usize, QueueError> {
-        match &self.0 {
-            Backend::Sqs(queue) => queue.purge().await,
-            Backend::RabbitMq(queue) => queue.purge().await,
-            Backend::Memory(queue) => Ok(queue.purge()),
         }
     }
 }

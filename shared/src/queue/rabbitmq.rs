@@ -9,6 +9,7 @@
 
 mod acks;
 mod consumer;
+mod dead;
 mod topology;
 
 use std::collections::HashSet;
@@ -17,19 +18,16 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-    QueuePurgeOptions,
-};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tracing::debug;
 use url::Url;
 
 pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
+pub(super) use self::dead::DeadLetters;
 use self::topology::{DELIVERY_LIMIT, Kind, Topology, text};
-use super::{DeadLetter, Delay, QueueError, Redriven};
-use crate::job::Job;
+use super::{Delay, QueueError};
 
 /// Name of the queue, unless the URL has `?queue=`.
 const DEFAULT_QUEUE: &str = "sms-verify";
@@ -150,46 +148,6 @@ impl RabbitMqQueue {
         RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
     }
 
-    pub(super) async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let (connection, channel) = self.open("dead letters").await?;
-        let mut letters = Vec::new();
-        while let Some(message) = channel.basic_get(self.queues.dead().into(), BasicGetOptions::default()).await? {
-            letters.push(DeadLetter { reason: reason(&message.properties), body: message.delivery.data });
-        }
-        give_all_back(&channel).await?;
-        close(&connection).await;
-        Ok(letters)
-    }
-
-    pub(super) async fn redrive(&self) -> Result<Redriven, QueueError> {
-        let (connection, channel) = self.open("redrive").await?;
-        let mut redriven = Redriven::default();
-        // No more than there are now: a job that dies again meanwhile waits for the next redrive.
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-        let dead = channel.queue_declare(self.queues.dead().into(), passive, FieldTable::default()).await?;
-        for _ in 0..dead.message_count() {
-            let message = channel.basic_get(self.queues.dead().into(), BasicGetOptions::default()).await?;
-            let Some(message) = message else { break };
-            if let Ok(job) = Job::decode(&message.delivery.data) {
-                self.publish(Target::Main, Job { attempts: 0, ..job }.encode().as_bytes()).await?;
-                message.delivery.acker.ack(BasicAckOptions::default()).await?;
-                redriven.jobs += 1;
-            } else {
-                redriven.unreadable += 1;
-            }
-        }
-        give_all_back(&channel).await?;
-        close(&connection).await;
-        Ok(redriven)
-    }
-
-    pub(super) async fn purge(&self) -> Result<usize, QueueError> {
-        let (connection, channel) = self.open("purge").await?;
-        let purged = channel.queue_purge(self.queues.dead().into(), QueuePurgeOptions::default()).await?;
-        close(&connection).await;
-        Ok(usize::try_from(purged).unwrap_or(usize::MAX))
-    }
-
     /// Publishes and waits for the confirm; once more if the connection turned out to be dead. Published twice, a job
     /// is still sent once.
     async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
@@ -307,11 +265,6 @@ fn reason(properties: &BasicProperties) -> String {
         Some(AMQPValue::LongString(reason)) => reason.to_string(),
         _ => format!("handed out more than {DELIVERY_LIMIT} times without an outcome"),
     }
-}
-
-/// Returns everything that was read and not acknowledged, at once and not only when the connection's end is noticed.
-async fn give_all_back(channel: &Channel) -> Result<(), lapin::Error> {
-    channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await
 }
 
 async fn close(connection: &Connection) {

@@ -1,6 +1,8 @@
 //! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping; here they are sent,
 //! postponed and buried, and dead letters are looked after.
 
+mod dead;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::runtime::Handle;
 
-use super::{DEADLINE, DeadLetter, QueueError, Redriven};
-use crate::job::Job;
+pub(super) use self::dead::DeadLetters;
+use super::{DEADLINE, QueueError};
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -28,12 +30,6 @@ const BACKOFF: Duration = Duration::from_millis(20);
 
 /// What a function takes from its start until it asks for its first event.
 const START: Duration = Duration::from_millis(2);
-
-/// How long an empty dead-letter queue is waited for, before it is taken for empty.
-const LONG_POLL: Duration = Duration::from_secs(1);
-
-/// How long dead letters are hidden from others while they are listed or moved.
-const HIDDEN: Duration = Duration::from_secs(120);
 
 /// Attribute of a dead letter with the reason for which it is one.
 const REASON: &str = "reason";
@@ -93,74 +89,6 @@ impl SqsQueue {
         let request =
             self.client().await.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
         request.visibility_timeout(whole_seconds(delay)).send().await.map(|_| ()).map_err(failed)
-    }
-
-    /// Reads the dead letters; they are hidden from others while that lasts, and shown again afterwards.
-    pub(super) async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let taken = self.take_dead_letters().await?;
-        let letters = taken.iter().map(|message| DeadLetter { body: body(message), reason: reason(message) }).collect();
-        self.put_back(taken).await?;
-        Ok(letters)
-    }
-
-    pub(super) async fn redrive(&self) -> Result<Redriven, QueueError> {
-        let mut redriven = Redriven::default();
-        let mut unreadable = Vec::new();
-        for message in self.take_dead_letters().await? {
-            match Job::decode(&body(&message)) {
-                Ok(job) => {
-                    self.send(&Job { attempts: 0, ..job }.encode(), Duration::ZERO).await?;
-                    self.delete_dead_letter(&message).await?;
-                    redriven.jobs += 1;
-                }
-                Err(_) => unreadable.push(message),
-            }
-        }
-        redriven.unreadable = unreadable.len();
-        self.put_back(unreadable).await?;
-        Ok(redriven)
-    }
-
-    pub(super) async fn purge(&self) -> Result<usize, QueueError> {
-        let taken = self.take_dead_letters().await?;
-        for message in &taken {
-            self.delete_dead_letter(message).await?;
-        }
-        Ok(taken.len())
-    }
-
-    /// Receives all dead letters. Those that are not deleted or put back show again after [`HIDDEN`].
-    async fn take_dead_letters(&self) -> Result<Vec<Message>, QueueError> {
-        // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
-        let patience = LONG_POLL + DEADLINE * 5;
-        let patient = aws_sdk_sqs::config::Builder::new().timeout_config(
-            TimeoutConfig::builder().operation_timeout(patience).operation_attempt_timeout(patience).build(),
-        );
-        let mut taken = Vec::new();
-        loop {
-            let request = self.client().await.receive_message().queue_url(self.dead_url()?).max_number_of_messages(10);
-            let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
-            let request = request.message_attribute_names(REASON).customize().config_override(patient.clone());
-            let messages = request.send().await.map_err(failed)?.messages.unwrap_or_default();
-            if messages.is_empty() {
-                return Ok(taken);
-            }
-            taken.extend(messages);
-        }
-    }
-
-    async fn put_back(&self, messages: Vec<Message>) -> Result<(), QueueError> {
-        for message in messages {
-            let request =
-                self.client().await.change_message_visibility().queue_url(self.dead_url()?).visibility_timeout(0);
-            request.set_receipt_handle(message.receipt_handle).send().await.map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    async fn delete_dead_letter(&self, message: &Message) -> Result<(), QueueError> {
-        let request = self.client().await.delete_message().queue_url(self.dead_url()?);
-        request.set_receipt_handle(message.receipt_handle.clone()).send().await.map(|_| ()).map_err(failed)
     }
 
     fn dead_url(&self) -> Result<&str, QueueError> {

@@ -24,7 +24,7 @@ async fn send_all(deployment: &Deployment, gateway: &Gateway) {
 
 /// One call each, in the first attempt; how long it took is shown.
 async fn each_once(queue: &str, gateway: &Gateway, began: Instant, deployment: &Deployment) {
-    let is_told = || async { (deployment.logs().matches(" sent id=").count() >= JOBS).then_some(()) };
+    let is_told = || async { (deployment.logs().matches("\"message\":\"sent\"").count() >= JOBS).then_some(()) };
     eventually("all is logged", is_told).await;
     let (calls, logs) = (gateway.calls(), deployment.logs());
     let (first, last) = (calls[0].at, calls[calls.len() - 1].at);
@@ -36,7 +36,7 @@ async fn each_once(queue: &str, gateway: &Gateway, began: Instant, deployment: &
         busiest.expect("calls"),
     );
     assert_eq!(calls.len(), JOBS, "nothing twice");
-    assert_eq!(logs.matches("attempt=1 gateway=").count(), JOBS, "an attempt is a call to a gateway");
+    assert_eq!(logs.matches("\"attempt\":1,\"gateway\"").count(), JOBS, "an attempt is a call to a gateway");
     assert!(logs.contains("the gateway's rate"), "some have waited in the queue");
 }
 
