@@ -9,7 +9,7 @@ use url::Url;
 /// Jobs that a worker has in hand at the same time, unless told otherwise.
 pub const DEFAULT_CONCURRENCY: u16 = 100;
 
-/// What stands below every command's list, and in the README.
+/// What nearly everybody sets.
 const ENVIRONMENT: &str = "\
 Environment (each of the first three may be left out: a part within the process stands in):
   REDIS_URL    the store: redis://127.0.0.1:6379, rediss://user:password@host:6379
@@ -19,7 +19,7 @@ Environment (each of the first three may be left out: a part within the process 
   CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
   LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback
   LOG_LEVEL    error, warn, info, debug or trace
-  All others: README.md, \"Configuration\"";
+  All others: docs/configuration.md";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,7 +6,7 @@ use shared::config::ConfigError;
 use shared::queue::QueueError;
 
 const CONFIG: &str =
-    "README.md, \"Configuration\", has every variable; `docker compose up --detach --wait` starts Redis and RabbitMQ";
+    "docs/configuration.md has every variable; `docker compose up --detach --wait` starts Redis and RabbitMQ";
 const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
     one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
 const SQS: &str =

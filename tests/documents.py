@@ -1,0 +1,105 @@
+"""Holds the documents against the program.
+
+    python tests/documents.py target/debug/sms-verify
+
+Every link leads somewhere, every command of the program is one, the table of variables has all that the code reads, and the
+session of both READMEs is typed in and answers what they show.
+"""
+
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
+DOCUMENTS = [path for folder in (".", "docs", "events") for path in sorted((ROOT / folder).glob("*.md"))]
+ERRORS = []
+
+
+def wrong(document, what):
+    ERRORS.append(f"{document.relative_to(ROOT)}: {what}")
+
+
+def anchors(text):
+    """The names of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def check_links(document, text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.S)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists():
+            wrong(document, f"{target} leads nowhere")
+        elif anchor and anchor not in anchors(file.read_text()):
+            wrong(document, f"{target}: there is no such heading")
+
+
+def check_commands(document, text):
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        for line in block.splitlines():
+            for start in ("cargo run --release -- ", "cargo run -- "):
+                if start in line:
+                    words = shlex.split(line.split(start, 1)[1], comments=True)
+                    words = words[:next((at for at, word in enumerate(words) if word in ("&", ";", "|", ">")), len(words))]
+                    done = subprocess.run([PROGRAM, *words, "--help"], env={}, capture_output=True, text=True)
+                    if done.returncode != 0:
+                        wrong(document, f"{line.strip()}: {done.stderr.strip()}")
+                    break
+
+
+def check_variables():
+    document = ROOT / "docs" / "configuration.md"
+    described = set(re.findall(r"`([A-Z][A-Z_]{4,})`", "\n".join(re.findall(r"^\| (`.*?) \|", document.read_text(), re.M))))
+    source = "".join((ROOT / "shared" / "src" / file).read_text() for file in ("config/vars.rs", "telemetry.rs"))
+    pattern = r'(?:get|var|number|seconds|address|list)\(\s*"([A-Z][A-Z_]{4,})"'
+    read = set(re.findall(pattern, source))
+    # What the environment says of itself, and the last word on test numbers, which stands with them.
+    read -= {"AWS_LAMBDA_FUNCTION_NAME", "TEST_NUMBERS_ON_LAMBDA"}
+    for name in sorted(read ^ described):
+        wrong(document, f"{name} is {'read and not described' if name in read else 'described and not read'}")
+
+
+def check_session(document, text):
+    """Types in what the README shows, with the answers' own ids and codes."""
+    server = subprocess.Popen([PROGRAM], env={"LISTEN": "127.0.0.1:0"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
+        block = re.findall(r"```console\n(.*?)```", text, re.S)[0]
+        steps = re.split(r"^\$ ", block, flags=re.M)[1:]
+        replaced = {"http://127.0.0.1:8080": address}
+        for step in steps:
+            command, shown = re.match(r"(.*?[^\\])\n(.*)", step, re.S).groups()
+            for old, new in replaced.items():
+                command = command.replace(old, new)
+            if "inbox" in command:
+                command = f"until {command} | grep -q code; do sleep 0.05; done; {command}"
+            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout)
+            shown = json.loads(shown)
+            alike = list(answer[0]) == list(shown[0]) if isinstance(shown, list) else list(answer) == list(shown)
+            if not alike:
+                wrong(document, f"{command} answers {answer}")
+            for then, now in zip(*((one if isinstance(one, list) else [one]) for one in (shown, answer))):
+                replaced.update({then[key]: now[key] for key in ("id", "code") if key in then})
+    finally:
+        server.terminate()
+        server.wait()
+
+
+for document in DOCUMENTS:
+    text = document.read_text()
+    check_links(document, text)
+    check_commands(document, text)
+    if document.name.startswith("README") and document.parent == ROOT:
+        check_session(document, text)
+check_variables()
+for error in ERRORS:
+    print(error)
+print(f"{len(DOCUMENTS)} documents, {len(ERRORS)} errors")
+sys.exit(bool(ERRORS))
