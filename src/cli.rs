@@ -54,7 +54,7 @@ pub enum Command {
     /// Needs REDIS_URL, QUEUE_URL, CODE_SECRET and SMS_DSN; without the last it sends to the inbox of an API on this machine. On
     /// SIGTERM it finishes the jobs in hand and gives the others back.
     Worker {
-        /// Jobs in hand at the same time; with --invoke, invocations
+        /// Jobs in hand at the same time, 6000 at most; with --invoke, invocations
         #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
         concurrency: u16,
         /// Hand the jobs as SQS events to a function, such as one under `cargo lambda watch` at

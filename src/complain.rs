@@ -4,9 +4,11 @@ use std::error::Error;
 
 use shared::config::ConfigError;
 use shared::queue::QueueError;
+use shared::telemetry::causes;
 
-const CONFIG: &str =
-    "docs/configuration.md has every variable; `docker compose up --detach --wait` starts Redis and RabbitMQ";
+const CONFIG: &str = "docs/configuration.md has every variable";
+const SERVICES: &str =
+    "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
 const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
     one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
 const SQS: &str =
@@ -19,12 +21,7 @@ pub fn complain(error: &(dyn Error + 'static)) {
         eprintln!("error: the configuration has problems");
         config.problems().for_each(|problem| eprintln!("  {problem}"));
     } else {
-        let causes = std::iter::successors(error.source(), |&cause| cause.source());
-        // Some errors repeat their cause in their own words.
-        let told = causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
-            if told.contains(&cause) { told } else { format!("{told}: {cause}") }
-        });
-        eprintln!("error: {told}");
+        eprintln!("error: {}", causes(error));
     }
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
@@ -32,8 +29,10 @@ pub fn complain(error: &(dyn Error + 'static)) {
 }
 
 fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    if error.is::<ConfigError>() {
-        return Some(CONFIG);
+    if let Some(config) = error.downcast_ref::<ConfigError>() {
+        let services =
+            config.problems().any(|problem| problem.starts_with("REDIS_URL") || problem.starts_with("QUEUE_URL"));
+        return Some(if services { SERVICES } else { CONFIG });
     }
     match error.downcast_ref::<QueueError>()? {
         QueueError::RabbitMq(_) | QueueError::Timeout => Some(RABBITMQ),

@@ -5,7 +5,6 @@
 //! dead letter.
 
 use std::collections::HashSet;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use url::Url;
 
 use crate::stop::Stop;
 use crate::worker::settle;
+use shared::telemetry::causes;
 
 /// Most messages in one event: SQS's own default.
 pub const BATCH_SIZE: u16 = 10;
@@ -78,7 +78,7 @@ impl Invoker {
         let failed = loop {
             match self.invoke(&batch).await {
                 Ok(failed) => break failed,
-                Err(error) => warn!(error = &error as &dyn Error, "the function cannot be reached"),
+                Err(error) => warn!(error = causes(&error), "the function cannot be reached"),
             }
             if stop.requested_within(PAUSE).await {
                 for message in batch {

@@ -1,6 +1,5 @@
 //! The HTTP server of local mode: the functions' routers on a TCP port, and the pages.
 
-use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tracing::warn;
 use crate::pages;
 use crate::parts::Parts;
 use crate::stop::Stop;
+use shared::telemetry::causes;
 
 /// How long requests in hand may take once the process has been asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -47,10 +47,10 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     // Connected before the first request. What is down is no reason not to start: it may come up later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
     if let Err(error) = store {
-        warn!(error = &error as &dyn Error, "the store cannot be reached yet");
+        warn!(error = causes(&error), "the store cannot be reached yet");
     }
     if let Err(error) = queue {
-        warn!(error = &error as &dyn Error, "the queue cannot be reached yet");
+        warn!(error = causes(&error), "the queue cannot be reached yet");
     }
     let (config, callers) = (&parts.config, &parts.config.callers);
     let asking = RequestApi {

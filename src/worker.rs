@@ -1,6 +1,5 @@
 //! The sender: takes messages from the queue, delivers them, and acknowledges each after its outcome is safe.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::stop::Stop;
+use shared::telemetry::causes;
 
 /// How long to wait before the queue is asked again to take the outcome of a message.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ async fn next(consumer: &mut Consumer, free: &Arc<Semaphore>) -> Option<(Message
 /// back, it would be delivered once more than its attempts allow.
 pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mut Stop) {
     while let Err(error) = outcome.settle(queue, &message.body).await {
-        warn!(error = &error as &dyn Error, "the queue does not take the outcome of a message");
+        warn!(error = causes(&error), "the queue does not take the outcome of a message");
         if stop.requested_within(PAUSE).await {
             return message.give_back();
         }

@@ -250,10 +250,6 @@ def the_documentation_is_drawn_and_tries_calls_out(browser):
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute", exact=True).click()
         expect(operation.locator(".live-responses-table td.response-col_status", has_text="202")).to_be_visible()
-        if FOLDER:
-            seen.page.set_viewport_size({"width": 1000, "height": 900})
-            seen.page.evaluate("scrollTo(0, 0)")
-            seen.page.screenshot(path=f"{FOLDER}/docs.png")
 
 
 def main():

@@ -71,17 +71,17 @@ def check_session(document, text):
     server = subprocess.Popen([PROGRAM], env={"LISTEN": "127.0.0.1:0"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
-        block = re.findall(r"```console\n(.*?)```", text, re.S)[0]
-        steps = re.split(r"^\$ ", block, flags=re.M)[1:]
+        session = "".join(re.findall(r"```console\n(.*?)```", text, re.S))
+        steps = re.split(r"^\$ ", session, flags=re.M)[1:]
         replaced = {"http://127.0.0.1:8080": address}
         for step in steps:
             command, shown = re.match(r"(.*?[^\\])\n(.*)", step, re.S).groups()
             for old, new in replaced.items():
                 command = command.replace(old, new)
-            if "inbox" in command:
-                command = f"until {command} | grep -q code; do sleep 0.05; done; {command}"
-            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout)
             shown = json.loads(shown)
+            if "inbox" in command:
+                command = f"until {command} | grep -qF '{shown[0]['to']}'; do sleep 0.05; done; {command}"
+            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout)
             alike = list(answer[0]) == list(shown[0]) if isinstance(shown, list) else list(answer) == list(shown)
             if not alike:
                 wrong(document, f"{command} answers {answer}")

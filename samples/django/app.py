@@ -2,7 +2,7 @@
 
     pip install -r requirements.txt
     python app.py
-    curl -s http://127.0.0.1:8000/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
+    curl -s http://127.0.0.1:8001/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 
 JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, LISTEN the address to serve at (port 0: any).
 """
@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 JWKS_URL = os.environ.get("JWKS_URL", "http://127.0.0.1:8080/.well-known/jwks.json")
-LISTEN = os.environ.get("LISTEN", "127.0.0.1:8000")
+LISTEN = os.environ.get("LISTEN", "127.0.0.1:8001")
 PURPOSE = os.environ.get("PURPOSE", "login")
 
 # Used tokens are remembered in this process. Of several processes each would accept a token once: let them share a Redis

@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::delivery::{Deliveries, Outcome};
 use crate::entropy::random_u64;
 use crate::queue::{Queue, QueueError};
+use crate::telemetry::causes;
 
 /// What `send-sms` is invoked with.
 #[derive(Debug, Deserialize)]
@@ -85,14 +86,14 @@ async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMess
             if let Some(receipt_handle) = &record.receipt_handle
                 && let Err(error) = queue.postpone(receipt_handle, delay).await
             {
-                warn!(error = &error as &dyn std::error::Error, "not postponed: the visibility timeout applies");
+                warn!(error = causes(&error), "not postponed: the visibility timeout applies");
             }
             false
         }
         outcome => match outcome.settle(queue, body).await {
             Ok(()) => true,
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "not settled: the visibility timeout applies");
+                warn!(error = causes(&error), "not settled: the visibility timeout applies");
                 false
             }
         },

@@ -1,6 +1,7 @@
 //! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere.
 
 use std::env;
+use std::error::Error;
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::filter::Targets;
@@ -9,10 +10,20 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 /// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
-/// included.
-const CLIENTS: &str = "lapin=warn,redis=warn,reqwest=warn,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,\
-    aws_config=warn,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
+/// included. lapin's errors come back from its calls, and are told there.
+const CLIENTS: &str = "lapin=off,redis=warn,reqwest=warn,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,\
+    aws_config=error,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
     aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_http=warn,lambda_runtime=warn,lambda_runtime_api_client=warn";
+
+/// An error with its causes, for a line of a log: JSON would leave them out.
+#[must_use]
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    // Some errors repeat their cause in their own words.
+    causes
+        .map(ToString::to_string)
+        .fold(error.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
+}
 
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
 /// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start.

@@ -1,5 +1,5 @@
 // The inbox: the messages that went to no phone, as a phone would show them.
-const zh = navigator.language.startsWith("zh");
+const zh = (localStorage.getItem("sms-verify") ?? navigator.language).startsWith("zh");
 const texts = zh
   ? { inbox: "收件箱", none: "暂无短信", back: "验证手机号", copy: "复制验证码", copied: "已复制" }
   : { inbox: "Inbox", none: "No message yet.", back: "Verify a number", copy: "Copy code", copied: "Copied" };

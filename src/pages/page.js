@@ -12,7 +12,7 @@ const store = {
   clear: () => sessionStorage.removeItem(KEY),
 };
 
-let language = store.get().language ?? (navigator.language.startsWith("zh") ? "zh-CN" : "en");
+let language = localStorage.getItem(KEY) ?? (navigator.language.startsWith("zh") ? "zh-CN" : "en");
 let settings = { region: "CN", countries: null, digits: 6 };
 let uuid, checking, timers = {};
 const say = (key, values = {}) =>
@@ -30,7 +30,8 @@ const call = async (method, path, body) => {
 const complaint = problem => {
   const kind = problem.type?.split(/[:#]/).pop();
   const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind;
-  const values = { seconds: problem.retry_after, left: problem.attempts_left, minutes: Math.ceil(problem.retry_after / 60) };
+  const seconds = problem.retry_after, minutes = Math.ceil(seconds / 60);
+  const values = { seconds, minutes, wait: seconds > 120 ? say("minutes", { minutes }) : say("seconds", { seconds }), left: problem.attempts_left };
   return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
 };
 
@@ -73,7 +74,7 @@ $("ask").onsubmit = event => {
     $("send").disabled = true;
     const read = uuid && { uuid, image_code: $("image_code").value };
     try {
-      const answer = await request({ to: $("to").value, region: $("country").value || undefined, ...read });
+      const answer = await request({ to: $("to").value.trim() || undefined, region: $("country").value || undefined, ...read });
       showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
       $("ask-error").textContent = answer.ok ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
@@ -170,7 +171,6 @@ const finish = () => {
   // Seen by the watch already.
   if (!id) return;
   store.clear();
-  store.set({ language });
   for (const id of ["ask", "prove"]) $(id).hidden = true;
   $("verified").textContent = to;
   $("done").hidden = false;
@@ -220,7 +220,8 @@ const write = () => {
 
 $("language").onclick = () => {
   language = LANGUAGES.find(tag => tag !== language);
-  store.set({ language });
+  localStorage.setItem(KEY, language);
+  $("code").removeAttribute("aria-invalid");
   for (const id of ["ask-error", "prove-error", "delivery"]) $(id).textContent = "";
   write();
   watch();

@@ -107,6 +107,12 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         Some(url) => Some(Database::of_its_own(url.as_str()).await?),
         None => None,
     };
+    if let Some(only) = &only
+        && !Attack::ALL.into_iter().any(|attack| attack.name().contains(only))
+    {
+        let names: Vec<&str> = Attack::ALL.into_iter().map(Attack::name).collect();
+        return Err(format!("no attack has {only} in its name: there are {}", names.join(", ")).into());
+    }
     println!("seed {seed}, {people} people a day, {price} USD for an SMS\n");
     println!(
         "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenges to people | codes compared |"

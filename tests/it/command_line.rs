@@ -1,5 +1,6 @@
 //! The command line: what it says, to people and to programs.
 
+use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
@@ -26,14 +27,16 @@ async fn a_command_that_lacks_variables_says_which_and_what_to_do() {
     assert!(!worker.ended().await.success());
     let lines: Vec<String> = worker.log().lines().map(str::to_owned).collect();
     assert_eq!(lines[0], "error: the configuration has problems");
-    assert!(lines[1].starts_with("  REDIS_URL is not set, such as to redis://"), "{lines:?}");
-    assert!(lines[2].starts_with("  QUEUE_URL is not set, such as to amqp://"), "{lines:?}");
+    assert!(lines[1].starts_with("  REDIS_URL is not set; for example REDIS_URL=redis://"), "{lines:?}");
+    assert!(lines[2].starts_with("  QUEUE_URL is not set; for example QUEUE_URL=amqp://"), "{lines:?}");
     assert!(lines.last().is_some_and(|line| line.starts_with("hint: ") && line.contains("docker compose up")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() {
-    let nowhere = Environment::embedded().with("QUEUE_URL", "amqp://guest:guest@127.0.0.1:1/%2f");
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let nowhere = Environment::embedded().with("QUEUE_URL", &format!("amqp://guest:guest@127.0.0.1:{port}/%2f"));
     let mut list = Process::start(&["dead", "list"], &nowhere);
     assert!(!list.ended().await.success());
     let log = list.log();

@@ -96,6 +96,9 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
             let name = file.file_stem().and_then(|name| name.to_str()).expect("a name");
             match (function, name) {
                 ("request-code", "bad-number") => assert_eq!(answer["statusCode"], 422, "{answer}"),
+                ("request-code", "sms-codes") | ("check-code", "keys") => {
+                    assert_eq!(answer["statusCode"], 200, "{answer}");
+                }
                 ("request-code", _) => {
                     assert!([202, 429].contains(&answer["statusCode"].as_u64().unwrap_or(0)), "{answer}");
                 }

@@ -64,6 +64,11 @@ enum Details {
 }
 
 impl Task {
+    /// Whether a picture has to be read.
+    pub(crate) fn is_picture(&self) -> bool {
+        matches!(self.details, Details::Picture { .. })
+    }
+
     /// Does the work, as a page does it; nothing if it is a task for people.
     #[must_use]
     pub fn solve(&self) -> Option<Proof> {

@@ -84,7 +84,7 @@ impl Role {
     fn required(self) -> &'static [&'static str] {
         match self {
             Self::All => &[],
-            Self::Api | Self::Worker => &["REDIS_URL", "QUEUE_URL"],
+            Self::Api | Self::Worker => &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"],
             Self::Invoker | Self::Dead => &["QUEUE_URL"],
         }
     }
@@ -102,7 +102,7 @@ impl LocalConfig {
             vars.require("DEAD_QUEUE_URL");
         }
         let uses_store = !matches!(role, Role::Invoker | Role::Dead);
-        if redis.is_some() && uses_store {
+        if redis.is_some() && uses_store && role == Role::All {
             vars.require("CODE_SECRET");
         }
         let (secrets, listen, mut provider) = (vars.secrets(), vars.listen(), vars.provider());

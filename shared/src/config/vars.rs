@@ -76,17 +76,15 @@ impl<'a> Vars<'a> {
 
     pub(super) fn require(&mut self, name: &str) {
         if self.get(name).is_none() {
-            let such_as = match name {
-                "REDIS_URL" => ", such as to redis://127.0.0.1:6379",
-                "QUEUE_URL" => {
-                    ", such as to amqp://user:password@127.0.0.1:5672/%2f, or to the https:// URL of an SQS queue"
-                }
-                "DEAD_QUEUE_URL" => ", which on SQS is the https:// URL of the dead-letter queue",
-                "CODE_SECRET" => ", such as to what `openssl rand -hex 32` prints",
-                "SMS_DSN" => ", such as to ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1",
-                _ => "",
+            let example = match name {
+                "REDIS_URL" => "redis://127.0.0.1:6379",
+                "QUEUE_URL" => "amqp://user:password@127.0.0.1:5672/%2f",
+                "DEAD_QUEUE_URL" => "https://sqs.eu-central-1.amazonaws.com/123456789012/dead",
+                "CODE_SECRET" => "$(openssl rand -hex 32)",
+                "SMS_DSN" => "'ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1'",
+                _ => return self.problem(name, "is not set"),
             };
-            self.problem(name, &format!("is not set{such_as}"));
+            self.problem(name, &format!("is not set; for example {name}={example}"));
         }
     }
 
@@ -117,8 +115,9 @@ impl<'a> Vars<'a> {
     fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
         let url = Url::parse(&self.get(name)?).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
         if url.is_none() {
-            let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
-            self.problem(name, &format!("needs a URL that starts with {}", forms.join(" or ")));
+            // http:// is for servers on this machine, in tests.
+            let forms = schemes.iter().filter(|scheme| **scheme != "http").map(|scheme| format!("{scheme}://"));
+            self.problem(name, &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")));
         }
         url.map(Address)
     }

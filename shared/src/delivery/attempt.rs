@@ -14,6 +14,7 @@ use crate::job::{Job, Turn};
 use crate::provider::{Account, Class, Provider, SendError, Sms};
 use crate::queue::Delay;
 use crate::store::{Asked, Begin, Breaker, Finish, Permit, StoreError};
+use crate::telemetry::causes;
 
 /// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's life.
 const BREAKER: Breaker =
@@ -101,7 +102,7 @@ impl Attempt<'_> {
                 Ok(Way::Later(_) | Way::Full) => {}
                 Ok(Way::Closed(wait)) => self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait))),
                 Err(error) if self.errors.is_empty() => {
-                    warn!(id = %self.job.id, error = &error as &dyn std::error::Error, "store trouble");
+                    warn!(id = %self.job.id, error = causes(&error), "store trouble");
                     let delay = self.deliveries.schedule.first();
                     return self.hold(delay, "the store cannot be asked").await;
                 }
@@ -169,7 +170,7 @@ impl Attempt<'_> {
         };
         match error.class {
             Class::Permanent => {
-                warn!(id = %job.id, to = %job.to, attempt, error = &error as &dyn std::error::Error, "refused for good");
+                warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
                 deliveries.finish(job, Finish::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
@@ -177,7 +178,7 @@ impl Attempt<'_> {
                 Some(deliveries.perhaps_sent(job, self.worker, &error.to_string()).await)
             }
             Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration => {
-                warn!(id = %job.id, to = %job.to, attempt, error = &error as &dyn std::error::Error, "not accepted");
+                warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
                 self.errors.push(error);
                 None
             }
@@ -197,7 +198,7 @@ impl Attempt<'_> {
         if (tell || !up)
             && let Err(error) = self.deliveries.store.report(&account.id, up, BREAKER).await
         {
-            debug!(error = &error as &dyn std::error::Error, "the circuit is not told");
+            debug!(error = causes(&error), "the circuit is not told");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::job::Job;
 use crate::provider::Provider;
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Begin, Finish, Store};
+use crate::telemetry::causes;
 use crate::test_numbers::TestNumbers;
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
@@ -141,7 +142,7 @@ impl Deliveries {
                 Outcome::Done
             }
             Err(error) => {
-                warn!(id = %job.id, error = &error as &dyn std::error::Error, "store trouble");
+                warn!(id = %job.id, error = causes(&error), "store trouble");
                 // What the store was too late to answer it may still carry out: then nobody holds this lease.
                 self.see_finished(&job, Finish::Held, random);
                 held(job, attempt, self.schedule.first(), "the store cannot be asked")
@@ -158,7 +159,7 @@ impl Deliveries {
     /// The outcome stands whether or not it can be recorded at once.
     async fn finish(&self, job: &Job, outcome: Finish, worker: u64) {
         if let Err(error) = self.store.finish(&job.id, job.send, &outcome, worker).await {
-            warn!(id = %job.id, error = &error as &dyn std::error::Error, "the outcome cannot be recorded yet");
+            warn!(id = %job.id, error = causes(&error), "the outcome cannot be recorded yet");
             self.see_finished(job, outcome, worker);
         }
     }

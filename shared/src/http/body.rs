@@ -8,7 +8,8 @@ use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::problem::Problem;
+use super::flaw::{BodyFlaw, FieldFlaw};
+use super::problem::{Problem, bad};
 use super::{BODY_TIMEOUT, MAX_BODY};
 
 /// A request body read as JSON.
@@ -31,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let bytes =
             reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-                _ => Problem::BadJson("the body could not be read".to_owned()),
+                _ => Problem::BadJson(BodyFlaw::Unread),
             })?;
         parse(&bytes).map(Self)
     }
@@ -52,25 +53,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         problem(&path, &error.into_inner())
     })?;
-    reader.end().map_err(|_| Problem::BadJson("not JSON: something follows the object".to_owned()))?;
+    reader.end().map_err(|_| Problem::BadJson(BodyFlaw::MoreThanOne))?;
     Ok(value)
 }
 
 /// The parser's own words would quote the value; a number or a code must not come back, or stand in a log.
 fn problem(path: &str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
-        return Problem::BadJson(format!("not JSON: line {}, column {}", error.line(), error.column()));
+        return Problem::BadJson(BodyFlaw::NoJson { line: error.line(), column: error.column() });
     }
     let text = error.to_string();
     let duplicate = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
-    let (field, detail) = match duplicate {
-        Some(field) => (field, "the field is there twice"),
-        None if text.starts_with("unknown field") => (path, "the field is unknown"),
-        None => (path, "the field must be a string"),
-    };
-    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
+    match duplicate {
+        Some(field) => bad(field, FieldFlaw::Twice),
+        None if text.starts_with("unknown field") => bad(path, FieldFlaw::Unknown),
+        None => bad(path, FieldFlaw::NoString),
+    }
 }
 
 fn not_an_object() -> Problem {
-    Problem::BadJson("the body must be a JSON object".to_owned())
+    Problem::BadJson(BodyFlaw::NoObject)
 }

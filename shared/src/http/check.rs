@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
+use super::flaw::FieldFlaw;
 use super::problem::{Problem, bad};
 use super::verification;
 use crate::checking::Checks;
@@ -80,11 +81,10 @@ async fn check(
     let to = typed.to.map(|to| number(&to, typed.region.as_deref(), api.region)).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
-    let typed = Code::parse(&typed, checks.code_length)
-        .ok_or_else(|| bad("code", &format!("the field must be a string of {digits} digits")))?;
+    let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
     let id = parse(id)?;
     if to.as_ref().is_some_and(|to| !checks.is_of(&id, to)) {
-        return Err(bad("to", "this is not the number of this verification"));
+        return Err(bad("to", FieldFlaw::OtherNumber));
     }
     match checks.check(&id, &typed, caller.ip(api.callers.proxies), random_u64()).await? {
         CheckResult::Approved => {
@@ -100,9 +100,7 @@ async fn check(
 
 /// The number of the person who types: it is what a token is about, since the store does not know it.
 fn number(to: &str, region: Option<&str>, default: Region) -> Result<PhoneNumber, Problem> {
-    let region = region
-        .map_or(Some(default), Region::parse)
-        .ok_or(bad("region", "the field must be a country code such as CN"))?;
+    let region = region.map_or(Some(default), Region::parse).ok_or(bad("region", FieldFlaw::NoCountry))?;
     PhoneNumber::parse(to, region).map_err(Problem::BadNumber)
 }
 

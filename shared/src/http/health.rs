@@ -1,7 +1,5 @@
 //! `GET /healthz` and `GET /readyz`: is the process there, and can it do its work?
 
-use std::error::Error;
-
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,6 +9,7 @@ use tracing::warn;
 use super::problem::Problem;
 use crate::queue::Queue;
 use crate::store::Store;
+use crate::telemetry::causes;
 
 /// The routes of a process with a store alone. (The functions that need no queue do not carry its clients.)
 pub fn store_router(store: Store) -> Router {
@@ -33,13 +32,13 @@ fn healthz<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 async fn store_trouble(store: &Store) -> Option<&'static str> {
     let error = store.ping().await.err()?;
-    warn!(error = &error as &dyn Error, "not ready: store");
+    warn!(error = causes(&error), "not ready: store");
     Some("store")
 }
 
 async fn queue_trouble(queue: &Queue) -> Option<&'static str> {
     let error = queue.ping().await.err()?;
-    warn!(error = &error as &dyn Error, "not ready: queue");
+    warn!(error = causes(&error), "not ready: queue");
     Some("queue")
 }
 

@@ -3,8 +3,6 @@
 //! After draft-ietf-httpapi-idempotency-key-header: what was accepted is answered again as it was; 409 while the first call is
 //! still at work, and 422 for another request with the same key. What was not accepted did nothing, and may be asked again.
 
-use std::error::Error;
-
 use axum::http::{HeaderMap, HeaderName};
 use tracing::warn;
 
@@ -13,6 +11,7 @@ use super::verification::Body;
 use crate::code::Secrets;
 use crate::entropy::random_u64;
 use crate::store::{Claim, ClaimedKey, Store};
+use crate::telemetry::causes;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -63,7 +62,7 @@ impl Held {
     pub(super) async fn settle(self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
         if let Err(error) = self.store.settle(&self.key, answer.as_deref()).await {
-            warn!(error = &error as &dyn Error, "the answer cannot be kept for its idempotency key");
+            warn!(error = causes(&error), "the answer cannot be kept for its idempotency key");
         }
     }
 }

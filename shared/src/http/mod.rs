@@ -4,6 +4,7 @@ mod body;
 mod check;
 mod client;
 mod cors;
+mod flaw;
 mod health;
 mod idempotency;
 mod meiduo;

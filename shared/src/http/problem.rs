@@ -2,7 +2,6 @@
 //!
 //! `code` and `errmsg` keep the numbers and words of the tutorial's `RETCODE` table.
 
-use std::error::Error;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,12 +12,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::error;
 
+use super::flaw::{BodyFlaw, FieldFlaw};
 use crate::admission::AdmissionError;
 use crate::challenge::Task;
 use crate::limits::{Exceeded, Refusal};
 use crate::message::Locale;
 use crate::phone::{PhoneError, Region};
 use crate::store::StoreError;
+use crate::telemetry::causes;
 
 /// What a caller is told to wait when a part is down, in seconds: connections are made anew within that time.
 const RETRY_WHEN_DOWN: u64 = 2;
@@ -32,9 +33,9 @@ pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 #[derive(Debug, Clone)]
 pub(super) enum Problem {
     /// The body is not JSON.
-    BadJson(String),
+    BadJson(BodyFlaw),
     /// The body is JSON, and a field in it is not what it should be.
-    BadField { field: String, detail: String },
+    BadField { field: String, flaw: FieldFlaw },
     /// A field that must be there is not.
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
@@ -76,8 +77,8 @@ pub(super) enum Problem {
 }
 
 /// A field that is not what it should be.
-pub(super) fn bad(field: &str, detail: &str) -> Problem {
-    Problem::BadField { field: field.to_owned(), detail: detail.to_owned() }
+pub(super) fn bad(field: &str, flaw: FieldFlaw) -> Problem {
+    Problem::BadField { field: field.to_owned(), flaw }
 }
 
 /// What does not depend on the single case: type, status, `code`, and the words in English and Chinese.
@@ -121,9 +122,10 @@ impl Problem {
                 let title = "A challenge has to be solved first";
                 kind("challenge-required", StatusCode::FORBIDDEN, "4001", title, "请先完成验证")
             }
-            Self::Challenge { wrong: true, .. } => {
+            Self::Challenge { wrong: true, task } => {
                 let title = "The answer to the challenge is wrong";
-                kind("challenge-failed", StatusCode::FORBIDDEN, "4001", title, "图形验证码错误")
+                let errmsg = if task.is_picture() { "图形验证码错误" } else { "验证未通过" };
+                kind("challenge-failed", StatusCode::FORBIDDEN, "4001", title, errmsg)
             }
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
             Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
@@ -147,8 +149,10 @@ impl Problem {
             Self::NoSuchMethod => {
                 kind("no-such-method", StatusCode::METHOD_NOT_ALLOWED, "5006", "No such method here", "参数错误")
             }
-            Self::TooFrequent(_) => {
-                kind(QUOTA_EXCEEDED, StatusCode::TOO_MANY_REQUESTS, "4002", "Too frequent", "发送短信过于频繁")
+            Self::TooFrequent(refusal) => {
+                let wrong_codes = refusal.exceeded.contains(&Exceeded::Attempts);
+                let errmsg = if wrong_codes { "验证码输错次数过多" } else { "发送短信过于频繁" };
+                kind(QUOTA_EXCEEDED, StatusCode::TOO_MANY_REQUESTS, "4002", "Too frequent", errmsg)
             }
             Self::Down(_) => {
                 kind("unavailable", StatusCode::SERVICE_UNAVAILABLE, "5000", "Temporarily unavailable", "数据库错误")
@@ -159,7 +163,8 @@ impl Problem {
     fn detail(&self, locale: Locale) -> String {
         let zh = locale == Locale::ZhCn;
         match self {
-            Self::BadJson(detail) | Self::BadField { detail, .. } => detail.clone(),
+            Self::BadJson(flaw) => flaw.say(locale),
+            Self::BadField { flaw, .. } => flaw.say(locale),
             Self::MissingField(field) if zh => format!("缺少字段 {field}"),
             Self::MissingField(field) => format!("the field {field} is missing"),
             Self::BadNumber(PhoneError::Invalid) if zh => "请输入正确的手机号".to_owned(),
@@ -169,7 +174,9 @@ impl Problem {
             Self::Country(country) => format!("this installation sends no codes to {}", country.code()),
             Self::NotJson if zh => "请求体须为 JSON".to_owned(),
             Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
+            Self::TooLarge if zh => format!("请求体超过 {} 字节", super::MAX_BODY),
             Self::TooLarge => format!("the body has more than {} bytes", super::MAX_BODY),
+            Self::TooSlow if zh => format!("请求体未在 {} 秒内送达", super::BODY_TIMEOUT.as_secs()),
             Self::TooSlow => format!("the body did not arrive within {} seconds", super::BODY_TIMEOUT.as_secs()),
             Self::WrongCode { attempts_left } if zh => format!("还可尝试 {attempts_left} 次"),
             Self::WrongCode { attempts_left } => format!("attempts left: {attempts_left}"),
@@ -177,13 +184,21 @@ impl Problem {
             Self::Challenge { .. } => "solve the task in challenge, and ask again with the answer".to_owned(),
             Self::Gone if zh => "验证不存在或已失效".to_owned(),
             Self::Gone => "the verification is unknown, expired, replaced or used".to_owned(),
+            Self::NotAuthentic if zh => "签名或路径中的密钥不正确".to_owned(),
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
+            Self::NoKey if zh => "请在 Authorization 请求头中携带 API 密钥（Bearer KEY）".to_owned(),
             Self::NoKey => "send one of the keys of API_KEYS as Authorization: Bearer KEY".to_owned(),
+            Self::BadKey if zh => "Idempotency-Key 须为 1 至 255 个可见 ASCII 字符，如 UUID".to_owned(),
             Self::BadKey => "Idempotency-Key has 1 to 255 visible characters of ASCII, such as a UUID".to_owned(),
+            Self::KeyReused if zh => "该幂等键已用于其他请求，请更换".to_owned(),
             Self::KeyReused => "use another key for another request".to_owned(),
+            Self::AtWork if zh => "相同请求正在处理，请稍后重试".to_owned(),
             Self::AtWork => "wait for its answer, or ask again in a second".to_owned(),
+            Self::CrossSite if zh => "请在 ALLOW_ORIGINS 中加入该页面的源".to_owned(),
             Self::CrossSite => "name the page's origin in ALLOW_ORIGINS".to_owned(),
+            Self::NoSuchPath if zh => "路径不存在".to_owned(),
             Self::NoSuchPath => "there is nothing at this path".to_owned(),
+            Self::NoSuchMethod if zh => "该路径不支持此方法".to_owned(),
             Self::NoSuchMethod => "the path takes other methods".to_owned(),
             Self::TooFrequent(refusal) if zh => format!("请在 {} 秒后重试", whole_seconds(refusal.retry_after)),
             Self::TooFrequent(refusal) => format!("try again in {} seconds", whole_seconds(refusal.retry_after)),
@@ -294,13 +309,13 @@ impl From<AdmissionError> for Problem {
             AdmissionError::Refused(refusal) => Self::TooFrequent(refusal),
             AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
             AdmissionError::Captcha(source) => {
-                error!(error = &source as &dyn Error, "the captcha cannot be verified");
+                error!(error = causes(&source), "the captcha cannot be verified");
                 Self::Down(vec!["captcha"])
             }
             AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {
-                error!(error = &source as &dyn Error, "the queue is down");
+                error!(error = causes(&source), "the queue is down");
                 Self::Down(vec!["queue"])
             }
         }
@@ -309,7 +324,7 @@ impl From<AdmissionError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(problem: StoreError) -> Self {
-        error!(error = &problem as &dyn Error, "the store is down");
+        error!(error = causes(&problem), "the store is down");
         Self::Down(vec!["store"])
     }
 }

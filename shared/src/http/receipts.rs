@@ -2,7 +2,6 @@
 //! took before.
 
 use std::collections::HashMap;
-use std::error::Error;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -13,10 +12,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use super::flaw::BodyFlaw;
 use super::problem::Problem;
 use crate::code::Secrets;
 use crate::provider::{Provider, Push, ReceiptError};
 use crate::store::Store;
+use crate::telemetry::causes;
 
 /// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
 const MAX_PUSH: usize = 256 * 1024;
@@ -61,14 +62,14 @@ async fn take(
         match error {
             ReceiptError::None => Problem::NoSuchPath,
             ReceiptError::NotAuthentic => Problem::NotAuthentic,
-            ReceiptError::Unreadable => Problem::BadJson("these are no receipts of that gateway".to_owned()),
+            ReceiptError::Unreadable => Problem::BadJson(BodyFlaw::NoReceipts),
         }
     })?;
     for receipt in &all {
         let tag = receipts.secrets.tag(&receipt.to);
         let recorded = receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await;
         recorded.map_err(|error| {
-            warn!(error = &error as &dyn Error, "a receipt cannot be recorded: the vendor has to push it again");
+            warn!(error = causes(&error), "a receipt cannot be recorded: the vendor has to push it again");
             Problem::Down(vec!["store"])
         })?;
         info!(gateway = name, to = %receipt.to, delivered = receipt.delivered, "receipt");

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::body::Json;
 use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
+use super::flaw::FieldFlaw;
 use super::idempotency::{self, Claimed, Held, IDEMPOTENT_REPLAYED};
 use super::problem::{Problem, RATE_LIMIT, bad};
 use super::verification::Body;
@@ -107,17 +108,16 @@ impl RequestApi {
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
         let region = match asked.region {
-            Some(code) => Region::parse(&code).ok_or(bad("region", "the field must be a country code such as CN"))?,
+            Some(code) => Region::parse(&code).ok_or(bad("region", FieldFlaw::NoCountry))?,
             None => self.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
         let (to, country) = PhoneNumber::parse_with_country(&to, region).map_err(Problem::BadNumber)?;
         let locale = match asked.locale {
-            Some(tag) => Locale::parse(&tag).ok_or(bad("locale", "the field must be zh-CN or en"))?,
+            Some(tag) => Locale::parse(&tag).ok_or(bad("locale", FieldFlaw::NoLanguage))?,
             None => language.unwrap_or_else(|| Locale::of(&to)),
         };
-        let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
-            .ok_or(bad("purpose", "the field must be up to 32 of a-z, 0-9, _ and -"))?;
+        let purpose = Purpose::parse(&asked.purpose.unwrap_or_default()).ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
         let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
         let ip = caller.ip(self.callers.proxies);
@@ -144,12 +144,12 @@ fn proof(token: Option<String>, uuid: Option<&str>, text: Option<String>) -> Res
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(Proof::Token(token))),
         (None, Some(uuid), Some(text)) => {
-            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", "the field must be the UUID of a picture"))?;
+            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldFlaw::NoPicture))?;
             Ok(Some(Proof::Picture { uuid, text }))
         }
         (None, None, Some(_)) => Err(Problem::MissingField("uuid")),
         (None, Some(_), None) => Err(Problem::MissingField("image_code")),
-        (Some(_), _, _) => Err(bad("proof", "give proof, or uuid and image_code, not both")),
+        (Some(_), _, _) => Err(bad("proof", FieldFlaw::Excludes("uuid"))),
     }
 }
 
@@ -162,10 +162,10 @@ fn autofill(
         (None, None) => return Ok(None),
         (Some(host), None) => ("origin", Autofill::origin(host)),
         (None, Some(hash)) => ("app_hash", Autofill::app_hash(hash)),
-        (Some(_), Some(_)) => return Err(bad("app_hash", "give origin or app_hash, not both")),
+        (Some(_), Some(_)) => return Err(bad("app_hash", FieldFlaw::Excludes("origin"))),
     };
     match autofill.filter(|autofill| allowed.has(autofill)) {
         Some(autofill) => Ok(Some(autofill)),
-        None => Err(bad(field, "the field must be one of those that this installation is configured for")),
+        None => Err(bad(field, FieldFlaw::NotConfigured)),
     }
 }

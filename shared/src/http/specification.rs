@@ -21,6 +21,7 @@ mod tests {
     use serde_json::Value;
 
     use super::super::check::{Approved, Typed};
+    use super::super::flaw::{BodyFlaw, FieldFlaw};
     use super::super::problem::{Problem, bad};
     use super::super::request::Asked;
     use super::super::verification::Body;
@@ -98,8 +99,8 @@ mod tests {
         let task = Challenge::default().task(&secrets, &to, 0, [1; 16]);
         let exceeded = vec![Exceeded::Cooldown];
         vec![
-            Problem::BadJson("not JSON: line 1, column 7".to_owned()),
-            bad("region", "the field must be a country code such as CN"),
+            Problem::BadJson(BodyFlaw::NoJson { line: 1, column: 7 }),
+            bad("region", FieldFlaw::NoCountry),
             Problem::MissingField("to"),
             Problem::BadNumber(PhoneError::Invalid),
             Problem::NotJson,

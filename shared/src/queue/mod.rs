@@ -195,7 +195,7 @@ impl Queue {
     pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
         match &self.0 {
             Backend::Sqs(_) => Err(QueueError::Url(
-                "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ",
+                "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ, and `sms-verify api` alone works on SQS",
             )),
             Backend::RabbitMq(queue) => Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch))))),
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),

@@ -287,7 +287,7 @@ impl Scene {
     fn logged(&self, word: &str) -> HashSet<String> {
         let logs: String = self.workers.iter().chain(&self.dead).map(Process::log).collect();
         let lines = logs.lines().filter(|line| line.contains(word));
-        lines.filter_map(|line| Some(line.split("id=").nth(1)?.split(' ').next()?.to_owned())).collect()
+        lines.filter_map(|line| Some(line.split("\"id\":\"").nth(1)?.split('"').next()?.to_owned())).collect()
     }
 
     /// Messages that are in the queue or wait for another attempt, without those in hand; nothing before RabbitMQ has
