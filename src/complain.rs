@@ -11,6 +11,8 @@ const SERVICES: &str =
     "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
 const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
     one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
+const TIMEOUT: &str =
+    "is it under load, or far off? What was not done yet is still a dead letter: run the command again";
 const SQS: &str =
     "are QUEUE_URL and DEAD_QUEUE_URL right, and AWS_REGION and credentials set (`aws sts get-caller-identity`)?";
 
@@ -35,7 +37,8 @@ fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some(if services { SERVICES } else { CONFIG });
     }
     match error.downcast_ref::<QueueError>()? {
-        QueueError::RabbitMq(_) | QueueError::Timeout => Some(RABBITMQ),
+        QueueError::Timeout => Some(TIMEOUT),
+        QueueError::RabbitMq(_) => Some(RABBITMQ),
         QueueError::Sqs(_) => Some(SQS),
         _ => None,
     }

@@ -14,7 +14,7 @@ mod stop;
 mod worker;
 
 use std::error::Error;
-use std::io::stdout;
+use std::io::{self, ErrorKind, Write, stdout};
 use std::process::exit;
 
 use clap::{CommandFactory, Parser};
@@ -32,11 +32,17 @@ async fn main() {
     telemetry::init();
     tls::install();
     let result = run(Cli::parse()).await;
+    let result = result.or_else(|error| if is_broken_pipe(&*error) { Ok(()) } else { Err(error) });
     if let Err(error) = &result {
         complain::complain(&**error);
     }
     // All that was to be finished is. What still runs, such as a connection that waits for a silent server, is not waited for.
     exit(i32::from(result.is_err()));
+}
+
+/// Whoever reads a command's output, such as `head`, may have seen enough.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
@@ -78,7 +84,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut script);
+            stdout().write_all(&script)?;
         }
         Some(Command::Dead { action }) => {
             let parts = Parts::new(configured(Role::Dead)?)?;

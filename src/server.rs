@@ -60,16 +60,16 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         callers: callers.clone(),
         origins: config.origins.clone(),
     };
-    let mut routes = request_router(asking)
+    let routes = request_router(asking)
         .merge(check_router(parts.checks(), config.region, callers.clone()))
         .merge(pictures_router(parts.store.clone(), config.challenge.clone()))
         .merge(receipts_router(parts.receipts()))
         .merge(specification_router())
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
-    if parts.has_pages() {
-        routes = routes.merge(pages::router(parts.inbox.clone(), config));
-    }
-    Ok(Server { listener, app: app(routes, &config.origins) })
+    let api = app(routes, &config.origins);
+    // Pages of other origins may call the API, and not read the inbox.
+    let app = if parts.has_pages() { api.merge(pages::router(parts.inbox.clone(), config)) } else { api };
+    Ok(Server { listener, app })
 }
 
 /// The port could not be had.

@@ -6,10 +6,12 @@ Each check starts a process of its own, on a free port, on the embedded parts.
 """
 
 import contextlib
+import http.server
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 from playwright.sync_api import expect, sync_playwright
@@ -38,6 +40,25 @@ def served(**variables):
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def elsewhere():
+    """A page of another origin, which has none of our policies."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 class Page:
@@ -239,6 +260,26 @@ def a_country_is_chosen(browser):
         seen.page.get_by_label("Country").select_option("GB")
         seen.ask("07400 123456")
         expect(seen.page.get_by_label("The 6 digits sent to +44******3456")).to_be_visible()
+
+
+@check
+def a_page_of_another_origin_gets_nothing(browser):
+    with elsewhere() as origin, served(ALLOW_ORIGINS="*") as base, Page(browser, base) as seen:
+        seen.ask()
+        seen.code()
+        foreign = seen.context.new_page()
+        foreign.goto(origin)
+        reads = "url => fetch(url).then(() => 'read', () => 'refused')"
+        assert foreign.evaluate(reads, f"{base}/inbox.json") == "refused"
+        assert foreign.evaluate(reads, f"{base}/healthz") == "read"
+    with elsewhere() as origin, served() as base, Page(browser, base) as seen:
+        foreign = seen.context.new_page()
+        foreign.goto(origin)
+        # A body without a type, and one that says it is text, need no permission to be sent.
+        for options in ("{}", "{ type: 'text/plain' }"):
+            foreign.evaluate(f"""url => fetch(url, {{ method: 'POST', mode: 'no-cors',
+                body: new Blob(['{{"to":"13800138000"}}'], {options}) }})""", f"{base}/v1/verifications")
+        assert seen.page.evaluate("fetch('/inbox.json').then(answer => answer.json())") == []
 
 
 @check

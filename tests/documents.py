@@ -81,7 +81,7 @@ def check_session(document, text):
             shown = json.loads(shown)
             if "inbox" in command:
                 command = f"until {command} | grep -qF '{shown[0]['to']}'; do sleep 0.05; done; {command}"
-            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout)
+            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60).stdout)
             alike = list(answer[0]) == list(shown[0]) if isinstance(shown, list) else list(answer) == list(shown)
             if not alike:
                 wrong(document, f"{command} answers {answer}")

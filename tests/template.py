@@ -146,7 +146,8 @@ def main():
 
     for function, config in {"RequestCode": "RequestConfig", "CheckCode": "CheckConfig", "SendSms": "SendConfig"}.items():
         variables = set(properties[function]["Environment"]["Variables"])
-        needed = required_by(config) | ({"DEAD_QUEUE_URL"} if config == "SendConfig" else set())
+        callers = {"ALLOW_ORIGINS", "API_KEYS", "DEFAULT_REGION", "LIMITS", "TRUSTED_PROXIES"}
+        needed = required_by(config) | ({"DEAD_QUEUE_URL"} if config == "SendConfig" else callers)
         check(f"what {function} lacks", needed - variables, set())
         binary = yaml_parse(source("template.yaml"))["Resources"][function]["Metadata"]["BuildProperties"]["Binary"]
         check(f"the binary of {function}", binary, FUNCTIONS[function])

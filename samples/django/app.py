@@ -4,7 +4,8 @@
     python app.py
     curl -s http://127.0.0.1:8001/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 
-JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, LISTEN the address to serve at (port 0: any).
+JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name of your key where sms-verify has
+API_KEYS, LISTEN the address to serve at (port 0: any).
 """
 
 import json
@@ -25,6 +26,7 @@ from django.views.decorators.http import require_POST
 JWKS_URL = os.environ.get("JWKS_URL", "http://127.0.0.1:8080/.well-known/jwks.json")
 LISTEN = os.environ.get("LISTEN", "127.0.0.1:8001")
 PURPOSE = os.environ.get("PURPOSE", "login")
+AUDIENCE = os.environ.get("AUDIENCE")
 
 # Used tokens are remembered in this process. Of several processes each would accept a token once: let them share a Redis
 # (django.core.cache.backends.redis.RedisCache). This cache throws entries away early when it is full, and holds 300 by default.
@@ -39,6 +41,7 @@ keys = jwt.PyJWKClient(JWKS_URL, lifespan=300, cooldown_duration=1, timeout=5)
 REASONS = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.InvalidAlgorithmError: "the token's algorithm is not EdDSA",
+    jwt.InvalidAudienceError: "the token was given to somebody else",
     jwt.InvalidIssuerError: "the token's claims are wrong",
     jwt.InvalidSignatureError: "the token's signature is wrong",
     jwt.MissingRequiredClaimError: "the token's claims are wrong",
@@ -65,7 +68,7 @@ def login(request):
         key = keys.get_signing_key_from_jwt(token)
         # The algorithm is ours to name, never the token's. A clock that is a little behind is no reason to refuse: no verify_iat.
         options = {"require": ["iss", "sub", "jti", "exp"], "verify_iat": False}
-        claims = jwt.decode(token, key, algorithms=["EdDSA"], issuer="sms-verify", options=options)
+        claims = jwt.decode(token, key, algorithms=["EdDSA"], issuer="sms-verify", audience=AUDIENCE, options=options)
     except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, json.JSONDecodeError):
         return refuse(503, "the keys cannot be fetched")
     except (jwt.PyJWTError, UnicodeError) as error:

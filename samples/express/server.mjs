@@ -4,7 +4,8 @@
 //     npm start
 //     curl -s http://127.0.0.1:8001/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 //
-// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, LISTEN the address to serve at (port 0: any).
+// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name of your key where sms-verify has
+// API_KEYS, LISTEN the address to serve at (port 0: any).
 
 import express from 'express';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
@@ -13,6 +14,7 @@ const {
   JWKS_URL = 'http://127.0.0.1:8080/.well-known/jwks.json',
   LISTEN = '127.0.0.1:8001',
   PURPOSE = 'login',
+  AUDIENCE,
 } = process.env;
 
 // Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is not among them has them
@@ -70,6 +72,7 @@ app.post('/login', async (request, response) => {
     if (error instanceof errors.JOSEError) return refuse(401, REASONS[error.code] ?? 'this is no token');
     throw error;
   }
+  if (claims.aud !== AUDIENCE) return refuse(401, 'the token was given to somebody else');
   if (claims.purpose !== PURPOSE) return refuse(401, 'the token is for another purpose');
   if (!firstUse(claims)) return refuse(401, 'the token was used before');
   // Here your own code begins: find or make the account of this number, and start its session.

@@ -53,10 +53,23 @@ impl Checks {
         self.secrets.tag(number) == id.tag()
     }
 
+    /// Counts a number that is not the verification's as a wrong code, so that nobody tries numbers out.
+    ///
+    /// # Errors
+    /// As [`Checks::check`].
+    pub async fn wrong_number(
+        &self,
+        id: &VerificationId,
+        ip: Option<IpAddr>,
+        request: u64,
+    ) -> Result<CheckResult, StoreError> {
+        self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await
+    }
+
     /// A token that says that a number was verified, for whoever cannot ask the store.
     #[must_use]
-    pub fn token(&self, keys: &TokenKeys, id: &VerificationId, number: &PhoneNumber) -> String {
-        keys.sign(id, number, self.store.clock().micros() / 1_000_000)
+    pub fn token(&self, keys: &TokenKeys, id: &VerificationId, number: &PhoneNumber, tenant: Option<&str>) -> String {
+        keys.sign(id, number, tenant, self.store.clock().micros() / 1_000_000)
     }
 
     /// Ends a verification that nobody waits for any more; whether there was one.

@@ -33,12 +33,13 @@ impl TokenKeys {
         Self(secrets.token_seeds().map(pair).collect())
     }
 
-    /// Says, signed with the newest key, that the number was verified `now` (seconds since 1970).
+    /// Says, signed with the newest key, that the number was verified `now` (seconds since 1970), to whom it was asked by, where
+    /// callers have keys.
     #[must_use]
-    pub fn sign(&self, id: &VerificationId, number: &PhoneNumber, now: i64) -> String {
+    pub fn sign(&self, id: &VerificationId, number: &PhoneNumber, tenant: Option<&str>, now: i64) -> String {
         let key = &self.0[0];
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": thumbprint(key) });
-        let claims = json!({
+        let mut claims = json!({
             "iss": ISSUER,
             "sub": number.e164(),
             "purpose": id.purpose().as_str(),
@@ -46,6 +47,9 @@ impl TokenKeys {
             "iat": now,
             "exp": now.saturating_add_unsigned(LIFETIME.as_secs()),
         });
+        if let Some(tenant) = tenant {
+            claims["aud"] = tenant.into();
+        }
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature = encode(key.sign(signed.as_bytes()));
         format!("{signed}.{signature}")

@@ -28,12 +28,17 @@ async fn answers_are_those_of_the_table() {
     assert_eq!(code(&get("/sms_codes/%FF/").await), (200, "4007", "手机号错误"));
     client.code("+8613800138000").await;
 
+    let head = client.send(client.request("HEAD", "/sms_codes/13800138003/")).await;
+    assert_eq!(head.status, 405);
+
     // A page elsewhere that a visitor is lured to sends nobody an SMS.
     let lured = client.request("GET", "/sms_codes/13800138002/").header("sec-fetch-site", "cross-site");
     assert_eq!(code(&client.send(lured).await).1, "5006");
     let own = client.request("GET", "/sms_codes/13800138002/").header("sec-fetch-site", "same-origin");
     let english = client.send(own.header("accept-language", "en")).await;
     assert_eq!(code(&english), (200, "0", "OK"));
+    client.code("+8613800138002").await;
+    assert!(client.inbox("+8613800138003").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::process::{Deployment, Environment, Process};
 use crate::support::{eventually, unique};
@@ -14,12 +15,15 @@ struct Backend {
 }
 
 impl Backend {
-    fn start(command: &[&str], api: &str) -> Self {
+    fn start(command: &[&str], api: &str, audience: &str) -> Self {
         let mut process = Command::new(command[0]);
         process
             .args(&command[1..])
             .env("JWKS_URL", format!("{api}/.well-known/jwks.json"))
             .env("LISTEN", "127.0.0.1:0");
+        if !audience.is_empty() {
+            process.env("AUDIENCE", audience);
+        }
         let process = Process::spawn(process).announces("listening on");
         let at = process.announced.trim().rsplit(' ').next().expect("an address").to_owned();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -41,11 +45,32 @@ async fn token(deployment: &Deployment, to: &str, purpose: &str) -> String {
     approved.body["token"].as_str().expect("a token").to_owned()
 }
 
+/// Tokens of another product of the same installation are none of this one's.
+async fn a_backend_refuses_what_was_given_to_another(command: &[&str]) {
+    let (shop, app) = (unique("key"), unique("key"));
+    let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let keys = format!("shop={},app={}", hash(&shop), hash(&app));
+    let deployment = Deployment::whole(&Environment::embedded().with("API_KEYS", &keys));
+    let token = async |key: &str, to: &str| -> String {
+        let client = &deployment.client;
+        let asked = client.request("POST", "/v1/verifications").bearer_auth(key);
+        let id = client.send(asked.json(&json!({ "to": to, "purpose": "login" }))).await.id();
+        let typed = json!({ "code": client.code(to).await, "to": to });
+        let check = client.request("POST", &format!("/v1/verifications/{id}/check")).bearer_auth(key);
+        client.send(check.json(&typed)).await.body["token"].as_str().expect("a token").to_owned()
+    };
+    let backend = Backend::start(command, &deployment.client.base, "shop");
+    assert_eq!(backend.login(&token(&app, "+8613800138000").await).await.0, 401);
+    assert_eq!(backend.login(&token(&shop, "+8613800138001").await).await.0, 200);
+    let without = Backend::start(command, &deployment.client.base, "");
+    assert_eq!(without.login(&token(&app, "+8613800138002").await).await.0, 401);
+}
+
 async fn a_backend_takes_tokens(command: &[&str]) {
     let (old, new) = (unique("a-secret-that-was-used-before"), unique("a-secret-that-is-used-now"));
     let environment = Environment::services().with("CODE_SECRET", &old);
     let mut deployment = Deployment::whole(&environment);
-    let backend = Backend::start(command, &deployment.client.base);
+    let backend = Backend::start(command, &deployment.client.base, "");
     let login = token(&deployment, "+8613800138000", "login").await;
     assert_eq!(backend.login(&login).await, (200, json!({ "phone": "+8613800138000" })));
     assert_eq!(backend.login(&login).await.0, 401, "a second time");
@@ -71,10 +96,14 @@ async fn a_backend_takes_tokens(command: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn django() {
-    a_backend_takes_tokens(&["python", "samples/django/app.py"]).await;
+    let command = ["python", "samples/django/app.py"];
+    a_backend_takes_tokens(&command).await;
+    a_backend_refuses_what_was_given_to_another(&command).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn express() {
-    a_backend_takes_tokens(&["node", "samples/express/server.mjs"]).await;
+    let command = ["node", "samples/express/server.mjs"];
+    a_backend_takes_tokens(&command).await;
+    a_backend_refuses_what_was_given_to_another(&command).await;
 }

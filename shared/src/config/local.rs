@@ -125,7 +125,8 @@ impl LocalConfig {
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
-        let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
+        let asks = matches!(role, Role::All | Role::Api);
+        let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
         vars.finish(|| {
             Some(Self {
                 listen,

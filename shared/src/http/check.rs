@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::body::Json;
 use super::client::{Caller, Callers};
@@ -24,9 +23,6 @@ use crate::phone::{PhoneNumber, Region};
 use crate::store::CheckResult;
 use crate::token::TokenKeys;
 use crate::verification::VerificationId;
-
-/// How long verifiers may keep the keys of tokens: less than a secret is in front of the list before it is taken away.
-const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 struct Api {
     checks: Checks,
@@ -76,22 +72,26 @@ async fn check(
     caller: Caller,
     Json(typed): Json<Typed>,
 ) -> Result<JsonAnswer<Approved>, Problem> {
-    caller.tenant(&api.callers.keys)?;
+    let tenant = caller.tenant(&api.callers.keys)?;
     let checks = &api.checks;
     let to = typed.to.map(|to| number(&to, typed.region.as_deref(), api.region)).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
     let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
     let id = parse(id)?;
-    if to.as_ref().is_some_and(|to| !checks.is_of(&id, to)) {
-        return Err(bad("to", FieldFlaw::OtherNumber));
-    }
-    match checks.check(&id, &typed, caller.ip(api.callers.proxies), random_u64()).await? {
+    let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
+    let other_number = to.as_ref().is_some_and(|to| !checks.is_of(&id, to));
+    let result = match other_number {
+        true => checks.wrong_number(&id, ip, request).await?,
+        false => checks.check(&id, &typed, ip, request).await?,
+    };
+    match result {
         CheckResult::Approved => {
-            let token = to.map(|to| checks.token(&api.tokens, &id, &to));
+            let token = to.map(|to| checks.token(&api.tokens, &id, &to, tenant));
             let purpose = id.purpose().as_str().to_owned();
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
+        CheckResult::Wrong { .. } if other_number => Err(bad("to", FieldFlaw::OtherNumber)),
         CheckResult::Wrong { attempts_left } => Err(Problem::WrongCode { attempts_left }),
         CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
         CheckResult::Gone => Err(Problem::Gone),
@@ -104,8 +104,8 @@ fn number(to: &str, region: Option<&str>, default: Region) -> Result<PhoneNumber
     PhoneNumber::parse(to, region).map_err(Problem::BadNumber)
 }
 
-async fn keys(State(api): State<Arc<Api>>) -> Response {
-    ([(CACHE_CONTROL, KEYS_KEPT)], JsonAnswer(api.tokens.set())).into_response()
+async fn keys(State(api): State<Arc<Api>>) -> JsonAnswer<Value> {
+    JsonAnswer(api.tokens.set())
 }
 
 async fn status(

@@ -4,14 +4,14 @@
 //! still at work, and 422 for another request with the same key. What was not accepted did nothing, and may be asked again.
 
 use axum::http::{HeaderMap, HeaderName};
-use tracing::warn;
+use tokio::runtime::Handle;
 
 use super::problem::Problem;
 use super::verification::Body;
+use crate::afterwards::until_answered;
 use crate::code::Secrets;
 use crate::entropy::random_u64;
 use crate::store::{Claim, ClaimedKey, Store};
-use crate::telemetry::causes;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -19,10 +19,11 @@ pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idem
 /// Longest key: a UUID has 36 characters.
 const MAX_KEY: usize = 255;
 
-/// A key that this call holds, until its answer is kept or it is given back.
+/// A key that this call claims or holds. Dropped without an answer, because the caller has hung up, or the store did not say
+/// whether it has it, it is given back.
 pub(super) struct Held {
     store: Store,
-    key: ClaimedKey,
+    key: Option<ClaimedKey>,
 }
 
 /// What became of a claim.
@@ -44,25 +45,53 @@ pub(super) async fn claim(
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(Claimed::First(None)) };
     let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
     let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).filter(visible);
-    let key = key.ok_or(Problem::BadKey)?;
+    let key = key.ok_or(Problem::BadIdempotencyKey)?;
     // No tenant's name holds a slash.
     let subject = secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
-    match store.claim(&key).await? {
-        Claim::First => Ok(Claimed::First(Some(Held { store: store.clone(), key }))),
+    let mut held = Held { store: store.clone(), key: Some(key.clone()) };
+    let claim = store.claim(&key).await?;
+    if claim == Claim::First {
+        return Ok(Claimed::First(Some(held)));
+    }
+    // It is another call's.
+    held.key = None;
+    match claim {
         // An answer of another release, whose form is another, cannot be given again.
-        Claim::Answered(answer) => serde_json::from_str(&answer).map(Claimed::Answered).map_err(|_| Problem::KeyReused),
-        Claim::AtWork => Err(Problem::AtWork),
-        Claim::Other => Err(Problem::KeyReused),
+        Claim::Answered(answer) => {
+            serde_json::from_str(&answer).map(Claimed::Answered).map_err(|_| Problem::IdempotencyKeyReused)
+        }
+        Claim::First | Claim::AtWork => Err(Problem::IdempotencyAtWork),
+        Claim::Other => Err(Problem::IdempotencyKeyReused),
     }
 }
 
 impl Held {
     /// Keeps the answer for calls to come, or gives the key back if there is none.
-    pub(super) async fn settle(self, answer: Option<&Body>) {
+    pub(super) async fn settle(mut self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
-        if let Err(error) = self.store.settle(&self.key, answer.as_deref()).await {
-            warn!(error = causes(&error), "the answer cannot be kept for its idempotency key");
+        if let Some(key) = self.key.take()
+            && self.store.settle(&key, answer.as_deref()).await.is_err()
+        {
+            settle_later(self.store.clone(), key, answer);
         }
     }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take()
+            && Handle::try_current().is_ok()
+        {
+            settle_later(self.store.clone(), key, None);
+        }
+    }
+}
+
+/// When the store answers again.
+fn settle_later(store: Store, key: ClaimedKey, answer: Option<String>) {
+    until_answered(move || {
+        let (store, key, answer) = (store.clone(), key.clone(), answer.clone());
+        async move { store.settle(&key, answer.as_deref()).await }
+    });
 }

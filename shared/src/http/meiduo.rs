@@ -37,6 +37,11 @@ pub(super) async fn sms_codes(
     })
 }
 
+/// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks with it.
+pub(super) async fn no_head() -> Problem {
+    Problem::NoSuchMethod
+}
+
 /// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is asked for, what its pages send of
 /// one in any case does not matter.
 fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {

@@ -16,6 +16,7 @@ pub fn router(store: Store, challenge: Option<Challenge>) -> Router {
     Router::new()
         .route("/v1/pictures/{uuid}", get(picture))
         .route("/image_codes/{uuid}/", get(picture))
+        .route("/image_codes/{uuid}", get(picture))
         .with_state((store, challenge))
 }
 

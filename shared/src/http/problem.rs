@@ -43,7 +43,7 @@ pub(super) enum Problem {
     /// The body says that it is something else than JSON.
     NotJson,
     /// The body is too large.
-    TooLarge,
+    TooLarge(usize),
     /// The body did not arrive in time.
     TooSlow,
     /// The code is wrong.
@@ -55,11 +55,11 @@ pub(super) enum Problem {
     /// A call without one of the keys that callers have.
     NoKey,
     /// An `Idempotency-Key` that is none.
-    BadKey,
+    BadIdempotencyKey,
     /// An `Idempotency-Key` that was used for another request.
-    KeyReused,
+    IdempotencyKeyReused,
     /// Another call with the same `Idempotency-Key` is at work.
-    AtWork,
+    IdempotencyAtWork,
     /// No route for the path.
     NoSuchPath,
     /// A route, but not for the method.
@@ -111,7 +111,7 @@ impl Problem {
             Self::NotJson => {
                 kind("not-json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "5006", "Send application/json", "参数错误")
             }
-            Self::TooLarge => {
+            Self::TooLarge(_) => {
                 kind("too-large", StatusCode::PAYLOAD_TOO_LARGE, "5006", "The body is too large", "参数错误")
             }
             Self::TooSlow => kind("too-slow", StatusCode::REQUEST_TIMEOUT, "5006", "The body is too slow", "参数错误"),
@@ -130,15 +130,15 @@ impl Problem {
             Self::Gone => kind("gone", StatusCode::NOT_FOUND, "5003", "No such verification", "无数据"),
             Self::NotAuthentic => kind("not-authentic", StatusCode::FORBIDDEN, "5006", "Not authentic", "参数错误"),
             Self::NoKey => kind("no-key", StatusCode::UNAUTHORIZED, "4101", "An API key is needed", "用户未登录"),
-            Self::BadKey => {
+            Self::BadIdempotencyKey => {
                 let title = "Not an idempotency key";
                 kind("bad-idempotency-key", StatusCode::BAD_REQUEST, "5006", title, "参数错误")
             }
-            Self::KeyReused => {
+            Self::IdempotencyKeyReused => {
                 let title = "The idempotency key was used for another request";
                 kind("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "5006", title, "参数错误")
             }
-            Self::AtWork => {
+            Self::IdempotencyAtWork => {
                 let title = "The same request is at work";
                 kind("idempotency-key-at-work", StatusCode::CONFLICT, "4002", title, "请求正在处理中")
             }
@@ -174,8 +174,8 @@ impl Problem {
             Self::Country(country) => format!("this installation sends no codes to {}", country.code()),
             Self::NotJson if zh => "请求体须为 JSON".to_owned(),
             Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
-            Self::TooLarge if zh => format!("请求体超过 {} 字节", super::MAX_BODY),
-            Self::TooLarge => format!("the body has more than {} bytes", super::MAX_BODY),
+            Self::TooLarge(most) if zh => format!("请求体超过 {most} 字节"),
+            Self::TooLarge(most) => format!("the body has more than {most} bytes"),
             Self::TooSlow if zh => format!("请求体未在 {} 秒内送达", super::BODY_TIMEOUT.as_secs()),
             Self::TooSlow => format!("the body did not arrive within {} seconds", super::BODY_TIMEOUT.as_secs()),
             Self::WrongCode { attempts_left } if zh => format!("还可尝试 {attempts_left} 次"),
@@ -188,12 +188,14 @@ impl Problem {
             Self::NotAuthentic => "the signature, or the secret in the path, is not right".to_owned(),
             Self::NoKey if zh => "请在 Authorization 请求头中携带 API 密钥（Bearer KEY）".to_owned(),
             Self::NoKey => "send one of the keys of API_KEYS as Authorization: Bearer KEY".to_owned(),
-            Self::BadKey if zh => "Idempotency-Key 须为 1 至 255 个可见 ASCII 字符，如 UUID".to_owned(),
-            Self::BadKey => "Idempotency-Key has 1 to 255 visible characters of ASCII, such as a UUID".to_owned(),
-            Self::KeyReused if zh => "该幂等键已用于其他请求，请更换".to_owned(),
-            Self::KeyReused => "use another key for another request".to_owned(),
-            Self::AtWork if zh => "相同请求正在处理，请稍后重试".to_owned(),
-            Self::AtWork => "wait for its answer, or ask again in a second".to_owned(),
+            Self::BadIdempotencyKey if zh => "Idempotency-Key 须为 1 至 255 个可见 ASCII 字符，如 UUID".to_owned(),
+            Self::BadIdempotencyKey => {
+                "Idempotency-Key has 1 to 255 visible characters of ASCII, such as a UUID".to_owned()
+            }
+            Self::IdempotencyKeyReused if zh => "该幂等键已用于其他请求，请更换".to_owned(),
+            Self::IdempotencyKeyReused => "use another key for another request".to_owned(),
+            Self::IdempotencyAtWork if zh => "相同请求正在处理，请稍后重试".to_owned(),
+            Self::IdempotencyAtWork => "wait for its answer, or ask again in a second".to_owned(),
             Self::CrossSite if zh => "请在 ALLOW_ORIGINS 中加入该页面的源".to_owned(),
             Self::CrossSite => "name the page's origin in ALLOW_ORIGINS".to_owned(),
             Self::NoSuchPath if zh => "路径不存在".to_owned(),
@@ -239,7 +241,7 @@ impl Problem {
             Self::Down(_) => {
                 headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
             }
-            Self::AtWork => {
+            Self::IdempotencyAtWork => {
                 headers.insert(RETRY_AFTER, RETRY_WHEN_AT_WORK.into());
             }
             Self::NoKey => {

@@ -59,8 +59,8 @@ pub(super) struct Asked {
 pub fn router(api: RequestApi) -> Router {
     Router::new()
         .route("/v1/verifications", post(request))
-        .route("/sms_codes/{mobile}/", get(meiduo::sms_codes))
-        .route("/sms_codes/{mobile}", get(meiduo::sms_codes))
+        .route("/sms_codes/{mobile}/", get(meiduo::sms_codes).head(meiduo::no_head))
+        .route("/sms_codes/{mobile}", get(meiduo::sms_codes).head(meiduo::no_head))
         .with_state(Arc::new(api))
 }
 

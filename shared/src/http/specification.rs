@@ -14,7 +14,7 @@ pub fn router() -> Router {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use serde::Serialize;
@@ -60,7 +60,8 @@ mod tests {
             sources.iter().flat_map(|source| source.split(".route(\"")).filter_map(|route| route.split_once("\", "))
         {
             let method = rest.split('(').next().expect("a method");
-            if path.starts_with('/') && path != "/sms_codes/{mobile}" {
+            // Those that work without the slash at their end, too.
+            if path.starts_with('/') && path != "/sms_codes/{mobile}" && path != "/image_codes/{uuid}" {
                 routes.insert((path, method));
             }
         }
@@ -104,15 +105,15 @@ mod tests {
             Problem::MissingField("to"),
             Problem::BadNumber(PhoneError::Invalid),
             Problem::NotJson,
-            Problem::TooLarge,
+            Problem::TooLarge(super::super::MAX_BODY),
             Problem::TooSlow,
             Problem::WrongCode { attempts_left: 4 },
             Problem::Gone,
             Problem::NotAuthentic,
             Problem::NoKey,
-            Problem::BadKey,
-            Problem::KeyReused,
-            Problem::AtWork,
+            Problem::BadIdempotencyKey,
+            Problem::IdempotencyKeyReused,
+            Problem::IdempotencyAtWork,
             Problem::NoSuchPath,
             Problem::TooFrequent(Refusal { exceeded, retry_after: Duration::from_secs(47) }),
             Problem::Challenge { task: task.clone(), wrong: false },
@@ -127,7 +128,7 @@ mod tests {
         // Those of no operation: a wrong method, and what a GET of the tutorial answers with 200.
         let elsewhere = ["no-such-method", "cross-site"];
         let document = document();
-        let mut examples = std::collections::BTreeMap::new();
+        let mut examples: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         collect(&document, &mut examples);
         let mut kinds = between(include_str!("problem.rs"), "kind(\"", "\"");
         kinds.insert("quota-exceeded");
@@ -139,24 +140,25 @@ mod tests {
             let body = axum::body::to_bytes(response.into_body(), 65_536).await.expect("a body");
             let answer: Value = serde_json::from_slice(&body).expect("JSON");
             let name = answer["type"].as_str().and_then(|kind| kind.rsplit([':', '#']).next()).expect("a type");
-            let example = &examples[name];
-            for member in
-                ["type", "title", "status", "detail", "code", "errmsg", "field", "attempts_left", "retry_after"]
-            {
-                assert_eq!(answer[member], example[member], "{member} of {name}");
+            let fixed = ["type", "title", "status", "code", "errmsg"];
+            for example in &examples[name] {
+                assert!(fixed.iter().all(|member| answer[member] == example[member]), "{example} is none of {answer}");
+                assert_eq!(names(&answer), names(example), "{name}");
             }
-            assert_eq!(names(&answer), names(example), "{name}");
+            let words = ["detail", "field", "attempts_left", "retry_after"];
+            let told = |example: &&Value| words.iter().all(|member| answer[member] == example[member]);
+            assert!(examples[name].iter().any(told), "{answer}");
         }
     }
 
     /// All examples of problems, by the ends of their types.
-    fn collect<'a>(value: &'a Value, examples: &mut std::collections::BTreeMap<&'a str, &'a Value>) {
+    fn collect<'a>(value: &'a Value, examples: &mut BTreeMap<&'a str, Vec<&'a Value>>) {
         match value {
             Value::Object(members) => {
                 if let (Some(kind), true) =
                     (members.get("type").and_then(Value::as_str), members.contains_key("errmsg"))
                 {
-                    examples.insert(kind.rsplit([':', '#']).next().unwrap_or_default(), value);
+                    examples.entry(kind.rsplit([':', '#']).next().unwrap_or_default()).or_default().push(value);
                 }
                 members.values().for_each(|member| collect(member, examples));
             }

@@ -3,14 +3,18 @@
 //! What is taken and neither redriven nor deleted stays a dead letter, also when the command is interrupted. A redriven job is
 //! first queued and then deleted here: interrupted in between, it is in both places, and still sent once.
 
+use std::time::Duration;
+
 use super::{Backend, DeadLetter, Delay, Queue, QueueError, memory, rabbitmq, sqs};
 use crate::job::Job;
+
+/// How long an operator waits for a queue that is far off: as long as a connection may take, and an answer on it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those that there are. To be closed, so that those which stay show again at once.
 pub struct DeadLetters {
     queue: Queue,
-    /// About how many there were at the beginning. No more than these are taken: a job that dies again meanwhile waits for the
-    /// next command.
+    /// About how many there were at the beginning. A job that dies again meanwhile waits for the next command.
     pub count: usize,
     taking: Taking,
 }
@@ -52,7 +56,7 @@ impl Queue {
         Ok(DeadLetters { queue: self.clone(), count, taking })
     }
 
-    /// All dead letters; they stay where they are.
+    /// All dead letters, which stay where they are. For tests: there may be many.
     ///
     /// # Errors
     /// When the queue cannot be read.
@@ -84,7 +88,11 @@ impl DeadLetters {
     /// # Errors
     /// When the queue fails: it is still a dead letter then, and perhaps in the queue, too.
     pub async fn redrive(&mut self, letter: &DeadLetter, job: Job) -> Result<(), QueueError> {
-        self.queue.send(&Job { attempts: 0, ..job }, Delay::NONE).await?;
+        let job = Job { attempts: 0, ..job };
+        if let (Taking::Sqs(letters), Taken::Sqs(handle)) = (&mut self.taking, &letter.taken) {
+            return letters.redrive(handle, &job.encode()).await;
+        }
+        self.queue.send_for(&job, Delay::NONE, PATIENCE).await?;
         self.delete(letter).await
     }
 
@@ -110,7 +118,10 @@ impl DeadLetters {
     /// When the queue fails: it shows again later then.
     pub async fn close(self) -> Result<(), QueueError> {
         match self.taking {
-            Taking::Sqs(letters) => letters.close().await,
+            Taking::Sqs(letters) => {
+                letters.close().await;
+                Ok(())
+            }
             Taking::RabbitMq(letters) => letters.close().await,
             Taking::Memory(_) => Ok(()),
         }

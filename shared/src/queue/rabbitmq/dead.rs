@@ -18,6 +18,8 @@ pub(in crate::queue) struct DeadLetters {
 impl RabbitMqQueue {
     pub(in crate::queue) async fn dead(&self) -> Result<(DeadLetters, usize), QueueError> {
         let (connection, channel) = self.open("dead letters").await?;
+        // For redriven jobs: opened now, when there is time for it.
+        self.publisher().await?;
         let queue = self.queues.dead().to_owned();
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         let left = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await?.message_count();

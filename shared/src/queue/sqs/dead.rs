@@ -4,78 +4,116 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
+use jiff::Timestamp;
+use tracing::warn;
 
 use super::super::dead::Taken;
-use super::super::{DEADLINE, DeadLetter, QueueError};
+use super::super::{DeadLetter, QueueError};
 use super::{REASON, SqsQueue, body, failed, reason, whole_seconds};
+use crate::telemetry::causes;
 
 /// How long an empty dead-letter queue is waited for, before it is taken for empty.
 const LONG_POLL: Duration = Duration::from_secs(1);
 
+/// An operator waits longer for a call than a request does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long dead letters are hidden from others while they are listed or moved.
 const HIDDEN: Duration = Duration::from_secs(120);
 
+/// Most messages in one call, SQS's own limit.
+const BATCH: usize = 10;
+
 pub(in crate::queue) struct DeadLetters {
-    queue: SqsQueue,
+    client: Client,
+    url: String,
+    dead_url: String,
+    /// What died later waits for the next command: a redriven job may be among it.
+    began: i64,
     received: VecDeque<Message>,
-    /// Those that were received; one that shows again was all this time.
     seen: HashSet<String>,
-    /// What stays, by the handle with which it is given back.
+    /// The handles of those that stay.
     held: HashSet<String>,
 }
 
 impl SqsQueue {
     pub(in crate::queue) async fn dead(&self) -> Result<(DeadLetters, usize), QueueError> {
+        let timeouts = TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build();
+        let config = self.client().await.config().to_builder().timeout_config(timeouts).build();
+        let (client, dead_url) = (Client::from_conf(config), self.dead_url()?.to_owned());
         let count = QueueAttributeName::ApproximateNumberOfMessages;
-        let request =
-            self.client().await.get_queue_attributes().queue_url(self.dead_url()?).attribute_names(count.clone());
+        let request = client.get_queue_attributes().queue_url(&dead_url).attribute_names(count.clone());
         let attributes = request.send().await.map_err(failed)?.attributes.unwrap_or_default();
         let count = attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let (received, seen, held) = Default::default();
-        Ok((DeadLetters { queue: self.clone(), received, seen, held }, count))
+        #[expect(clippy::disallowed_methods, reason = "SQS says of each message when it was sent")]
+        let began = Timestamp::now().as_millisecond();
+        let (received, seen, held) = (VecDeque::new(), HashSet::new(), HashSet::new());
+        Ok((DeadLetters { client, url: self.url.clone(), dead_url, began, received, seen, held }, count))
     }
 }
 
 impl DeadLetters {
     pub(in crate::queue) async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
-        if self.received.is_empty() {
-            self.received = self.receive().await?.into();
+        loop {
+            if self.received.is_empty() {
+                self.received = self.receive().await?.into();
+            }
+            let Some(message) = self.received.pop_front() else { return Ok(None) };
+            let handle = message.receipt_handle.clone().unwrap_or_default();
+            self.held.insert(handle.clone());
+            // SQS may hand one out twice, and shows those again that were hidden for long enough.
+            let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
+            if new && sent(&message) <= self.began {
+                let (body, reason) = (body(&message), reason(&message));
+                return Ok(Some(DeadLetter { body, reason, taken: Taken::Sqs(handle) }));
+            }
         }
-        let Some(message) = self.received.pop_front() else { return Ok(None) };
-        let handle = message.receipt_handle.clone().unwrap_or_default();
-        self.held.insert(handle.clone());
-        let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
-        let letter = DeadLetter { body: body(&message), reason: reason(&message), taken: Taken::Sqs(handle) };
-        Ok(new.then_some(letter))
     }
 
     async fn receive(&self) -> Result<Vec<Message>, QueueError> {
         // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
-        let patience = LONG_POLL + DEADLINE * 5;
-        let patient = aws_sdk_sqs::config::Builder::new().timeout_config(
-            TimeoutConfig::builder().operation_timeout(patience).operation_attempt_timeout(patience).build(),
-        );
-        let client = self.queue.client().await;
-        let request = client.receive_message().queue_url(self.queue.dead_url()?).max_number_of_messages(10);
+        let request = self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
         let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
-        let request = request.message_attribute_names(REASON).customize().config_override(patient);
-        Ok(request.send().await.map_err(failed)?.messages.unwrap_or_default())
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let answer = request.message_attribute_names(REASON).send().await.map_err(failed)?;
+        Ok(answer.messages.unwrap_or_default())
+    }
+
+    pub(in crate::queue) async fn redrive(&mut self, handle: &str, body: &str) -> Result<(), QueueError> {
+        self.client.send_message().queue_url(&self.url).message_body(body).send().await.map_err(failed)?;
+        self.delete(handle).await
     }
 
     pub(in crate::queue) async fn delete(&mut self, handle: &str) -> Result<(), QueueError> {
-        let request = self.queue.client().await.delete_message().queue_url(self.queue.dead_url()?);
-        request.receipt_handle(handle).send().await.map_err(failed)?;
+        let request = self.client.delete_message().queue_url(&self.dead_url).receipt_handle(handle);
+        request.send().await.map_err(failed)?;
         self.held.remove(handle);
         Ok(())
     }
 
-    pub(in crate::queue) async fn close(self) -> Result<(), QueueError> {
+    /// Shows what stays again at once; what cannot be shown now shows by itself, when it was hidden for long enough.
+    pub(in crate::queue) async fn close(self) {
         let unread = self.received.into_iter().filter_map(|message| message.receipt_handle);
-        for handle in self.held.into_iter().chain(unread) {
-            let request = self.queue.client().await.change_message_visibility().queue_url(self.queue.dead_url()?);
-            request.visibility_timeout(0).receipt_handle(handle).send().await.map_err(failed)?;
+        let handles: Vec<String> = self.held.into_iter().chain(unread).collect();
+        for batch in handles.chunks(BATCH) {
+            let entries = batch.iter().enumerate().filter_map(|(index, handle)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
+                entry.receipt_handle(handle).visibility_timeout(0).build().ok()
+            });
+            let request = self.client.change_message_visibility_batch().queue_url(&self.dead_url);
+            if let Err(error) = request.set_entries(Some(entries.collect())).send().await {
+                warn!(error = causes(&error), "some dead letters show again only in two minutes");
+            }
         }
-        Ok(())
     }
+}
+
+/// When SQS took it, in milliseconds since 1970; 0 if it does not say.
+fn sent(message: &Message) -> i64 {
+    let attribute = message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
+    attribute.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
