@@ -1,9 +1,13 @@
 //! The command line.
 
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use jiff::{Span, SpanRelativeTo, Unit};
 use url::Url;
 
 /// Jobs that a worker has in hand at the same time, unless told otherwise.
@@ -28,7 +32,7 @@ Examples:
   sms-verify worker --concurrency 1000               a sender; start as many as you like, on any machine
   SMS_DSN=ccp://… sms-verify provider check          what the gateway would be sent
   sms-verify dead list                               why SMS were given up
-  sms-verify dead redrive                            put them back
+  sms-verify dead redrive --since 10m --rate 50      put those of the last ten minutes back
   sms-verify completions bash > /etc/bash_completion.d/sms-verify";
 
 /// Phone verification by SMS.
@@ -61,6 +65,9 @@ pub enum Command {
         /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
         #[arg(long, value_name = "URL")]
         invoke: Option<Url>,
+        /// Serve /metrics, /healthz and /readyz here, such as at 127.0.0.1:9464; with OPS_TOKEN /metrics needs it
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "invoke")]
+        metrics: Option<SocketAddr>,
     },
     /// Look after the SMS gateways
     Provider {
@@ -78,6 +85,12 @@ pub enum Command {
     Dead {
         #[command(subcommand)]
         action: DeadAction,
+    },
+    /// Ask a process whether it can do its work: for health checks of containers
+    Health {
+        /// Where it answers
+        #[arg(default_value = "http://127.0.0.1:8080/readyz")]
+        url: Url,
     },
     /// Print a completion script for a shell
     Completions {
@@ -118,12 +131,73 @@ pub enum ProviderAction {
     },
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum DeadAction {
-    /// Show them, with their reasons
-    List,
-    /// Put them back into the queue; what has expired is not sent
-    Redrive,
+    /// Show them: when each died, after how many attempts, of what
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put them back into the queue, with all their attempts; what has expired is not sent
+    Redrive {
+        #[command(flatten)]
+        which: Which,
+        /// So many a second at most
+        #[arg(long, value_name = "N")]
+        rate: Option<NonZeroU32>,
+        /// Only say how many it would be
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Delete them
-    Purge,
+    Purge {
+        #[command(flatten)]
+        which: Which,
+        /// Only those whose code cannot be accepted any more
+        #[arg(long)]
+        expired: bool,
+        /// Only say how many it would be
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// Those that died within this time, such as 30m, 2h or 1d
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<Duration>,
+    /// Those whose reason contains this
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// No more than so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+impl DeadAction {
+    pub fn which(&self) -> &Which {
+        match self {
+            Self::List { which, .. } | Self::Redrive { which, .. } | Self::Purge { which, .. } => which,
+        }
+    }
+
+    pub fn is_dry(&self) -> bool {
+        matches!(self, Self::Redrive { dry_run: true, .. } | Self::Purge { dry_run: true, .. })
+    }
+
+    pub fn is_of_the_expired(&self) -> bool {
+        matches!(self, Self::Purge { expired: true, .. })
+    }
+}
+
+/// Days have 24 hours.
+fn time(text: &str) -> Result<Duration, String> {
+    let span: Span = text.parse().map_err(|_| "needs a time such as 30m, 2h or 1d".to_owned())?;
+    let seconds = span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())).map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -2,12 +2,18 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use shared::job::Job;
 use shared::queue::{DeadLetter, DeadLetters, Queue};
+use shared::verification::Policy;
+use tokio::time::sleep;
 
-use crate::cli::DeadAction;
+use crate::cli::{DeadAction, Which};
 use crate::stop::Stop;
 
 /// What became of dead letters.
@@ -16,59 +22,104 @@ struct Done {
     done: usize,
     /// Those that are no jobs, and were left.
     left: usize,
+    /// For `--json`.
+    listed: Vec<Value>,
 }
 
 /// Does it, and says what was done. What was taken and stays is given back, however it ends.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
     let (mut letters, mut done, mut stop) = (queue.dead().await?, Done::default(), Stop::on_signals()?);
     let ended = tokio::select! {
-        ended = act(&mut letters, action, &mut done) => ended,
+        ended = act(&mut letters, &action, &mut done) => ended,
         () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
     };
     letters.close().await?;
-    let Done { done, left } = done;
-    let mut out = stdout();
-    match action {
-        DeadAction::List => writeln!(out, "{done} dead letter(s)")?,
-        DeadAction::Purge => writeln!(out, "{done} dead letter(s) deleted")?,
-        DeadAction::Redrive => {
-            writeln!(out, "{done} job(s) back in the queue")?;
-            if left > 0 {
-                writeln!(
-                    out,
-                    "{left} message(s) left: they are no jobs (`dead list` shows them, `dead purge` deletes them)"
-                )?;
-            }
-        }
-    }
+    report(&action, &done)?;
     ended
 }
 
-async fn act(letters: &mut DeadLetters, action: DeadAction, done: &mut Done) -> Result<(), Box<dyn Error>> {
-    let progress = progress(letters.count, action);
-    while let Some(letter) = letters.next().await? {
-        match (action, Job::decode(&letter.body)) {
-            (DeadAction::List, job) => writeln!(stdout(), "{}", line(&letter, job.ok().as_ref()))?,
-            (DeadAction::Purge, _) => letters.delete(&letter).await?,
-            (DeadAction::Redrive, Ok(job)) => letters.redrive(&letter, job).await?,
-            (DeadAction::Redrive, Err(_)) => {
+fn report(action: &DeadAction, Done { done, left, listed }: &Done) -> Result<(), std::io::Error> {
+    let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
+    match action {
+        DeadAction::List { json: true, .. } => writeln!(out, "{:#}", Value::from(listed.clone()))?,
+        DeadAction::List { .. } => writeln!(out, "{done} dead letter(s)")?,
+        DeadAction::Purge { .. } => writeln!(out, "{done} dead letter(s) deleted{would}")?,
+        DeadAction::Redrive { .. } => writeln!(out, "{done} job(s) back in the queue{would}")?,
+    }
+    if *left > 0 {
+        writeln!(out, "{left} message(s) left: they are no jobs (`dead list` shows them, `dead purge` deletes them)")?;
+    }
+    Ok(())
+}
+
+async fn act(letters: &mut DeadLetters, action: &DeadAction, done: &mut Done) -> Result<(), Box<dyn Error>> {
+    let (progress, which, now) = (progress(letters.count, action), action.which(), now());
+    if let DeadAction::List { json: false, .. } = action {
+        writeln!(stdout(), "{}", HEADINGS)?;
+    }
+    while which.limit.is_none_or(|limit| done.done < limit)
+        && let Some(letter) = letters.next().await?
+    {
+        progress.inc(1);
+        let job = Job::decode(&letter.body).ok();
+        if !matches(which, &letter, now) || (action.is_of_the_expired() && !is_expired(&letter, job.as_ref(), now)) {
+            continue;
+        }
+        match action {
+            DeadAction::List { json, .. } => {
+                let listed = described(&letter, job.as_ref());
+                if *json { done.listed.push(listed) } else { writeln!(stdout(), "{}", row(&listed))? }
+            }
+            DeadAction::Redrive { .. } if job.is_none() => {
                 done.left += 1;
                 continue;
             }
+            _ if action.is_dry() => {}
+            DeadAction::Purge { .. } => letters.delete(&letter).await?,
+            DeadAction::Redrive { rate, .. } => {
+                if let Some(job) = job {
+                    letters.redrive(&letter, job).await?;
+                }
+                sleep(pause(*rate)).await;
+            }
         }
         done.done += 1;
-        progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "queues say since when a letter is dead")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn pause(rate: Option<NonZeroU32>) -> Duration {
+    rate.map(|rate| Duration::from_secs(1) / rate.get()).unwrap_or_default()
+}
+
+fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(now.duration_since(since?)).ok()
+}
+
+/// What a queue does not know the age of is shown to whoever asks for any.
+fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
+    let young = which.since.is_none_or(|since| age(letter.at, now).is_none_or(|age| age <= since));
+    young && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
+}
+
+/// Whether no code of it can be accepted any more: a verification lives for so long at most, and begins before its job dies.
+fn is_expired(letter: &DeadLetter, job: Option<&Job>, now: Timestamp) -> bool {
+    let asked = job.and_then(|job| Timestamp::from_millisecond(job.at?).ok());
+    age(asked.or(letter.at), now).is_some_and(|age| age > Policy::MAX_LIFE)
+}
+
 /// How far it is, on a terminal; nothing elsewhere.
-fn progress(count: usize, action: DeadAction) -> ProgressBar {
+fn progress(count: usize, action: &DeadAction) -> ProgressBar {
     let what = match action {
-        DeadAction::List => return ProgressBar::hidden(),
-        DeadAction::Redrive => "back in the queue",
-        DeadAction::Purge => "deleted",
+        DeadAction::List { .. } => return ProgressBar::hidden(),
+        DeadAction::Redrive { .. } => "looked at, to be put back",
+        DeadAction::Purge { .. } => "looked at, to be deleted",
     };
     let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {per_sec}, {eta} left");
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX)).with_message(what);
@@ -76,9 +127,25 @@ fn progress(count: usize, action: DeadAction) -> ProgressBar {
 }
 
 /// One dead letter, with its number masked.
-fn line(letter: &DeadLetter, job: Option<&Job>) -> String {
-    match job {
-        Some(job) => format!("{}  {}  {}", job.id, job.to, letter.reason),
-        None => format!("(no job, {} bytes)  {}", letter.body.len(), letter.reason),
-    }
+fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
+    json!({
+        "id": job.map(|job| job.id.as_str()),
+        "send": job.map(|job| job.send),
+        "to": job.map(|job| job.to.masked()),
+        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()),
+        "died_at": letter.at,
+        "attempts": letter.death.attempts,
+        "class": letter.death.class.map(shared::provider::Class::as_str),
+        "reason": letter.death.reason,
+        "bytes": letter.body.len(),
+    })
+}
+
+const HEADINGS: &str = "DIED AT               ATTEMPTS  CLASS          TO                 VERIFICATION  REASON";
+
+fn row(letter: &Value) -> String {
+    let text = |name: &str| letter[name].as_str().unwrap_or("-");
+    let died = text("died_at").split('.').next().unwrap_or("-").trim_end_matches('Z');
+    let (attempts, class, to) = (&letter["attempts"], text("class"), letter["to"].as_str().unwrap_or("(no job)"));
+    format!("{died:<20}  {attempts:<8}  {class:<13}  {to:<17}  {}  {}", text("id"), text("reason"))
 }

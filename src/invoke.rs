@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use shared::delivery::{Outcome, Schedule};
 use shared::entropy::random_u64;
 use shared::job::Job;
-use shared::queue::{Consumer, Message, Queue};
+use shared::queue::{Consumer, Death, Message, Queue};
+use shared::telemetry::causes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -22,7 +23,6 @@ use url::Url;
 
 use crate::stop::Stop;
 use crate::worker::settle;
-use shared::telemetry::causes;
 
 /// Most messages in one event: SQS's own default.
 pub const BATCH_SIZE: u16 = 10;
@@ -104,12 +104,15 @@ impl Invoker {
     /// What SQS does with a message that a function did not process.
     fn again(&self, message: &Message) -> Outcome {
         let Ok(mut job) = Job::decode(&message.body) else {
-            return Outcome::Dead { reason: "the function failed on a message that is not a job".to_owned() };
+            return Outcome::Dead("the function failed on a message that is not a job".into());
         };
         job.attempts = job.attempts.saturating_add(1);
         match self.schedule.after(job.attempts, Duration::ZERO, random_u64()) {
             Some(delay) => Outcome::Retry { job, delay },
-            None => Outcome::Dead { reason: format!("the function failed {} times", job.attempts) },
+            None => {
+                let reason = format!("the function failed {} times", job.attempts);
+                Outcome::Dead(Death { reason, class: None, attempts: job.attempts })
+            }
         }
     }
 }

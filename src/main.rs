@@ -5,7 +5,9 @@ mod check;
 mod cli;
 mod complain;
 mod dead;
+mod health;
 mod invoke;
+mod ops;
 mod pages;
 mod parts;
 mod server;
@@ -49,6 +51,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     let configured = |role| LocalConfig::read(&environment, role);
     match cli.command {
         None => {
+            ops::measure();
             let mut parts = Parts::new(configured(Role::All)?)?;
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
             let stop = Stop::on_signals()?;
@@ -61,18 +64,24 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             served?;
         }
         Some(Command::Api) => {
+            ops::measure();
             let mut parts = Parts::new(configured(Role::Api)?)?;
             let server = server::bind(&mut parts).await?;
             parts.announce(true);
             server.run(Stop::on_signals()?).await?;
         }
-        Some(Command::Worker { concurrency, invoke: None }) => {
+        Some(Command::Worker { concurrency, invoke: None, metrics }) => {
+            ops::measure();
             let parts = Parts::new(configured(Role::Worker)?)?;
             let consumer = parts.queue.consumer(concurrency)?;
+            let stop = Stop::on_signals()?;
+            if let Some(listen) = metrics {
+                server::observed(&parts, listen, stop.clone())?;
+            }
             parts.announce(false);
-            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, Stop::on_signals()?).await;
+            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, stop).await;
         }
-        Some(Command::Worker { concurrency, invoke: Some(function) }) => {
+        Some(Command::Worker { concurrency, invoke: Some(function), .. }) => {
             let parts = Parts::new(configured(Role::Invoker)?)?;
             let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
             let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
@@ -83,6 +92,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             // What it logs is of no interest.
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
+        Some(Command::Health { url }) => health::run(url).await?,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut script);

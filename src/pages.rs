@@ -31,7 +31,7 @@ macro_rules! files {
 }
 
 /// The routes.
-pub fn router(inbox: Inbox, config: &LocalConfig) -> Router {
+pub fn router(inbox: Inbox, config: &LocalConfig, ops_data: Router) -> Router {
     let settings = settings(config);
     let files: Router<Inbox> = files! {
         "/": "index.html", "text/html; charset=utf-8";
@@ -48,7 +48,29 @@ pub fn router(inbox: Inbox, config: &LocalConfig) -> Router {
         .route("/inbox.json", get(messages).post(keep))
         .with_state(inbox)
         .merge(docs())
+        .merge(ops_files())
+        .merge(ops_data)
         .layer(from_fn(only_for_this_machine))
+}
+
+/// The operators' view where `LISTEN` is not loopback: its data is behind a token.
+pub fn ops() -> Router {
+    let look: Router = files! { "/page.css": "page.css", "text/css"; };
+    look.merge(ops_files()).layer(map_response(with_policy))
+}
+
+fn ops_files() -> Router {
+    files! {
+        "/ops": "ops.html", "text/html; charset=utf-8";
+        "/ops.css": "ops.css", "text/css";
+        "/ops.js": "ops.js", "text/javascript";
+    }
+}
+
+async fn with_policy(mut response: Response) -> Response {
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Swagger UI, on `/openapi.json`.
@@ -83,10 +105,7 @@ async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
     if name == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
-        let mut response = next.run(request).await;
-        response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        with_policy(next.run(request).await).await
     } else {
         (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()
     }

@@ -12,6 +12,8 @@ use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
 use shared::store::{Store, StoreError};
 
+use crate::ops::Ops;
+
 /// Everything that is made once.
 pub struct Parts {
     pub config: LocalConfig,
@@ -75,6 +77,15 @@ impl Parts {
         Receipts { store: self.store.clone(), secrets: self.secrets.clone(), provider: self.provider.clone() }
     }
 
+    pub fn ops(&self) -> Ops {
+        Ops {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            provider: self.provider.clone(),
+            token: self.config.ops_token.clone(),
+        }
+    }
+
     pub fn deliveries(&self) -> Deliveries {
         Deliveries {
             store: self.store.clone(),
@@ -109,6 +120,7 @@ impl Parts {
             println!("  API      http://{}/v1/verifications", self.config.listen);
         }
         if serving && self.has_pages() {
+            println!("  ops      http://{}/ops", self.config.listen);
             println!("  docs     http://{}/docs/", self.config.listen);
             println!("  page     http://{}/", self.config.listen);
             println!("  inbox    http://{}/inbox", self.config.listen);

@@ -7,16 +7,17 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use shared::http::{
-    RequestApi, app, check_router, health_router, pictures_router, receipts_router, request_router,
+    AllowedOrigins, RequestApi, app, check_router, health_router, pictures_router, receipts_router, request_router,
     specification_router,
 };
 use shared::phone;
-use tracing::warn;
+use shared::telemetry::causes;
+use tracing::{info, warn};
 
+use crate::ops;
 use crate::pages;
 use crate::parts::Parts;
 use crate::stop::Stop;
-use shared::telemetry::causes;
 
 /// How long requests in hand may take once the process has been asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -68,8 +69,23 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     let api = app(routes, &config.origins);
     // Pages of other origins may call the API, and not read the inbox.
-    let app = if parts.has_pages() { api.merge(pages::router(parts.inbox.clone(), config)) } else { api };
+    let app = match (parts.has_pages(), &config.ops_token) {
+        (true, _) => api.merge(pages::router(parts.inbox.clone(), config, ops::router(parts.ops()))),
+        (false, Some(_)) => api.merge(ops::router(parts.ops())).merge(pages::ops()),
+        (false, None) => api,
+    };
     Ok(Server { listener, app })
+}
+
+/// What a worker serves beside its work: metrics, and whether it can do it.
+pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), ListenError> {
+    let failed = |source| ListenError { listen, source };
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
+    let health = app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
+    let server = Server { listener, app: health.merge(ops::metrics_router(parts.config.ops_token.clone())) };
+    tokio::spawn(server.run(stop));
+    Ok(())
 }
 
 /// The port could not be had.

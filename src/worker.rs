@@ -7,12 +7,12 @@ use shared::delivery::{Deliveries, Outcome};
 use shared::entropy::random_u64;
 use shared::message;
 use shared::queue::{Consumer, Message, Queue};
+use shared::telemetry::causes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::stop::Stop;
-use shared::telemetry::causes;
 
 /// How long to wait before the queue is asked again to take the outcome of a message.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -293,6 +293,22 @@ def the_documentation_is_drawn_and_tries_calls_out(browser):
         expect(operation.locator(".live-responses-table td.response-col_status", has_text="202")).to_be_visible()
 
 
+@check
+def operators_see_what_happens(browser):
+    with served() as base, Page(browser, base) as seen:
+        seen.ask()
+        seen.code()
+        seen.page.goto(f"{base}/ops")
+        figure = seen.page.locator(".figure", has_text="conversion here")
+        expect(figure.locator("b")).to_have_text("0 %")
+        expect(seen.page.locator("#gateways")).to_contain_text("inbox")
+        expect(seen.page.locator("#countries")).to_contain_text("CN")
+        expect(seen.page.get_by_text("None.")).to_be_visible()
+        if FOLDER:
+            seen.page.set_viewport_size({"width": 1000, "height": 620})
+            seen.page.screenshot(path=f"{FOLDER}/ops.png")
+
+
 def main():
     only = os.environ.get("ONLY", "")
     with sync_playwright() as playwright:

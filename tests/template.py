@@ -167,6 +167,18 @@ def main():
     for function in FUNCTIONS:
         check(f"policies of AWS for {function} beyond logs, traces and the network", broad(resources, function), set())
 
+    runbook = source("docs", "runbook.md")
+    headings = {re.sub(r"[^\w\- ]", "", found.lower()).replace(" ", "-") for found in re.findall(r"^#+ (.*)$", runbook, re.M)}
+    for name, alarm in resources.items():
+        if alarm["Type"] == "AWS::CloudWatch::Alarm":
+            anchor = json.dumps(alarm["Properties"]["AlarmDescription"]).split("#")[-1].strip('"} ')
+            check(f"the runbook has a section for {name}, {anchor}", anchor in headings, True)
+    body = properties["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    json.loads(re.sub(r"\$\{[^}]*\}", "x", body))
+    names = set(re.findall(r'"(sms_verify_\w+)"', source("shared", "src", "telemetry", "metrics.rs")))
+    used = set(re.findall(r"sms_verify_\w+", json.dumps(template)))
+    check("metrics that the template uses and nobody counts", used - names, set())
+
     for redis, network in {"bring": False, "create": True}.items():
         created, jobs = create(template, redis)
         policy = json.loads(jobs["RedrivePolicy"])

@@ -1,7 +1,7 @@
 //! Admission: a request for a code, decided in one step and queued in one call.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -18,6 +18,7 @@ use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
+use crate::telemetry::metrics;
 use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
@@ -104,6 +105,13 @@ impl Admissions {
     /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
     /// the sender drops; unless the store fails too, within a tenth of a second.)
     pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
+        let (began, country) = (Instant::now(), request.country);
+        let result = self.decide(request, random).await;
+        metrics::requested(country, &result, began.elapsed());
+        result
+    }
+
+    async fn decide(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
         let Request { to, country, ip, tenant, locale, purpose, autofill, proof } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
@@ -148,7 +156,16 @@ impl Admissions {
             self.release(candidate, RELEASE_WAIT_LONG).await;
             return Err(error.into());
         }
-        let job = Job { id: verification.id.clone(), send, to, locale, autofill, attempts: 0, turn: None };
+        let job = Job {
+            id: verification.id.clone(),
+            send,
+            to,
+            locale,
+            autofill,
+            attempts: 0,
+            turn: None,
+            at: Some(self.now_ms()),
+        };
         match self.queue.send(&job, Delay::NONE).await {
             Ok(()) => Ok(verification),
             // A healthy store has done this long before the wait is over, and the number is usable at once.
@@ -181,9 +198,13 @@ impl Admissions {
         }
     }
 
+    fn now_ms(&self) -> i64 {
+        self.store.clock().micros() / 1_000
+    }
+
     /// Asks for the answer to a new task.
     fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> AdmissionError {
-        let now = self.store.clock().micros() / 1_000_000;
+        let now = self.now_ms() / 1_000;
         let task = self.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
         info!(to = %to, wrong, "a challenge has to be solved first");
         AdmissionError::Challenge { task, wrong }

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::delivery::{Deliveries, Outcome};
 use crate::entropy::random_u64;
 use crate::queue::{Queue, QueueError};
-use crate::telemetry::causes;
+use crate::telemetry::{causes, metrics};
 
 /// What `send-sms` is invoked with.
 #[derive(Debug, Deserialize)]
@@ -63,6 +63,7 @@ pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event)
 }
 
 async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
+    metrics::batch(event.records.len());
     let mut response = SqsBatchResponse::default();
     let records = event.records.into_iter().map(|record| async move {
         let done = deliver_record(deliveries, queue, &record).await;
@@ -101,7 +102,9 @@ async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMess
 }
 
 async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), QueueError> {
-    let messages = event.messages_by_queue.into_values().flatten().map(|message| async move {
+    let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
+    metrics::batch(messages.len());
+    let messages = messages.into_iter().map(|message| async move {
         // What is not base64 did not come from Amazon MQ, and is no job either.
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
         deliveries.deliver(&body, 1, random_u64()).await.settle(queue, &body).await

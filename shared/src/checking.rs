@@ -8,6 +8,7 @@ use crate::code::{Code, CodeLength, Secrets};
 use crate::limits::Limits;
 use crate::phone::PhoneNumber;
 use crate::store::{CheckResult, Store, StoreError};
+use crate::telemetry::metrics;
 use crate::test_numbers::TestNumbers;
 use crate::token::TokenKeys;
 use crate::verification::{Verification, VerificationId};
@@ -43,6 +44,7 @@ impl Checks {
         let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
         let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
         let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
+        metrics::checked(&result);
         info!(%id, ?result, "checked");
         Ok(result)
     }
@@ -63,7 +65,10 @@ impl Checks {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await
+        let result = self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await?;
+        metrics::checked(&result);
+        info!(%id, ?result, "checked with another number");
+        Ok(result)
     }
 
     /// A token that says that a number was verified, for whoever cannot ask the store.

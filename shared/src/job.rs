@@ -24,6 +24,8 @@ pub struct Job {
     pub attempts: u32,
     /// The turn at a gateway that the job waits for.
     pub turn: Option<Turn>,
+    /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
+    pub at: Option<i64>,
 }
 
 /// A place in the rate of an account at a gateway.
@@ -83,6 +85,8 @@ struct Wire<'a> {
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<(&'a str, i64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
 }
 
 impl Job {
@@ -106,6 +110,7 @@ impl Job {
             },
             attempts: self.attempts,
             turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
+            at: self.at,
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
@@ -142,6 +147,7 @@ impl Job {
             autofill,
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
+            at: wire.at,
         })
     }
 }
@@ -160,6 +166,7 @@ mod tests {
             autofill: Autofill::origin("example.com"),
             attempts: 1,
             turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
+            at: Some(1_700_000_000_000),
         }
     }
 

@@ -118,7 +118,7 @@ async fn the_attempts_end_with_the_receives() {
     assert_eq!(function.receives(&[("a", &body, 4)]).await, Vec::<String>::new());
     let dead = function.queue.dead_letters().await.expect("an answer");
     assert_eq!(dead[0].body, body.as_bytes());
-    assert!(dead[0].reason.contains("after attempt 4"), "{}", dead[0].reason);
+    assert!(dead[0].death.reason.contains("after attempt 4"), "{}", dead[0].death.reason);
     assert_eq!(function.state(&verification).await, DeliveryState::Failed);
 }
 

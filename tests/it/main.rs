@@ -58,6 +58,9 @@ mod meiduo;
 /// Answers that must not tell what is known of a number or of an id.
 mod alike;
 
+/// What is measured, and who may see it.
+mod observed;
+
 /// The command line: what it says, to people and to programs.
 mod command_line;
 
@@ -75,6 +78,9 @@ mod providers;
 
 /// A batch from SQS or Amazon MQ, each message for itself.
 mod batch;
+
+/// A new release under load: APIs and workers that are replaced one after the other.
+mod deploys;
 
 /// Workers that are stopped, killed or cut off.
 mod worker;

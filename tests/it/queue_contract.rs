@@ -56,6 +56,7 @@ fn job(index: u32) -> Job {
         autofill: None,
         attempts: 0,
         turn: None,
+        at: None,
     }
 }
 
@@ -189,7 +190,7 @@ async fn a_dead_letter_keeps_body_and_reason(queue: Queue) {
         let letters = letters.await;
         assert_eq!(letters.len(), 1);
         assert_eq!(
-            (letters[0].body.as_slice(), letters[0].reason.as_str()),
+            (letters[0].body.as_slice(), letters[0].death.reason.as_str()),
             (&b"\xff not a job"[..], "cannot be read")
         );
     }

@@ -46,7 +46,7 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let environment = environment(&redis_url(), &queues, &gateway);
-    let (request, check, send) = (
+    let (mut request, check, send) = (
         Function::start("request-code", &environment),
         Function::start("check-code", &environment),
         Function::start("send-sms", &environment),
@@ -85,6 +85,22 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     typed["requestContext"]["http"]["path"] = typed["rawPath"].clone();
     typed["body"] = json!({ "code": code }).to_string().into();
     assert_eq!(body(&check.invoke(&typed).await)["status"], "approved");
+
+    // The emulator gives the function's output for its own.
+    request.process.kill();
+    let output = request.process.standard_output();
+    let line = output.lines().find(|line| line.contains("\"outcome\":\"accepted\"")).expect("a line of metrics");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    let directive = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(
+        (&line["sms_verify_requests_total"], &directive["Namespace"]),
+        (&json!(1), &json!("sms-verify")),
+        "{line}"
+    );
+    assert_eq!(
+        (&line["function"], &directive["Dimensions"]),
+        (&json!("request-code"), &json!([["function", "outcome"]]))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

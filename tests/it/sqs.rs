@@ -42,6 +42,7 @@ fn job() -> Job {
         autofill: None,
         attempts: 0,
         turn: None,
+        at: None,
     }
 }
 
@@ -198,7 +199,7 @@ async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
     })
     .await;
     let letters = queue.dead_letters().await.expect("an answer");
-    assert!(letters[0].reason.contains("maxReceiveCount"), "{letters:?}");
+    assert!(letters[0].death.reason.contains("maxReceiveCount"), "{letters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

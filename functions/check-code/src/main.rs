@@ -22,5 +22,5 @@ async fn main() -> Result<(), Error> {
     }
     let CheckConfig { secrets, code_length, test_numbers, limits, region, callers, origins, .. } = config;
     let checks = Checks { store, secrets, code_length, test_numbers, limits };
-    run(http::app(http::check_router(checks, region, callers).merge(routes), &origins)).await
+    run(http::measured(http::app(http::check_router(checks, region, callers).merge(routes), &origins))).await
 }

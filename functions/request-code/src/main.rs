@@ -22,5 +22,5 @@ async fn main() -> Result<(), Error> {
     let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget, meiduo_keys };
     let RequestConfig { region, autofill, callers, origins, .. } = config;
     let routes = http::request_router(RequestApi { admissions, region, autofill, callers, origins: origins.clone() });
-    run(http::app(routes.merge(health), &origins)).await
+    run(http::measured(http::app(routes.merge(health), &origins))).await
 }

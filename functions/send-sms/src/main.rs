@@ -7,11 +7,12 @@ use shared::delivery::Deliveries;
 use shared::message;
 use shared::queue::Queue;
 use shared::store::Store;
-use shared::telemetry;
+use shared::telemetry::{self, emf};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init();
+    emf::install();
     let config = SendConfig::read(&environment)?;
     message::prepare(config.code_length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
@@ -27,7 +28,9 @@ async fn main() -> Result<(), Error> {
     };
     let (deliveries, queue) = (&deliveries, &queue);
     run(service_fn(async |event: LambdaEvent<Event>| {
-        deliver_event(deliveries, queue, event.payload).await.map_err(Error::from)
+        let response = deliver_event(deliveries, queue, event.payload).await;
+        emf::flush();
+        response.map_err(Error::from)
     }))
     .await
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::vars::Vars;
+use super::vars::{OpsToken, Vars};
 use super::{Address, ConfigError, INBOX, Lookup};
 use crate::budget::Budget;
 use crate::challenge::Challenge;
@@ -63,6 +63,8 @@ pub struct LocalConfig {
     pub origins: AllowedOrigins,
     /// `MEIDUO_KEYS`.
     pub meiduo_keys: Option<MeiduoKeys>,
+    /// `OPS_TOKEN`.
+    pub ops_token: Option<OpsToken>,
 }
 
 /// Which part of local mode is to run.
@@ -127,6 +129,7 @@ impl LocalConfig {
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
         let asks = matches!(role, Role::All | Role::Api);
         let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
+        let ops_token = vars.ops_token();
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -150,6 +153,7 @@ impl LocalConfig {
                 callers,
                 origins,
                 meiduo_keys,
+                ops_token,
             })
         })
     }

@@ -10,8 +10,8 @@ mod vars;
 use std::fmt;
 
 pub use self::local::{LocalConfig, Role};
-pub use self::vars::Address;
 use self::vars::Vars;
+pub use self::vars::{Address, OpsToken};
 
 use crate::budget::Budget;
 use crate::challenge::Challenge;
@@ -314,6 +314,7 @@ mod tests {
             ("BUDGET", "5"),
             ("ALLOW_ORIGINS", "shop.example"),
             ("MEIDUO_KEYS", "yes"),
+            ("OPS_TOKEN", "short"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {

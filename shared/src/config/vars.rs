@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use subtle::ConstantTimeEq;
 use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
@@ -54,6 +55,24 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// `OPS_TOKEN`: what operators show. `Debug` hides it.
+#[derive(Clone)]
+pub struct OpsToken(String);
+
+impl OpsToken {
+    /// Whether this is it, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for OpsToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpsToken(…)")
     }
 }
 
@@ -226,6 +245,15 @@ impl<'a> Vars<'a> {
             ApiKeys::default()
         });
         Callers { proxies, keys }
+    }
+
+    /// `OPS_TOKEN`: as hard to guess as a secret.
+    pub(super) fn ops_token(&mut self) -> Option<OpsToken> {
+        let token = self.get("OPS_TOKEN")?;
+        if token.len() < Secrets::MIN_LENGTH {
+            self.problem("OPS_TOKEN", "needs 32 characters or more, such as `openssl rand -hex 32` gives");
+        }
+        Some(OpsToken(token))
     }
 
     /// `MEIDUO_KEYS`: off unless it is 1.

@@ -12,9 +12,10 @@ use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
 use crate::code::Code;
 use crate::job::{Job, Turn};
 use crate::provider::{Account, Class, Provider, SendError, Sms};
-use crate::queue::Delay;
+use crate::queue::{Death, Delay};
 use crate::store::{Asked, Begin, Breaker, Finish, Permit, StoreError};
 use crate::telemetry::causes;
+use crate::telemetry::metrics::{self, Delivery};
 
 /// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's life.
 const BREAKER: Breaker =
@@ -84,7 +85,7 @@ impl Attempt<'_> {
         let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
-            return self.dead(reason).await;
+            return self.dead(reason, Delivery::Dead).await;
         }
         for account in accounts {
             if !self.errors.is_empty() && !self.may_go_on().await {
@@ -157,11 +158,18 @@ impl Attempt<'_> {
     /// Calls a gateway. No outcome means that the next one may be called.
     async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
+        let began = Instant::now();
         let result = account.send(&self.sms).await;
-        self.tell_health(account, tell, result.as_ref().err().map(|error| error.class)).await;
+        let failure = result.as_ref().err().map(|error| error.class);
+        metrics::called(account.name(), failure, began.elapsed());
+        self.tell_health(account, tell, failure).await;
         let error = match result {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
+                metrics::delivered(Delivery::Sent);
+                if let Some(age) = deliveries.age(job) {
+                    metrics::delivered_after(age);
+                }
                 let message_id = accepted.message_id;
                 deliveries.finish(job, Finish::Sent { message_id }, self.worker).await;
                 return Some(Outcome::Done);
@@ -171,11 +179,12 @@ impl Attempt<'_> {
         match error.class {
             Class::Permanent => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
+                metrics::delivered(Delivery::Refused);
                 deliveries.finish(job, Finish::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
             Class::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
-                Some(deliveries.perhaps_sent(job, self.worker, &error.to_string()).await)
+                Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
             }
             Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
@@ -213,13 +222,17 @@ impl Attempt<'_> {
             Some(delay) if delay.total() < self.expires_in() => {
                 let (job, delay_ms) = (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
                 warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
+                metrics::delivered(Delivery::Retried);
                 deliveries.finish(job, Finish::Retrying, worker).await;
                 self.job.attempts = number;
                 Outcome::Retry { job: self.job, delay }
             }
             next => {
-                let why = if next.is_some() { "the code expires before the next attempt" } else { "out of attempts" };
-                self.dead(format!("{why}, after attempt {number}: {reasons}")).await
+                let (why, outcome) = match next {
+                    Some(_) => ("the code expires before the next attempt", Delivery::Expired),
+                    None => ("out of attempts", Delivery::Dead),
+                };
+                self.dead(format!("{why}, after attempt {number}: {reasons}"), outcome).await
             }
         }
     }
@@ -228,7 +241,7 @@ impl Attempt<'_> {
     async fn nobody_called(self) -> Outcome {
         match self.closed.map(Delay::within).filter(|delay| delay.total() < self.expires_in()) {
             Some(delay) => self.hold(delay, "the gateway's circuit is open").await,
-            None => self.dead("no gateway can be called before the code expires".to_owned()).await,
+            None => self.dead("no gateway can be called before the code expires".to_owned(), Delivery::Expired).await,
         }
     }
 
@@ -241,10 +254,14 @@ impl Attempt<'_> {
         held(self.job, self.number, delay, why)
     }
 
-    async fn dead(self, reason: String) -> Outcome {
+    async fn dead(self, reason: String, outcome: Delivery) -> Outcome {
+        metrics::delivered(outcome);
+        let class = self.errors.last().map(|error| error.class);
+        // Without an error no gateway was called this time.
+        let attempts = if class.is_some() { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
         self.deliveries.finish(&self.job, Finish::Failed, self.worker).await;
-        Outcome::Dead { reason }
+        Outcome::Dead(Death { reason, class, attempts })
     }
 }
 

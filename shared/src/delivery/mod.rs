@@ -12,10 +12,11 @@ pub use self::schedule::Schedule;
 use crate::afterwards::until_answered;
 use crate::code::{CodeLength, Secrets};
 use crate::job::Job;
-use crate::provider::Provider;
-use crate::queue::{Delay, Queue, QueueError};
+use crate::provider::{Class, Provider};
+use crate::queue::{Death, Delay, Queue, QueueError};
 use crate::store::{Begin, Finish, Store};
 use crate::telemetry::causes;
+use crate::telemetry::metrics::{self, Delivery};
 use crate::test_numbers::TestNumbers;
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
@@ -84,10 +85,7 @@ pub enum Outcome {
         delay: Delay,
     },
     /// Put it with the dead letters, for an operator.
-    Dead {
-        /// Why, in words that hold nothing secret.
-        reason: String,
-    },
+    Dead(Death),
 }
 
 impl Outcome {
@@ -100,7 +98,7 @@ impl Outcome {
         match self {
             Self::Done => Ok(()),
             Self::Retry { job, delay } | Self::Hold { job, delay } => Box::pin(queue.send(job, *delay)).await,
-            Self::Dead { reason } => Box::pin(queue.bury(body, reason)).await,
+            Self::Dead(death) => Box::pin(queue.bury(body, death.clone())).await,
         }
     }
 }
@@ -113,18 +111,23 @@ impl Deliveries {
             Ok(job) => job,
             Err(error) => {
                 error!(%error, "unreadable message: dead letter");
-                return Outcome::Dead { reason: error.to_string() };
+                metrics::delivered(Delivery::Dead);
+                return Outcome::Dead(error.to_string().as_str().into());
             }
         };
         let attempt = job.attempts.saturating_add(receives.max(1));
+        if let (1, None, Some(age)) = (attempt, &job.turn, self.age(&job)) {
+            metrics::handed_out(age);
+        }
         match self.store.begin(&job.id, job.send, LEASE, random).await {
             Ok(Begin::Go { .. }) if self.test_numbers.code(&self.secrets, job.id.tag()).is_some() => {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
                 self.finish(&job, Finish::Sent { message_id: None }, random).await;
+                metrics::delivered(Delivery::Test);
                 Outcome::Done
             }
             Ok(Begin::Go { uncertain: true, .. }) if self.policy == DeliveryPolicy::AtMostOnce => {
-                self.perhaps_sent(&job, random, "an earlier attempt never told its outcome").await
+                self.perhaps_sent(&job, random, attempt - 1, "an earlier attempt never told its outcome").await
             }
             Ok(Begin::Go { expires_in, uncertain }) => {
                 if uncertain {
@@ -135,10 +138,12 @@ impl Deliveries {
             Ok(Begin::Busy) => held(job, attempt, self.schedule.first(), "another delivery of this job is under way"),
             Ok(Begin::AlreadySent) => {
                 info!(id = %job.id, "already sent");
+                metrics::delivered(Delivery::Dropped);
                 Outcome::Done
             }
             Ok(Begin::Gone) => {
                 info!(id = %job.id, "dropped: approved, expired or replaced");
+                metrics::delivered(Delivery::Dropped);
                 Outcome::Done
             }
             Err(error) => {
@@ -150,10 +155,18 @@ impl Deliveries {
         }
     }
 
-    async fn perhaps_sent(&self, job: &Job, worker: u64, why: &str) -> Outcome {
+    /// How long ago it was asked for.
+    fn age(&self, job: &Job) -> Option<Duration> {
+        let age = self.store.clock().micros() / 1_000 - job.at?;
+        Some(Duration::from_millis(age.max(0).unsigned_abs()))
+    }
+
+    async fn perhaps_sent(&self, job: &Job, worker: u64, attempts: u32, why: &str) -> Outcome {
         error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
+        metrics::delivered(Delivery::Dead);
         self.finish(job, Finish::Unknown, worker).await;
-        Outcome::Dead { reason: format!("perhaps sent, and the policy is at_most_once: {why}") }
+        let reason = format!("perhaps sent, and the policy is at_most_once: {why}");
+        Outcome::Dead(Death { reason, class: Some(Class::Ambiguous), attempts })
     }
 
     /// The outcome stands whether or not it can be recorded at once.
@@ -178,6 +191,7 @@ impl Deliveries {
 /// Back into the queue, without having spent attempt `attempt`.
 fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     info!(id = %job.id, why, "held back");
+    metrics::delivered(Delivery::Held);
     job.attempts = attempt - 1;
     Outcome::Hold { job, delay }
 }

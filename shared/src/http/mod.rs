@@ -34,6 +34,7 @@ pub use self::receipts::{Receipts, router as receipts_router};
 pub use self::request::{RequestApi, router as request_router};
 pub use self::specification::{SPECIFICATION, router as specification_router};
 use crate::message::Locale;
+use crate::telemetry::emf;
 
 /// Largest request body in bytes: a request for a code has about 100.
 const MAX_BODY: usize = 16 * 1024;
@@ -53,6 +54,16 @@ pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
         Some(cors) => app.layer(cors),
         None => app,
     }
+}
+
+/// An application of a function: what it has measured is told before each answer, since it is frozen then.
+pub fn measured(app: Router) -> Router {
+    emf::install();
+    app.layer(from_fn(async |request: Request, next: Next| {
+        let response = next.run(request).await;
+        emf::flush();
+        response
+    }))
 }
 
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.

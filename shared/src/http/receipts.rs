@@ -18,7 +18,7 @@ use super::problem::Problem;
 use crate::code::Secrets;
 use crate::provider::{Provider, Push, ReceiptError};
 use crate::store::Store;
-use crate::telemetry::causes;
+use crate::telemetry::{causes, metrics};
 
 /// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
 const MAX_PUSH: usize = 256 * 1024;
@@ -74,6 +74,7 @@ async fn take(
             warn!(error = causes(&error), "a receipt cannot be recorded: the vendor has to push it again");
             Problem::Down(vec!["store"])
         })?;
+        metrics::receipt(name, receipt.delivered);
         info!(gateway = name, to = %receipt.to, delivered = receipt.delivered, "receipt");
     }
     Ok(Json(json!({ "code": 0, "msg": "OK", "result": 0, "errmsg": "OK", "statusCode": "000000" })))

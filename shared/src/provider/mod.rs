@@ -120,6 +120,28 @@ pub enum Class {
     Ambiguous,
 }
 
+impl Class {
+    /// All of them.
+    const ALL: [Self; 5] = [Self::Transient, Self::Throttled, Self::Permanent, Self::Configuration, Self::Ambiguous];
+
+    /// Reads what [`Class::as_str`] gave.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+
+    /// As metrics and dead letters have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled => "throttled",
+            Self::Permanent => "permanent",
+            Self::Configuration => "configuration",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+}
+
 /// Why a message was not, or perhaps not, accepted. It holds no number, no code and no credential.
 #[derive(Debug, thiserror::Error)]
 #[error("{gateway}: {reason} ({class:?})")]

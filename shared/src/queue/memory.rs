@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use super::{DeadLetter, Message, Receipt as AnyReceipt, Taken};
+use super::{DeadLetter, Death, Depth, Message, Receipt as AnyReceipt, Taken};
 
 type Sender = mpsc::UnboundedSender<Vec<u8>>;
 
@@ -43,8 +44,9 @@ impl MemoryQueue {
         }
     }
 
-    pub(super) fn bury(&self, body: &[u8], reason: &str) {
-        self.buried().push(DeadLetter { body: body.to_vec(), reason: reason.to_owned(), taken: Taken::Memory });
+    #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
+    pub(super) fn bury(&self, body: &[u8], death: Death) {
+        self.buried().push(DeadLetter { body: body.to_vec(), death, at: Some(Timestamp::now()), taken: Taken::Memory });
     }
 
     pub(super) async fn receive(&self) -> Message {
@@ -58,6 +60,12 @@ impl MemoryQueue {
     pub(super) fn dead(&self) -> (DeadLetters, usize) {
         let count = self.buried().len();
         (DeadLetters { queue: self.clone(), next: 0, left: count }, count)
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        // A sender of its own knows no length; nobody holds the receiver for longer than it takes to wait for a message.
+        let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
+        Depth { jobs, dead: Some(self.buried().len()) }
     }
 
     fn buried(&self) -> MutexGuard<'_, Vec<DeadLetter>> {

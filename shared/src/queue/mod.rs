@@ -11,10 +11,12 @@ mod sqs;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
 use crate::job::Job;
+use crate::provider::Class;
 
 /// A queue, chosen by URL scheme.
 #[derive(Debug, Clone)]
@@ -61,8 +63,37 @@ pub struct DeadLetter {
     /// The message as it was.
     pub body: Vec<u8>,
     /// Why it is here.
-    pub reason: String,
+    pub death: Death,
+    /// Since when, if the queue knows it.
+    pub at: Option<Timestamp>,
     taken: Taken,
+}
+
+/// Why a message is a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// In words that hold nothing secret.
+    pub reason: String,
+    /// The class of the last error, if a gateway was called.
+    pub class: Option<Class>,
+    /// Delivery attempts that were made.
+    pub attempts: u32,
+}
+
+impl From<&str> for Death {
+    /// Without an attempt.
+    fn from(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), class: None, attempts: 0 }
+    }
+}
+
+/// How many messages there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Jobs that wait to be handed out, without those that wait for another attempt.
+    pub jobs: usize,
+    /// Dead letters; none where it is not known, as on SQS without the dead-letter queue's URL.
+    pub dead: Option<usize>,
 }
 
 /// The queue did not take or give a message.
@@ -144,18 +175,19 @@ impl Queue {
         .await
     }
 
-    /// Puts a message with the dead letters, as it is, with the reason beside it.
+    /// Puts a message with the dead letters, as it is, with its death beside it.
     ///
     /// # Errors
     /// When it may not be there.
-    pub async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
+    pub async fn bury(&self, body: &[u8], death: impl Into<Death>) -> Result<(), QueueError> {
+        let death = death.into();
         self.ready().await;
         self.in_time(async {
             match &self.0 {
-                Backend::Sqs(queue) => Box::pin(queue.bury(body, reason)).await,
-                Backend::RabbitMq(queue) => queue.bury(body, reason).await,
+                Backend::Sqs(queue) => Box::pin(queue.bury(body, &death)).await,
+                Backend::RabbitMq(queue) => queue.bury(body, &death).await,
                 Backend::Memory(queue) => {
-                    queue.bury(body, reason);
+                    queue.bury(body, death);
                     Ok(())
                 }
             }
@@ -190,6 +222,18 @@ impl Queue {
             }
             Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Counts the messages; on SQS about.
+    ///
+    /// # Errors
+    /// When the queue cannot be asked.
+    pub async fn depth(&self) -> Result<Depth, QueueError> {
+        match &self.0 {
+            Backend::Sqs(queue) => queue.depth().await,
+            Backend::RabbitMq(queue) => queue.depth().await,
+            Backend::Memory(queue) => Ok(queue.depth()),
         }
     }
 

@@ -19,15 +19,15 @@ use std::{fmt, io};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tracing::debug;
 use url::Url;
 
 pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
 pub(super) use self::dead::DeadLetters;
-use self::topology::{DELIVERY_LIMIT, Kind, Topology, text};
-use super::{Delay, QueueError};
+use self::topology::{Kind, Topology};
+use super::{Death, Delay, Depth, QueueError};
 
 /// Name of the queue, unless the URL has `?queue=`.
 const DEFAULT_QUEUE: &str = "sms-verify";
@@ -48,9 +48,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time that is waited for what ends something, a message or a connection: a broker that no longer answers must not
 /// keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Header of a dead letter with the reason for which it is one.
-const REASON: &str = "reason";
 
 const PERSISTENT: u8 = 2;
 
@@ -82,7 +79,7 @@ impl Publisher {
 enum Target<'a> {
     Main,
     Wait(Delay),
-    Dead { reason: &'a str },
+    Dead(&'a Death),
 }
 
 impl RabbitMqQueue {
@@ -117,8 +114,8 @@ impl RabbitMqQueue {
         self.publish(target, body).await
     }
 
-    pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
-        self.publish(Target::Dead { reason }, body).await
+    pub(super) async fn bury(&self, body: &[u8], death: &Death) -> Result<(), QueueError> {
+        self.publish(Target::Dead(death), body).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
@@ -129,6 +126,15 @@ impl RabbitMqQueue {
         channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
         channel.close(200, "done".into()).await?;
         Ok(())
+    }
+
+    pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
+        let publisher = self.publisher().await?;
+        let channel = publisher.connection.create_channel().await?;
+        let jobs = count(&channel, self.queues.main()).await?;
+        let dead = count(&channel, &self.queues.dead()).await?;
+        channel.close(200, "done".into()).await?;
+        Ok(Depth { jobs, dead: Some(dead) })
     }
 
     /// Lets go of a connection that has not answered in time, unless it is the broker that blocks it. Whoever still
@@ -174,7 +180,7 @@ impl RabbitMqQueue {
         let queue = match target {
             Target::Main => self.queues.main().into(),
             Target::Wait(delay) => self.queues.wait(delay.base).into(),
-            Target::Dead { .. } => self.queues.dead().into(),
+            Target::Dead(_) => self.queues.dead().into(),
         };
         let confirm = publisher.channel.basic_publish("".into(), queue, options, body, properties(target)).await?;
         let confirmation = confirm.await?;
@@ -250,21 +256,15 @@ fn properties(target: Target<'_>) -> BasicProperties {
     match target {
         Target::Main => properties,
         Target::Wait(delay) => properties.with_expiration(delay.total().as_millis().to_string().into()),
-        Target::Dead { reason } => {
-            let mut headers = FieldTable::default();
-            headers.insert(REASON.into(), text(reason));
-            properties.with_headers(headers)
-        }
+        Target::Dead(death) => dead::properties(properties, death),
     }
 }
 
-/// Our own reason, or RabbitMQ's: only the delivery limit makes a dead letter without us.
-fn reason(properties: &BasicProperties) -> String {
-    let header = properties.headers().as_ref().and_then(|headers| headers.inner().get(REASON));
-    match header {
-        Some(AMQPValue::LongString(reason)) => reason.to_string(),
-        _ => format!("handed out more than {DELIVERY_LIMIT} times without an outcome"),
-    }
+/// Messages that are ready in a queue.
+async fn count(channel: &Channel, queue: &str) -> Result<usize, lapin::Error> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+    Ok(usize::try_from(queue.message_count()).unwrap_or(usize::MAX))
 }
 
 async fn close(connection: &Connection) {

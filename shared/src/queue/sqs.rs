@@ -10,12 +10,12 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::runtime::Handle;
 
 pub(super) use self::dead::DeadLetters;
-use super::{DEADLINE, QueueError};
+use super::{DEADLINE, Death, Depth, QueueError};
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -30,9 +30,6 @@ const BACKOFF: Duration = Duration::from_millis(20);
 
 /// What a function takes from its start until it asks for its first event.
 const START: Duration = Duration::from_millis(2);
-
-/// Attribute of a dead letter with the reason for which it is one.
-const REASON: &str = "reason";
 
 #[derive(Clone)]
 pub(super) struct SqsQueue {
@@ -75,11 +72,13 @@ impl SqsQueue {
         request.send().await.map(|_| ()).map_err(failed)
     }
 
-    pub(super) async fn bury(&self, body: &[u8], reason: &str) -> Result<(), QueueError> {
+    pub(super) async fn bury(&self, body: &[u8], death: &Death) -> Result<(), QueueError> {
         let dead_url = self.dead_url()?;
-        let reason =
-            MessageAttributeValue::builder().data_type("String").string_value(reason).build().map_err(failed)?;
-        let request = self.client().await.send_message().queue_url(dead_url).message_attributes(REASON, reason);
+        let mut request = self.client().await.send_message().queue_url(dead_url);
+        for (name, value) in dead::attributes(death) {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            request = request.message_attributes(name, value.map_err(failed)?);
+        }
         // SQS takes no empty body.
         let body = if body.is_empty() { " ".into() } else { String::from_utf8_lossy(body) };
         request.message_body(body).send().await.map(|_| ()).map_err(failed)
@@ -95,10 +94,28 @@ impl SqsQueue {
         self.dead_url.as_deref().ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
     }
 
+    pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
+        let client = self.client().await;
+        let jobs = about(&client, &self.url).await?;
+        let dead = match &self.dead_url {
+            Some(url) => Some(about(&client, url).await?),
+            None => None,
+        };
+        Ok(Depth { jobs, dead })
+    }
+
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let request = self.client().await.get_queue_attributes().queue_url(&self.url);
         request.attribute_names(QueueAttributeName::QueueArn).send().await.map(|_| ()).map_err(failed)
     }
+}
+
+/// About how many messages are in a queue.
+async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
+    let count = QueueAttributeName::ApproximateNumberOfMessages;
+    let request = client.get_queue_attributes().queue_url(url).attribute_names(count.clone());
+    let attributes = request.send().await.map_err(failed)?.attributes.unwrap_or_default();
+    Ok(attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 async fn connect() -> Client {
@@ -109,17 +126,6 @@ async fn connect() -> Client {
         .load()
         .await;
     Client::new(&config)
-}
-
-fn body(message: &Message) -> Vec<u8> {
-    message.body.clone().unwrap_or_default().into_bytes()
-}
-
-/// Our own reason; the queue's redrive policy gives none.
-fn reason(message: &Message) -> String {
-    let attribute = message.message_attributes.as_ref().and_then(|attributes| attributes.get(REASON));
-    let ours = attribute.and_then(|reason| reason.string_value.clone());
-    ours.unwrap_or_else(|| "received more often than the queue's maxReceiveCount without an outcome".to_owned())
 }
 
 /// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is lost.

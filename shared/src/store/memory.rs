@@ -14,8 +14,8 @@ use std::time::Duration;
 use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Claim, ClaimedKey, Clock, Decision, Finish,
-    Permit, Release, millis, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Clock,
+    Decision, Finish, Permit, Release, millis, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
@@ -373,6 +373,10 @@ impl MemoryStore {
 
     pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Permit {
         self.accounts.permit(account, asked, breaker, self.now())
+    }
+
+    pub(super) fn circuit(&self, account: &str) -> Circuit {
+        self.accounts.circuit(account, self.now())
     }
 
     pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker) {

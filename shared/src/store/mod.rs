@@ -193,6 +193,15 @@ pub enum Permit {
     },
 }
 
+/// Where an account's circuit stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Circuit {
+    /// Failures in a row.
+    pub failures: u32,
+    /// The time until it is tried again; zero if it is closed.
+    pub open_for: Duration,
+}
+
 /// When an account's circuit opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breaker {
@@ -398,6 +407,14 @@ impl Store {
     /// When the store cannot be asked.
     pub async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
         dispatch!(self.report(account, up, breaker))
+    }
+
+    /// Reads where an account's circuit stands.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn circuit(&self, account: &str) -> Result<Circuit, StoreError> {
+        dispatch!(self.circuit(account))
     }
 
     /// Keeps what a picture shows for a while.

@@ -20,8 +20,8 @@ pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Claim, ClaimedKey, Clock, Finish, Permit, StoreError, account_key,
-    claim_key, key, millis, picture_key, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Finish, Permit, StoreError,
+    account_key, claim_key, key, millis, picture_key, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
@@ -142,6 +142,11 @@ impl RedisStore {
             .arg(breaker.failures)
             .arg(millis(breaker.open));
         self.run(call).await
+    }
+
+    pub(super) async fn circuit(&self, account: &str) -> Result<Circuit, StoreError> {
+        let answer = self.answer(self.scripts().circuit.call([account_key(account)])).await?;
+        Ok(Circuit { failures: answer.number(1)?, open_for: answer.wait(2)? })
     }
 
     pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {

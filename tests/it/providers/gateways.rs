@@ -146,7 +146,7 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 match class {
                     Class::Permanent => assert_eq!((outcome, state), (Outcome::Done, DeliveryState::Failed), "{case}"),
                     Class::Ambiguous if policy == DeliveryPolicy::AtMostOnce => {
-                        assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("perhaps")), "{case}");
+                        assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps")), "{case}");
                     }
                     Class::Throttled => {
                         let Outcome::Retry { delay, .. } = outcome else { panic!("{case}: {outcome:?}") };

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use shared::delivery::{DeliveryPolicy, Outcome};
 use shared::job::Job;
 use shared::phone::PhoneNumber;
+use shared::queue::Death;
 use shared::verification::DeliveryState;
 
 use super::Sender;
@@ -64,7 +65,7 @@ async fn what_was_perhaps_sent_goes_on_only_if_the_policy_says_so() {
         let gateways = two(reply.clone()).await;
         let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtMostOnce);
         let outcome = sender.deliver(&sender.job(&number(1)).await).await;
-        assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("perhaps sent")), "{outcome:?}");
+        assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps sent")), "{outcome:?}");
         assert_eq!(gateways[1].calls().len(), 0, "{reply:?}");
 
         let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtLeastOnce);
@@ -94,7 +95,7 @@ async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
                 assert_eq!(next.attempts, attempt);
                 job.body = next.encode().into_bytes();
             }
-            Outcome::Dead { reason } => {
+            Outcome::Dead(Death { reason, .. }) => {
                 assert!(attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"), "{reason}");
             }
             other => panic!("{other:?}"),
@@ -181,7 +182,7 @@ async fn each_country_has_its_gateway() {
     assert_eq!((china.accepted().len(), stub.sent().len()), (1, 1));
     let sender = Sender::new(&format!("+86={}", world.dsn()), DeliveryPolicy::default());
     let outcome = sender.deliver(&sender.job(&british).await).await;
-    assert!(matches!(&outcome, Outcome::Dead { reason } if reason.contains("no gateway for +44")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("no gateway for +44")), "{outcome:?}");
 }
 
 /// The same with processes: two workers that share a Redis, a first gateway that is down for all of them.

@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
-};
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
 use jiff::Timestamp;
 use tracing::warn;
 
 use super::super::dead::Taken;
-use super::super::{DeadLetter, QueueError};
-use super::{REASON, SqsQueue, body, failed, reason, whole_seconds};
+use super::super::{DeadLetter, Death, QueueError};
+use super::{SqsQueue, about, failed, whole_seconds};
+use crate::provider::Class;
 use crate::telemetry::causes;
+
+/// Attributes of a dead letter.
+const REASON: &str = "reason";
+const CLASS: &str = "class";
+const ATTEMPTS: &str = "attempts";
 
 /// How long an empty dead-letter queue is waited for, before it is taken for empty.
 const LONG_POLL: Duration = Duration::from_secs(1);
@@ -45,10 +49,7 @@ impl SqsQueue {
         let timeouts = TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build();
         let config = self.client().await.config().to_builder().timeout_config(timeouts).build();
         let (client, dead_url) = (Client::from_conf(config), self.dead_url()?.to_owned());
-        let count = QueueAttributeName::ApproximateNumberOfMessages;
-        let request = client.get_queue_attributes().queue_url(&dead_url).attribute_names(count.clone());
-        let attributes = request.send().await.map_err(failed)?.attributes.unwrap_or_default();
-        let count = attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let count = about(&client, &dead_url).await?;
         #[expect(clippy::disallowed_methods, reason = "SQS says of each message when it was sent")]
         let began = Timestamp::now().as_millisecond();
         let (received, seen, held) = (VecDeque::new(), HashSet::new(), HashSet::new());
@@ -67,9 +68,9 @@ impl DeadLetters {
             self.held.insert(handle.clone());
             // SQS may hand one out twice, and shows those again that were hidden for long enough.
             let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
-            if new && sent(&message) <= self.began {
-                let (body, reason) = (body(&message), reason(&message));
-                return Ok(Some(DeadLetter { body, reason, taken: Taken::Sqs(handle) }));
+            if new && at(&message).is_none_or(|at| at.as_millisecond() <= self.began) {
+                let (body, at) = (message.body.clone().unwrap_or_default().into_bytes(), at(&message));
+                return Ok(Some(DeadLetter { body, death: death(&message), at, taken: Taken::Sqs(handle) }));
             }
         }
     }
@@ -79,7 +80,7 @@ impl DeadLetters {
         let request = self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
         let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
         let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = request.message_attribute_names(REASON).send().await.map_err(failed)?;
+        let answer = request.message_attribute_names("All").send().await.map_err(failed)?;
         Ok(answer.messages.unwrap_or_default())
     }
 
@@ -112,8 +113,26 @@ impl DeadLetters {
     }
 }
 
-/// When SQS took it, in milliseconds since 1970; 0 if it does not say.
-fn sent(message: &Message) -> i64 {
-    let attribute = message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
-    attribute.and_then(|text| text.parse().ok()).unwrap_or(0)
+/// What is written beside a dead letter.
+pub(super) fn attributes(death: &Death) -> Vec<(&'static str, String)> {
+    let class = death.class.map(|class| (CLASS, class.as_str().to_owned()));
+    let all = [(REASON, death.reason.clone()), (ATTEMPTS, death.attempts.to_string())];
+    all.into_iter().chain(class).collect()
+}
+
+/// As we wrote it; the queue's redrive policy says nothing.
+fn death(message: &Message) -> Death {
+    let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
+    Death {
+        reason: attribute(REASON)
+            .unwrap_or_else(|| "received more often than the queue's maxReceiveCount without an outcome".to_owned()),
+        class: attribute(CLASS).and_then(|class| Class::parse(&class)),
+        attempts: attribute(ATTEMPTS).and_then(|count| count.parse().ok()).unwrap_or(0),
+    }
+}
+
+/// When SQS took it.
+fn at(message: &Message) -> Option<Timestamp> {
+    let millis = message.attributes.as_ref()?.get(&MessageSystemAttributeName::SentTimestamp)?;
+    Timestamp::from_millisecond(millis.parse().ok()?).ok()
 }

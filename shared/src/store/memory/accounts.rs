@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::{Asked, Breaker, Permit, millis, until};
+use super::super::{Asked, Breaker, Circuit, Permit, millis, until};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accounts(Arc<Mutex<HashMap<String, Account>>>);
@@ -44,6 +44,10 @@ impl Accounts {
             }
             Permit::Granted { tell: account.failures > 0 }
         })
+    }
+
+    pub(super) fn circuit(&self, account: &str, now: i64) -> Circuit {
+        self.with(account, |account| Circuit { failures: account.failures, open_for: until(now, account.open_until) })
     }
 
     pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker, now: i64) {

@@ -22,6 +22,7 @@ pub(super) struct Scripts {
     pub(super) receipt: Script,
     pub(super) permit: Script,
     pub(super) report: Script,
+    pub(super) circuit: Script,
 }
 
 /// A file of `store/scripts/`.
@@ -56,6 +57,7 @@ impl Scripts {
             receipt: plain(lua!("receipt")),
             permit: plain(lua!("permit")),
             report: plain(lua!("report")),
+            circuit: plain(lua!("circuit")),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere.
 
+pub mod emf;
+pub mod metrics;
+
 use std::env;
 use std::error::Error;
 use std::io::{IsTerminal, stderr};

@@ -1,0 +1,141 @@
+//! What is counted and timed, named once. Whoever installs a recorder gets it: [`super::emf`] on Lambda, Prometheus' in local mode.
+//!
+//! Each label has few values: policies, gateways, classes and countries. No number, no id and no address is one. The table of them
+//! stands in docs/observability.md.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use crate::admission::AdmissionError;
+use crate::limits::Exceeded;
+use crate::phone::Region;
+use crate::provider::Class;
+use crate::store::CheckResult;
+use crate::verification::Verification;
+
+/// Requests for a code, by `outcome`.
+pub const REQUESTS: &str = "sms_verify_requests_total";
+/// Requests that were accepted, by `country`.
+pub const ACCEPTED: &str = "sms_verify_accepted_total";
+/// What stood in the way of requests and checks, by `policy`.
+pub const THROTTLED: &str = "sms_verify_throttled_total";
+/// Time from a request to its acceptance, in seconds.
+pub const REQUEST_SECONDS: &str = "sms_verify_request_seconds";
+/// Checked codes, by `result`.
+pub const CHECKS: &str = "sms_verify_checks_total";
+/// Jobs that were handed out, by `outcome`.
+pub const DELIVERIES: &str = "sms_verify_deliveries_total";
+/// Time from a request to a gateway's acceptance of its SMS, in seconds.
+pub const DELIVERY_SECONDS: &str = "sms_verify_delivery_seconds";
+/// Calls to gateways, by `gateway` and `result`.
+pub const GATEWAY_CALLS: &str = "sms_verify_gateway_calls_total";
+/// Time of such a call, in seconds, by `gateway`.
+pub const GATEWAY_SECONDS: &str = "sms_verify_gateway_seconds";
+/// Receipts from gateways, by `gateway` and `state`.
+pub const RECEIPTS: &str = "sms_verify_receipts_total";
+/// Age of a job when it is handed out for the first time, in seconds.
+pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
+/// Messages in one invocation of `send-sms`.
+pub const BATCH_SIZE: &str = "sms_verify_batch_size";
+
+/// What became of a job that was handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// A gateway has accepted its SMS.
+    Sent,
+    /// Nothing is sent to a test number.
+    Test,
+    /// It will be tried again.
+    Retried,
+    /// It was queued anew without an attempt.
+    Held,
+    /// It was approved, expired, replaced or sent before.
+    Dropped,
+    /// The number or the text was refused for good.
+    Refused,
+    /// It is a dead letter.
+    Dead,
+    /// It is a dead letter, since its code expires before another attempt.
+    Expired,
+}
+
+impl Delivery {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Test => "test",
+            Self::Retried => "retried",
+            Self::Held => "held",
+            Self::Dropped => "dropped",
+            Self::Refused => "refused",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+pub(crate) fn requested(country: Region, result: &Result<Verification, AdmissionError>, took: Duration) {
+    let outcome = match result {
+        Ok(_) => "accepted",
+        Err(AdmissionError::Refused(refusal)) => {
+            throttled(&refusal.exceeded);
+            "throttled"
+        }
+        Err(AdmissionError::Challenge { .. }) => "challenged",
+        Err(AdmissionError::Country(_)) => "country",
+        Err(AdmissionError::Captcha(_) | AdmissionError::Store(_) | AdmissionError::Queue(_)) => "unavailable",
+    };
+    counter!(REQUESTS, "outcome" => outcome).increment(1);
+    if result.is_ok() {
+        counter!(ACCEPTED, "country" => country.code()).increment(1);
+        histogram!(REQUEST_SECONDS).record(took);
+    }
+}
+
+fn throttled(exceeded: &[Exceeded]) {
+    for policy in exceeded {
+        counter!(THROTTLED, "policy" => policy.as_str()).increment(1);
+    }
+}
+
+pub(crate) fn checked(result: &CheckResult) {
+    let word = match result {
+        CheckResult::Approved => "right",
+        CheckResult::Wrong { .. } => "wrong",
+        CheckResult::Refused(refusal) => {
+            throttled(&refusal.exceeded);
+            "locked"
+        }
+        CheckResult::Gone => "gone",
+    };
+    counter!(CHECKS, "result" => word).increment(1);
+}
+
+pub(crate) fn handed_out(age: Duration) {
+    histogram!(QUEUE_AGE_SECONDS).record(age);
+}
+
+pub(crate) fn delivered(outcome: Delivery) {
+    counter!(DELIVERIES, "outcome" => outcome.as_str()).increment(1);
+}
+
+pub(crate) fn delivered_after(since_request: Duration) {
+    histogram!(DELIVERY_SECONDS).record(since_request);
+}
+
+pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
+    let result = failure.map_or("accepted", Class::as_str);
+    counter!(GATEWAY_CALLS, "gateway" => gateway.to_owned(), "result" => result).increment(1);
+    histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
+}
+
+pub(crate) fn receipt(gateway: &str, delivered: bool) {
+    let state = if delivered { "delivered" } else { "failed" };
+    counter!(RECEIPTS, "gateway" => gateway.to_owned(), "state" => state).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a batch has ten thousand messages at most")]
+pub(crate) fn batch(size: usize) {
+    histogram!(BATCH_SIZE).record(size as f64);
+}

@@ -1,0 +1,135 @@
+//! The operators' side: `/metrics` for Prometheus, and `/ops`, a live view of rates, queue, gateways, countries and dead letters.
+//!
+//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which callers send as a bearer token.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::{Value, json};
+use shared::config::OpsToken;
+use shared::job::Job;
+use shared::phone::Region;
+use shared::provider::Provider;
+use shared::queue::{Queue, QueueError};
+use shared::store::Store;
+
+/// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole life.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// Those of batches, whose largest on SQS has 10,000 messages.
+const MESSAGES: [f64; 5] = [1.0, 2.0, 5.0, 10.0, 100.0];
+
+/// How often what was timed is put into its buckets when nobody asks.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Most dead letters that are shown.
+const SHOWN: usize = 20;
+
+/// Most countries in one answer: a page asks for those that it has seen.
+const COUNTRIES: usize = 50;
+
+static PROMETHEUS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Begins to measure. To be called once, before anything happens.
+pub fn measure() {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES));
+    let Ok(handle) = builder.and_then(PrometheusBuilder::install_recorder) else { return };
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let _ = PROMETHEUS.set(handle);
+}
+
+/// What is looked at.
+#[derive(Clone)]
+pub struct Ops {
+    pub store: Store,
+    pub queue: Queue,
+    pub provider: Provider,
+    pub token: Option<OpsToken>,
+}
+
+/// The routes, behind the token if there is one.
+pub fn router(ops: Ops) -> Router {
+    let token = ops.token.clone();
+    let routes = Router::new()
+        .route("/ops.json", get(state))
+        .route("/ops/dead.json", get(dead))
+        .with_state(Arc::new(ops))
+        .layer(from_fn_with_state(token.clone(), only_with_the_token));
+    routes.merge(metrics_router(token))
+}
+
+/// Metrics alone, of a process that serves nothing else.
+pub fn metrics_router(token: Option<OpsToken>) -> Router {
+    Router::new().route("/metrics", get(metrics)).layer(from_fn_with_state(token, only_with_the_token))
+}
+
+async fn only_with_the_token(State(token): State<Option<OpsToken>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match (token, given) {
+        (Some(token), given) if !given.is_some_and(|(_, given)| token.is(given.trim())) => {
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "OPS_TOKEN is needed\n").into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+async fn metrics() -> String {
+    PROMETHEUS.get().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// What all processes of an installation share.
+async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
+    let query = request.uri().query().unwrap_or_default();
+    let list = query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
+    let depth = ops.queue.depth().await.ok();
+    let mut countries = Vec::new();
+    for region in list.split(',').filter_map(Region::parse).take(COUNTRIES) {
+        if let Ok(known) = ops.store.conversion(&region.code()).await {
+            countries.push(json!({ "country": region.code(), "sent": known.sent, "approved": known.approved }));
+        }
+    }
+    let mut gateways = Vec::new();
+    for account in ops.provider.all() {
+        if let Ok(circuit) = ops.store.circuit(&account.id).await {
+            let open_for = circuit.open_for.as_secs_f64().ceil();
+            gateways.push(json!({ "name": account.name(), "failures": circuit.failures, "open_for": open_for }));
+        }
+    }
+    let queue = depth.map(|depth| json!({ "jobs": depth.jobs, "dead": depth.dead }));
+    Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
+}
+
+/// The first of the dead letters, which stay where they are.
+async fn dead(State(ops): State<Arc<Ops>>) -> Result<Json<Vec<Value>>, StatusCode> {
+    look(&ops.queue).await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn look(queue: &Queue) -> Result<Vec<Value>, QueueError> {
+    let (mut letters, mut shown) = (queue.dead().await?, Vec::new());
+    while shown.len() < SHOWN
+        && let Some(letter) = letters.next().await?
+    {
+        let job = Job::decode(&letter.body).ok();
+        let to = job.as_ref().map(|job| job.to.masked());
+        shown.push(json!({ "id": job.map(|job| job.id.to_string()), "to": to, "reason": letter.death.reason }));
+    }
+    letters.close().await?;
+    Ok(shown)
+}

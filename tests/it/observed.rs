@@ -1,0 +1,126 @@
+//! What is measured, and who may see it.
+
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::{Client, Deployment, Environment, Process, base_url, wrong};
+
+/// The value of a metric with these labels; 0 if nothing was counted.
+async fn metric(client: &Client, name: &str, labels: &[&str]) -> f64 {
+    let text = client.get("/metrics").await.body.as_str().expect("text").to_owned();
+    let lines = text.lines().filter(|line| line.starts_with(&format!("sms_verify_{name}")));
+    let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_of_a_verification_is_counted() {
+    let gateway = Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept).await;
+    let environment = Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    let id = client.ask("13800138000").await.id();
+    assert_eq!(client.ask("13800138000").await.status, 429);
+    assert_eq!(client.ask("+14155550100").await.status, 422);
+    let code = gateway.got(2).await.remove(1).code;
+    assert_eq!(client.check(&id, &wrong(&code)).await.status, 422);
+    assert_eq!(client.check(&id, &code).await.status, 200);
+    assert_eq!(client.check(&id, &code).await.status, 404);
+    client.ask("13800138001").await;
+    gateway.got(3).await;
+    for (name, labels, count) in [
+        ("requests_total", vec![r#"outcome="accepted""#], 2.0),
+        ("requests_total", vec![r#"outcome="throttled""#], 1.0),
+        ("requests_total", vec![r#"outcome="country""#], 1.0),
+        ("accepted_total", vec![r#"country="CN""#], 2.0),
+        ("throttled_total", vec![r#"policy="cooldown""#], 1.0),
+        ("request_seconds_count", vec![], 2.0),
+        ("checks_total", vec![r#"result="right""#], 1.0),
+        ("checks_total", vec![r#"result="wrong""#], 1.0),
+        ("checks_total", vec![r#"result="gone""#], 1.0),
+        ("deliveries_total", vec![r#"outcome="sent""#], 1.0),
+        ("deliveries_total", vec![r#"outcome="retried""#], 1.0),
+        ("deliveries_total", vec![r#"outcome="refused""#], 1.0),
+        ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="accepted""#], 1.0),
+        ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="transient""#], 1.0),
+        ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="permanent""#], 1.0),
+        ("gateway_seconds_count", vec![r#"gateway="ccp""#], 3.0),
+        ("delivery_seconds_count", vec![], 1.0),
+        ("queue_age_seconds_count", vec![], 2.0),
+    ] {
+        let counted = async || (metric(client, name, &labels).await == count).then_some(());
+        eventually(&format!("{count} of {name} {labels:?}"), counted).await;
+    }
+    // Its SMS went out with the second attempt, a second after the first.
+    assert!(metric(client, "delivery_seconds_sum", &[]).await >= 1.0);
+    let text = client.get("/metrics").await.body.as_str().expect("text").to_owned();
+    for secret in [code.as_str(), "3800138000", id.as_str(), "127.0.0.1"] {
+        assert!(!text.contains(secret), "{secret} is a label");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_what_all_processes_share() {
+    let gateway = Gateway::start(&[], Reply::Http(503)).await;
+    let environment =
+        Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1").with("MAX_RETRIES", "0");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    for index in 0..6 {
+        client.ask(&format!("1380013810{index}")).await;
+    }
+    let state = eventually("six dead letters, or jobs that wait for the gateway", || async {
+        let state = client.get("/ops.json?countries=CN,nonsense").await.body;
+        let dead = state["queue"]["dead"].as_u64().unwrap_or(0);
+        (dead >= 5 && state["gateways"][0]["open_for"].as_f64().unwrap_or(0.0) > 0.0).then_some(state)
+    });
+    let state = state.await;
+    assert_eq!((&state["gateways"][0]["name"], &state["countries"][0]["country"]), (&json!("ccp"), &json!("CN")));
+    let dead = client.get("/ops/dead.json").await.body;
+    let first = &dead[0];
+    assert!(first["to"].as_str().is_some_and(|to| to.starts_with("+86*******8")), "{dead}");
+    assert!(first["reason"].as_str().is_some_and(|reason| reason.contains("out of attempts")), "{dead}");
+    assert_eq!(client.get("/ops/dead.json").await.body, dead, "they stay where they are");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn off_loopback_a_token_is_needed() {
+    let token = crate::support::unique("a-token-that-nobody-guesses");
+    let open = Environment::services().with("LISTEN", "0.0.0.0:0").with("SMS_DSN", "null://default");
+    let serve = |environment: &Environment| {
+        let api = Process::start(&["api"], environment).announces("/v1/verifications");
+        let client = Client::new(&base_url(&api.announced).replace("0.0.0.0", "127.0.0.1"));
+        (api, client)
+    };
+    let (_api, client) = serve(&open);
+    for path in ["/metrics", "/ops", "/ops.json", "/ops/dead.json", "/inbox.json"] {
+        assert_eq!(client.get(path).await.status, 404, "{path} without OPS_TOKEN");
+    }
+    let (_api, client) = serve(&open.with("OPS_TOKEN", &token));
+    for path in ["/metrics", "/ops.json", "/ops/dead.json"] {
+        assert_eq!(client.get(path).await.status, 401, "{path}");
+        let wrong = client.request("GET", path).bearer_auth(format!("{token}x"));
+        assert_eq!(client.send(wrong).await.status, 401, "{path}");
+        assert_eq!(client.send(client.request("GET", path).bearer_auth(&token)).await.status, 200, "{path}");
+    }
+    assert_eq!(client.get("/ops").await.status, 200, "the page holds nothing, and asks for the token");
+    assert_eq!(client.get("/inbox.json").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_serves_its_metrics_and_its_health() {
+    let environment = Environment::services().with("SMS_DSN", "null://default");
+    let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &environment);
+    worker.logs("serving /metrics").await;
+    let line = worker.log().lines().find(|line| line.contains("serving /metrics")).expect("a line").to_owned();
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let client = Client::new(&format!("http://{}", line["listen"].as_str().expect("an address")));
+    assert_eq!(client.get("/readyz").await.status, 200);
+    assert_eq!(client.get("/metrics").await.status, 200);
+    let health = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
+    assert!(health.output().await.contains("ok"));
+    drop(worker);
+    let mut gone = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
+    assert!(!gone.ended().await.success());
+}
