@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use shared::phone::Region;
 use shared::provider::Provider;
 use shared::queue::{Queue, QueueError};
 use shared::store::Store;
+use shared::telemetry::set_level;
 
 /// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole life.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -69,6 +70,7 @@ pub fn router(ops: Ops) -> Router {
     let routes = Router::new()
         .route("/ops.json", get(state))
         .route("/ops/dead.json", get(dead))
+        .route("/ops/log-level", put(log_level))
         .with_state(Arc::new(ops))
         .layer(from_fn_with_state(token.clone(), only_with_the_token));
     routes.merge(metrics_router(token))
@@ -114,6 +116,13 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     }
     let queue = depth.map(|depth| json!({ "jobs": depth.jobs, "dead": depth.dead }));
     Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
+}
+
+/// Logs from another level on, until the process ends or is told another one.
+async fn log_level(level: String) -> Result<StatusCode, (StatusCode, String)> {
+    set_level(level.trim())
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(|problem| (StatusCode::UNPROCESSABLE_ENTITY, problem))
 }
 
 /// The first of the dead letters, which stay where they are.

@@ -58,7 +58,7 @@ fn id() -> VerificationId {
 }
 
 fn job(to: PhoneNumber, id: VerificationId) -> Job {
-    Job { id, send: 1, to, locale: Locale::ZhCn, autofill: None, attempts: 0, turn: None, at: None }
+    Job { id, send: 1, to, locale: Locale::ZhCn, autofill: None, attempts: 0, turn: None, at: None, trace: None }
 }
 
 /// Numbers that were not used before.

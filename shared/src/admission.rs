@@ -18,7 +18,7 @@ use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
-use crate::telemetry::metrics;
+use crate::telemetry::{TraceId, metrics};
 use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
@@ -67,6 +67,8 @@ pub struct Request {
     pub autofill: Option<Autofill>,
     /// The answer to a task, if one was solved.
     pub proof: Option<Proof>,
+    /// The trace that it is part of, and its job with it.
+    pub trace: Option<TraceId>,
 }
 
 /// Why no code is on its way.
@@ -112,7 +114,7 @@ impl Admissions {
     }
 
     async fn decide(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
-        let Request { to, country, ip, tenant, locale, purpose, autofill, proof } = request;
+        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, trace } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
@@ -165,6 +167,7 @@ impl Admissions {
             attempts: 0,
             turn: None,
             at: Some(self.now_ms()),
+            trace,
         };
         match self.queue.send(&job, Delay::NONE).await {
             Ok(()) => Ok(verification),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Autofill, Locale};
 use crate::phone::PhoneNumber;
+use crate::telemetry::TraceId;
 use crate::verification::VerificationId;
 
 /// One SMS to be sent. The code is derived from the id by whoever delivers it.
@@ -26,6 +27,8 @@ pub struct Job {
     pub turn: Option<Turn>,
     /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
     pub at: Option<i64>,
+    /// The trace that the request was part of.
+    pub trace: Option<TraceId>,
 }
 
 /// A place in the rate of an account at a gateway.
@@ -87,6 +90,8 @@ struct Wire<'a> {
     turn: Option<(&'a str, i64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<&'a str>,
 }
 
 impl Job {
@@ -111,6 +116,7 @@ impl Job {
             attempts: self.attempts,
             turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
             at: self.at,
+            trace: self.trace.as_ref().map(TraceId::as_str),
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
@@ -148,6 +154,7 @@ impl Job {
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
             at: wire.at,
+            trace: wire.trace.and_then(TraceId::parse),
         })
     }
 }
@@ -167,6 +174,7 @@ mod tests {
             attempts: 1,
             turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             at: Some(1_700_000_000_000),
+            trace: TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
         }
     }
 

@@ -154,6 +154,7 @@ impl World {
             purpose: Purpose::default(),
             autofill: None,
             proof,
+            trace: None,
         };
         self.admissions.request(request, bytes(&mut self.rng)).await
     }

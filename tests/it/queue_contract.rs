@@ -57,6 +57,7 @@ fn job(index: u32) -> Job {
         attempts: 0,
         turn: None,
         at: None,
+        trace: None,
     }
 }
 

@@ -43,6 +43,7 @@ fn job() -> Job {
         attempts: 0,
         turn: None,
         at: None,
+        trace: None,
     }
 }
 

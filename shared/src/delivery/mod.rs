@@ -6,7 +6,7 @@ mod schedule;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, error_span, info, warn};
 
 pub use self::schedule::Schedule;
 use crate::afterwards::until_answered;
@@ -115,6 +115,15 @@ impl Deliveries {
                 return Outcome::Dead(error.to_string().as_str().into());
             }
         };
+        // On whatever level lines are logged, they have it.
+        let span = match &job.trace {
+            Some(trace_id) => error_span!("delivery", %trace_id),
+            None => Span::none(),
+        };
+        self.deliver_job(job, receives, random).instrument(span).await
+    }
+
+    async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {
         let attempt = job.attempts.saturating_add(receives.max(1));
         if let (1, None, Some(age)) = (attempt, &job.turn, self.age(&job)) {
             metrics::handed_out(age);

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use crate::signing::hex;
+use crate::telemetry::TraceId;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -74,6 +75,7 @@ pub(super) struct Caller {
     /// The last first; nothing where it is no address.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
+    pub(super) trace: Option<TraceId>,
 }
 
 impl Caller {
@@ -110,7 +112,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        Ok(Self { peer, forwarded, bearer })
+        let trace = parts.extensions.get::<TraceId>().cloned();
+        Ok(Self { peer, forwarded, bearer, trace })
     }
 }
 

@@ -8,6 +8,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
 use super::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
+use super::named::REQUEST_ID;
 use super::problem::RATE_LIMIT;
 
 /// How long a browser may remember that it may: Chromium's own maximum.
@@ -54,8 +55,8 @@ impl AllowedOrigins {
 }
 
 /// What a page's script may read, besides what it always may.
-fn exposed() -> [HeaderName; 4] {
-    [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED]
+fn exposed() -> [HeaderName; 5] {
+    [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED, REQUEST_ID]
 }
 
 #[cfg(test)]

@@ -2,15 +2,18 @@
 
 pub mod emf;
 pub mod metrics;
+mod trace;
 
 use std::env;
 use std::error::Error;
 use std::io::{IsTerminal, stderr};
+use std::sync::OnceLock;
 
-use tracing_subscriber::filter::Targets;
+pub use self::trace::TraceId;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, fmt, registry, reload};
 
 /// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
 /// included. lapin's errors come back from its calls, and are told there.
@@ -28,23 +31,41 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         .fold(error.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
 }
 
+/// Changes the level of a running process.
+static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
+
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
 /// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start.
 pub fn init() {
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty()).unwrap_or_else(|| "info".to_owned());
-    // Of two that name the same target the later counts.
-    let parsed = format!("{level},{CLIENTS}").parse::<Targets>();
-    let problem = parsed.as_ref().err().map(ToString::to_string);
-    let targets = parsed.or_else(|_| format!("info,{CLIENTS}").parse()).unwrap_or_default();
+    let parsed = targets(&level);
+    let problem = parsed.as_ref().err().cloned();
+    let (filter, handle) = reload::Layer::new(parsed.or_else(|_| targets("info")).unwrap_or_default());
     let lines = fmt::layer().with_writer(stderr);
     let lines = if stderr().is_terminal() {
         lines.boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(false).boxed()
+        lines.json().flatten_event(true).with_span_list(false).boxed()
     };
     // An error means that the process logs already, as a test's does.
-    let _ = registry().with(lines.with_filter(targets)).try_init();
+    let _ = registry().with(lines.with_filter(filter)).try_init();
+    let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
     }
+}
+
+/// Logs from another level on, written as in `LOG_LEVEL`.
+///
+/// # Errors
+/// What is wrong with it, in words. Then nothing is changed.
+pub fn set_level(level: &str) -> Result<(), String> {
+    let targets = targets(level)?;
+    let set = SET.get().is_some_and(|set| set(targets));
+    if set { Ok(()) } else { Err("this process does not log".to_owned()) }
+}
+
+fn targets(level: &str) -> Result<Targets, String> {
+    // Of two that name the same target the later counts.
+    format!("{level},{CLIENTS}").parse().map_err(|error: ParseError| error.to_string())
 }

@@ -80,7 +80,7 @@ pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
 /// A request for a code in English.
 pub fn request(to: PhoneNumber) -> Request {
     let (country, locale, purpose) = (Region::default(), Locale::En, Purpose::default());
-    Request { to, country, ip: None, tenant: None, locale, purpose, autofill: None, proof: None }
+    Request { to, country, ip: None, tenant: None, locale, purpose, autofill: None, proof: None, trace: None }
 }
 
 /// Waits until `look` finds something; gives up after a minute.

@@ -1,0 +1,45 @@
+//! The names of a request, on every line that is logged for it: `request_id`, which the caller gets back as `X-Request-Id`, and
+//! `trace_id`.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, error_span};
+
+use crate::entropy::random_bytes;
+use crate::signing::hex;
+use crate::telemetry::TraceId;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest name that a caller may give.
+const MAX_NAME: usize = 64;
+
+/// Names a request. A caller's own names are kept, if they are such.
+pub(super) async fn named(mut request: Request, next: Next) -> Response {
+    let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
+    let trace_id = trace(request.headers()).unwrap_or_else(|| TraceId::new(random_bytes()));
+    // On whatever level lines are logged, they have it.
+    let span = error_span!("request", request_id, %trace_id);
+    request.extensions_mut().insert(trace_id);
+    let mut response = next.run(request).instrument(span).await;
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn given(headers: &HeaderMap) -> Option<String> {
+    let name = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let usable = (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    usable.then(|| name.to_owned())
+}
+
+fn trace(headers: &HeaderMap) -> Option<TraceId> {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    header("traceparent")
+        .and_then(TraceId::from_traceparent)
+        .or_else(|| header("x-amzn-trace-id").and_then(TraceId::from_xray))
+}
