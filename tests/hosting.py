@@ -1,0 +1,90 @@
+"""Holds the files of deploy/ against their formats and against the program.
+
+    python tests/hosting.py [target/debug/sms-verify]
+
+Kubernetes' own schemas judge the manifests (KEDA's kinds have none there), systemd the units where it is installed. Whatever they start
+is a command of the program, and what they probe is a port that it opens.
+"""
+
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = sys.argv[1] if len(sys.argv) > 1 else None
+ERRORS = []
+
+
+def check(what, holds):
+    if not holds:
+        ERRORS.append(what)
+
+
+def is_command(where, arguments):
+    if PROGRAM:
+        done = subprocess.run([PROGRAM, *arguments, "--help"], env={}, capture_output=True, text=True)
+        check(f"{where}: {' '.join(arguments)} is no command: {done.stderr}", done.returncode == 0)
+
+
+def check_kubernetes():
+    documents = []
+    for file in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml")):
+        documents += [document for document in yaml.safe_load_all(file.read_text()) if document]
+    for document in documents:
+        if "keda" not in document["apiVersion"]:
+            try:
+                kubernetes_validate.validate(document, "1.30", strict=True)
+            except kubernetes_validate.ValidationError as error:
+                ERRORS.append(f"{document['kind']} {document['metadata']['name']}: {error.message}")
+    deployments = {one["metadata"]["name"]: one for one in documents if one["kind"] == "Deployment"}
+    for name, deployment in deployments.items():
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        is_command(name, container["args"])
+        ports = {port["name"] for port in container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            target = container.get(probe, {}).get("httpGet")
+            check(f"{name}: {probe} asks another port", not target or target["port"] in ports)
+            check(f"{name}: {probe} asks another path", not target or target["path"] in ("/healthz", "/readyz"))
+    scaled = next(one for one in documents if one["kind"] == "ScaledObject")["spec"]
+    check("KEDA scales what is not there", scaled["scaleTargetRef"]["name"] in deployments)
+    source = (ROOT / "shared" / "src" / "queue" / "rabbitmq.rs").read_text()
+    queue = re.search(r'DEFAULT_QUEUE: &str = "(.*?)"', source)[1]
+    check("KEDA looks at another queue", scaled["triggers"][0]["metadata"]["queueName"] == queue)
+
+
+def check_compose():
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    for name, service in services.items():
+        is_command(name, service["command"])
+        is_command(name, service["healthcheck"]["test"][2:])
+
+
+def check_units():
+    units = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+    with tempfile.TemporaryDirectory() as folder:
+        for unit in units:
+            text = unit.read_text()
+            command = shlex.split(re.search(r"^ExecStart=(.*)$", text, re.M)[1].replace("%i", "1"))
+            is_command(unit.name, command[1:])
+            # The program and its settings are not here.
+            text = re.sub(r"^(EnvironmentFile|Documentation)=.*\n", "", text, flags=re.M).replace(command[0], "/bin/true")
+            (pathlib.Path(folder) / unit.name.replace("@", "@1")).write_text(text)
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", *pathlib.Path(folder).iterdir()], capture_output=True, text=True)
+            check(f"systemd: {done.stderr}", done.returncode == 0)
+
+
+check_kubernetes()
+check_compose()
+check_units()
+for error in ERRORS:
+    print(error)
+print(f"deploy/ agrees with Kubernetes, Compose, systemd and the program: {len(ERRORS)} errors")
+sys.exit(bool(ERRORS))
