@@ -13,5 +13,6 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /sms-verify /sms-verify
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080 9464
-USER nonroot
+# By number: Kubernetes' runAsNonRoot knows no names.
+USER 65532:65532
 ENTRYPOINT ["/sms-verify"]

@@ -102,9 +102,9 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     Duration::try_from(now.duration_since(since?)).ok()
 }
 
-/// What a queue does not know the age of is shown to whoever asks for any.
+/// What a queue does not know the age of died at no time that can be asked for.
 fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
-    let young = which.since.is_none_or(|since| age(letter.at, now).is_none_or(|age| age <= since));
+    let young = which.since.is_none_or(|since| age(letter.at, now).is_some_and(|age| age <= since));
     young && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
 }
 

@@ -1,6 +1,7 @@
 //! The operators' side: `/metrics` for Prometheus, and `/ops`, a live view of rates, queue, gateways, countries and dead letters.
 //!
-//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which callers send as a bearer token.
+//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which callers send as a bearer token. A
+//! worker serves its metrics where it is told to, behind the token if there is one.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use futures_util::future::join_all;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use shared::config::OpsToken;
@@ -23,10 +25,8 @@ use shared::store::Store;
 use shared::telemetry::set_level;
 
 /// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole life.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-
-/// Those of batches, whose largest on SQS has 10,000 messages.
-const MESSAGES: [f64; 5] = [1.0, 2.0, 5.0, 10.0, 100.0];
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 600.0];
 
 /// How often what was timed is put into its buckets when nobody asks.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -41,9 +41,7 @@ static PROMETHEUS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Begins to measure. To be called once, before anything happens.
 pub fn measure() {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES));
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
     let Ok(handle) = builder.and_then(PrometheusBuilder::install_recorder) else { return };
     let upkeep = handle.clone();
     tokio::spawn(async move {
@@ -101,19 +99,17 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let query = request.uri().query().unwrap_or_default();
     let list = query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
     let depth = ops.queue.depth().await.ok();
-    let mut countries = Vec::new();
-    for region in list.split(',').filter_map(Region::parse).take(COUNTRIES) {
-        if let Ok(known) = ops.store.conversion(&region.code()).await {
-            countries.push(json!({ "country": region.code(), "sent": known.sent, "approved": known.approved }));
-        }
-    }
-    let mut gateways = Vec::new();
-    for account in ops.provider.all() {
-        if let Ok(circuit) = ops.store.circuit(&account.id).await {
-            let open_for = circuit.open_for.as_secs_f64().ceil();
-            gateways.push(json!({ "name": account.name(), "failures": circuit.failures, "open_for": open_for }));
-        }
-    }
+    let countries = list.split(',').filter_map(Region::parse).take(COUNTRIES).map(async |region| {
+        let known = ops.store.conversion(&region.code()).await.ok()?;
+        Some(json!({ "country": region.code(), "sent": known.sent, "approved": known.approved }))
+    });
+    let gateways = ops.provider.all().into_iter().map(async |account| {
+        let circuit = ops.store.circuit(&account.id).await.ok()?;
+        let open_for = circuit.open_for.as_secs_f64().ceil();
+        Some(json!({ "name": account.name(), "failures": circuit.failures, "open_for": open_for }))
+    });
+    let (countries, gateways) = tokio::join!(join_all(countries), join_all(gateways));
+    let [countries, gateways] = [countries, gateways].map(|all| all.into_iter().flatten().collect::<Vec<_>>());
     let queue = depth.map(|depth| json!({ "jobs": depth.jobs, "dead": depth.dead }));
     Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
 }

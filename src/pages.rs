@@ -14,6 +14,9 @@ use shared::config::LocalConfig;
 use shared::provider::{Inbox, InboxMessage};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+/// Headers that proxies write.
+const PASSED_ON: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
+
 /// The pages load nothing from anywhere else.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
@@ -104,7 +107,9 @@ async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    if name == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
+    // What a proxy on this machine passes on came from elsewhere.
+    let passed_on = PASSED_ON.iter().any(|header| request.headers().contains_key(*header));
+    if !passed_on && (name == "localhost" || address.is_ok_and(|address| address.is_loopback())) {
         with_policy(next.run(request).await).await
     } else {
         (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()

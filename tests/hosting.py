@@ -48,6 +48,8 @@ def check_kubernetes():
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         is_command(name, container["args"])
         ports = {port["name"] for port in container["ports"]}
+        opened = container["args"][-1].rsplit(":")[-1] if "--metrics" in container["args"] else "8080"
+        check(f"{name}: it opens {opened}", [str(port["containerPort"]) for port in container["ports"]] == [opened])
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             target = container.get(probe, {}).get("httpGet")
             check(f"{name}: {probe} asks another port", not target or target["port"] in ports)
@@ -81,6 +83,12 @@ def check_units():
             check(f"systemd: {done.stderr}", done.returncode == 0)
 
 
+def check_image():
+    user = re.search(r"^USER (\S+)$", (ROOT / "Dockerfile").read_text(), re.M)[1]
+    check(f"Kubernetes does not start an image whose user is a name: {user}", re.fullmatch(r"\d+:\d+", user))
+
+
+check_image()
 check_kubernetes()
 check_compose()
 check_units()

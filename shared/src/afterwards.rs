@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tracing::{Instrument, Span};
 
 use crate::store::StoreError;
 
@@ -47,7 +48,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for ToTheEnd<F> {
 impl<F: Future<Output: Send> + Send + 'static> Drop for ToTheEnd<F> {
     fn drop(&mut self) {
         if let (Some(call), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(call);
+            runtime.spawn(call.instrument(Span::current()));
         }
     }
 }

@@ -41,7 +41,10 @@ impl Checks {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        let Some(code) = self.secrets.derive(id, self.code_length) else { return Ok(CheckResult::Gone) };
+        let Some(code) = self.secrets.derive(id, self.code_length) else {
+            metrics::checked(&CheckResult::Gone);
+            return Ok(CheckResult::Gone);
+        };
         let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
         let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
         metrics::checked(&result);

@@ -5,7 +5,7 @@ const make = (tag, text, className = "") => Object.assign(document.createElement
 let token = sessionStorage.getItem("ops-token"), before, histories = {};
 
 const get = async path => {
-  const answer = await fetch(path, { headers: token ? { authorization: `Bearer ${token}` } : {} });
+  const answer = await fetch(path, { signal: AbortSignal.timeout(5000), headers: token ? { authorization: `Bearer ${token}` } : {} });
   if (answer.status === 401) {
     $("ask").hidden = false;
     throw new Error("a token is needed");
@@ -90,8 +90,9 @@ const show = (samples, state, at) => {
     figure("dead letters", state.queue?.dead ?? "?", { bad: state.queue?.dead > 0 }),
   );
   before = { totals, at };
-  $("no-dead").hidden = state.queue?.dead > 0;
+  $("no-dead").hidden = state.queue?.dead !== 0;
   $("show-dead").hidden = !state.queue?.dead;
+  if (!state.queue?.dead) rows("dead", []);
   rows("gateways", state.gateways.map(({ name, open_for, failures }) => {
     const calls = sum(samples, "gateway_calls_total", { gateway: name });
     return [
@@ -108,8 +109,12 @@ const show = (samples, state, at) => {
 };
 
 $("show-dead").onclick = async () => {
-  const letters = await (await get("/ops/dead.json")).json();
-  rows("dead", letters.map(({ id, to, reason }) => [id ?? "(no job)", to ?? "", reason]));
+  try {
+    const letters = await (await get("/ops/dead.json")).json();
+    rows("dead", letters.map(({ id, to, reason }) => [id ?? "(no job)", to ?? "", reason]));
+  } catch (error) {
+    $("state").textContent = error.message;
+  }
 };
 
 let timer;

@@ -116,7 +116,9 @@ async fn the_inbox_is_for_this_machine_only() {
     let deployment = deployment();
     let client = &deployment.client;
     client.ask("13800138000").await;
-    for path in ["/inbox.json", "/inbox", "/"] {
+    for path in ["/inbox.json", "/inbox", "/", "/ops", "/ops.json", "/metrics", "/docs/"] {
+        let passed_on = client.request("GET", path).header("x-forwarded-for", "203.0.113.9");
+        assert_eq!(client.send(passed_on).await.status, 421, "{path}");
         let rebound = client.request("GET", path).header("host", "attacker.example");
         assert_eq!(client.send(rebound).await.status, 421, "{path}");
         assert_eq!(client.get(path).await.status, 200, "{path}");

@@ -81,7 +81,10 @@ async fn operators_see_what_all_processes_share() {
     let first = &dead[0];
     assert!(first["to"].as_str().is_some_and(|to| to.starts_with("+86*******8")), "{dead}");
     assert!(first["reason"].as_str().is_some_and(|reason| reason.contains("out of attempts")), "{dead}");
-    assert_eq!(client.get("/ops/dead.json").await.body, dead, "they stay where they are");
+    let ids = |letters: &Value| -> Vec<Value> {
+        letters.as_array().expect("a list").iter().take(5).map(|letter| letter["id"].clone()).collect()
+    };
+    assert_eq!(ids(&client.get("/ops/dead.json").await.body), ids(&dead), "they stay where they are");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +157,9 @@ async fn a_running_process_is_told_another_level() {
         client.send(request.body(level.to_owned())).await.status
     };
     client.ask("13800138000").await;
-    assert_eq!(level("shared=loud").await, 422);
+    for slip in ["shared=loud", "inof", "", "\"info\"", "lapin=trace", "{}"] {
+        assert_eq!(level(slip).await, 422, "{slip}");
+    }
     assert_eq!(deployment.api.log(), "");
     assert_eq!(level("info").await, 204);
     client.ask("13800138001").await;

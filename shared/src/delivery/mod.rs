@@ -166,7 +166,7 @@ impl Deliveries {
 
     /// How long ago it was asked for.
     fn age(&self, job: &Job) -> Option<Duration> {
-        let age = self.store.clock().micros() / 1_000 - job.at?;
+        let age = (self.store.clock().micros() / 1_000).saturating_sub(job.at?);
         Some(Duration::from_millis(age.max(0).unsigned_abs()))
     }
 

@@ -74,8 +74,9 @@ async fn take(
             warn!(error = causes(&error), "a receipt cannot be recorded: the vendor has to push it again");
             Problem::Down(vec!["store"])
         })?;
-        metrics::receipt(name, receipt.delivered);
         info!(gateway = name, to = %receipt.to, delivered = receipt.delivered, "receipt");
     }
+    // Those of a push that cannot be recorded as a whole come again.
+    all.iter().for_each(|receipt| metrics::receipt(name, receipt.delivered));
     Ok(Json(json!({ "code": 0, "msg": "OK", "result": 0, "errmsg": "OK", "statusCode": "000000" })))
 }

@@ -230,11 +230,14 @@ impl Queue {
     /// # Errors
     /// When the queue cannot be asked.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
-        match &self.0 {
-            Backend::Sqs(queue) => queue.depth().await,
-            Backend::RabbitMq(queue) => queue.depth().await,
-            Backend::Memory(queue) => Ok(queue.depth()),
-        }
+        let depth = async {
+            match &self.0 {
+                Backend::Sqs(queue) => queue.depth().await,
+                Backend::RabbitMq(queue) => queue.depth().await,
+                Backend::Memory(queue) => Ok(queue.depth()),
+            }
+        };
+        tokio::time::timeout(DEADLINE * 5, depth).await.unwrap_or(Err(QueueError::Timeout))
     }
 
     /// Takes messages, with up to `prefetch` of them on their way or in hand.

@@ -67,7 +67,29 @@ fn lines(values: BTreeMap<(Labels, String), Values>, function: &str, now: i64) -
     for ((labels, name), value) in values {
         by_labels.entry(labels).or_default().push((name, value));
     }
-    by_labels.into_iter().map(|(labels, metrics)| line(&labels, metrics, function, now)).collect()
+    let lines = by_labels.into_iter().flat_map(|(labels, metrics)| {
+        let lines = in_lines(metrics).into_iter();
+        lines.map(move |metrics| (labels.clone(), metrics))
+    });
+    lines.map(|(labels, metrics)| line(&labels, metrics, function, now)).collect()
+}
+
+/// As many lines as the metric with the most values needs.
+fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
+    let mut lines: Vec<Vec<(String, Values)>> = Vec::new();
+    for (name, values) in metrics {
+        let parts = match values {
+            Values::Count(_) => vec![values],
+            Values::Times(times) => times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect(),
+        };
+        for (index, part) in parts.into_iter().enumerate() {
+            if lines.len() == index {
+                lines.push(Vec::new());
+            }
+            lines[index].push((name.clone(), part));
+        }
+    }
+    lines
 }
 
 fn line(labels: &[(String, String)], metrics: Vec<(String, Values)>, function: &str, now: i64) -> Value {
@@ -77,14 +99,11 @@ fn line(labels: &[(String, String)], metrics: Vec<(String, Values)>, function: &
     let mut members = Map::from_iter([("function".to_owned(), Value::from(function))]);
     members.extend(labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
     for (name, value) in metrics {
-        let unit = match (&value, name.ends_with("_seconds")) {
-            (_, true) => "Seconds",
-            (Values::Count(_) | Values::Times(_), false) => "Count",
-        };
+        let unit = if name.ends_with("_seconds") { "Seconds" } else { "Count" };
         definitions.push(json!({ "Name": name, "Unit": unit }));
         let value = match value {
             Values::Count(count) => json!(count),
-            Values::Times(times) => json!(times.into_iter().take(MOST_VALUES).collect::<Vec<_>>()),
+            Values::Times(times) => json!(times),
         };
         members.insert(name, value);
     }
@@ -157,6 +176,18 @@ impl Recorder for Emf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_values_are_in_several_lines_and_counts_in_one() {
+        let values = BTreeMap::from([
+            ((Vec::new(), "batch_size".to_owned()), Values::Times(vec![1.0; 250])),
+            ((Vec::new(), "requests_total".to_owned()), Values::Count(3)),
+        ]);
+        let lines = lines(values, "f", 0);
+        let sizes: Vec<_> = lines.iter().map(|line| line["batch_size"].as_array().map(Vec::len)).collect();
+        assert_eq!(sizes, [Some(100), Some(100), Some(50)]);
+        assert_eq!(lines.iter().filter(|line| !line["requests_total"].is_null()).count(), 1);
+    }
 
     #[test]
     fn a_line_is_what_cloudwatch_reads() {

@@ -34,7 +34,7 @@ pub const GATEWAY_CALLS: &str = "sms_verify_gateway_calls_total";
 pub const GATEWAY_SECONDS: &str = "sms_verify_gateway_seconds";
 /// Receipts from gateways, by `gateway` and `state`.
 pub const RECEIPTS: &str = "sms_verify_receipts_total";
-/// Age of a job when it is handed out for the first time, in seconds.
+/// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held, each time.
 pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
 /// Messages in one invocation of `send-sms`.
 pub const BATCH_SIZE: &str = "sms_verify_batch_size";

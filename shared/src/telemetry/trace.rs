@@ -28,7 +28,8 @@ impl TraceId {
     pub fn from_traceparent(header: &str) -> Option<Self> {
         let mut parts = header.split('-');
         let version = parts.next()?;
-        (version.len() == 2 && version != "ff").then(|| Self::parse(parts.next()?))?
+        (version.len() == 2 && version != "ff" && version.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .then(|| Self::parse(parts.next()?))?
     }
 
     /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;…`.

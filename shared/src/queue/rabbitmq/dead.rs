@@ -87,6 +87,9 @@ fn words(value: Option<&AMQPValue>) -> Option<String> {
 fn death(properties: &BasicProperties) -> Death {
     let attempts = match header(properties, ATTEMPTS) {
         Some(AMQPValue::LongUInt(attempts)) => *attempts,
+        // As a shovel may have written it.
+        Some(AMQPValue::LongLongInt(attempts)) => u32::try_from(*attempts).unwrap_or(0),
+        Some(AMQPValue::LongInt(attempts)) => u32::try_from(*attempts).unwrap_or(0),
         _ => 0,
     };
     Death {
