@@ -14,7 +14,7 @@ use super::body::Json;
 use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
 use super::flaw::FieldFlaw;
-use super::idempotency::{self, Claimed, Held, IDEMPOTENT_REPLAYED};
+use super::idempotency::{self, Claimed, Held, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
 use super::problem::{Problem, RATE_LIMIT, bad};
 use super::verification::Body;
 use super::{locale, meiduo};
@@ -71,7 +71,7 @@ async fn request(
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
-    let body = serde_json::to_vec(&asked).unwrap_or_default();
+    let body = headers.get(IDEMPOTENCY_KEY).and_then(|_| serde_json::to_vec(&asked).ok()).unwrap_or_default();
     let request = api.read(asked, &caller, tenant, locale(&headers))?;
     let Admissions { store, secrets, .. } = &api.admissions;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {

@@ -3,6 +3,7 @@
 //! It serves `cargo run` without services, and forgets everything when the process ends.
 
 mod accounts;
+mod entry;
 mod guard;
 mod limits;
 mod remembered;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::entry::{Current, Entry, Mark};
 use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
@@ -43,57 +45,6 @@ struct Entries {
     pictures: Remembered<PictureId, String>,
     /// Idempotency keys, and the answers to the calls that came with them.
     claims: Remembered<String, (ClaimedKey, Option<String>)>,
-}
-
-/// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
-#[derive(Debug, Default, Clone)]
-struct Entry {
-    current: Option<Current>,
-    wrong: u32,
-    wrong_until: i64,
-}
-
-/// The number's latest verification.
-#[derive(Debug, Clone)]
-struct Current {
-    id: VerificationId,
-    to: String,
-    status: Status,
-    delivery: DeliveryState,
-    began: i64,
-    expires: i64,
-    next: i64,
-    /// When the number's windows have room again.
-    quota: i64,
-    send: u32,
-    /// The SMS whose delivery is shown: the latest that was not released.
-    shown: u32,
-    /// What a release goes back to: `expires`, `shown` and `delivery`.
-    before: Option<(i64, u32, DeliveryState)>,
-    candidate: Option<VerificationId>,
-    cancelled: bool,
-    /// The subjects of the conversion guard, which is to be told of an approval.
-    guarded: Vec<String>,
-    checked: Option<u64>,
-    marks: HashMap<u32, Mark>,
-    /// Which SMS a gateway's name for a message means.
-    messages: HashMap<String, u32>,
-    /// Receipts that overtook the record of the call that they follow.
-    receipts: HashMap<String, DeliveryState>,
-}
-
-/// Where one SMS is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    Sent,
-    Released,
-    Unknown,
-    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease over or gives it back.
-    Leased {
-        worker: u64,
-        until: i64,
-        unknown: bool,
-    },
 }
 
 impl MemoryStore {
@@ -413,43 +364,5 @@ impl MemoryStore {
 impl Entries {
     fn current(&mut self, id: &VerificationId) -> Option<&mut Current> {
         self.by_tag.get_mut(&id.tag())?.current.as_mut().filter(|current| current.id == *id)
-    }
-}
-
-impl Entry {
-    fn forget_wrong(&mut self, now: i64) {
-        if now >= self.wrong_until {
-            self.wrong = 0;
-        }
-    }
-
-    fn matters(&self, now: i64) -> bool {
-        let wrong = self.wrong > 0 && now < self.wrong_until;
-        wrong || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
-    }
-}
-
-impl Current {
-    fn begin(candidate: &Candidate, now: i64) -> Self {
-        Self {
-            id: candidate.id.clone(),
-            to: candidate.to.clone(),
-            status: Status::Pending,
-            delivery: DeliveryState::Queued,
-            began: now,
-            expires: now,
-            next: now,
-            quota: 0,
-            send: 1,
-            shown: 1,
-            before: None,
-            candidate: None,
-            cancelled: false,
-            guarded: Vec::new(),
-            checked: None,
-            marks: HashMap::new(),
-            messages: HashMap::new(),
-            receipts: HashMap::new(),
-        }
     }
 }

@@ -1,0 +1,95 @@
+//! A number's entry: what the scripts keep in its hash.
+
+use std::collections::HashMap;
+
+use super::super::Candidate;
+use crate::verification::{DeliveryState, Status, VerificationId};
+
+/// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Entry {
+    pub(super) current: Option<Current>,
+    pub(super) wrong: u32,
+    pub(super) wrong_until: i64,
+}
+
+/// The number's latest verification.
+#[derive(Debug, Clone)]
+pub(super) struct Current {
+    pub(super) id: VerificationId,
+    pub(super) to: String,
+    pub(super) status: Status,
+    pub(super) delivery: DeliveryState,
+    pub(super) began: i64,
+    pub(super) expires: i64,
+    pub(super) next: i64,
+    /// When the number's windows have room again.
+    pub(super) quota: i64,
+    pub(super) send: u32,
+    /// The SMS whose delivery is shown: the latest that was not released.
+    pub(super) shown: u32,
+    /// What a release goes back to: `expires`, `shown` and `delivery`.
+    pub(super) before: Option<(i64, u32, DeliveryState)>,
+    pub(super) candidate: Option<VerificationId>,
+    pub(super) cancelled: bool,
+    /// The subjects of the conversion guard, which is to be told of an approval.
+    pub(super) guarded: Vec<String>,
+    pub(super) checked: Option<u64>,
+    pub(super) marks: HashMap<u32, Mark>,
+    /// Which SMS a gateway's name for a message means.
+    pub(super) messages: HashMap<String, u32>,
+    /// Receipts that overtook the record of the call that they follow.
+    pub(super) receipts: HashMap<String, DeliveryState>,
+}
+
+/// Where one SMS is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Sent,
+    Released,
+    Unknown,
+    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease over or gives it back.
+    Leased {
+        worker: u64,
+        until: i64,
+        unknown: bool,
+    },
+}
+
+impl Entry {
+    pub(super) fn forget_wrong(&mut self, now: i64) {
+        if now >= self.wrong_until {
+            self.wrong = 0;
+        }
+    }
+
+    pub(super) fn matters(&self, now: i64) -> bool {
+        let wrong = self.wrong > 0 && now < self.wrong_until;
+        wrong || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
+    }
+}
+
+impl Current {
+    pub(super) fn begin(candidate: &Candidate, now: i64) -> Self {
+        Self {
+            id: candidate.id.clone(),
+            to: candidate.to.clone(),
+            status: Status::Pending,
+            delivery: DeliveryState::Queued,
+            began: now,
+            expires: now,
+            next: now,
+            quota: 0,
+            send: 1,
+            shown: 1,
+            before: None,
+            candidate: None,
+            cancelled: false,
+            guarded: Vec::new(),
+            checked: None,
+            marks: HashMap::new(),
+            messages: HashMap::new(),
+            receipts: HashMap::new(),
+        }
+    }
+}
