@@ -8,6 +8,7 @@ mod dead;
 mod health;
 mod invoke;
 mod ops;
+mod otlp;
 mod pages;
 mod parts;
 mod server;
@@ -31,9 +32,18 @@ use self::stop::Stop;
 
 #[tokio::main]
 async fn main() {
-    telemetry::init();
     tls::install();
-    let result = run(Cli::parse()).await;
+    let cli = Cli::parse();
+    let (spans, exporter) = match otlp::exporter() {
+        Ok(exporter) => exporter.unzip(),
+        Err(error) => {
+            complain::complain(&*error);
+            exit(1);
+        }
+    };
+    telemetry::init(spans);
+    let result = run(cli).await;
+    drop(exporter);
     let result = result.or_else(|error| if is_broken_pipe(&*error) { Ok(()) } else { Err(error) });
     if let Err(error) = &result {
         complain::complain(&**error);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{Instrument, debug_span, error, info, warn};
 
 use crate::afterwards::until_answered;
 use crate::budget::Budget;
@@ -18,7 +18,7 @@ use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
-use crate::telemetry::{TraceId, metrics};
+use crate::telemetry::{TraceParent, metrics};
 use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
@@ -68,7 +68,7 @@ pub struct Request {
     /// The answer to a task, if one was solved.
     pub proof: Option<Proof>,
     /// The trace that it is part of, and its job with it.
-    pub trace: Option<TraceId>,
+    pub trace: Option<TraceParent>,
 }
 
 /// Why no code is on its way.
@@ -133,7 +133,7 @@ impl Admissions {
                 .chain(solved.into_iter().flatten())
                 .collect(),
         };
-        let (verification, send) = match self.store.admit(&candidate).await {
+        let (verification, send) = match self.store.admit(&candidate).instrument(debug_span!("admit")).await {
             Ok(Decision::Admitted { verification, send, observed, alarm }) => {
                 if observed {
                     warn!(id = %verification.id, to = %to, "codes of this block of numbers, or of its country, are not typed back as usual");
@@ -169,7 +169,7 @@ impl Admissions {
             at: Some(self.now_ms()),
             trace,
         };
-        match self.queue.send(&job, Delay::NONE).await {
+        match self.queue.send(&job, Delay::NONE).instrument(debug_span!("enqueue")).await {
             Ok(()) => Ok(verification),
             // A healthy store has done this long before the wait is over, and the number is usable at once.
             Err(error) => match self.release(candidate, RELEASE_WAIT).await {

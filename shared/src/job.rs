@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Autofill, Locale};
 use crate::phone::PhoneNumber;
-use crate::telemetry::TraceId;
+use crate::telemetry::TraceParent;
 use crate::verification::VerificationId;
 
 /// One SMS to be sent. The code is derived from the id by whoever delivers it.
@@ -28,7 +28,7 @@ pub struct Job {
     /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
     pub at: Option<i64>,
     /// The trace that the request was part of.
-    pub trace: Option<TraceId>,
+    pub trace: Option<TraceParent>,
 }
 
 /// A place in the rate of an account at a gateway.
@@ -116,7 +116,7 @@ impl Job {
             attempts: self.attempts,
             turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
             at: self.at,
-            trace: self.trace.as_ref().map(TraceId::as_str),
+            trace: self.trace.as_ref().map(TraceParent::as_str),
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
@@ -154,7 +154,7 @@ impl Job {
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
             at: wire.at,
-            trace: wire.trace.and_then(TraceId::parse),
+            trace: wire.trace.and_then(TraceParent::parse),
         })
     }
 }
@@ -174,7 +174,7 @@ mod tests {
             attempts: 1,
             turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             at: Some(1_700_000_000_000),
-            trace: TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
+            trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         }
     }
 

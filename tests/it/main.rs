@@ -61,6 +61,9 @@ mod alike;
 /// What is measured, and who may see it.
 mod observed;
 
+/// Traces, as a collector gets them.
+mod traces;
+
 /// The command line: what it says, to people and to programs.
 mod command_line;
 

@@ -12,6 +12,7 @@ use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::{Delay, Queue};
 use shared::store::Store;
+use shared::telemetry::TraceParent;
 use shared::test_numbers::TestNumbers;
 use shared::verification::Policy;
 
@@ -50,7 +51,7 @@ fn job() -> Job {
 async fn receive(client: &Client, url: &str) -> Message {
     eventually("a message", || async {
         let request = client.receive_message().queue_url(url).message_attribute_names("All");
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
         request.send().await.expect("an answer").messages.unwrap_or_default().pop()
     })
     .await
@@ -59,9 +60,16 @@ async fn receive(client: &Client, url: &str) -> Message {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_one_message() {
     let Fixture { queue, client, queues } = fixture().await;
-    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    let traced = Job { trace: trace.clone(), ..job() };
+    eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
     let message = receive(&client, &queues.url).await;
-    assert_eq!(Job::decode(message.body().expect("a body").as_bytes()).expect("a job").to, number(1));
+    let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
+    assert_eq!((received.to, received.trace), (number(1), trace));
+    // X-Ray's.
+    let header = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
+    let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    assert_eq!(header.map(String::as_str), Some(xray));
 }
 
 #[tokio::test(flavor = "multi_thread")]

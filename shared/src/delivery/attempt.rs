@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, debug_span, error, info, warn};
 
 use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
 use crate::code::Code;
@@ -159,7 +159,8 @@ impl Attempt<'_> {
     async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
         let began = Instant::now();
-        let result = account.send(&self.sms).await;
+        let span = debug_span!("gateway", gateway = account.name());
+        let result = account.send(&self.sms).instrument(span).await;
         let failure = result.as_ref().err().map(|error| error.class);
         metrics::called(account.name(), failure, began.elapsed());
         self.tell_health(account, tell, failure).await;

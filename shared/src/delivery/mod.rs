@@ -16,6 +16,7 @@ use crate::provider::{Class, Provider};
 use crate::queue::{Death, Delay, Queue, QueueError};
 use crate::store::{Begin, Finish, Store};
 use crate::telemetry::causes;
+use crate::telemetry::continued;
 use crate::telemetry::metrics::{self, Delivery};
 use crate::test_numbers::TestNumbers;
 
@@ -117,9 +118,10 @@ impl Deliveries {
         };
         // On whatever level lines are logged, they have it.
         let span = match &job.trace {
-            Some(trace_id) => error_span!("delivery", %trace_id),
+            Some(parent) => error_span!("delivery", trace_id = parent.trace_id()),
             None => Span::none(),
         };
+        continued(&span, job.trace.clone());
         self.deliver_job(job, receives, random).instrument(span).await
     }
 

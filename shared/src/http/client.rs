@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use crate::signing::hex;
-use crate::telemetry::TraceId;
+use crate::telemetry::TraceParent;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -75,7 +75,7 @@ pub(super) struct Caller {
     /// The last first; nothing where it is no address.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
-    pub(super) trace: Option<TraceId>,
+    pub(super) trace: Option<TraceParent>,
 }
 
 impl Caller {
@@ -112,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        let trace = parts.extensions.get::<TraceId>().cloned();
+        let trace = parts.extensions.get::<TraceParent>().cloned();
         Ok(Self { peer, forwarded, bearer, trace })
     }
 }

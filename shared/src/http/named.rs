@@ -5,11 +5,12 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::field::Empty;
 use tracing::{Instrument, error_span};
 
 use crate::entropy::random_bytes;
 use crate::signing::hex;
-use crate::telemetry::TraceId;
+use crate::telemetry::{TraceParent, continued};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,10 +20,12 @@ const MAX_NAME: usize = 64;
 /// Names a request. A caller's own names are kept, if they are such.
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
-    let trace_id = trace(request.headers()).unwrap_or_else(|| TraceId::new(random_bytes()));
     // On whatever level lines are logged, they have it.
-    let span = error_span!("request", request_id, %trace_id);
-    request.extensions_mut().insert(trace_id);
+    let span = error_span!("request", request_id, trace_id = Empty);
+    let parent = continued(&span, trace(request.headers()));
+    let parent = parent.unwrap_or_else(|| TraceParent::new(random_bytes(), random_bytes()));
+    span.record("trace_id", parent.trace_id());
+    request.extensions_mut().insert(parent);
     let mut response = next.run(request).instrument(span).await;
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -37,9 +40,8 @@ fn given(headers: &HeaderMap) -> Option<String> {
     usable.then(|| name.to_owned())
 }
 
-fn trace(headers: &HeaderMap) -> Option<TraceId> {
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    header("traceparent")
-        .and_then(TraceId::from_traceparent)
-        .or_else(|| header("x-amzn-trace-id").and_then(TraceId::from_xray))
+    let xray = || TraceParent::from_xray(header("x-amzn-trace-id")?, random_bytes());
+    header("traceparent").and_then(TraceParent::parse).or_else(xray)
 }

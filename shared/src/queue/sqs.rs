@@ -10,12 +10,15 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::runtime::Handle;
 
 pub(super) use self::dead::DeadLetters;
 use super::{DEADLINE, Death, Depth, QueueError};
+use crate::telemetry::TraceParent;
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -64,8 +67,17 @@ impl SqsQueue {
         self.client.clone().await
     }
 
-    pub(super) async fn send(&self, body: &str, delay: Duration) -> Result<(), QueueError> {
-        let request = self.client().await.send_message().queue_url(&self.url).message_body(body);
+    pub(super) async fn send(
+        &self,
+        body: &str,
+        delay: Duration,
+        trace: Option<&TraceParent>,
+    ) -> Result<(), QueueError> {
+        let mut request = self.client().await.send_message().queue_url(&self.url).message_body(body);
+        // X-Ray draws the sender's invocation into the same trace.
+        if let Some(header) = trace.and_then(trace_header) {
+            request = request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header);
+        }
         let delay = whole_seconds(delay.min(MAX_DELAY));
         // A FIFO queue refuses a delay of its own, and no delay is the default.
         let request = if delay > 0 { request.delay_seconds(delay) } else { request };
@@ -108,6 +120,10 @@ impl SqsQueue {
         let request = self.client().await.get_queue_attributes().queue_url(&self.url);
         request.attribute_names(QueueAttributeName::QueueArn).send().await.map(|_| ()).map_err(failed)
     }
+}
+
+fn trace_header(trace: &TraceParent) -> Option<MessageSystemAttributeValue> {
+    MessageSystemAttributeValue::builder().data_type("String").string_value(trace.xray()).build().ok()
 }
 
 /// About how many messages are in a queue.

@@ -9,11 +9,12 @@ use std::error::Error;
 use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
 
-pub use self::trace::TraceId;
+pub(crate) use self::trace::continued;
+pub use self::trace::{Propagation, TraceParent, propagate};
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry, reload};
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 /// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
 /// included. lapin's errors come back from its calls, and are told there.
@@ -31,6 +32,9 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         .fold(error.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
 }
 
+/// A layer that sees spans.
+pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// The targets that may be named: the program's own, and nobody's who prints what is secret.
 const OURS: [&str; 5] = ["shared", "sms_verify", "request_code", "check_code", "send_sms"];
 
@@ -38,8 +42,9 @@ const OURS: [&str; 5] = ["shared", "sms_verify", "request_code", "check_code", "
 static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
-/// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start.
-pub fn init() {
+/// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start. `spans` gets what is begun and
+/// ended, if somebody exports it.
+pub fn init(spans: Option<Spans>) {
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty()).unwrap_or_else(|| "info".to_owned());
     let parsed = targets(&level);
     let problem = parsed.as_ref().err().cloned();
@@ -51,7 +56,8 @@ pub fn init() {
         lines.json().flatten_event(true).with_span_list(false).boxed()
     };
     // An error means that the process logs already, as a test's does.
-    let _ = registry().with(lines.with_filter(filter)).try_init();
+    let layers: Vec<Spans> = std::iter::once(lines.with_filter(filter).boxed()).chain(spans).collect();
+    let _ = registry().with(layers).try_init();
     let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");

@@ -1,55 +1,102 @@
-//! The names under which the lines of one request are found: its own, and that of the trace that it is part of, which goes on with
-//! its job. After W3C Trace Context: <https://www.w3.org/TR/trace-context/>.
+//! The trace that a request is part of, and its job with it: its name stands on every line that is logged for them. After W3C Trace
+//! Context: <https://www.w3.org/TR/trace-context/>.
+//!
+//! Where spans are exported, somebody who knows them installs a [`Propagation`]; elsewhere a trace is a name.
 
 use std::fmt;
+use std::sync::OnceLock;
+
+use tracing::Span;
 
 use crate::signing::hex;
 
-/// A trace's name: 32 hexadecimal digits.
+/// `00-TRACE-PARENT-FLAGS`: a trace, and the span in it that what follows is a child of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceId(String);
+pub struct TraceParent(String);
 
-impl TraceId {
-    /// A new one.
+impl TraceParent {
+    /// A trace that begins here.
     #[must_use]
-    pub fn new(random: [u8; 16]) -> Self {
-        Self(hex(&random))
+    pub fn new(trace: [u8; 16], parent: [u8; 8]) -> Self {
+        Self(format!("00-{}-{}-01", hex(&trace), hex(&parent)))
     }
 
-    /// Reads 32 lower-case hexadecimal digits that are not all zero.
+    /// Reads the header `traceparent`.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        (digits && text.bytes().any(|byte| byte != b'0')).then(|| Self(text.to_owned()))
+    pub fn parse(header: &str) -> Option<Self> {
+        let mut parts = header.trim().split('-');
+        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let known = is_hex(version, 2) && version != "ff" && is_hex(flags, 2);
+        let names = is_name(trace, 32) && is_name(parent, 16);
+        (known && names).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
     }
 
-    /// Reads the header `traceparent`: `00-TRACE-PARENT-FLAGS`.
+    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. Without a parent `parent` is.
     #[must_use]
-    pub fn from_traceparent(header: &str) -> Option<Self> {
-        let mut parts = header.split('-');
-        let version = parts.next()?;
-        (version.len() == 2 && version != "ff" && version.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .then(|| Self::parse(parts.next()?))?
+    pub fn from_xray(header: &str, parent: [u8; 8]) -> Option<Self> {
+        let field = |name: &str| header.split(';').find_map(|part| part.trim().strip_prefix(name));
+        let trace = field("Root=1-")?.replace('-', "");
+        let parent = field("Parent=").map_or_else(|| hex(&parent), ToOwned::to_owned);
+        Self::parse(&format!("00-{trace}-{parent}-01"))
     }
 
-    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;…`.
+    /// The trace's name: 32 hexadecimal digits.
     #[must_use]
-    pub fn from_xray(header: &str) -> Option<Self> {
-        let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root=1-"))?;
-        Self::parse(&root.replace('-', ""))
+    pub fn trace_id(&self) -> &str {
+        &self.0[3..35]
     }
 
-    /// The digits.
+    /// As the header has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As SQS and X-Ray have it.
+    #[must_use]
+    pub(crate) fn xray(&self) -> String {
+        let (trace, parent) = (self.trace_id(), &self.0[36..52]);
+        format!("Root=1-{}-{};Parent={parent};Sampled=1", &trace[..8], &trace[8..])
+    }
 }
 
-impl fmt::Display for TraceId {
+impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// All zero is nobody's name.
+fn is_name(text: &str, digits: usize) -> bool {
+    is_hex(text, digits) && text.bytes().any(|byte| byte != b'0')
+}
+
+/// What an exporter of spans knows of them, and `tracing` does not.
+pub trait Propagation: Send + Sync {
+    /// What children of a span elsewhere are told.
+    fn traceparent(&self, span: &Span) -> Option<TraceParent>;
+    /// Makes a span the child of one elsewhere.
+    fn set_parent(&self, span: &Span, parent: &TraceParent);
+}
+
+static PROPAGATION: OnceLock<Box<dyn Propagation>> = OnceLock::new();
+
+/// Installs an exporter's. To be called once, at the start.
+pub fn propagate(by: Box<dyn Propagation>) {
+    let _ = PROPAGATION.set(by);
+}
+
+/// Makes a span the child of one elsewhere, and tells what children of it elsewhere are to be told.
+pub(crate) fn continued(span: &Span, parent: Option<TraceParent>) -> Option<TraceParent> {
+    let Some(propagation) = PROPAGATION.get() else { return parent };
+    if let Some(parent) = &parent {
+        propagation.set_parent(span, parent);
+    }
+    propagation.traceparent(span).or(parent)
 }
 
 #[cfg(test)]
@@ -59,15 +106,32 @@ mod tests {
     #[test]
     fn traces_are_named_by_those_who_began_them() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let read = |header: &str| TraceId::from_traceparent(header).map(|id| id.to_string());
-        assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        for wrong in
-            ["", "00", &format!("ff-{id}-00f067aa0ba902b7-01"), &format!("00-{}-1-01", "0".repeat(32)), "00-XYZ-1-01"]
-        {
+        let given = format!("00-{id}-00f067aa0ba902b7-01");
+        let read = |header: &str| TraceParent::parse(header).map(|parent| parent.to_string());
+        assert_eq!(read(&given).as_deref(), Some(given.as_str()));
+        assert_eq!(TraceParent::parse(&given).expect("a parent").trace_id(), id);
+        // A later version may say more.
+        assert_eq!(read(&format!("01-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(given.as_str()));
+        let zeros = "0".repeat(32);
+        for wrong in [
+            "",
+            "00",
+            &given.replace("00-4", "ff-4"),
+            &given.replace("00-4", "zz-4"),
+            &given.replace(id, &zeros),
+            &given[..40],
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        let xray = TraceId::from_xray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
-        assert_eq!(xray.expect("a trace").as_str(), "5759e988bd862e3fe1be46a994272793");
-        assert_eq!(TraceId::from_xray("Self=1-5759e988-bd862e3fe1be46a994272793"), None);
+    }
+
+    #[test]
+    fn x_ray_writes_them_otherwise() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let parent = TraceParent::from_xray(header, [1; 8]).expect("a parent");
+        assert_eq!((parent.trace_id(), parent.xray().as_str()), ("5759e988bd862e3fe1be46a994272793", header));
+        let root = TraceParent::from_xray("Root=1-5759e988-bd862e3fe1be46a994272793", [1; 8]).expect("a parent");
+        assert!(root.as_str().ends_with("-0101010101010101-01"));
+        assert_eq!(TraceParent::from_xray("Self=1-5759e988-bd862e3fe1be46a994272793", [1; 8]), None);
     }
 }

@@ -1,0 +1,58 @@
+//! Traces for a collector, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP. Otherwise none of this is loaded.
+
+use std::env;
+use std::error::Error;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use shared::telemetry::{Propagation, Spans, TraceParent, propagate};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+/// Sends spans on its way; what is left is sent when it is dropped.
+pub struct Exporter(SdkTracerProvider);
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        // A collector that is gone is no reason to wait.
+        let _ = self.0.shutdown();
+    }
+}
+
+/// What makes spans of this process part of traces, if a collector is named. The endpoint and all else is read from
+/// OpenTelemetry's own variables.
+pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
+    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
+        return Ok(None);
+    }
+    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?;
+    let resource = Resource::builder().with_service_name("sms-verify").build();
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sms-verify"));
+    let ours = Targets::new().with_target("shared", LevelFilter::DEBUG).with_target("sms_verify", LevelFilter::DEBUG);
+    propagate(Box::new(W3c(TraceContextPropagator::new())));
+    Ok(Some((layer.with_filter(ours).boxed(), Exporter(provider))))
+}
+
+struct W3c(TraceContextPropagator);
+
+const HEADER: &str = "traceparent";
+
+impl Propagation for W3c {
+    fn traceparent(&self, span: &Span) -> Option<TraceParent> {
+        let mut carrier = std::collections::HashMap::new();
+        self.0.inject_context(&span.context(), &mut carrier);
+        TraceParent::parse(carrier.get(HEADER)?)
+    }
+
+    fn set_parent(&self, span: &Span, parent: &TraceParent) {
+        let carrier = std::collections::HashMap::from([(HEADER.to_owned(), parent.as_str().to_owned())]);
+        let _ = span.set_parent(self.0.extract(&carrier));
+    }
+}
