@@ -149,6 +149,26 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_rabbitmq_says_which_trace_it_is_part_of() {
+    use lapin::options::{BasicAckOptions, BasicGetOptions};
+    use lapin::types::AMQPValue;
+    let environment = Environment::services();
+    let api = Process::start(&["api"], &environment).announces("/inbox\n");
+    let client = Client::new(&base_url(&api.announced));
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let asked = client.request("POST", "/v1/verifications").header("traceparent", header);
+    assert_eq!(client.send(asked.json(&json!({ "to": "13800138000" }))).await.status, 202);
+    let (url, queue) = environment.get("QUEUE_URL").split_once("?queue=").expect("a queue of its own");
+    let connection = lapin::Connection::connect(url, Default::default()).await.expect("a connection");
+    let channel = connection.create_channel().await.expect("a channel");
+    let message = channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("an answer");
+    let message = message.expect("a message");
+    let headers = message.properties.headers().as_ref().expect("headers");
+    assert_eq!(headers.inner().get("traceparent"), Some(&AMQPValue::LongString(header.into())));
+    message.delivery.acker.ack(BasicAckOptions::default()).await.expect("acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_process_is_told_another_level() {
     let deployment = Deployment::whole(&Environment::embedded().with("LOG_LEVEL", "error"));
     let client = &deployment.client;

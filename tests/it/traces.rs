@@ -7,7 +7,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use prost::Message;
 use serde_json::json;
 
@@ -54,7 +55,7 @@ fn hex(bytes: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_request_to_the_gateway() {
     let (collector, endpoint) = Collector::start().await;
-    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let gateway = Gateway::start(&[Reply::Accept, Reply::Http(503)], Reply::Accept).await;
     let environment = Environment::services()
         .with("SMS_DSN", &gateway.dsn())
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
@@ -87,6 +88,13 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
     // What nobody has begun begins here.
     client.ask("13800138001").await;
     gateway.got(2).await;
+    let refused = || async {
+        let spans = collector.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        spans.into_iter().find(|span| span.name == "gateway" && hex(&span.trace_id) != trace)
+    };
+    let refused = eventually("the call that failed", refused).await;
+    assert_eq!(refused.status.as_ref().map(Status::code), Some(StatusCode::Error), "{refused:?}");
+    assert!(format!("{refused:?}").contains("transient"), "{refused:?}");
     let roots = || async {
         let spans = collector.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let delivery = spans.iter().find(|span| span.name == "delivery" && hex(&span.trace_id) != trace)?.clone();

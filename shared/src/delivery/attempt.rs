@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span, error, info, warn};
 
 use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
@@ -159,10 +160,12 @@ impl Attempt<'_> {
     async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
         let began = Instant::now();
-        let span = debug_span!("gateway", gateway = account.name());
-        let result = account.send(&self.sms).instrument(span).await;
+        let span = debug_span!("gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
+        let result = account.send(&self.sms).instrument(span.clone()).await;
         let failure = result.as_ref().err().map(|error| error.class);
         metrics::called(account.name(), failure, began.elapsed());
+        span.record("result", failure.map_or("accepted", Class::as_str));
+        span.record("otel.status_code", if failure.is_some() { "ERROR" } else { "OK" });
         self.tell_health(account, tell, failure).await;
         let error = match result {
             Ok(accepted) => {

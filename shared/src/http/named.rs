@@ -21,12 +21,13 @@ const MAX_NAME: usize = 64;
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
     // On whatever level lines are logged, they have it.
-    let span = error_span!("request", request_id, trace_id = Empty);
+    let span = error_span!("request", request_id, trace_id = Empty, "http.response.status_code" = Empty);
     let parent = continued(&span, trace(request.headers()));
     let parent = parent.unwrap_or_else(|| TraceParent::new(random_bytes(), random_bytes()));
     span.record("trace_id", parent.trace_id());
     request.extensions_mut().insert(parent);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -26,8 +26,9 @@ use url::Url;
 
 pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
 pub(super) use self::dead::DeadLetters;
-use self::topology::{Kind, Topology};
+use self::topology::{Kind, Topology, text};
 use super::{Death, Delay, Depth, QueueError};
+use crate::telemetry::TraceParent;
 
 /// Name of the queue, unless the URL has `?queue=`.
 const DEFAULT_QUEUE: &str = "sms-verify";
@@ -77,8 +78,9 @@ impl Publisher {
 /// Where a message goes, and what goes with it.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    Main,
-    Wait(Delay),
+    /// With the trace that the job is part of.
+    Main(Option<&'a TraceParent>),
+    Wait(Delay, Option<&'a TraceParent>),
     Dead(&'a Death),
 }
 
@@ -109,8 +111,8 @@ impl RabbitMqQueue {
         Ok(Self { url: url.as_str().into(), queues: Topology::new(&name, kind), publisher: Arc::default() })
     }
 
-    pub(super) async fn send(&self, body: &[u8], delay: Delay) -> Result<(), QueueError> {
-        let target = if delay.base.is_zero() { Target::Main } else { Target::Wait(delay) };
+    pub(super) async fn send(&self, body: &[u8], delay: Delay, trace: Option<&TraceParent>) -> Result<(), QueueError> {
+        let target = if delay.base.is_zero() { Target::Main(trace) } else { Target::Wait(delay, trace) };
         self.publish(target, body).await
     }
 
@@ -172,14 +174,14 @@ impl RabbitMqQueue {
         if publisher.connection.status().blocked() {
             return Err(QueueError::Refused("it is short of disk space or memory, and takes nothing"));
         }
-        if let Target::Wait(delay) = target {
+        if let Target::Wait(delay, _) = target {
             // Boxed, since what is rare should not make every publish larger.
             Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
         }
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let queue = match target {
-            Target::Main => self.queues.main().into(),
-            Target::Wait(delay) => self.queues.wait(delay.base).into(),
+            Target::Main(_) => self.queues.main().into(),
+            Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
             Target::Dead(_) => self.queues.dead().into(),
         };
         let confirm = publisher.channel.basic_publish("".into(), queue, options, body, properties(target)).await?;
@@ -254,10 +256,20 @@ fn properties(target: Target<'_>) -> BasicProperties {
     let properties =
         BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
     match target {
-        Target::Main => properties,
-        Target::Wait(delay) => properties.with_expiration(delay.total().as_millis().to_string().into()),
+        Target::Main(trace) => traced(properties, trace),
+        Target::Wait(delay, trace) => {
+            traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
+        }
         Target::Dead(death) => dead::properties(properties, death),
     }
+}
+
+/// For those who follow messages by their headers; the job itself holds it, too.
+fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
+    let Some(trace) = trace else { return properties };
+    let mut headers = FieldTable::default();
+    headers.insert("traceparent".into(), text(trace.as_str()));
+    properties.with_headers(headers)
 }
 
 /// Messages that are ready in a queue.
