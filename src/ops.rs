@@ -20,7 +20,7 @@ use shared::config::OpsToken;
 use shared::job::Job;
 use shared::phone::Region;
 use shared::provider::Provider;
-use shared::queue::{Queue, QueueError};
+use shared::queue::{DeadLetters, Queue, QueueError};
 use shared::store::Store;
 use shared::telemetry::set_level;
 
@@ -127,7 +127,15 @@ async fn dead(State(ops): State<Arc<Ops>>) -> Result<Json<Vec<Value>>, StatusCod
 }
 
 async fn look(queue: &Queue) -> Result<Vec<Value>, QueueError> {
-    let (mut letters, mut shown) = (queue.dead().await?, Vec::new());
+    let mut letters = queue.dead().await?;
+    let shown = first(&mut letters).await;
+    // Also after an error: on SQS they would stay hidden.
+    letters.close().await?;
+    shown
+}
+
+async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
+    let mut shown = Vec::new();
     while shown.len() < SHOWN
         && let Some(letter) = letters.next().await?
     {
@@ -135,6 +143,5 @@ async fn look(queue: &Queue) -> Result<Vec<Value>, QueueError> {
         let to = job.as_ref().map(|job| job.to.masked());
         shown.push(json!({ "id": job.map(|job| job.id.to_string()), "to": to, "reason": letter.death.reason }));
     }
-    letters.close().await?;
     Ok(shown)
 }

@@ -15,9 +15,8 @@ use crate::job::Job;
 use crate::provider::{Class, Provider};
 use crate::queue::{Death, Delay, Queue, QueueError};
 use crate::store::{Begin, Finish, Store};
-use crate::telemetry::causes;
-use crate::telemetry::continued;
 use crate::telemetry::metrics::{self, Delivery};
+use crate::telemetry::{causes, continued};
 use crate::test_numbers::TestNumbers;
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
