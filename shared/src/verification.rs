@@ -6,6 +6,8 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
+use crate::signing::hex;
+
 const TAG_BYTES: usize = 10;
 const RANDOM_BYTES: usize = 16;
 const FIXED_BYTES: usize = 1 + TAG_BYTES + RANDOM_BYTES;
@@ -108,7 +110,7 @@ impl NumberTag {
 
 impl fmt::Display for NumberTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

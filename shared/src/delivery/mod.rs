@@ -14,6 +14,7 @@ use crate::code::{CodeLength, Secrets};
 use crate::job::Job;
 use crate::provider::{Class, Provider};
 use crate::queue::{Death, Delay, Queue, QueueError};
+use crate::signing::hex;
 use crate::store::{Begin, Finish, Store};
 use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::{causes, continued};
@@ -209,5 +210,5 @@ fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
 /// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has room for.
 fn idempotency_key(job: &Job) -> String {
     let hash = Sha256::digest(format!("{}/{}", job.id, job.send));
-    hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..16])
 }
