@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::lambda::{Function, bootstrap};
+use crate::support::lambda::{Function, Traced, bootstrap};
 use crate::support::process::{Environment, Process};
 use crate::support::services::{Service, redis_url};
 use crate::support::sqs::{Queues, client};
@@ -101,6 +104,69 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         (&line["function"], &directive["Dimensions"]),
         (&json!("request-code"), &json!([["function", "outcome"]]))
     );
+}
+
+/// The subsegments that X-Ray's daemon is sent, until there are so many of this name.
+async fn subsegments(daemon: &UdpSocket, until: &str, count: usize) -> Vec<Value> {
+    let mut got: Vec<Value> = Vec::new();
+    while got.iter().filter(|one| one["name"] == until).count() < count {
+        let mut datagram = [0; 65_536];
+        let received = timeout(Duration::from_secs(20), daemon.recv(&mut datagram)).await;
+        let size = received.unwrap_or_else(|_| panic!("{until} is not in {got:?}")).expect("a datagram");
+        let text = std::str::from_utf8(&datagram[..size]).expect("text");
+        let document = text.strip_prefix("{\"format\": \"json\", \"version\": 1}\n").expect("the daemon's header");
+        got.push(serde_json::from_str(document).expect("JSON"));
+    }
+    got
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x_ray_is_sent_what_an_invocation_does() {
+    let daemon = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = daemon.local_addr().expect("an address").to_string();
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[Reply::Http(503)], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway).with("AWS_XRAY_DAEMON_ADDRESS", &address);
+    let mut request = Traced::start("request-code", &environment).await;
+    let mut send = Traced::start("send-sms", &environment).await;
+    let (root, segment) = ("1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8");
+    let sampled = format!("Root={root};Parent={segment};Sampled=1");
+    let mut asked = event("request-code/http-api.json");
+    asked["body"] = json!({ "to": "13800138000" }).to_string().into();
+    assert_eq!(request.invoke(&asked, &sampled.replace("Sampled=1", "Sampled=0")).await["statusCode"], 202);
+    asked["body"] = json!({ "to": "13800138001" }).to_string().into();
+    asked["headers"]["x-request-id"] = "sampled".into();
+    assert_eq!(request.invoke(&asked, &sampled).await["statusCode"], 202);
+    let got = subsegments(&daemon, "request", 1).await;
+    let names: Vec<_> = got.iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["admit", "enqueue", "request"]);
+    let of_request = &got[2];
+    assert_eq!(of_request["annotations"]["request_id"], "sampled", "the other trace is not kept");
+    assert_eq!((&of_request["parent_id"], &of_request["trace_id"]), (&json!(segment), &json!(root)), "{of_request}");
+    assert_eq!(of_request["annotations"]["http_response_status_code"], 202);
+    assert_eq!((&got[0]["parent_id"], &got[1]["parent_id"]), (&of_request["id"], &of_request["id"]));
+
+    // Both jobs, of which the gateway takes one.
+    let records = queues.take(120).await;
+    let headers: Vec<_> = records.iter().filter_map(|record| record["attributes"]["AWSTraceHeader"].as_str()).collect();
+    assert_eq!(headers.iter().filter(|header| header.ends_with("Sampled=0")).count(), 1, "as it came: {headers:?}");
+    assert_eq!(headers.iter().filter(|header| **header == sampled).count(), 1, "{headers:?}");
+    let answer = send.invoke(&json!({ "Records": records }), &sampled).await;
+    assert_eq!(answer["batchItemFailures"].as_array().map(Vec::len), Some(1), "{answer}");
+    let told = subsegments(&daemon, "delivery", 2).await;
+    let call = |result: &str| {
+        let found = told.iter().find(|one| one["name"] == "ccp" && one["annotations"]["result"] == result);
+        found.unwrap_or_else(|| panic!("no call {result} in {told:?}"))
+    };
+    let (failed, accepted) = (call("transient"), call("accepted"));
+    assert_eq!((&failed["fault"], &accepted["fault"]), (&json!(true), &json!(false)));
+    assert_eq!((&accepted["namespace"], &accepted["trace_id"]), (&json!("remote"), &json!(root)));
+    assert!(accepted["end_time"].as_f64() >= accepted["start_time"].as_f64(), "{accepted}");
+    let above = told.iter().find(|one| one["id"] == accepted["parent_id"]).expect("what the call was made for");
+    assert_eq!((&above["name"], &above["parent_id"]), (&json!("delivery"), &json!(segment)));
+    assert_eq!(above["annotations"]["trace_id"].as_str().map(str::len), Some(32), "{above}");
+    let (code, everything) = (&gateway.accepted()[0].code, format!("{got:?}{told:?}"));
+    assert!(!everything.contains("380013800") && !everything.contains(code), "{everything}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

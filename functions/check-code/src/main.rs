@@ -10,7 +10,7 @@ use shared::{http, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::init(None);
+    telemetry::init(telemetry::xray::layer());
     let config = CheckConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
     let mut routes = http::store_health_router(store.clone())

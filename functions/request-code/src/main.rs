@@ -11,7 +11,7 @@ use shared::{http, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::init(None);
+    telemetry::init(telemetry::xray::layer());
     let config = RequestConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
     let queue = Queue::from_url(config.queue.expose(), None)?;

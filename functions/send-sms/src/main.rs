@@ -11,7 +11,7 @@ use shared::telemetry::{self, emf};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::init(None);
+    telemetry::init(telemetry::xray::layer());
     emf::install();
     let config = SendConfig::read(&environment)?;
     message::prepare(config.code_length);

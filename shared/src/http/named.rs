@@ -10,7 +10,7 @@ use tracing::{Instrument, error_span};
 
 use crate::entropy::random_bytes;
 use crate::signing::hex;
-use crate::telemetry::{TraceParent, continued};
+use crate::telemetry::{TraceParent, begun, continued, is_exported};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -20,14 +20,21 @@ const MAX_NAME: usize = 64;
 /// Names a request. A caller's own names are kept, if they are such.
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
+    let parent = trace(request.headers()).or_else(begun);
+    let trace_id = parent.as_ref().map(TraceParent::trace_id);
     // On whatever level lines are logged, they have it.
-    let span = error_span!("request", request_id, trace_id = Empty, "http.response.status_code" = Empty);
-    let parent = continued(&span, trace(request.headers()));
-    let parent = parent.unwrap_or_else(|| TraceParent::new(random_bytes(), random_bytes()));
-    span.record("trace_id", parent.trace_id());
-    request.extensions_mut().insert(parent);
+    let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
+    if let Some(parent) = continued(&span, parent.clone()) {
+        if trace_id.is_none() {
+            span.record("trace_id", parent.trace_id());
+        }
+        request.extensions_mut().insert(parent);
+    }
     let mut response = next.run(request).instrument(span.clone()).await;
-    span.record("http.response.status_code", response.status().as_u16());
+    // No line of a log comes after it.
+    if is_exported() {
+        span.record("http.response.status_code", response.status().as_u16());
+    }
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -3,14 +3,16 @@
 pub mod emf;
 pub mod metrics;
 mod trace;
+pub mod xray;
 
 use std::env;
 use std::error::Error;
 use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use self::trace::continued;
 pub use self::trace::{Propagation, TraceParent, propagate};
+pub(crate) use self::trace::{begun, continued};
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -41,6 +43,14 @@ const OURS: [&str; 5] = ["shared", "sms_verify", "request_code", "check_code", "
 /// Changes the level of a running process.
 static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
+/// Whether somebody exports spans.
+static EXPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a span's fields go further than to the log.
+pub(crate) fn is_exported() -> bool {
+    EXPORTED.load(Ordering::Relaxed)
+}
+
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
 /// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start. `spans` gets what is begun and
 /// ended, if somebody exports it.
@@ -55,6 +65,7 @@ pub fn init(spans: Option<Spans>) {
     } else {
         lines.json().flatten_event(true).with_span_list(false).boxed()
     };
+    EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that the process logs already, as a test's does.
     let layers: Vec<Spans> = std::iter::once(lines.with_filter(filter).boxed()).chain(spans).collect();
     let _ = registry().with(layers).try_init();

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use tracing::Span;
 
+use crate::entropy::random_bytes;
 use crate::signing::hex;
 
 /// `00-TRACE-PARENT-FLAGS`: a trace, and the span in it that what follows is a child of.
@@ -16,9 +17,10 @@ pub struct TraceParent(String);
 
 impl TraceParent {
     /// A trace that begins here.
-    #[must_use]
-    pub fn new(trace: [u8; 16], parent: [u8; 8]) -> Self {
-        Self(format!("00-{}-{}-01", hex(&trace), hex(&parent)))
+    fn new(random: [u8; 24]) -> Self {
+        let digits = hex(&random);
+        let (trace, parent) = digits.split_at(32);
+        Self(format!("00-{trace}-{parent}-01"))
     }
 
     /// Reads the header `traceparent`.
@@ -34,10 +36,10 @@ impl TraceParent {
     /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. Without a parent `parent` is.
     #[must_use]
     pub fn from_xray(header: &str, parent: [u8; 8]) -> Option<Self> {
-        let field = |name: &str| header.split(';').find_map(|part| part.trim().strip_prefix(name));
-        let trace = field("Root=1-")?.replace('-', "");
-        let parent = field("Parent=").map_or_else(|| hex(&parent), ToOwned::to_owned);
-        Self::parse(&format!("00-{trace}-{parent}-01"))
+        let trace = xray_field(header, "Root=1-")?.replace('-', "");
+        let parent = xray_field(header, "Parent=").map_or_else(|| hex(&parent), ToOwned::to_owned);
+        let flags = if xray_field(header, "Sampled=") == Some("0") { "00" } else { "01" };
+        Self::parse(&format!("00-{trace}-{parent}-{flags}"))
     }
 
     /// The trace's name: 32 hexadecimal digits.
@@ -56,7 +58,9 @@ impl TraceParent {
     #[must_use]
     pub(crate) fn xray(&self) -> String {
         let (trace, parent) = (self.trace_id(), &self.0[36..52]);
-        format!("Root=1-{}-{};Parent={parent};Sampled=1", &trace[..8], &trace[8..])
+        // The lowest bit of the flags.
+        let sampled = u8::from(self.0[53..].ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']));
+        format!("Root=1-{}-{};Parent={parent};Sampled={sampled}", &trace[..8], &trace[8..])
     }
 }
 
@@ -64,6 +68,11 @@ impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What follows `name` in a header of X-Ray's.
+pub(super) fn xray_field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header.split(';').find_map(|part| part.trim().strip_prefix(name))
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
@@ -88,6 +97,11 @@ static PROPAGATION: OnceLock<Box<dyn Propagation>> = OnceLock::new();
 /// Installs an exporter's. To be called once, at the start.
 pub fn propagate(by: Box<dyn Propagation>) {
     let _ = PROPAGATION.set(by);
+}
+
+/// A trace that begins here; none, where an exporter names those.
+pub(crate) fn begun() -> Option<TraceParent> {
+    PROPAGATION.get().is_none().then(|| TraceParent::new(random_bytes()))
 }
 
 /// Makes a span the child of one elsewhere, and tells what children of it elsewhere are to be told.
@@ -130,6 +144,9 @@ mod tests {
         let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
         let parent = TraceParent::from_xray(header, [1; 8]).expect("a parent");
         assert_eq!((parent.trace_id(), parent.xray().as_str()), ("5759e988bd862e3fe1be46a994272793", header));
+        let unsampled = header.replace("Sampled=1", "Sampled=0");
+        let parent = TraceParent::from_xray(&unsampled, [1; 8]).expect("a parent");
+        assert_eq!(parent.xray(), unsampled, "who pays for traces decides which are kept");
         let root = TraceParent::from_xray("Root=1-5759e988-bd862e3fe1be46a994272793", [1; 8]).expect("a parent");
         assert!(root.as_str().ends_with("-0101010101010101-01"));
         assert_eq!(TraceParent::from_xray("Self=1-5759e988-bd862e3fe1be46a994272793", [1; 8]), None);

@@ -1,11 +1,20 @@
 //! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
 
+use std::future::pending;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::timeout;
 
 use super::eventually;
 use super::process::{Environment, Process};
@@ -62,4 +71,61 @@ impl Function {
     pub async fn try_invoke(&self, event: &Value) -> Option<Value> {
         self.http.post(&self.url).json(event).send().await.ok()?.json().await.ok()
     }
+}
+
+/// A function behind Lambda's Runtime API (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), as far as a trace
+/// needs it: the emulator hands none on.
+pub struct Traced {
+    events: Sender<(Value, String)>,
+    answers: Receiver<Value>,
+    process: Process,
+}
+
+impl Traced {
+    pub async fn start(name: &str, environment: &Environment) -> Self {
+        let (events, next) = channel(1);
+        let (answer, answers) = channel(1);
+        let next = Arc::new(Mutex::new(next));
+        let routes = Router::new()
+            .route(
+                "/2018-06-01/runtime/invocation/next",
+                get(async move || match next.lock().await.recv().await {
+                    Some((event, trace)) => invocation(event, trace),
+                    None => pending().await,
+                }),
+            )
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/response",
+                post(async move |body: String| {
+                    answer.send(serde_json::from_str(&body).expect("JSON")).await.expect("somebody waits");
+                    StatusCode::ACCEPTED
+                }),
+            );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let mut command = Command::new(bootstrap(name));
+        command.env_clear().envs(environment.variables()).env("AWS_LAMBDA_RUNTIME_API", address);
+        for (variable, value) in [("NAME", name), ("VERSION", "$LATEST"), ("MEMORY_SIZE", "256")] {
+            command.env(format!("AWS_LAMBDA_FUNCTION_{variable}"), value);
+        }
+        Self { events, answers, process: Process::spawn(command) }
+    }
+
+    /// An invocation as part of this trace.
+    pub async fn invoke(&mut self, event: &Value, trace: &str) -> Value {
+        self.events.send((event.clone(), trace.to_owned())).await.expect("the function waits for events");
+        let answer = timeout(Duration::from_secs(20), self.answers.recv()).await;
+        answer.ok().flatten().unwrap_or_else(|| panic!("no answer: {}", self.process.log()))
+    }
+}
+
+fn invocation(event: Value, trace: String) -> impl IntoResponse {
+    let headers = [
+        ("lambda-runtime-aws-request-id", "request-1".to_owned()),
+        ("lambda-runtime-deadline-ms", "9999999999999".to_owned()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f".to_owned()),
+        ("lambda-runtime-trace-id", trace),
+    ];
+    (headers, Json(event))
 }

@@ -62,7 +62,7 @@ impl Queues {
     pub async fn poll(&self, function: impl AsyncFn(Value) -> SqsBatchResponse) {
         let request =
             self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(1);
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
         let messages = request.send().await.expect("an answer").messages.unwrap_or_default();
         if messages.is_empty() {
             return;
@@ -82,7 +82,7 @@ impl Queues {
     pub async fn take(&self, visibility: i32) -> Vec<Value> {
         let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
         let request = request.visibility_timeout(visibility).wait_time_seconds(1);
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
         request.send().await.expect("an answer").messages.unwrap_or_default().iter().map(record).collect()
     }
 
@@ -104,11 +104,11 @@ async fn create(client: &Client, name: &str, redrive_policy: Option<&str>) -> St
 }
 
 fn record(message: &Message) -> Value {
-    let receives =
-        &message.attributes.as_ref().expect("attributes")[&MessageSystemAttributeName::ApproximateReceiveCount];
+    let attributes =
+        message.attributes.iter().flatten().map(|(name, value)| (name.as_str().to_owned(), value.as_str().into()));
     json!({
         "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
-        "attributes": { "ApproximateReceiveCount": receives }, "messageAttributes": {},
+        "attributes": attributes.collect::<serde_json::Map<_, _>>(), "messageAttributes": {},
     })
 }
 
