@@ -303,6 +303,11 @@ def operators_see_what_happens(browser):
         expect(figure.locator("b")).to_have_text("0 %")
         expect(seen.page.locator("#gateways")).to_contain_text("inbox")
         expect(seen.page.locator("#countries")).to_contain_text("CN")
+        ask = "fetch('/v1/verifications', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{\"to\":\"13800138000\"}' })"
+        assert seen.page.evaluate(f"{ask}.then(answer => answer.status)") == 429
+        expect(seen.page.locator("#policies")).to_contain_text("cooldown")
+        for name in ("unavailable /s", "held back /s", "handed out after"):
+            expect(seen.page.locator(".figure", has_text=name)).to_be_visible()
         expect(seen.page.get_by_text("None.")).to_be_visible()
         if FOLDER:
             seen.page.set_viewport_size({"width": 1000, "height": 620})

@@ -82,9 +82,12 @@ const show = (samples, state, at) => {
     per("throttled", "requests_total", { outcome: "throttled" }),
     per("sent", "deliveries_total", { outcome: "sent" }),
     per("retried", "deliveries_total", { outcome: "retried" }),
+    per("held back", "deliveries_total", { outcome: "held" }),
+    per("unavailable", "requests_total", { outcome: "unavailable" }),
     per("right codes", "checks_total", { result: "right" }),
     figure("conversion here", accepted ? `${Math.min(100, Math.round((right / accepted) * 100))} %` : "–"),
     figure("accepted after", median(samples, "request_seconds")),
+    figure("handed out after", median(samples, "queue_age_seconds")),
     figure("sent after", median(samples, "delivery_seconds")),
     figure("jobs in the queue", state.queue?.jobs ?? "?", { bad: state.queue?.jobs > 1000 }),
     figure("dead letters", state.queue?.dead ?? "?", { bad: state.queue?.dead > 0 }),
@@ -103,6 +106,8 @@ const show = (samples, state, at) => {
       median(samples, "gateway_seconds", { gateway: name }),
     ];
   }));
+  rows("policies", samples.filter(([name]) => name === "sms_verify_throttled_total").map(([, { policy }, count]) =>
+    [policy === "budget" ? { text: policy, bad: true } : policy, count]));
   rows("countries", state.countries.map(({ country, sent, approved }) => [
     country, sum(samples, "accepted_total", { country }), Math.round(sent), sent >= 1 ? `${Math.round((approved / sent) * 100)} %` : "–",
   ]));

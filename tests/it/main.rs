@@ -36,6 +36,7 @@ mod limits;
 
 /// Do both stores keep the same promises about the accounts at gateways?
 mod account_contract;
+mod alarms;
 
 /// Do the queues keep the same promises?
 mod queue_contract;

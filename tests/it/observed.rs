@@ -6,14 +6,6 @@ use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url, wrong};
 
-/// The value of a metric with these labels; 0 if nothing was counted.
-async fn metric(client: &Client, name: &str, labels: &[&str]) -> f64 {
-    let text = client.get("/metrics").await.body.as_str().expect("text").to_owned();
-    let lines = text.lines().filter(|line| line.starts_with(&format!("sms_verify_{name}")));
-    let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_a_verification_is_counted() {
     let gateway = Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept).await;
@@ -49,11 +41,11 @@ async fn every_step_of_a_verification_is_counted() {
         ("delivery_seconds_count", vec![], 1.0),
         ("queue_age_seconds_count", vec![], 2.0),
     ] {
-        let counted = async || (metric(client, name, &labels).await == count).then_some(());
+        let counted = async || (client.metric(name, &labels).await == count).then_some(());
         eventually(&format!("{count} of {name} {labels:?}"), counted).await;
     }
     // Its SMS went out with the second attempt, a second after the first.
-    assert!(metric(client, "delivery_seconds_sum", &[]).await >= 1.0);
+    assert!(client.metric("delivery_seconds_sum", &[]).await >= 1.0);
     let text = client.get("/metrics").await.body.as_str().expect("text").to_owned();
     for secret in [code.as_str(), "3800138000", id.as_str(), "127.0.0.1"] {
         assert!(!text.contains(secret), "{secret} is a label");
@@ -191,10 +183,7 @@ async fn a_running_process_is_told_another_level() {
 async fn a_worker_serves_its_metrics_and_its_health() {
     let environment = Environment::services().with("SMS_DSN", "null://default");
     let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &environment);
-    worker.logs("serving /metrics").await;
-    let line = worker.log().lines().find(|line| line.contains("serving /metrics")).expect("a line").to_owned();
-    let line: Value = serde_json::from_str(&line).expect("JSON");
-    let client = Client::new(&format!("http://{}", line["listen"].as_str().expect("an address")));
+    let client = worker.metrics().await;
     assert_eq!(client.get("/readyz").await.status, 200);
     assert_eq!(client.get("/metrics").await.status, 200);
     let health = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());

@@ -1,5 +1,6 @@
 //! What the tests stand on: real services, the program itself as processes, and a stub of the gateway.
 
+pub mod collector;
 pub mod contract;
 pub mod gateway;
 pub mod lambda;

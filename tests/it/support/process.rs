@@ -110,6 +110,14 @@ impl Process {
         eventually(word, || async { self.log().contains(word).then_some(()) }).await;
     }
 
+    /// A client of what a worker serves with `--metrics`.
+    pub async fn metrics(&self) -> Client {
+        self.logs("serving /metrics").await;
+        let line = self.log().lines().find(|line| line.contains("serving /metrics")).expect("a line").to_owned();
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        Client::new(&format!("http://{}", line["listen"].as_str().expect("an address")))
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log")
@@ -332,6 +340,14 @@ impl Client {
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// The value of a metric with these labels; 0 if nothing was counted.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.get("/metrics").await.body.as_str().expect("text").to_owned();
+        let lines = text.lines().filter(|line| line.starts_with(&format!("sms_verify_{name}")));
+        let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// The messages to a number in the inbox, newest first.
