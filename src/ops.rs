@@ -68,15 +68,19 @@ pub fn router(ops: Ops) -> Router {
     let routes = Router::new()
         .route("/ops.json", get(state))
         .route("/ops/dead.json", get(dead))
-        .route("/ops/log-level", put(log_level))
         .with_state(Arc::new(ops))
         .layer(from_fn_with_state(token.clone(), only_with_the_token));
-    routes.merge(metrics_router(token))
+    routes.merge(level_router(token.clone())).merge(metrics_router(token))
 }
 
 /// Metrics alone, of a process that serves nothing else.
 pub fn metrics_router(token: Option<OpsToken>) -> Router {
     Router::new().route("/metrics", get(metrics)).layer(from_fn_with_state(token, only_with_the_token))
+}
+
+/// How much a process logs, while it runs.
+pub fn level_router(token: Option<OpsToken>) -> Router {
+    Router::new().route("/ops/log-level", put(log_level)).layer(from_fn_with_state(token, only_with_the_token))
 }
 
 async fn only_with_the_token(State(token): State<Option<OpsToken>>, request: Request, next: Next) -> Response {

@@ -83,7 +83,13 @@ pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), Lis
     let listener = TcpListener::bind(listen).map_err(failed)?;
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
     let health = app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
-    let server = Server { listener, app: health.merge(ops::metrics_router(parts.config.ops_token.clone())) };
+    let token = parts.config.ops_token.clone();
+    let mut app = health.merge(ops::metrics_router(token.clone()));
+    // Nobody on the network may change what is logged, but for an operator.
+    if listen.ip().is_loopback() || token.is_some() {
+        app = app.merge(ops::level_router(token));
+    }
+    let server = Server { listener, app };
     tokio::spawn(server.run(stop));
     Ok(())
 }

@@ -30,6 +30,7 @@ use shared::phone::{Countries, PhoneNumber, Region};
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::{Candidate, Store};
+use shared::telemetry::Names;
 use shared::verification::{Policy, Purpose, VerificationId};
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
@@ -58,7 +59,17 @@ fn id() -> VerificationId {
 }
 
 fn job(to: PhoneNumber, id: VerificationId) -> Job {
-    Job { id, send: 1, to, locale: Locale::ZhCn, autofill: None, attempts: 0, turn: None, at: None, trace: None }
+    Job {
+        id,
+        send: 1,
+        to,
+        locale: Locale::ZhCn,
+        autofill: None,
+        attempts: 0,
+        turn: None,
+        at: None,
+        names: Names::default(),
+    }
 }
 
 /// Numbers that were not used before.

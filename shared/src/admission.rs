@@ -18,7 +18,7 @@ use crate::message::{Autofill, Locale};
 use crate::phone::{Countries, PhoneNumber, Region};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
-use crate::telemetry::{TraceParent, metrics};
+use crate::telemetry::{Names, metrics};
 use crate::verification::{Purpose, Verification, VerificationId};
 
 /// How long a caller who gets a 503 anyway waits for the admission to be taken back.
@@ -67,8 +67,8 @@ pub struct Request {
     pub autofill: Option<Autofill>,
     /// The answer to a task, if one was solved.
     pub proof: Option<Proof>,
-    /// The trace that it is part of, and its job with it.
-    pub trace: Option<TraceParent>,
+    /// What it is found by, and its job with it.
+    pub names: Names,
 }
 
 /// Why no code is on its way.
@@ -109,12 +109,12 @@ impl Admissions {
     pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
-        metrics::requested(country, &result, began.elapsed());
+        metrics::requested(country, self.budget.price(country), &result, began.elapsed());
         result
     }
 
     async fn decide(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
-        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, trace } = request;
+        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
@@ -167,7 +167,7 @@ impl Admissions {
             attempts: 0,
             turn: None,
             at: Some(self.now_ms()),
-            trace,
+            names,
         };
         match self.queue.send(&job, Delay::NONE).instrument(debug_span!("enqueue")).await {
             Ok(()) => Ok(verification),

@@ -97,19 +97,21 @@ impl Budget {
         !self.0.most.is_empty()
     }
 
+    /// What an SMS to a country costs, in millionths of a USD.
+    pub(crate) fn price(&self, country: Region) -> u64 {
+        let Spending { prices, other, .. } = &*self.0;
+        prices.get(&country.code()).copied().unwrap_or(*other)
+    }
+
     /// What an SMS to a country counts on.
     #[must_use]
     pub fn quotas(&self, country: Region) -> Vec<Quota> {
-        let Spending { most, prices, other } = &*self.0;
-        if most.is_empty() {
-            return Vec::new();
-        }
-        let price = prices.get(&country.code()).copied().unwrap_or(*other);
+        let price = self.price(country);
         let quota = |&(most, span): &(Micros, Duration)| {
             let rule = Rule::Budget(Allowance { price, most, at_all: most + most / RESERVE, span });
             Quota { scope: Scope::Budget, subject: String::new(), rule }
         };
-        most.iter().map(quota).collect()
+        self.0.most.iter().map(quota).collect()
     }
 }
 

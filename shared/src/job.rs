@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Autofill, Locale};
 use crate::phone::PhoneNumber;
-use crate::telemetry::TraceParent;
+use crate::telemetry::{Names, TraceParent};
 use crate::verification::VerificationId;
 
 /// One SMS to be sent. The code is derived from the id by whoever delivers it.
@@ -27,8 +27,8 @@ pub struct Job {
     pub turn: Option<Turn>,
     /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
     pub at: Option<i64>,
-    /// The trace that the request was part of.
-    pub trace: Option<TraceParent>,
+    /// What the request is found by.
+    pub names: Names,
 }
 
 /// A place in the rate of an account at a gateway.
@@ -91,6 +91,8 @@ struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<&'a str>,
 }
 
@@ -116,7 +118,8 @@ impl Job {
             attempts: self.attempts,
             turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
             at: self.at,
-            trace: self.trace.as_ref().map(TraceParent::as_str),
+            request: self.names.request_id.as_deref(),
+            trace: self.names.trace.as_ref().map(TraceParent::as_str),
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
@@ -154,7 +157,10 @@ impl Job {
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
             at: wire.at,
-            trace: wire.trace.and_then(TraceParent::parse),
+            names: Names {
+                request_id: wire.request.map(ToOwned::to_owned),
+                trace: wire.trace.and_then(TraceParent::parse),
+            },
         })
     }
 }
@@ -174,7 +180,10 @@ mod tests {
             attempts: 1,
             turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             at: Some(1_700_000_000_000),
-            trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            names: Names {
+                request_id: Some("request-1".to_owned()),
+                trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            },
         }
     }
 

@@ -86,6 +86,7 @@ const show = (samples, state, at) => {
     per("unavailable", "requests_total", { outcome: "unavailable" }),
     per("right codes", "checks_total", { result: "right" }),
     figure("conversion here", accepted ? `${Math.min(100, Math.round((right / accepted) * 100))} %` : "–"),
+    figure("spent here, by PRICES", `${(sum(samples, "spent_microdollars_total") / 1e6).toFixed(2)} USD`),
     figure("accepted after", median(samples, "request_seconds")),
     figure("handed out after", median(samples, "queue_age_seconds")),
     figure("sent after", median(samples, "delivery_seconds")),

@@ -15,6 +15,7 @@ use shared::message::Locale;
 use shared::phone::{Countries, Region};
 use shared::queue::Queue;
 use shared::store::{CheckResult, Clock, Store};
+use shared::telemetry::Names;
 use shared::test_numbers::TestNumbers;
 use shared::verification::{Purpose, Verification, VerificationId};
 
@@ -154,7 +155,7 @@ impl World {
             purpose: Purpose::default(),
             autofill: None,
             proof,
-            trace: None,
+            names: Names::default(),
         };
         self.admissions.request(request, bytes(&mut self.rng)).await
     }

@@ -10,7 +10,7 @@ use crate::support::process::{Client, Deployment, Environment, Process, base_url
 async fn every_step_of_a_verification_is_counted() {
     let gateway = Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept).await;
     let environment = Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
-    let deployment = Deployment::whole(&environment);
+    let deployment = Deployment::whole(&environment.with("PRICES", "CN=0.05"));
     let client = &deployment.client;
     let id = client.ask("13800138000").await.id();
     assert_eq!(client.ask("13800138000").await.status, 429);
@@ -26,6 +26,7 @@ async fn every_step_of_a_verification_is_counted() {
         ("requests_total", vec![r#"outcome="throttled""#], 1.0),
         ("requests_total", vec![r#"outcome="country""#], 1.0),
         ("accepted_total", vec![r#"country="CN""#], 2.0),
+        ("spent_microdollars_total", vec![], 2.0 * 50_000.0),
         ("throttled_total", vec![r#"policy="cooldown""#], 1.0),
         ("request_seconds_count", vec![], 2.0),
         ("checks_total", vec![r#"result="right""#], 1.0),
@@ -121,18 +122,16 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
     let admitted = lines(deployment.api.log());
     assert!(!admitted.is_empty());
     for line in admitted {
-        assert_eq!(
-            (&line["span"]["request_id"], &line["span"]["trace_id"]),
-            (&json!("mine-1"), &json!(trace)),
-            "{line}"
-        );
+        let names = (&line["span"]["request_id"], &line["span"]["trace_id"]);
+        assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     let sent = eventually("the sender's line", || async {
         let sent: Vec<Value> = deployment.workers.iter().flat_map(|worker| lines(worker.log())).collect();
         (!sent.is_empty()).then_some(sent)
     });
     for line in sent.await {
-        assert_eq!(line["span"]["trace_id"], trace, "{line}");
+        let names = (&line["span"]["request_id"], &line["span"]["trace_id"]);
+        assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     for made_up in ["a b", "\u{e9}", &"x".repeat(65)] {
         let answer = client.send(client.request("GET", "/healthz").header("x-request-id", made_up)).await;
@@ -186,6 +185,7 @@ async fn a_worker_serves_its_metrics_and_its_health() {
     let client = worker.metrics().await;
     assert_eq!(client.get("/readyz").await.status, 200);
     assert_eq!(client.get("/metrics").await.status, 200);
+    assert_eq!(client.send(client.request("PUT", "/ops/log-level").body("debug")).await.status, 204);
     let health = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
     assert!(health.output().await.contains("ok"));
     drop(worker);

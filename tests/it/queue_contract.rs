@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use shared::job::Job;
 use shared::message::Locale;
 use shared::queue::{Consumer, Delay, Queue};
+use shared::telemetry::Names;
 
 use crate::support::services::rabbitmq_url;
 use crate::support::{Person, eventually, number};
@@ -57,7 +58,7 @@ fn job(index: u32) -> Job {
         attempts: 0,
         turn: None,
         at: None,
-        trace: None,
+        names: Names::default(),
     }
 }
 

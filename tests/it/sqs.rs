@@ -12,7 +12,7 @@ use shared::message::Locale;
 use shared::provider::Provider;
 use shared::queue::{Delay, Queue};
 use shared::store::Store;
-use shared::telemetry::TraceParent;
+use shared::telemetry::{Names, TraceParent};
 use shared::test_numbers::TestNumbers;
 use shared::verification::Policy;
 
@@ -44,7 +44,7 @@ fn job() -> Job {
         attempts: 0,
         turn: None,
         at: None,
-        trace: None,
+        names: Names::default(),
     }
 }
 
@@ -61,11 +61,11 @@ async fn receive(client: &Client, url: &str) -> Message {
 async fn a_job_is_one_message() {
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
-    let traced = Job { trace: trace.clone(), ..job() };
+    let traced = Job { names: Names { request_id: None, trace: trace.clone() }, ..job() };
     eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
     let message = receive(&client, &queues.url).await;
     let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
-    assert_eq!((received.to, received.trace), (number(1), trace));
+    assert_eq!((received.to, received.names.trace), (number(1), trace));
     // X-Ray's.
     let header = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
     let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";

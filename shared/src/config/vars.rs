@@ -225,8 +225,8 @@ impl<'a> Vars<'a> {
 
     /// `BUDGET` and `PRICES`.
     pub(super) fn budget(&mut self) -> Budget {
-        let Some(budget) = self.get("BUDGET") else { return Budget::none() };
-        let parsed = Budget::parse(&budget, &self.get("PRICES").unwrap_or_default());
+        let (budget, prices) = (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
+        let parsed = Budget::parse(&budget, &prices);
         let variable = |error: &BudgetError| if matches!(error, BudgetError::Price(_)) { "PRICES" } else { "BUDGET" };
         parsed
             .inspect_err(|error| self.problem(variable(error), &format!("is not usable: {error}")))

@@ -6,7 +6,7 @@ mod schedule;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tracing::{Instrument, Span, error, error_span, info, warn};
+use tracing::{Instrument, error, error_span, info, warn};
 
 pub use self::schedule::Schedule;
 use crate::afterwards::until_answered;
@@ -17,7 +17,7 @@ use crate::queue::{Death, Delay, Queue, QueueError};
 use crate::signing::hex;
 use crate::store::{Begin, Finish, Store};
 use crate::telemetry::metrics::{self, Delivery};
-use crate::telemetry::{causes, continued};
+use crate::telemetry::{Names, TraceParent, causes, continued};
 use crate::test_numbers::TestNumbers;
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
@@ -117,11 +117,10 @@ impl Deliveries {
             }
         };
         // On whatever level lines are logged, they have it.
-        let span = match &job.trace {
-            Some(parent) => error_span!("delivery", trace_id = parent.trace_id()),
-            None => Span::none(),
-        };
-        continued(&span, job.trace.clone());
+        let Names { request_id, trace } = &job.names;
+        let trace_id = trace.as_ref().map(TraceParent::trace_id);
+        let span = error_span!("delivery", request_id, trace_id);
+        continued(&span, trace.clone());
         self.deliver_job(job, receives, random).instrument(span).await
     }
 

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use crate::signing::hex;
-use crate::telemetry::TraceParent;
+use crate::telemetry::Names;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -75,7 +75,7 @@ pub(super) struct Caller {
     /// The last first; nothing where it is no address.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
-    pub(super) trace: Option<TraceParent>,
+    pub(super) names: Names,
 }
 
 impl Caller {
@@ -112,8 +112,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        let trace = parts.extensions.get::<TraceParent>().cloned();
-        Ok(Self { peer, forwarded, bearer, trace })
+        let names = parts.extensions.get::<Names>().cloned().unwrap_or_default();
+        Ok(Self { peer, forwarded, bearer, names })
     }
 }
 

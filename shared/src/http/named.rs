@@ -10,7 +10,7 @@ use tracing::{Instrument, error_span};
 
 use crate::entropy::random_bytes;
 use crate::signing::hex;
-use crate::telemetry::{TraceParent, begun, continued, is_exported};
+use crate::telemetry::{Names, TraceParent, begun, continued, is_exported};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,12 +24,11 @@ pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let trace_id = parent.as_ref().map(TraceParent::trace_id);
     // On whatever level lines are logged, they have it.
     let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
-    if let Some(parent) = continued(&span, parent.clone()) {
-        if trace_id.is_none() {
-            span.record("trace_id", parent.trace_id());
-        }
-        request.extensions_mut().insert(parent);
+    let trace = continued(&span, parent.clone());
+    if let (None, Some(trace)) = (trace_id, &trace) {
+        span.record("trace_id", trace.trace_id());
     }
+    request.extensions_mut().insert(Names { request_id: Some(request_id.clone()), trace });
     let mut response = next.run(request).instrument(span.clone()).await;
     // No line of a log comes after it.
     if is_exported() {

@@ -121,8 +121,8 @@ impl RequestApi {
         let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
         let ip = caller.ip(self.callers.proxies);
-        let (tenant, trace) = (tenant.map(ToOwned::to_owned), caller.trace.clone());
-        Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, trace })
+        let (tenant, names) = (tenant.map(ToOwned::to_owned), caller.names.clone());
+        Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, names })
     }
 
     /// Asks for the code. A caller who hangs up does not stop it between admission and queue.

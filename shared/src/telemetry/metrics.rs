@@ -18,6 +18,8 @@ use crate::verification::Verification;
 pub const REQUESTS: &str = "sms_verify_requests_total";
 /// Requests that were accepted, by `country`.
 pub const ACCEPTED: &str = "sms_verify_accepted_total";
+/// What the SMS of accepted requests cost by `PRICES`, in millionths of a USD.
+pub const SPENT: &str = "sms_verify_spent_microdollars_total";
 /// What stood in the way of requests and checks, by `policy`.
 pub const THROTTLED: &str = "sms_verify_throttled_total";
 /// Time from a request to its acceptance, in seconds.
@@ -75,7 +77,7 @@ impl Delivery {
     }
 }
 
-pub(crate) fn requested(country: Region, result: &Result<Verification, AdmissionError>, took: Duration) {
+pub(crate) fn requested(country: Region, price: u64, result: &Result<Verification, AdmissionError>, took: Duration) {
     let outcome = match result {
         Ok(_) => "accepted",
         Err(AdmissionError::Refused(refusal)) => {
@@ -89,6 +91,7 @@ pub(crate) fn requested(country: Region, result: &Result<Verification, Admission
     counter!(REQUESTS, "outcome" => outcome).increment(1);
     if result.is_ok() {
         counter!(ACCEPTED, "country" => country.code()).increment(1);
+        counter!(SPENT).increment(price);
         histogram!(REQUEST_SECONDS).record(took);
     }
 }

@@ -11,7 +11,7 @@ use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use self::trace::{Propagation, TraceParent, propagate};
+pub use self::trace::{Names, Propagation, TraceParent, propagate};
 pub(crate) use self::trace::{begun, continued};
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;

@@ -11,6 +11,15 @@ use tracing::Span;
 use crate::entropy::random_bytes;
 use crate::signing::hex;
 
+/// What a request is found by, and its job with it: its lines and spans have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// That of the HTTP request.
+    pub request_id: Option<String>,
+    /// The trace that it is part of.
+    pub trace: Option<TraceParent>,
+}
+
 /// `00-TRACE-PARENT-FLAGS`: a trace, and the span in it that what follows is a child of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceParent(String);

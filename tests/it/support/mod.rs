@@ -25,6 +25,7 @@ use shared::message::Locale;
 use shared::phone::{Countries, PhoneNumber, Region};
 use shared::queue::Queue;
 use shared::store::{Candidate, Store};
+use shared::telemetry::Names;
 use shared::verification::{Purpose, VerificationId};
 
 /// A name that no other test and no earlier run has.
@@ -81,7 +82,17 @@ pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
 /// A request for a code in English.
 pub fn request(to: PhoneNumber) -> Request {
     let (country, locale, purpose) = (Region::default(), Locale::En, Purpose::default());
-    Request { to, country, ip: None, tenant: None, locale, purpose, autofill: None, proof: None, trace: None }
+    Request {
+        to,
+        country,
+        ip: None,
+        tenant: None,
+        locale,
+        purpose,
+        autofill: None,
+        proof: None,
+        names: Names::default(),
+    }
 }
 
 /// Waits until `look` finds something; gives up after a minute.
