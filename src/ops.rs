@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use shared::config::OpsToken;
 use shared::job::Job;
 use shared::phone::Region;
-use shared::provider::Provider;
-use shared::queue::{DeadLetters, Queue, QueueError};
+use shared::provider::{Class, Provider};
+use shared::queue::{DeadLetters, Death, Queue, QueueError};
 use shared::store::Store;
 use shared::telemetry::set_level;
 
@@ -127,13 +127,15 @@ async fn log_level(level: String) -> Result<StatusCode, (StatusCode, String)> {
 
 /// The first of the dead letters, which stay where they are.
 async fn dead(State(ops): State<Arc<Ops>>) -> Result<Json<Vec<Value>>, StatusCode> {
-    look(&ops.queue).await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+    // To its end, also if nobody waits for it any more: on SQS the letters would stay hidden.
+    let looked = tokio::spawn(look(ops.queue.clone())).await;
+    looked.ok().and_then(Result::ok).map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
-async fn look(queue: &Queue) -> Result<Vec<Value>, QueueError> {
+async fn look(queue: Queue) -> Result<Vec<Value>, QueueError> {
     let mut letters = queue.dead().await?;
     let shown = first(&mut letters).await;
-    // Also after an error: on SQS they would stay hidden.
+    // Also after an error.
     letters.close().await?;
     shown
 }
@@ -145,7 +147,11 @@ async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
     {
         let job = Job::decode(&letter.body).ok();
         let to = job.as_ref().map(|job| job.to.masked());
-        shown.push(json!({ "id": job.map(|job| job.id.to_string()), "to": to, "reason": letter.death.reason }));
+        let Death { reason, class, attempts } = &letter.death;
+        shown.push(json!({
+            "id": job.map(|job| job.id.to_string()), "to": to, "at": letter.at.map(|at| at.to_string()),
+            "attempts": attempts, "class": class.map(Class::as_str), "reason": reason,
+        }));
     }
     Ok(shown)
 }

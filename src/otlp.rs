@@ -32,7 +32,11 @@ pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
         return Ok(None);
     }
     let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?;
-    let resource = Resource::builder().with_service_name("sms-verify").build();
+    let variable = |name| env::var(name).unwrap_or_default();
+    let is_named =
+        !variable("OTEL_SERVICE_NAME").is_empty() || variable("OTEL_RESOURCE_ATTRIBUTES").contains("service.name=");
+    let resource = Resource::builder();
+    let resource = if is_named { resource } else { resource.with_service_name("sms-verify") }.build();
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sms-verify"));
     let ours = Targets::new().with_target("shared", LevelFilter::DEBUG).with_target("sms_verify", LevelFilter::DEBUG);

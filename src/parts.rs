@@ -7,7 +7,7 @@ use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
 use shared::entropy::random_bytes;
 use shared::guard::Guard;
-use shared::http::Receipts;
+use shared::http::{Receipts, TrustedProxies};
 use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
 use shared::store::{Store, StoreError};
@@ -100,7 +100,8 @@ impl Parts {
 
     /// Whether the demo page and the inbox are served: for this machine's own user only.
     pub fn has_pages(&self) -> bool {
-        self.config.listen.ip().is_loopback()
+        // Whatever comes through a proxy on this machine comes from elsewhere.
+        self.config.listen.ip().is_loopback() && self.config.callers.proxies == TrustedProxies(0)
     }
 
     /// Says which parts are used, and where to click.

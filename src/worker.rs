@@ -32,8 +32,9 @@ pub async fn run(mut consumer: Consumer, deliveries: Deliveries, queue: Queue, c
         let Some((message, permit)) = message else { break };
         let (deliveries, queue, mut stop) = (Arc::clone(&deliveries), queue.clone(), stop.clone());
         in_hand.spawn(async move {
-            let outcome = deliveries.deliver(&message.body, 1, random_u64()).await;
-            settle(&queue, message, outcome, &mut stop).await;
+            let body = message.body.clone();
+            let then = |outcome| settle(&queue, message, outcome, &mut stop);
+            deliveries.deliver_and(&body, 1, random_u64(), then).await;
             drop(permit);
         });
         while in_hand.try_join_next().is_some() {}

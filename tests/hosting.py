@@ -30,7 +30,7 @@ def check(what, holds):
 def is_command(where, arguments):
     if PROGRAM:
         done = subprocess.run([PROGRAM, *arguments, "--help"], env={}, capture_output=True, text=True)
-        check(f"{where}: {' '.join(arguments)} is no command: {done.stderr}", done.returncode == 0)
+        check(f"{where}: {' '.join(arguments)} is no command: {done.stderr}", done.returncode == 0 and not done.stderr)
 
 
 def check_kubernetes():

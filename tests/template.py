@@ -70,6 +70,12 @@ def routes_of(*files):
     return found
 
 
+def metrics_of(alarm):
+    """Those of an alarm that are the program's own."""
+    all_of_them = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
+    return [one for one in all_of_them if one.get("Namespace") == "sms-verify"]
+
+
 def api_routes(resources, function):
     api = next(resource for resource in resources.values() if resource["Type"] == "AWS::ApiGatewayV2::Api")
     found = set()
@@ -177,6 +183,12 @@ def main():
     json.loads(re.sub(r"\$\{[^}]*\}", "x", body))
     names = set(re.findall(r'"(sms_verify_\w+)"', source("shared", "src", "telemetry", "metrics.rs")))
     used = set(re.findall(r"sms_verify_\w+", json.dumps(template)))
+    words = set(re.findall(r'=> "(\w+)"', source("shared", "src", "telemetry", "metrics.rs"))) | {"accepted"}
+    for alarm in resources.values():
+        for metric in metrics_of(alarm["Properties"]) if alarm["Type"] == "AWS::CloudWatch::Alarm" else []:
+            labels = {one["Name"]: one["Value"] for one in metric["Dimensions"] if one["Name"] != "function"}
+            check(f"labels of {metric['MetricName']} that nobody counts", set(labels.values()) - words, set())
+            check(f"names of labels of {metric['MetricName']}", set(labels) <= {"outcome", "result", "policy", "gateway"}, True)
     check("metrics that the template uses and nobody counts", used - names, set())
 
     for redis, network in {"bring": False, "create": True}.items():

@@ -133,7 +133,12 @@ impl Admissions {
                 .chain(solved.into_iter().flatten())
                 .collect(),
         };
-        let (verification, send) = match self.store.admit(&candidate).instrument(debug_span!("admit")).await {
+        let (verification, send) = match self
+            .store
+            .admit(&candidate)
+            .instrument(debug_span!(target: "shared::spans", "admit"))
+            .await
+        {
             Ok(Decision::Admitted { verification, send, observed, alarm }) => {
                 if observed {
                     warn!(id = %verification.id, to = %to, "codes of this block of numbers, or of its country, are not typed back as usual");
@@ -169,7 +174,7 @@ impl Admissions {
             at: Some(self.now_ms()),
             names,
         };
-        match self.queue.send(&job, Delay::NONE).instrument(debug_span!("enqueue")).await {
+        match self.queue.send(&job, Delay::NONE).instrument(debug_span!(target: "shared::spans", "enqueue")).await {
             Ok(()) => Ok(verification),
             // A healthy store has done this long before the wait is over, and the number is usable at once.
             Err(error) => match self.release(candidate, RELEASE_WAIT).await {

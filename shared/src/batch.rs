@@ -82,7 +82,12 @@ async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) ->
 async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMessage) -> bool {
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    match deliveries.deliver(body, receives, random_u64()).await {
+    deliveries.deliver_and(body, receives, random_u64(), |outcome| settle(queue, record, body, outcome)).await
+}
+
+/// Whether the message may be deleted.
+async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcome) -> bool {
+    match outcome {
         Outcome::Retry { delay, .. } => {
             if let Some(receipt_handle) = &record.receipt_handle
                 && let Err(error) = queue.postpone(receipt_handle, delay).await

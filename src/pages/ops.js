@@ -36,7 +36,7 @@ const median = (samples, name, labels = {}) => {
   if (!half) return "–";
   const buckets = samples.filter(([of, has]) => of === `sms_verify_${name}_bucket` && Object.entries(labels).every(([key, value]) => has[key] === value));
   const bound = buckets.map(([, has, value]) => [Number(has.le.replace("+Inf", "Infinity")), value]).sort(([a], [b]) => a - b).find(([, value]) => value >= half)?.[0];
-  return bound === undefined || bound === Infinity ? "> 60 s" : bound < 1 ? `≤ ${Math.round(bound * 1000)} ms` : `≤ ${bound} s`;
+  return bound === undefined || bound === Infinity ? "> 600 s" : bound < 1 ? `≤ ${Math.round(bound * 1000)} ms` : `≤ ${bound} s`;
 };
 
 const line = values => {
@@ -117,7 +117,8 @@ const show = (samples, state, at) => {
 $("show-dead").onclick = async () => {
   try {
     const letters = await (await get("/ops/dead.json")).json();
-    rows("dead", letters.map(({ id, to, reason }) => [id ?? "(no job)", to ?? "", reason]));
+    rows("dead", letters.map(({ at, id, to, attempts, class: of, reason }) =>
+      [at ? new Date(at).toLocaleString() : "", id ?? "(no job)", to ?? "", attempts, of ?? "", reason]));
   } catch (error) {
     $("state").textContent = error.message;
   }

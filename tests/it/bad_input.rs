@@ -123,6 +123,14 @@ async fn the_inbox_is_for_this_machine_only() {
         assert_eq!(client.send(rebound).await.status, 421, "{path}");
         assert_eq!(client.get(path).await.status, 200, "{path}");
     }
+    // What a proxy passes on may look like this machine's own.
+    let environment = Environment::embedded().with("TRUSTED_PROXIES", "1");
+    let behind_a_proxy = Deployment::whole(&environment);
+    for path in ["/inbox.json", "/inbox", "/", "/ops", "/ops.json", "/metrics"] {
+        assert_eq!(behind_a_proxy.client.get(path).await.status, 404, "{path}");
+    }
+    let with_token = environment.with("OPS_TOKEN", &"t".repeat(32));
+    assert_eq!(Deployment::whole(&with_token).client.get("/ops.json").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

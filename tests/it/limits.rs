@@ -3,6 +3,7 @@
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Answer, Client, Deployment, Environment, wrong};
 use crate::support::{number, unique};
 
@@ -16,7 +17,11 @@ async fn post_from(client: &Client, ip: &str, path: &str, body: &serde_json::Val
 }
 
 fn behind_a_proxy(limits: &str) -> Deployment {
-    Deployment::whole(&Environment::services().with("TRUSTED_PROXIES", "1").with("LIMITS", limits))
+    Deployment::whole(&environment(limits))
+}
+
+fn environment(limits: &str) -> Environment {
+    Environment::services().with("TRUSTED_PROXIES", "1").with("LIMITS", limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,10 +44,11 @@ async fn an_address_that_asks_too_often_is_told_which_limit_and_how_long() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
-    let deployment = behind_a_proxy("wrong-ip=2/hour");
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let deployment = Deployment::whole(&environment("wrong-ip=2/hour").with("SMS_DSN", &gateway.dsn()));
     let client = &deployment.client;
     let id = ask_from(client, "192.0.2.1", 1).await.id();
-    let (path, code) = (format!("/v1/verifications/{id}/check"), client.code(number(1).e164()).await);
+    let (path, code) = (format!("/v1/verifications/{id}/check"), gateway.got(1).await.remove(0).code);
     let check = async |ip, code| post_from(client, ip, &path, &json!({ "code": code })).await;
     for _ in 0..2 {
         assert_eq!(check("192.0.2.1", wrong(&code)).await.status, 422);

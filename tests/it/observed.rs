@@ -100,6 +100,9 @@ async fn off_loopback_a_token_is_needed() {
         assert_eq!(client.send(wrong).await.status, 401, "{path}");
         assert_eq!(client.send(client.request("GET", path).bearer_auth(&token)).await.status, 200, "{path}");
     }
+    let level = || client.request("PUT", "/ops/log-level").body("debug");
+    assert_eq!(client.send(level()).await.status, 401);
+    assert_eq!(client.send(level().bearer_auth(&token)).await.status, 204);
     assert_eq!(client.get("/ops").await.status, 200, "the page holds nothing, and asks for the token");
     assert_eq!(client.get("/inbox.json").await.status, 404);
 }
@@ -186,6 +189,9 @@ async fn a_worker_serves_its_metrics_and_its_health() {
     assert_eq!(client.get("/readyz").await.status, 200);
     assert_eq!(client.get("/metrics").await.status, 200);
     assert_eq!(client.send(client.request("PUT", "/ops/log-level").body("debug")).await.status, 204);
+    let exposed = Process::start(&["worker", "--metrics", "0.0.0.0:0"], &environment);
+    let exposed = Client::new(&exposed.metrics().await.base.replace("0.0.0.0", "127.0.0.1"));
+    assert_eq!(exposed.send(exposed.request("PUT", "/ops/log-level").body("debug")).await.status, 404);
     let health = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
     assert!(health.output().await.contains("ok"));
     drop(worker);

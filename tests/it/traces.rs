@@ -20,7 +20,7 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
         // On whatever level lines are logged.
         .with("LOG_LEVEL", "warn");
     let api = Process::start(&["api"], &environment).announces("/inbox\n");
-    let _worker = Process::start(&["worker"], &environment);
+    let _worker = Process::start(&["worker"], &environment.clone().with("OTEL_SERVICE_NAME", "sms-worker"));
     let client = crate::support::process::Client::new(&base_url(&api.announced));
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let asked = client.request("POST", "/v1/verifications").header("traceparent", format!("00-{trace}-{parent}-01"));
@@ -36,6 +36,8 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
     {
         assert_eq!(parent_of(child), id_of(its_parent), "{child} is a child of {its_parent}");
     }
+    assert!(collector.senders("request").iter().all(|sender| sender.contains("\"sms-verify\"")), "by default");
+    assert!(collector.senders("delivery").iter().all(|sender| sender.contains("\"sms-worker\"")), "as it is told");
     let code = gateway.calls().remove(0).code;
     for span in spans.values() {
         let told = format!("{span:?}");

@@ -160,7 +160,7 @@ impl Attempt<'_> {
     async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
         let began = Instant::now();
-        let span = debug_span!("gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
+        let span = debug_span!(target: "shared::spans", "gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
         let result = account.send(&self.sms).instrument(span.clone()).await;
         let failure = result.as_ref().err().map(|error| error.class);
         metrics::called(account.name(), failure, began.elapsed());

@@ -3,6 +3,7 @@
 mod attempt;
 mod schedule;
 
+use std::future::ready;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -108,12 +109,23 @@ impl Deliveries {
     /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many times the queue has
     /// handed out this message, this time included; `random` is any number, drawn for this call.
     pub async fn deliver(&self, body: &[u8], receives: u32, random: u64) -> Outcome {
+        self.deliver_and(body, receives, random, ready).await
+    }
+
+    /// The same, and then what is to be done with the message: lines of it have the job's names, too.
+    pub async fn deliver_and<T, F: Future<Output = T>>(
+        &self,
+        body: &[u8],
+        receives: u32,
+        random: u64,
+        then: impl FnOnce(Outcome) -> F,
+    ) -> T {
         let job = match Job::decode(body) {
             Ok(job) => job,
             Err(error) => {
                 error!(%error, "unreadable message: dead letter");
                 metrics::delivered(Delivery::Dead);
-                return Outcome::Dead(error.to_string().as_str().into());
+                return then(Outcome::Dead(error.to_string().as_str().into())).await;
             }
         };
         // On whatever level lines are logged, they have it.
@@ -121,7 +133,7 @@ impl Deliveries {
         let trace_id = trace.as_ref().map(TraceParent::trace_id);
         let span = error_span!("delivery", request_id, trace_id);
         continued(&span, trace.clone());
-        self.deliver_job(job, receives, random).instrument(span).await
+        async move { then(self.deliver_job(job, receives, random).await).await }.instrument(span).await
     }
 
     async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {

@@ -112,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        let names = parts.extensions.get::<Names>().cloned().unwrap_or_default();
+        let names = parts.extensions.remove::<Names>().unwrap_or_default();
         Ok(Self { peer, forwarded, bearer, names })
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn sms_codes(
     let mobile = mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
     let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
-    Json(match send(&api, asked, &caller, &headers).await {
+    Json(match send(&api, asked, caller, &headers).await {
         Ok(()) if language == Locale::ZhCn => json!({ "code": "0", "errmsg": "发送短信成功" }),
         Ok(()) => json!({ "code": "0", "errmsg": "OK" }),
         Err(problem) => problem.as_in_the_table(language),
@@ -54,7 +54,7 @@ fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {
 async fn send(
     api: &Arc<RequestApi>,
     asked: Result<Asked, Problem>,
-    caller: &Caller,
+    caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if is_of_another_site(headers) && !headers.get(ORIGIN).is_some_and(|origin| api.origins.has(origin)) {

@@ -50,7 +50,6 @@ pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(finish))
         .layer(from_fn(named::named));
     match origins.layer() {
         Some(cors) => app.layer(cors),

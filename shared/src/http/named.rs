@@ -8,6 +8,7 @@ use axum::response::Response;
 use tracing::field::Empty;
 use tracing::{Instrument, error_span};
 
+use super::finish;
 use crate::entropy::random_bytes;
 use crate::signing::hex;
 use crate::telemetry::{Names, TraceParent, begun, continued, is_exported};
@@ -17,19 +18,20 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Longest name that a caller may give.
 const MAX_NAME: usize = 64;
 
-/// Names a request. A caller's own names are kept, if they are such.
+/// Names a request, and lets it be answered. A caller's own names are kept, if they are such.
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
     let parent = trace(request.headers()).or_else(begun);
     let trace_id = parent.as_ref().map(TraceParent::trace_id);
     // On whatever level lines are logged, they have it.
     let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
-    let trace = continued(&span, parent.clone());
-    if let (None, Some(trace)) = (trace_id, &trace) {
+    let is_known = trace_id.is_some();
+    let trace = continued(&span, parent);
+    if let (false, Some(trace)) = (is_known, &trace) {
         span.record("trace_id", trace.trace_id());
     }
     request.extensions_mut().insert(Names { request_id: Some(request_id.clone()), trace });
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = finish(request, next).instrument(span.clone()).await;
     // No line of a log comes after it.
     if is_exported() {
         span.record("http.response.status_code", response.status().as_u16());

@@ -72,7 +72,7 @@ async fn request(
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
     let body = headers.get(IDEMPOTENCY_KEY).and_then(|_| serde_json::to_vec(&asked).ok()).unwrap_or_default();
-    let request = api.read(asked, &caller, tenant, locale(&headers))?;
+    let request = api.read(asked, caller, tenant, locale(&headers))?;
     let Admissions { store, secrets, .. } = &api.admissions;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
         Claimed::First(key) => {
@@ -103,7 +103,7 @@ impl RequestApi {
     pub(super) fn read(
         &self,
         asked: Asked,
-        caller: &Caller,
+        caller: Caller,
         tenant: Option<&str>,
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
@@ -121,8 +121,8 @@ impl RequestApi {
         let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
         let ip = caller.ip(self.callers.proxies);
-        let (tenant, names) = (tenant.map(ToOwned::to_owned), caller.names.clone());
-        Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, names })
+        let tenant = tenant.map(ToOwned::to_owned);
+        Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, names: caller.names })
     }
 
     /// Asks for the code. A caller who hangs up does not stop it between admission and queue.

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 
 pub(super) use self::dead::DeadLetters;
 use super::{DEADLINE, Death, Depth, QueueError};
-use crate::telemetry::TraceParent;
+use crate::telemetry::{TraceParent, xray};
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -74,8 +74,7 @@ impl SqsQueue {
         trace: Option<&TraceParent>,
     ) -> Result<(), QueueError> {
         let mut request = self.client().await.send_message().queue_url(&self.url).message_body(body);
-        // X-Ray draws the sender's invocation into the same trace.
-        if let Some(header) = trace.and_then(trace_header) {
+        if let Some(header) = trace_header(trace) {
             request = request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header);
         }
         let delay = whole_seconds(delay.min(MAX_DELAY));
@@ -122,8 +121,10 @@ impl SqsQueue {
     }
 }
 
-fn trace_header(trace: &TraceParent) -> Option<MessageSystemAttributeValue> {
-    MessageSystemAttributeValue::builder().data_type("String").string_value(trace.xray()).build().ok()
+/// By it X-Ray links the sender's invocation to this one; elsewhere than on Lambda, to the job's own trace.
+fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeValue> {
+    let header = xray::invocation().or_else(|| trace.map(TraceParent::xray))?;
+    MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().ok()
 }
 
 /// About how many messages are in a queue.

@@ -54,7 +54,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
             let extensions = above.extensions();
             extensions.get::<Subsegment>().map(|above| (above.trace.clone(), above.id.clone()))
         });
-        let Some((trace, parent)) = above.or_else(invocation) else { return };
+        let Some((trace, parent)) = above.or_else(sampled) else { return };
         let mut annotations = Map::new();
         attributes.record(&mut Annotate(&mut annotations));
         let id = hex(&random_bytes::<8>());
@@ -80,10 +80,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
 }
 
 impl Subsegment {
+    /// A call that failed, or an answer of 5xx.
+    fn is_fault(&self) -> bool {
+        let field = |name| self.annotations.get(name);
+        let status = field("http_response_status_code").and_then(Value::as_u64);
+        field("otel_status_code") == Some(&"ERROR".into()) || status.is_some_and(|status| status >= 500)
+    }
+
     fn document(self, name: &str, ended: f64) -> Value {
         let mut document = json!({
             "type": "subsegment", "name": name, "id": self.id, "trace_id": self.trace, "parent_id": self.parent,
-            "start_time": self.began, "end_time": ended, "fault": self.annotations.get("otel_status_code") == Some(&"ERROR".into()),
+            "start_time": self.began, "end_time": ended, "fault": self.is_fault(),
         });
         // Others' services stand beside ours on X-Ray's map.
         if let Some(gateway) = self.annotations.get("gateway") {
@@ -95,9 +102,14 @@ impl Subsegment {
     }
 }
 
-/// The trace and the segment of the invocation that this process is busy with, if it is sampled: one at a time.
-fn invocation() -> Option<(String, String)> {
-    let header = env::var("_X_AMZN_TRACE_ID").ok()?;
+/// What Lambda says of the trace of the invocation that this process is busy with: one at a time.
+pub(crate) fn invocation() -> Option<String> {
+    env::var("_X_AMZN_TRACE_ID").ok()
+}
+
+/// The trace and the segment of the invocation, if it is sampled.
+fn sampled() -> Option<(String, String)> {
+    let header = invocation()?;
     let field = |name| xray_field(&header, name);
     (field("Sampled=") == Some("1")).then_some((field("Root=")?.to_owned(), field("Parent=")?.to_owned()))
 }

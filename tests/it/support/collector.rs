@@ -13,7 +13,7 @@ use prost::Message;
 use super::eventually;
 
 #[derive(Clone, Default)]
-pub struct Collector(Arc<Mutex<Vec<Span>>>);
+pub struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
 
 impl Collector {
     /// With its address, for `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -22,9 +22,12 @@ impl Collector {
         let kept = collector.clone();
         let take = post(async move |body: Bytes| {
             let request = ExportTraceServiceRequest::decode(body).expect("a request of OTLP");
-            let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
             let mut spans = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-            spans.extend(scopes.flat_map(|scope| scope.spans));
+            for resource in request.resource_spans {
+                let from = format!("{:?}", resource.resource);
+                let of_scopes = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+                spans.extend(of_scopes.map(|span| (from.clone(), span)));
+            }
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -34,6 +37,15 @@ impl Collector {
 
     /// All spans so far.
     pub fn spans(&self) -> Vec<Span> {
+        self.kept().into_iter().map(|(_, span)| span).collect()
+    }
+
+    /// Who has sent spans of this name, as their resources say.
+    pub fn senders(&self, name: &str) -> Vec<String> {
+        self.kept().into_iter().filter(|(_, span)| span.name == name).map(|(from, _)| from).collect()
+    }
+
+    fn kept(&self) -> Vec<(String, Span)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

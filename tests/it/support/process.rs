@@ -229,14 +229,14 @@ pub struct Deployment {
 impl Deployment {
     /// One process that does everything.
     pub fn whole(environment: &Environment) -> Self {
-        let api = Process::start(&[], environment).announces("/inbox\n");
+        let api = Process::start(&[], environment).announces("/v1/verifications");
         let client = Client::new(&base_url(&api.announced));
         Self { api, workers: Vec::new(), client }
     }
 
     /// One process for the API and two that send, whose inbox is the API's.
     pub fn split(environment: &Environment) -> Self {
-        let api = Process::start(&["api"], environment).announces("/inbox\n");
+        let api = Process::start(&["api"], environment).announces("/v1/verifications");
         let base = base_url(&api.announced);
         let inbox = environment.clone().with("SMS_DSN", &format!("inbox+{base}"));
         let workers = (0..2).map(|_| Process::start(&["worker", "--concurrency", "50"], &inbox)).collect();

@@ -62,6 +62,11 @@ impl DeadLetters {
         loop {
             if self.received.is_empty() {
                 self.received = self.receive().await?.into();
+                // All of them show again, as they do after two minutes: there are no others, or they come the next time.
+                let is_seen = |message: &Message| message.message_id.as_ref().is_some_and(|id| self.seen.contains(id));
+                if self.received.iter().all(is_seen) {
+                    return Ok(None);
+                }
             }
             let Some(message) = self.received.pop_front() else { return Ok(None) };
             let handle = message.receipt_handle.clone().unwrap_or_default();
