@@ -103,7 +103,7 @@ async fn keep(State(inbox): State<Inbox>, Json(message): Json<InboxMessage>) -> 
 
 /// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it cannot help
 /// sending its name as Host.
-async fn only_for_this_machine(request: Request, next: Next) -> Response {
+pub async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();

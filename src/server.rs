@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum_server::Handle;
 use shared::http::{
     AllowedOrigins, RequestApi, app, check_router, health_router, pictures_router, receipts_router, request_router,
@@ -89,6 +90,9 @@ pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), Lis
     if listen.ip().is_loopback() || token.is_some() {
         app = app.merge(ops::level_router(token));
     }
+    if listen.ip().is_loopback() {
+        app = app.layer(from_fn(pages::only_for_this_machine));
+    }
     let server = Server { listener, app };
     tokio::spawn(server.run(stop));
     Ok(())
@@ -111,7 +115,7 @@ impl Server {
             .http1_only()
             .first_request_timeout(FIRST_REQUEST)
             .accept_error_handler(|_, error| warn!(%error, "a connection could not be taken"));
-        server.http_builder().http1().header_read_timeout(KEEP_ALIVE).max_buf_size(MAX_HEAD);
+        server.http_builder().http1().header_read_timeout(KEEP_ALIVE).max_buf_size(MAX_HEAD).half_close(true);
         tokio::spawn(async move {
             stop.requested().await;
             handle.graceful_shutdown(Some(GRACE));

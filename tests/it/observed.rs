@@ -189,6 +189,8 @@ async fn a_worker_serves_its_metrics_and_its_health() {
     assert_eq!(client.get("/readyz").await.status, 200);
     assert_eq!(client.get("/metrics").await.status, 200);
     assert_eq!(client.send(client.request("PUT", "/ops/log-level").body("debug")).await.status, 204);
+    let rebound = client.request("GET", "/metrics").header("host", "attacker.example");
+    assert_eq!(client.send(rebound).await.status, 421);
     let exposed = Process::start(&["worker", "--metrics", "0.0.0.0:0"], &environment);
     let exposed = Client::new(&exposed.metrics().await.base.replace("0.0.0.0", "127.0.0.1"));
     assert_eq!(exposed.send(exposed.request("PUT", "/ops/log-level").body("debug")).await.status, 404);

@@ -49,8 +49,8 @@ pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
     let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(named::named));
+        // One layer, of which the first is the outer one: for each, axum copies and boxes what is below.
+        .layer((from_fn(named::named), DefaultBodyLimit::max(MAX_BODY)));
     match origins.layer() {
         Some(cors) => app.layer(cors),
         None => app,

@@ -20,8 +20,12 @@ const MAX_NAME: usize = 64;
 
 /// Names a request, and lets it be answered. A caller's own names are kept, if they are such.
 pub(super) async fn named(mut request: Request, next: Next) -> Response {
-    let request_id = given(request.headers()).unwrap_or_else(|| hex(&random_bytes::<8>()));
-    let parent = trace(request.headers()).or_else(begun);
+    let told = trace(request.headers());
+    let begun = if told.is_none() { begun() } else { None };
+    // Where a trace begins here, the request is its first span, and has that name.
+    let first = begun.as_ref().map(|begun| begun.parent_id().to_owned());
+    let request_id = given(request.headers()).or(first).unwrap_or_else(|| hex(&random_bytes::<8>()));
+    let parent = told.or(begun);
     let trace_id = parent.as_ref().map(TraceParent::trace_id);
     // On whatever level lines are logged, they have it.
     let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
@@ -31,9 +35,10 @@ pub(super) async fn named(mut request: Request, next: Next) -> Response {
         span.record("trace_id", trace.trace_id());
     }
     request.extensions_mut().insert(Names { request_id: Some(request_id.clone()), trace });
-    let mut response = finish(request, next).instrument(span.clone()).await;
-    // No line of a log comes after it.
-    if is_exported() {
+    // For exporters: no line of a log comes after it.
+    let exported = is_exported().then(|| span.clone());
+    let mut response = finish(request, next).instrument(span).await;
+    if let Some(span) = exported {
         span.record("http.response.status_code", response.status().as_u16());
     }
     if let Ok(value) = HeaderValue::try_from(request_id) {

@@ -266,7 +266,7 @@ fn properties(target: Target<'_>) -> BasicProperties {
 
 /// For those who follow messages by their headers; the job itself holds it, too.
 fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
-    let Some(trace) = trace else { return properties };
+    let Some(trace) = trace.filter(|trace| trace.is_sampled()) else { return properties };
     let mut headers = FieldTable::default();
     headers.insert("traceparent".into(), text(trace.as_str()));
     properties.with_headers(headers)

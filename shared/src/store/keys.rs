@@ -9,14 +9,14 @@ pub(super) fn key(tag: NumberTag) -> String {
     format!("sms-verify:{{{tag}}}")
 }
 
-/// Where the times of a number's latest SMS stand.
-pub(super) fn sent_key(tag: NumberTag) -> String {
-    format!("sms-verify:{{{tag}}}:sent")
+/// Where the times of a number's latest SMS stand, beside its entry.
+pub(super) fn sent_key(entry: &str) -> String {
+    format!("{entry}:sent")
 }
 
-/// Where it stands until when a number counts as verified before.
-pub(super) fn verified_key(tag: NumberTag) -> String {
-    format!("sms-verify:{{{tag}}}:verified")
+/// Where it stands until when a number counts as verified before, beside its entry.
+pub(super) fn verified_key(entry: &str) -> String {
+    format!("{entry}:verified")
 }
 
 /// Where a limit stands.

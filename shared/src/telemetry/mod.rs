@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use self::trace::{Names, Propagation, TraceParent, propagate};
 pub(crate) use self::trace::{begun, continued};
+use tracing::Metadata;
+use tracing::subscriber::Interest;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
@@ -40,6 +42,23 @@ pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The targets that may be named: the program's own, and nobody's who prints what is secret.
 const OURS: [&str; 5] = ["shared", "sms_verify", "request_code", "check_code", "send_sms"];
+
+/// The level, which may be changed. Its lock is taken where it is asked for, and not for each span that is entered or left.
+struct Level(reload::Layer<Targets, Registry>);
+
+impl Filter<Registry> for Level {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, Registry>) -> bool {
+        Filter::enabled(&self.0, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        Filter::callsite_enabled(&self.0, metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<Registry>::max_level_hint(&self.0)
+    }
+}
 
 /// Changes the level of a running process.
 static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
@@ -68,7 +87,7 @@ pub fn init(spans: Option<Spans>) {
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that the process logs already, as a test's does.
-    let layers: Vec<Spans> = std::iter::once(lines.with_filter(filter).boxed()).chain(spans).collect();
+    let layers: Vec<Spans> = std::iter::once(lines.with_filter(Level(filter)).boxed()).chain(spans).collect();
     let _ = registry().with(layers).try_init();
     let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {

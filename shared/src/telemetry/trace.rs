@@ -25,11 +25,11 @@ pub struct Names {
 pub struct TraceParent(String);
 
 impl TraceParent {
-    /// A trace that begins here.
+    /// A trace that begins here, and is no more than a name: nobody keeps its spans.
     fn new(random: [u8; 24]) -> Self {
         let digits = hex(&random);
         let (trace, parent) = digits.split_at(32);
-        Self(format!("00-{trace}-{parent}-01"))
+        Self(format!("00-{trace}-{parent}-00"))
     }
 
     /// Reads the header `traceparent`.
@@ -57,6 +57,18 @@ impl TraceParent {
         &self.0[3..35]
     }
 
+    /// The name of the span that what follows is a child of: 16 hexadecimal digits.
+    #[must_use]
+    pub fn parent_id(&self) -> &str {
+        &self.0[36..52]
+    }
+
+    /// Whether its spans are kept.
+    pub(crate) fn is_sampled(&self) -> bool {
+        // The lowest bit of the flags.
+        self.0[53..].ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
+    }
+
     /// As the header has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -66,9 +78,7 @@ impl TraceParent {
     /// As SQS and X-Ray have it.
     #[must_use]
     pub(crate) fn xray(&self) -> String {
-        let (trace, parent) = (self.trace_id(), &self.0[36..52]);
-        // The lowest bit of the flags.
-        let sampled = u8::from(self.0[53..].ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']));
+        let (trace, parent, sampled) = (self.trace_id(), self.parent_id(), u8::from(self.is_sampled()));
         format!("Root=1-{}-{};Parent={parent};Sampled={sampled}", &trace[..8], &trace[8..])
     }
 }

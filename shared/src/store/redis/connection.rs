@@ -46,8 +46,9 @@ impl Script {
 
     /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
     pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
-        let mut cmd = redis::cmd("EVALSHA");
-        cmd.arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
+        // As much as an admission has.
+        let mut cmd = Cmd::with_capacity(48, 512);
+        cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
         Call { script: self, cmd }
     }
 }

@@ -214,8 +214,9 @@ impl RedisStore {
     }
 
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
-        let number = [key(id.tag()), verified_key(id.tag())];
-        let keys: Vec<String> = number.into_iter().chain(quotas.iter().map(limit_key)).collect();
+        let entry = key(id.tag());
+        let verified = verified_key(&entry);
+        let keys: Vec<String> = [entry, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
         let call = self
             .scripts()
             .check
@@ -310,9 +311,9 @@ async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answ
 }
 
 fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
-    let tag = candidate.id.tag();
-    let number = [key(tag), sent_key(tag), verified_key(tag)];
-    number.into_iter().chain(quotas.iter().map(limit_key)).collect()
+    let entry = key(candidate.id.tag());
+    let (sent, verified) = (sent_key(&entry), verified_key(&entry));
+    [entry, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
 }
 
 /// The five values that a script needs of each limit.
@@ -340,6 +341,6 @@ fn with_test(call: Call, Test { answer, threshold, up, down }: &Test) -> Call {
         guard::Answer::Challenge => 2,
     };
     // Four decimals are enough, and each digit more costs the script time.
-    let short = |value: f64| format!("{value:.4}");
+    let short = |value: f64| (value * 1e4).round() / 1e4;
     call.arg(answer).arg(short(*threshold)).arg(short(*up)).arg(short(*down))
 }
