@@ -39,7 +39,8 @@ impl RedisStore {
     }
 
     pub(super) fn with_clock(self, clock: Clock) -> Self {
-        Self { clock, ..self }
+        let connection = if clock.is_virtual() { self.connection.patient() } else { self.connection };
+        Self { connection, clock, ..self }
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -67,6 +67,9 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
                 (scene.log().matches("the queue does not take the outcome").count() >= 8).then_some(())
             })
             .await;
+            let log = scene.log();
+            let mut tries = log.lines().filter(|line| line.contains("does not take the outcome"));
+            assert!(tries.all(|line| line.contains("request_id") && line.contains("trace_id")), "of which job: {log}");
             rabbitmq.rabbitmqctl(&clear);
             for index in 10..15 {
                 scene.ask_until_accepted(index).await;

@@ -1,6 +1,6 @@
 //! The way to Redis: one server, or a cluster as soon as a server says that it belongs to one.
 //!
-//! A call waits for [`DEADLINE`] at most. Whatever a connection dies of, the next calls find another one.
+//! A call waits for [`DEADLINE`] at most, but in a simulation. Whatever a connection dies of, the next calls find another one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +25,9 @@ pub(in crate::store) const DEADLINE: Duration = Duration::from_millis(500);
 /// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait. It leaves
 /// half of the deadline for a second try on a new connection. (A server that is slow still acknowledges.)
 const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long a simulation waits.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits between tries within the deadline, in milliseconds: the first, and the longest.
 const RETRY_WAIT: (u64, u64) = (20, 100);
@@ -109,6 +112,7 @@ impl Link {
 pub(super) struct Connection {
     client: Client,
     present: Arc<Mutex<Present>>,
+    deadline: Duration,
 }
 
 struct Present {
@@ -124,7 +128,13 @@ impl Connection {
         let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
         let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
         let link = Link::Server(connect(&client)?);
-        Ok(Self { client, present: Arc::new(Mutex::new(Present { link, since: Instant::now() })) })
+        let present = Arc::new(Mutex::new(Present { link, since: Instant::now() }));
+        Ok(Self { client, present, deadline: DEADLINE })
+    }
+
+    /// For a simulation, where nobody waits for an answer, and every answer counts.
+    pub(super) fn patient(self) -> Self {
+        Self { deadline: PATIENCE, ..self }
     }
 
     /// Calls a script, a second time if the connection turned out to be dead.
@@ -154,7 +164,7 @@ impl Connection {
         &'a self,
         call: impl Future<Output = Result<T, RedisError>> + 'a,
     ) -> impl Future<Output = Result<T, StoreError>> + 'a {
-        tokio::time::timeout(DEADLINE, call).map(|result| {
+        tokio::time::timeout(self.deadline, call).map(|result| {
             let error = match result {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
