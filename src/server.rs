@@ -115,6 +115,7 @@ impl Server {
             .http1_only()
             .first_request_timeout(FIRST_REQUEST)
             .accept_error_handler(|_, error| warn!(%error, "a connection could not be taken"));
+        // Whoever has sent all and closes that half of the connection still gets the answer.
         server.http_builder().http1().header_read_timeout(KEEP_ALIVE).max_buf_size(MAX_HEAD).half_close(true);
         tokio::spawn(async move {
             stop.requested().await;

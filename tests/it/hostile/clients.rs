@@ -56,6 +56,19 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_close_their_half_once_they_have_sent_all_get_their_answer() {
+    let deployment = Deployment::whole(&Environment::services());
+    let mut stream = connect(&deployment).await;
+    let head =
+        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n";
+    let asked = format!("{head}{}", r#"{"to":"13800138000"}"#);
+    stream.write_all(asked.as_bytes()).await.expect("sent");
+    stream.shutdown().await.expect("half of it is closed");
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn that_send_too_much_get_a_short_answer() {
     let deployment = Deployment::whole(&Environment::embedded());
     let head = |extra: &str| {
