@@ -58,7 +58,8 @@ async fn show(account: &Account, sms: &Sms) -> bool {
     }
     match &result {
         Ok(accepted) => println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)")),
-        Err(error) => println!("\n{:?}: {}\n", error.class, error.reason),
+        Err(error) if error.meaning.is_empty() => println!("\n{}: {}\n", error.class.as_str(), error.reason),
+        Err(error) => println!("\n{}: {}, {}\n", error.class.as_str(), error.reason, error.meaning),
     }
     result.is_ok()
 }

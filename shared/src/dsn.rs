@@ -163,6 +163,16 @@ impl Dsn {
         }
     }
 
+    /// `template_kind`: the variables of a vendor's verification templates have `most` digits at most, those of a `notice` as
+    /// many as one likes.
+    pub(crate) fn most_digits(&mut self, most: usize) -> Result<Option<usize>, DsnError> {
+        match self.option::<String>("template_kind")?.as_deref() {
+            None | Some("verification") => Ok(Some(most)),
+            Some("notice") => Ok(None),
+            Some(_) => Err(DsnError::Value("template_kind (verification or notice)")),
+        }
+    }
+
     pub(crate) fn finish(self) -> Result<(), DsnError> {
         match self.options.into_keys().next() {
             Some(name) => Err(DsnError::Unknown(name)),

@@ -106,6 +106,18 @@ impl NumberTag {
         tag.copy_from_slice(&hash[..TAG_BYTES]);
         Self(tag)
     }
+
+    /// Reads what it is shown as.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut tag = [0; TAG_BYTES];
+        if text.len() != 2 * TAG_BYTES || !text.is_ascii() {
+            return None;
+        }
+        for (index, byte) in tag.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self(tag))
+    }
 }
 
 impl fmt::Display for NumberTag {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::store::{Asked, Begin, Breaker, Candidate, Decision, Finish, Permit, Store};
+use shared::store::{Asked, Begin, Breaker, Candidate, Decision, Finish, Health, Permit, Store};
 use shared::verification::{DeliveryState, Policy, Verification};
 
 use crate::support::services::redis_url;
@@ -28,8 +28,8 @@ async fn permit(store: &Store, account: &str, asked: Asked) -> Permit {
     store.permit(account, asked, BREAKER).await.expect("an answer")
 }
 
-async fn report(store: &Store, account: &str, up: bool) {
-    store.report(account, up, BREAKER).await.expect("an answer");
+async fn report(store: &Store, account: &str, health: Health) {
+    store.report(account, health, BREAKER).await.expect("an answer");
 }
 
 /// Asks until the answer is another than that the circuit is open.
@@ -49,7 +49,7 @@ async fn failures_in_a_row_open_the_circuit_for_all() {
         for failure in 0..3 {
             let tell = failure > 0;
             assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell });
-            report(&store, &account, false).await;
+            report(&store, &account, Health::Down).await;
         }
         let all = join_all((0..50).map(|_| permit(&store, &account, UNLIMITED))).await;
         let open = |permit: &Permit| matches!(permit, Permit::Open { retry_in } if *retry_in <= BREAKER.open);
@@ -63,9 +63,9 @@ async fn a_success_between_failures_keeps_it_closed() {
     for store in stores() {
         let account = unique("account");
         for _ in 0..5 {
-            report(&store, &account, false).await;
-            report(&store, &account, false).await;
-            report(&store, &account, true).await;
+            report(&store, &account, Health::Down).await;
+            report(&store, &account, Health::Down).await;
+            report(&store, &account, Health::Up).await;
         }
         assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell: false });
     }
@@ -76,18 +76,38 @@ async fn one_at_a_time_tries_an_open_circuit() {
     for store in stores() {
         let account = unique("account");
         for _ in 0..3 {
-            report(&store, &account, false).await;
+            report(&store, &account, Health::Down).await;
         }
         assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
         assert!(matches!(permit(&store, &account, UNLIMITED).await, Permit::Open { .. }), "another is at it");
         // Nothing was heard of that one: another tries, and fails, and the circuit is open again at once.
         assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
-        report(&store, &account, false).await;
+        report(&store, &account, Health::Down).await;
         assert!(matches!(permit(&store, &account, UNLIMITED).await, Permit::Open { .. }));
         assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
-        report(&store, &account, true).await;
+        report(&store, &account, Health::Up).await;
         let all = join_all((0..10).map(|_| permit(&store, &account, UNLIMITED))).await;
         assert!(all.iter().all(|permit| *permit == Permit::Granted { tell: false }), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_says_nothing_of_the_gateway_neither_counts_nor_takes_the_trial() {
+    for store in stores() {
+        let account = unique("account");
+        report(&store, &account, Health::Down).await;
+        report(&store, &account, Health::Down).await;
+        for _ in 0..10 {
+            report(&store, &account, Health::Unknown).await;
+        }
+        assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell: true }, "two failures, still");
+        report(&store, &account, Health::Down).await;
+        for _ in 0..3 {
+            assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
+            report(&store, &account, Health::Unknown).await;
+            assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell: true }, "the next may try");
+            report(&store, &account, Health::Down).await;
+        }
     }
 }
 

@@ -123,6 +123,7 @@ impl LocalConfig {
             }
         }
         let (policy, code_length) = (vars.policy(), vars.code_length());
+        vars.fit(provider.as_ref(), code_length);
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());

@@ -230,6 +230,7 @@ impl SendConfig {
         }
         let dead_queue = vars.dead_queue();
         let (policy, code_length) = (vars.policy(), vars.code_length());
+        vars.fit(provider.as_ref(), code_length);
         let (schedule, delivery_policy) = (vars.schedule(), vars.delivery_policy());
         let test_numbers = vars.test_numbers(code_length);
         vars.finish(|| {

@@ -154,6 +154,17 @@ impl<'a> Vars<'a> {
         Provider::from_dsn(&dsn).inspect_err(|error| self.problem("SMS_DSN", &error.to_string())).ok()
     }
 
+    /// Codes must fit into the gateways' templates.
+    pub(super) fn fit(&mut self, provider: Option<&Provider>, length: CodeLength) {
+        if let Some((gateway, most)) = provider.and_then(|provider| provider.too_long_for(length.digits())) {
+            let what = format!(
+                "is more than {most}, and verification templates of {gateway} take no more; \
+                 with a template of another kind, say template_kind=notice in SMS_DSN"
+            );
+            self.problem("CODE_LENGTH", &what);
+        }
+    }
+
     pub(super) fn policy(&mut self) -> Policy {
         let default = Policy::default();
         Policy {

@@ -1,8 +1,8 @@
 //! One attempt: the gateways that a message may go through, one after the other, until one of them has it.
 //!
-//! The next gateway is tried when one could not take the message, took too many lately, or has a problem with its account;
-//! never when the number or the text was refused for good, and when it has perhaps taken it only if the policy is to send
-//! at least once. A gateway whose circuit is open is passed over.
+//! The next gateway is tried when one could not take the message, took too many lately, does not serve the number, or has a
+//! problem with its account; never when the number or the text was refused for good, and when it has perhaps taken it only
+//! if the policy is to send at least once. A gateway whose circuit is open is passed over.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use tracing::{Instrument, debug, debug_span, error, info, warn};
 use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
 use crate::code::Code;
 use crate::job::{Job, Turn};
-use crate::provider::{Account, Class, Provider, SendError, Sms};
+use crate::provider::{Accepted, Account, Class, Provider, SendError, Sms};
 use crate::queue::{Death, Delay};
-use crate::store::{Asked, Begin, Breaker, Finish, Permit, StoreError};
+use crate::store::{Asked, Begin, Breaker, Finish, Health, Permit, StoreError};
 use crate::telemetry::causes;
 use crate::telemetry::metrics::{self, Delivery};
 
@@ -88,8 +88,10 @@ impl Attempt<'_> {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
             return self.dead(reason, Delivery::Dead).await;
         }
-        for account in accounts {
+        let mut cut_short = false;
+        for account in &accounts {
             if !self.errors.is_empty() && !self.may_go_on().await {
+                cut_short = true;
                 break;
             }
             match self.way(account).await {
@@ -98,12 +100,12 @@ impl Attempt<'_> {
                         return outcome;
                     }
                 }
-                Ok(Way::Later(wait)) if self.errors.is_empty() => {
+                Ok(Way::Later(wait)) if !self.has_failed() => {
                     return self.hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate").await;
                 }
                 Ok(Way::Later(_) | Way::Full) => {}
                 Ok(Way::Closed(wait)) => self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait))),
-                Err(error) if self.errors.is_empty() => {
+                Err(error) if !self.has_failed() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");
                     let delay = self.deliveries.schedule.first();
                     return self.hold(delay, "the store cannot be asked").await;
@@ -112,7 +114,23 @@ impl Attempt<'_> {
             }
         }
         // Boxed, since what is rare should not make every attempt larger.
-        if self.errors.is_empty() { Box::pin(self.nobody_called()).await } else { Box::pin(self.failed()).await }
+        if cut_short || self.has_failed() {
+            Box::pin(self.failed()).await
+        } else if self.errors.len() == accounts.len() {
+            let reason = format!("no gateway serves this number: {}", self.reasons());
+            Box::pin(self.dead(reason, Delivery::Dead)).await
+        } else {
+            Box::pin(self.nobody_called()).await
+        }
+    }
+
+    /// Whether a gateway that serves the number has failed. One that does not is as if it were not in the route.
+    fn has_failed(&self) -> bool {
+        self.errors.iter().any(|error| error.class != Class::NotHere)
+    }
+
+    fn reasons(&self) -> String {
+        self.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
     /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still the one to send it?
@@ -166,7 +184,7 @@ impl Attempt<'_> {
         metrics::called(account.name(), failure, began.elapsed());
         span.record("result", failure.map_or("accepted", Class::as_str));
         span.record("otel.status_code", if failure.is_some() { "ERROR" } else { "OK" });
-        self.tell_health(account, tell, failure).await;
+        self.tell(account, tell, health(&result)).await;
         let error = match result {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
@@ -175,6 +193,11 @@ impl Attempt<'_> {
                     metrics::delivered_after(age);
                 }
                 let message_id = accepted.message_id;
+                if let Some(message_id) = message_id.as_ref().filter(|_| account.names_messages_alone())
+                    && let Err(error) = deliveries.store.keep_message(account.name(), message_id, job.id.tag()).await
+                {
+                    warn!(id = %job.id, error = causes(&error), "a receipt that names the message alone will not be found");
+                }
                 deliveries.finish(job, Finish::Sent { message_id }, self.worker).await;
                 return Some(Outcome::Done);
             }
@@ -184,13 +207,19 @@ impl Attempt<'_> {
             Class::Permanent => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
                 metrics::delivered(Delivery::Refused);
+                metrics::refused(account.name(), &error.reason);
                 deliveries.finish(job, Finish::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
             Class::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
                 Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
             }
-            Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration => {
+            Class::Ambiguous
+            | Class::Transient
+            | Class::Throttled
+            | Class::NotHere
+            | Class::Configuration
+            | Class::Unlisted => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
                 self.errors.push(error);
                 None
@@ -199,29 +228,24 @@ impl Attempt<'_> {
     }
 
     /// Tells the store whether a gateway is up, if that is news.
-    async fn tell_health(&self, account: &Account, tell: bool, failure: Option<Class>) {
-        let up = match failure {
-            // It is there, and says what is wrong with this number or this rate.
-            None | Some(Class::Permanent | Class::Throttled) => true,
-            Some(Class::Transient | Class::Configuration | Class::Ambiguous) => false,
-        };
-        if !up {
+    async fn tell(&self, account: &Account, tell: bool, health: Health) {
+        if health == Health::Down {
             account.failed();
         }
-        if (tell || !up)
-            && let Err(error) = self.deliveries.store.report(&account.id, up, BREAKER).await
+        if (tell || health == Health::Down)
+            && let Err(error) = self.deliveries.store.report(&account.id, health, BREAKER).await
         {
             debug!(error = causes(&error), "the circuit is not told");
         }
     }
 
-    /// Every gateway that was called has failed.
+    /// The gateways that were called have failed.
     async fn failed(mut self) -> Outcome {
         let Self { deliveries, number, worker, .. } = self;
-        let reasons: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
-        let reasons = reasons.join("; ");
+        let reasons = self.reasons();
         // Of several gateways the one counts that may be called again soonest.
-        let least = self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
+        let serving = self.errors.iter().filter(|error| error.class != Class::NotHere);
+        let least = serving.map(|error| deliveries.least(error)).min().unwrap_or_default();
         match deliveries.schedule.after(number, least, worker) {
             Some(delay) if delay.total() < self.expires_in() => {
                 let (job, delay_ms) = (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
@@ -260,12 +284,26 @@ impl Attempt<'_> {
 
     async fn dead(self, reason: String, outcome: Delivery) -> Outcome {
         metrics::delivered(outcome);
-        let class = self.errors.last().map(|error| error.class);
+        let mut classes = self.errors.iter().rev().map(|error| error.class);
+        // The latest of a gateway that serves the number, if there is one.
+        let class = classes.clone().find(|class| *class != Class::NotHere).or(classes.next());
         // Without an error no gateway was called this time.
         let attempts = if class.is_some() { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
         self.deliveries.finish(&self.job, Finish::Failed, self.worker).await;
         Outcome::Dead(Death { reason, class, attempts })
+    }
+}
+
+/// What a call has shown of the gateway: another message may fare otherwise.
+fn health(result: &Result<Accepted, SendError>) -> Health {
+    let Err(error) = result else { return Health::Up };
+    match error.class {
+        // It is there, and says what is wrong with this number or this rate.
+        Class::Permanent | Class::Throttled => Health::Up,
+        Class::NotHere | Class::Unlisted => Health::Unknown,
+        Class::Transient | Class::Configuration | Class::Ambiguous if error.for_some => Health::Unknown,
+        Class::Transient | Class::Configuration | Class::Ambiguous => Health::Down,
     }
 }
 

@@ -16,8 +16,9 @@ use tracing::{info, warn};
 use super::flaw::BodyFlaw;
 use super::problem::Problem;
 use crate::code::Secrets;
-use crate::provider::{Provider, Push, ReceiptError};
-use crate::store::Store;
+use crate::phone::PhoneNumber;
+use crate::provider::{Provider, Push, Receipt, ReceiptError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{causes, metrics};
 
 /// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
@@ -41,6 +42,16 @@ pub fn router(receipts: Receipts) -> Router {
         .route("/v1/receipts/{provider}/{key}", post(take))
         .layer(DefaultBodyLimit::max(MAX_PUSH))
         .with_state(receipts)
+}
+
+async fn record(receipts: &Receipts, gateway: &str, receipt: &Receipt) -> Result<(), StoreError> {
+    let tag = match &receipt.to {
+        Some(to) => Some(receipts.secrets.tag(to)),
+        None => receipts.store.message(gateway, &receipt.message_id).await?,
+    };
+    // What is too old to be known, or another's.
+    let Some(tag) = tag else { return Ok(()) };
+    receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await
 }
 
 /// Vendors ask for different words of thanks; none minds those of the others.
@@ -68,13 +79,12 @@ async fn take(
         }
     })?;
     for receipt in &all {
-        let tag = receipts.secrets.tag(&receipt.to);
-        let recorded = receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await;
-        recorded.map_err(|error| {
+        record(&receipts, name, receipt).await.map_err(|error| {
             warn!(error = causes(&error), "a receipt cannot be recorded: the vendor has to push it again");
             Problem::Down(vec!["store"])
         })?;
-        info!(gateway = name, to = %receipt.to, delivered = receipt.delivered, "receipt");
+        let to = receipt.to.as_ref().map(PhoneNumber::masked);
+        info!(gateway = name, to, delivered = receipt.delivered, "receipt");
     }
     // Those of a push that cannot be recorded as a whole come again.
     all.iter().for_each(|receipt| metrics::receipt(name, receipt.delivered));

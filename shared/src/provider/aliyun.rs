@@ -2,21 +2,23 @@
 //!
 //! `SMS_DSN=aliyun://ACCESS_KEY_ID:ACCESS_KEY_SECRET@default?sign=SIGN_NAME&template=SMS_123`. Options: `sign`, `template`
 //! (the id of a template with the variables `code` and, unless `minutes=` is left empty, `minutes`), `code` and `minutes`
-//! (other names for these two), `receipts`, `tls`.
+//! (other names for these two), `template_kind` (`verification`, whose variable takes six characters at most, unless it is
+//! `notice`), `session_token` (of temporary credentials), `receipts`, `tls`.
 
 use std::fmt;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT, AUTHORIZATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{HttpClient, authority, call, plain, refused, status_error};
+use super::client::{HttpClient, authority, call, plain, refused_with, status_error};
+use super::codes::ALIYUN;
 use super::receipt::{Key, each, text};
-use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use super::{Accepted, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 use crate::dsn::{Dsn, DsnError, Templates};
 use crate::entropy::random_bytes;
 use crate::signing::{hex, hmac_sha256, sha256_hex};
@@ -25,6 +27,9 @@ const NAME: &str = "aliyun";
 
 /// The code of success.
 const ACCEPTED: &str = "OK";
+
+/// Most characters of the variable of a verification template (help document 463237, 验证码模板规范).
+const VERIFICATION_DIGITS: usize = 6;
 
 /// RFC 3986's unreserved characters stay as they are.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -36,6 +41,8 @@ pub(super) struct Aliyun {
     templates: Templates,
     /// The names of the template's variables; no second one if the template has none.
     variables: (String, Option<String>),
+    most_digits: Option<usize>,
+    session_token: Option<String>,
     receipts: Key,
     endpoint: Url,
     client: HttpClient,
@@ -48,6 +55,7 @@ struct Call<'a> {
     version: &'a str,
     nonce: &'a str,
     time: &'a str,
+    session_token: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -65,8 +73,20 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
     let minutes = dsn.option_or_empty("minutes").unwrap_or_else(|| "minutes".to_owned());
     let variables = (code, Some(minutes).filter(|name| !name.is_empty()));
     let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
+    let (most_digits, session_token) = (dsn.most_digits(VERIFICATION_DIGITS)?, dsn.option("session_token")?);
     dsn.finish()?;
-    Ok(Aliyun { key_id, key_secret, sign, templates, variables, receipts, endpoint, client: HttpClient::default() })
+    Ok(Aliyun {
+        key_id,
+        key_secret,
+        sign,
+        templates,
+        variables,
+        most_digits,
+        session_token,
+        receipts,
+        endpoint,
+        client: HttpClient::default(),
+    })
 }
 
 impl Aliyun {
@@ -86,11 +106,13 @@ impl Aliyun {
             ("TemplateParam", &Value::Object(variables).to_string()),
         ]);
         let (host, time) = (authority(&self.endpoint), now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        let (host, nonce, time) = (host.as_str(), hex(&nonce), time.as_str());
-        let signed = Call { host, action: "SendSms", version: "2017-05-25", nonce: &nonce, time };
+        let (host, nonce, time, session_token) =
+            (host.as_str(), hex(&nonce), time.as_str(), self.session_token.as_deref());
+        let signed = Call { host, action: "SendSms", version: "2017-05-25", nonce: &nonce, time, session_token };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        let mut request = self.client.post(NAME, url)?.header(ACCEPT, "application/json");
+        // All is in the query; a POST that says no length is refused by servers and proxies that go by the book.
+        let mut request = self.client.post(NAME, url)?.header(ACCEPT, "application/json").header(CONTENT_LENGTH, "0");
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
@@ -99,7 +121,7 @@ impl Aliyun {
         match serde_json::from_slice(&answer.body) {
             Ok(Answer { code, id }) if code == ACCEPTED && answer.status.is_success() => Ok(Accepted::with_id(id)),
             Ok(Answer { code, .. }) if code != ACCEPTED => match plain(&code) {
-                Some(code) => Err(refused(NAME, class_of(code), code, &answer)),
+                Some(code) => Err(refused_with(NAME, &ALIYUN, code, &answer)),
                 None => Err(status_error(NAME, &answer)),
             },
             _ => Err(status_error(NAME, &answer)),
@@ -115,19 +137,21 @@ impl Aliyun {
 
 impl Call<'_> {
     /// In alphabetical order, as they are signed.
-    fn headers(&self) -> [(&'static str, String); 6] {
-        [
-            ("host", self.host.to_owned()),
-            ("x-acs-action", self.action.to_owned()),
-            ("x-acs-content-sha256", sha256_hex(b"")),
-            ("x-acs-date", self.time.to_owned()),
-            ("x-acs-signature-nonce", self.nonce.to_owned()),
-            ("x-acs-version", self.version.to_owned()),
-        ]
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let headers = [
+            ("host", Some(self.host.to_owned())),
+            ("x-acs-action", Some(self.action.to_owned())),
+            ("x-acs-content-sha256", Some(sha256_hex(b""))),
+            ("x-acs-date", Some(self.time.to_owned())),
+            ("x-acs-security-token", self.session_token.map(str::to_owned)),
+            ("x-acs-signature-nonce", Some(self.nonce.to_owned())),
+            ("x-acs-version", Some(self.version.to_owned())),
+        ];
+        headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     fn header_names(&self) -> String {
-        self.headers().map(|(name, _)| name).join(";")
+        self.headers().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(";")
     }
 
     fn signature(&self, secret: &str, query: &str) -> String {
@@ -150,6 +174,10 @@ impl Gateway for Aliyun {
         Box::pin(self.call(sms, Timestamp::now(), random_bytes()))
     }
 
+    fn most_digits(&self) -> Option<usize> {
+        self.most_digits
+    }
+
     /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs nothing.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let report = |item: &Value, plus: &str| {
@@ -159,50 +187,6 @@ impl Gateway for Aliyun {
         // National, or with a country code and no plus: eleven digits may be either, and only one is known in the store.
         let body = self.receipts.open(push)?;
         Ok([each(&body, |item| report(item, "")), each(&body, |item| report(item, "+"))].concat())
-    }
-}
-
-/// What Aliyun's error codes mean, as the error page of `SendSms` lists them.
-fn class_of(code: &str) -> Class {
-    match code {
-        // The number or the content.
-        "isv.MOBILE_NUMBER_ILLEGAL"
-        | "isv.BLACK_KEY_CONTROL_LIMIT"
-        | "isv.PARAM_NOT_SUPPORT_URL"
-        | "MOBILE_NOT_ON_SERVICE"
-        | "MOBILE_IN_BLACK" => Class::Permanent,
-        // Too many to this number in a minute, an hour or a day.
-        "isv.BUSINESS_LIMIT_CONTROL" | "isv.DAY_LIMIT_CONTROL" | "isv.MONTH_LIMIT_CONTROL" => Class::Throttled,
-        // The account, its money, its signatures and templates.
-        "isp.RAM_PERMISSION_DENY"
-        | "isv.OUT_OF_SERVICE"
-        | "isv.PRODUCT_UN_SUBSCRIPT"
-        | "isv.PRODUCT_UNSUBSCRIBE"
-        | "isv.ACCOUNT_NOT_EXISTS"
-        | "isv.ACCOUNT_ABNORMAL"
-        | "isv.SMS_TEMPLATE_ILLEGAL"
-        | "isv.SMS_SIGNATURE_ILLEGAL"
-        | "isv.SMS_SIGN_ILLEGAL"
-        | "isv.SMS_SIGNATURE_SCENE_ILLEGAL"
-        | "isv.SMS_TEST_SIGN_TEMPLATE_LIMIT"
-        | "isv.INVALID_PARAMETERS"
-        | "isv.INVALID_JSON_PARAM"
-        | "isv.TEMPLATE_MISSING_PARAMETERS"
-        | "isv.TEMPLATE_PARAMS_ILLEGAL"
-        | "isv.PARAM_LENGTH_LIMIT"
-        | "isv.AMOUNT_NOT_ENOUGH"
-        | "isv.DENY_IP_RANGE"
-        | "isv.MOBILE_COUNT_OVER_LIMIT"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "SignatureNonceUsed"
-        | "InvalidTimeStamp.Expired"
-        | "InvalidAccessKeyId.NotFound"
-        | "InvalidAccessKeyId.Inactive"
-        | "Forbidden.RAM" => Class::Configuration,
-        // isp.SYSTEM_ERROR, Throttling and ServiceUnavailable are the gateway's own trouble. So, most likely, is a code
-        // that is not listed here: it answered and did not accept, and the next attempt may tell more.
-        _ => Class::Transient,
     }
 }
 
@@ -235,7 +219,7 @@ mod tests {
             ),
         ] {
             let (host, action) = ("ecs.cn-shanghai.aliyuncs.com", "RunInstances");
-            let call = Call { host, action, version: "2014-05-26", nonce, time };
+            let call = Call { host, action, version: "2014-05-26", nonce, time, session_token: None };
             assert_eq!(call.signature("YourAccessKeySecret", &query), expected);
         }
     }

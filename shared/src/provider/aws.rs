@@ -19,22 +19,29 @@ use aws_sdk_pinpointsmsvoicev2::config::interceptors::{
 use aws_sdk_pinpointsmsvoicev2::config::{Intercept, RuntimeComponents};
 use aws_sdk_pinpointsmsvoicev2::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
-use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
+use aws_sdk_pinpointsmsvoicev2::types::{
+    AccessDeniedExceptionReason, ConflictExceptionReason, MessageType, ServiceQuotaExceededExceptionReason,
+    ValidationExceptionField, ValidationExceptionReason,
+};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures_util::future::{BoxFuture, FutureExt};
 use hyper_util::client::legacy::Error as Connect;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tracing::info;
+use tracing::{info, warn};
 use url::Url;
 
-use super::client::{CONNECT_TIMEOUT, TOTAL_TIMEOUT, plain};
+use super::client::{CONNECT_TIMEOUT, TOTAL_TIMEOUT, class_of_status, plain};
+use super::codes::AWS;
 use super::receipt::{Key, each, text};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms, transcript};
 use crate::dsn::{Dsn, DsnError};
 
 const NAME: &str = "aws";
+
+/// The field that holds the number.
+const NUMBER: &str = "DestinationPhoneNumber";
 
 /// Shortest and longest `TimeToLive`, in seconds.
 const TIME_TO_LIVE: (u64, u64) = (5, 259_200);
@@ -104,11 +111,7 @@ impl Aws {
 
 fn failure(error: SdkError<SendTextMessageError>) -> SendError {
     let (class, reason) = match &error {
-        SdkError::ServiceError(service) => {
-            let code = service.err().code().and_then(plain).unwrap_or("an answer that cannot be read");
-            // The message of the answer may quote the number: only its code is kept.
-            return SendError::refused(NAME, class_of(service.err(), service.raw().status().as_u16()), code);
-        }
+        SdkError::ServiceError(service) => return refusal(service.err(), service.raw().status().as_u16()),
         SdkError::ConstructionFailure(_) => (Class::Configuration, "no credentials, or no region"),
         SdkError::DispatchFailure(failure) if failure.is_user() => (Class::Configuration, "not sent"),
         // The only timeout of the connector is that for connecting.
@@ -123,6 +126,20 @@ fn failure(error: SdkError<SendTextMessageError>) -> SendError {
     SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
 }
 
+/// The message of the answer may quote the number: only its code is kept.
+fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
+    let code = code_of(error).unwrap_or_else(|| "an answer that cannot be read".to_owned());
+    let (class, meaning) = AWS.find(&code);
+    let class = match class {
+        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open how far it came.
+        Class::Unlisted if !(error.is_conflict_exception() || error.is_validation_exception()) => {
+            class_of_status(status)
+        }
+        class => class,
+    };
+    SendError { meaning, for_some: AWS.is_for_some(&code), ..SendError::refused(NAME, class, code) }
+}
+
 /// Whether the connection never stood.
 fn is_connect(error: &ConnectorError) -> bool {
     let mut source = error.source();
@@ -135,28 +152,23 @@ fn is_connect(error: &ConnectorError) -> bool {
     false
 }
 
-/// What the exceptions of `SendTextMessage` mean, as its reference lists them.
-fn class_of(error: &SendTextMessageError, status: u16) -> Class {
-    match error {
-        SendTextMessageError::ConflictException(conflict) => match conflict.reason() {
-            // The number's owner does not want messages, or its country is blocked.
-            Some(
-                ConflictExceptionReason::DestinationPhoneNumberOptedOut
-                | ConflictExceptionReason::DestinationCountryBlockedByProtectConfiguration,
-            ) => Class::Permanent,
-            _ => Class::Configuration,
-        },
-        SendTextMessageError::ValidationException(_) => Class::Permanent,
-        SendTextMessageError::ThrottlingException(_) | SendTextMessageError::InternalServerException(_) => {
-            Class::Transient
+/// An exception's name, and its reason behind a dot. Which field is wrong counts only if it is the number, and no other.
+fn code_of(error: &SendTextMessageError) -> Option<String> {
+    let name = plain(error.code()?)?;
+    let reason = match error {
+        SendTextMessageError::ConflictException(conflict) => conflict.reason().map(ConflictExceptionReason::as_str),
+        SendTextMessageError::ValidationException(invalid) => invalid.reason().map(ValidationExceptionReason::as_str),
+        SendTextMessageError::AccessDeniedException(denied) => denied.reason().map(AccessDeniedExceptionReason::as_str),
+        SendTextMessageError::ServiceQuotaExceededException(quota) => {
+            quota.reason().map(ServiceQuotaExceededExceptionReason::as_str)
         }
-        SendTextMessageError::AccessDeniedException(_)
-        | SendTextMessageError::ResourceNotFoundException(_)
-        | SendTextMessageError::ServiceQuotaExceededException(_) => Class::Configuration,
-        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open how far it came.
-        _ if status < 500 => Class::Configuration,
-        _ => Class::Ambiguous,
-    }
+        _ => None,
+    };
+    let fields = if let SendTextMessageError::ValidationException(invalid) = error { invalid.fields() } else { &[] };
+    let is_number = |field: &ValidationExceptionField| field.name().eq_ignore_ascii_case(NUMBER);
+    let number = (!fields.is_empty() && fields.iter().all(is_number)).then_some(NUMBER);
+    let parts = [Some(name), reason.and_then(plain), number];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join("."))
 }
 
 impl Gateway for Aws {
@@ -164,29 +176,91 @@ impl Gateway for Aws {
         self.call(sms).boxed()
     }
 
-    /// Events, as SNS pushes them: `{"Type": "Notification", "Message": an event in JSON}`, or the event itself ("raw
-    /// message delivery").
+    fn names_messages_alone(&self) -> bool {
+        self.receipts.is_set()
+    }
+
+    /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by themselves ("raw message
+    /// delivery"); and as EventBridge does, in `detail`, through an API destination or through SNS.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
-        let body = self.receipts.open(push)?;
-        if text(&body, "Type") == Some("SubscriptionConfirmation") {
-            // Whoever subscribed this URL confirms it with this token; it opens nothing else.
-            info!(topic = text(&body, "TopicArn"), token = text(&body, "Token"), "SNS asks to confirm a subscription");
-            return Ok(Vec::new());
-        }
-        let event = |item: &Value| {
-            let delivered = match text(item, "eventType")? {
-                "TEXT_DELIVERED" => true,
-                "TEXT_QUEUED" | "TEXT_PENDING" | "TEXT_SENT" | "TEXT_SUCCESSFUL" => return None,
-                // TEXT_BLOCKED, TEXT_TTL_EXPIRED, TEXT_CARRIER_UNREACHABLE, TEXT_INVALID, TEXT_SPAM, …
-                _ => false,
-            };
-            Receipt::new(text(item, "destinationPhoneNumber")?, "US", text(item, "messageId")?, delivered)
+        let body = match self.receipts.open(push) {
+            // A topic may carry prose, such as a test message.
+            Err(ReceiptError::Unreadable)
+                if push.headers.get("x-amz-sns-rawdelivery").is_some_and(|raw| raw == "true") =>
+            {
+                return Ok(Vec::new());
+            }
+            body => body?,
         };
+        match text(&body, "Type") {
+            Some("SubscriptionConfirmation") => {
+                // Whoever subscribed this URL confirms it with this token; it opens nothing else.
+                info!(
+                    topic = text(&body, "TopicArn"),
+                    token = text(&body, "Token"),
+                    "SNS asks to confirm a subscription"
+                );
+                return Ok(Vec::new());
+            }
+            Some("UnsubscribeConfirmation") => {
+                warn!(
+                    topic = text(&body, "TopicArn"),
+                    "SNS has ended a subscription: no receipts come from this topic"
+                );
+                return Ok(Vec::new());
+            }
+            _ => {}
+        }
         match text(&body, "Message").map(serde_json::from_str::<Value>) {
             Some(Ok(message)) => Ok(each(&message, event)),
-            Some(Err(_)) => Err(ReceiptError::Unreadable),
+            Some(Err(_)) => Ok(Vec::new()),
             None => Ok(each(&body, event)),
         }
+    }
+}
+
+/// A receipt, if the event decides. EventBridge's events do not tell the number.
+fn event(item: &Value) -> Option<Receipt> {
+    let event = item.get("detail").unwrap_or(item);
+    let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
+    match text(event, "destinationPhoneNumber") {
+        Some(number) => Receipt::new(number, "US", message_id, delivered),
+        None => Some(Receipt::of_message(message_id, delivered)),
+    }
+}
+
+/// Whether the phone has the message or never will; nothing if that is still open. (AWS's list of event types, as of 2026-11:
+/// the crate's `EventType`, and "Event types for SMS, MMS and voice" and "RCS events" in its user guide.)
+fn is_delivered(event: &Value) -> Option<bool> {
+    match text(event, "eventType")? {
+        "TEXT_DELIVERED" | "RCS_DELIVERED" | "RCS_READ" | "MEDIA_DELIVERED" => Some(true),
+        // What has run out on RCS may still arrive if it could not be revoked.
+        "RCS_TTL_EXPIRED" if text(event, "messageStatus") == Some("TTL_EXPIRATION_REVOKE_FAILED") => None,
+        "TEXT_BLOCKED"
+        | "TEXT_CARRIER_BLOCKED"
+        | "TEXT_CARRIER_UNREACHABLE"
+        | "TEXT_INVALID"
+        | "TEXT_INVALID_MESSAGE"
+        | "TEXT_PROTECT_BLOCKED"
+        | "TEXT_SPAM"
+        | "TEXT_TTL_EXPIRED"
+        | "TEXT_UNREACHABLE"
+        | "RCS_FAILED"
+        | "RCS_PROTECT_BLOCKED"
+        | "RCS_TTL_EXPIRED"
+        | "MEDIA_BLOCKED"
+        | "MEDIA_CARRIER_BLOCKED"
+        | "MEDIA_CARRIER_UNREACHABLE"
+        | "MEDIA_FILE_INACCESSIBLE"
+        | "MEDIA_FILE_SIZE_EXCEEDED"
+        | "MEDIA_FILE_TYPE_UNSUPPORTED"
+        | "MEDIA_INVALID"
+        | "MEDIA_INVALID_MESSAGE"
+        | "MEDIA_SPAM"
+        | "MEDIA_TTL_EXPIRED"
+        | "MEDIA_UNREACHABLE" => Some(false),
+        // …_QUEUED, …_PENDING, …_SENT, …_SUCCESSFUL (at the carrier), …_FALLEN_BACK_TO_SMS, …_UNKNOWN, calls, and whatever is new.
+        _ => None,
     }
 }
 

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{HttpClient, call, refused, status_error};
+use super::client::{HttpClient, call, refused_with, status_error};
+use super::codes::CCP;
 use super::receipt::{Key, each, text};
 use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 use crate::dsn::{Dsn, DsnError, Templates};
@@ -79,7 +80,7 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
 impl Ccp {
     async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
         if sms.to.country_code() != COUNTRY_CODE {
-            return Err(SendError::refused(NAME, Class::Permanent, "this endpoint takes Chinese numbers only"));
+            return Err(SendError::refused(NAME, Class::NotHere, "this endpoint takes Chinese numbers only"));
         }
         let signature = self.account.sign(now);
         let mut url = self.endpoint.clone();
@@ -104,7 +105,7 @@ impl Ccp {
                 Ok(Accepted::with_id(sms.and_then(|sms| sms.id)))
             }
             Some(Answer { status_code, .. }) if status_code != ACCEPTED => {
-                Err(refused(NAME, class_of(&status_code), status_code, &answer))
+                Err(refused_with(NAME, &CCP, &status_code, &answer))
             }
             _ => Err(status_error(NAME, &answer)),
         }
@@ -149,25 +150,6 @@ impl Account {
     }
 }
 
-/// What CCP's status codes mean, as its error page lists them.
-fn class_of(code: &str) -> Class {
-    match code.parse().unwrap_or(0_u32) {
-        // The number or the content: blacklisted, malformed, no such number, forbidden words.
-        160_042 | 160_013 | 160_034 | 112_300 | 112_306 | 160_031 | 160_033 | 160_035..=160_037 => Class::Permanent,
-        // Too often: this number, this content, this minute, hour or day.
-        160_038 | 160_015 | 160_021 | 160_022 | 160_039..=160_041 => Class::Throttled,
-        // The account: unknown template, balance, permissions, signature, address not allowed.
-        160_032 | 160_043 | 160_014 | 160_019 | 111_109 | 111_141 | 111_181 | 112_303 | 112_310 | 112_311 | 113_302 => {
-            Class::Configuration
-        }
-        // The SDK's own words for "no answer" and "unreadable answer".
-        172_001 | 172_003 => Class::Ambiguous,
-        // 160000–160010, 160016, 160050 and 111001–111099 are the gateway's own trouble. So, most likely, is a code
-        // that is not documented: the gateway answered and did not accept, and the next attempt may tell more.
-        _ => Class::Transient,
-    }
-}
-
 impl fmt::Debug for Ccp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ccp({})", self.endpoint.host_str().unwrap_or_default())
@@ -186,22 +168,5 @@ mod tests {
         let signature = account.sign("2026-01-01T04:00:00Z".parse().expect("a time"));
         assert_eq!(signature.sig, "084EA9F11F8BC28E90769CCAA64B64CB");
         assert_eq!(signature.authorization, "bW9jay1hY2NvdW50LXNpZDoyMDI2MDEwMTEyMDAwMA==");
-    }
-
-    #[test]
-    fn codes_have_classes() {
-        for (code, class) in [
-            ("160000", Class::Transient),
-            ("160050", Class::Transient),
-            ("111050", Class::Transient),
-            ("160038", Class::Throttled),
-            ("160042", Class::Permanent),
-            ("111109", Class::Configuration),
-            ("172001", Class::Ambiguous),
-            ("999999", Class::Transient),
-            ("nonsense", Class::Transient),
-        ] {
-            assert_eq!(class_of(code), class, "{code}");
-        }
     }
 }

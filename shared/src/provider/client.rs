@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
-use url::Url;
+use url::{Host, Url};
 
+use super::codes::Table;
 use super::{Class, SendError, transcript};
 
 /// Opening the connection, name and TLS included: a gateway that takes longer is down.
@@ -20,7 +21,8 @@ pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A gateway's client, made when the first message goes out: to read the system's certificates takes long on a cold start.
+/// The client of one gateway, made when the first message goes out: to read the system's certificates takes long on a cold
+/// start.
 #[derive(Default)]
 pub(crate) struct HttpClient(OnceLock<Client>);
 
@@ -31,7 +33,7 @@ impl HttpClient {
             return Ok(client.post(url));
         }
         let reason = "the HTTP client does not start";
-        let client = build().map_err(|source| SendError {
+        let client = build(is_loopback(&url)).map_err(|source| SendError {
             source: Some(Box::new(source)),
             ..SendError::refused(gateway, Class::Configuration, reason)
         })?;
@@ -39,15 +41,22 @@ impl HttpClient {
     }
 }
 
-/// A client that follows no redirect (a message is not sent to where an answer points) and uses no proxy.
-fn build() -> Result<Client, reqwest::Error> {
+/// A client that follows no redirect: a message is not sent to where an answer points. It goes through the proxy that
+/// `HTTPS_PROXY` and `NO_PROXY` name, but not to this machine.
+fn build(loopback: bool) -> Result<Client, reqwest::Error> {
     crate::tls::install();
-    Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .build()
+    let client =
+        Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TOTAL_TIMEOUT).redirect(redirect::Policy::none());
+    if loopback { client.no_proxy().build() } else { client.build() }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// A URL's host as the header names it: with a port if it is not the usual one.
@@ -105,24 +114,29 @@ fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
         (Class::Ambiguous, "the connection broke")
     };
     // The URL holds an account and a signature.
-    SendError {
-        gateway,
-        class,
-        reason: reason.to_owned(),
-        retry_after: None,
-        source: Some(Box::new(error.without_url())),
-    }
+    SendError { source: Some(Box::new(error.without_url())), ..SendError::refused(gateway, class, reason) }
 }
 
-/// A refusal whose code is the gateway's own, with the time that it asked for.
+/// A refusal of this class, with the time that the gateway asked for.
 pub(super) fn refused(gateway: &'static str, class: Class, reason: impl Into<String>, answer: &Answer) -> SendError {
     SendError { retry_after: answer.retry_after, ..SendError::refused(gateway, class, reason) }
+}
+
+/// A refusal with a code of the gateway's own, which its table explains.
+pub(super) fn refused_with(gateway: &'static str, table: &Table, code: &str, answer: &Answer) -> SendError {
+    let (class, meaning) = table.find(code);
+    SendError { meaning, for_some: table.is_for_some(code), ..refused(gateway, class, code, answer) }
 }
 
 /// An answer without the gateway's own code in it: then the HTTP status is all there is.
 pub(super) fn status_error(gateway: &'static str, answer: &Answer) -> SendError {
     let status = answer.status.as_u16();
-    let class = match status {
+    refused(gateway, class_of_status(status), format!("HTTP {status}"), answer)
+}
+
+/// What an HTTP status means by itself.
+pub(super) fn class_of_status(status: u16) -> Class {
+    match status {
         // Not now.
         503 => Class::Transient,
         429 => Class::Throttled,
@@ -131,8 +145,7 @@ pub(super) fn status_error(gateway: &'static str, answer: &Answer) -> SendError 
         // 500, 502 and 504 leave open how far the request came, and so does a 200 that cannot be read. (A proxy answers 502
         // also when the gateway took the request and its answer broke off.)
         _ => Class::Ambiguous,
-    };
-    refused(gateway, class, format!("HTTP {status}"), answer)
+    }
 }
 
 /// A gateway's own code as it may stand in logs and with dead letters: short, and of letters, digits, `.`, `_` and `-`.

@@ -5,9 +5,11 @@
 //! which one after that, `route.rs` says.
 
 pub(crate) mod client;
+mod codes;
 mod receipt;
 mod route;
 mod transcript;
+mod twilio_signature;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -112,17 +114,29 @@ pub enum Class {
     Transient,
     /// It refuses this number or this rate for now: do not try again there at once.
     Throttled,
-    /// The number or the text is refused for good: never try again.
+    /// It does not serve this number or its country: try another gateway, and not this one again.
+    NotHere,
+    /// The number or the text is refused for good, wherever it is tried: never try again.
     Permanent,
     /// Something is wrong with the account or its settings: an operator must act.
     Configuration,
     /// It may have been accepted: the answer was lost or cannot be read.
     Ambiguous,
+    /// It was not accepted, and what the gateway's code for it means is not known here: try again.
+    Unlisted,
 }
 
 impl Class {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Transient, Self::Throttled, Self::Permanent, Self::Configuration, Self::Ambiguous];
+    const ALL: [Self; 7] = [
+        Self::Transient,
+        Self::Throttled,
+        Self::NotHere,
+        Self::Permanent,
+        Self::Configuration,
+        Self::Ambiguous,
+        Self::Unlisted,
+    ];
 
     /// Reads what [`Class::as_str`] gave.
     pub(crate) fn parse(word: &str) -> Option<Self> {
@@ -135,16 +149,18 @@ impl Class {
         match self {
             Self::Transient => "transient",
             Self::Throttled => "throttled",
+            Self::NotHere => "not_here",
             Self::Permanent => "permanent",
             Self::Configuration => "configuration",
             Self::Ambiguous => "ambiguous",
+            Self::Unlisted => "unlisted",
         }
     }
 }
 
 /// Why a message was not, or perhaps not, accepted. It holds no number, no code and no credential.
 #[derive(Debug, thiserror::Error)]
-#[error("{gateway}: {reason} ({class:?})")]
+#[error("{gateway}: {reason}{} ({})", if .meaning.is_empty() { "" } else { ", " }.to_owned() + .meaning, .class.as_str())]
 pub struct SendError {
     /// Which gateway.
     pub gateway: &'static str,
@@ -152,6 +168,10 @@ pub struct SendError {
     pub class: Class,
     /// The gateway's own code, or what went wrong on the way.
     pub reason: String,
+    /// What the code means, in words; empty if it says so itself.
+    pub meaning: &'static str,
+    /// Only some messages meet it, such as all with one template or to one country.
+    pub for_some: bool,
     /// The time before which the gateway does not want to be called again, if it said so.
     pub retry_after: Option<Duration>,
     /// The transport's error, if it was one.
@@ -162,7 +182,7 @@ pub struct SendError {
 impl SendError {
     /// A gateway's answer that is a refusal. `reason` is its code for it.
     fn refused(gateway: &'static str, class: Class, reason: impl Into<String>) -> Self {
-        Self { gateway, class, reason: reason.into(), retry_after: None, source: None }
+        Self { gateway, class, reason: reason.into(), meaning: "", for_some: false, retry_after: None, source: None }
     }
 
     /// Something is wrong with our account at a vendor, or with the vendor.
@@ -175,6 +195,16 @@ impl SendError {
 trait Gateway: fmt::Debug + Send + Sync {
     /// Hands a message over, once.
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>>;
+
+    /// Whether its receipts may name the message alone, and not the number.
+    fn names_messages_alone(&self) -> bool {
+        false
+    }
+
+    /// Most digits of a code that its templates take, if they say.
+    fn most_digits(&self) -> Option<usize> {
+        None
+    }
 
     /// Reads what the vendor pushed about messages that it took before, if the push is the vendor's.
     fn receipts(&self, _push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
@@ -236,6 +266,12 @@ impl Account {
     #[must_use]
     pub fn name(&self) -> &str {
         self.scheme.split('+').next().unwrap_or_default()
+    }
+
+    /// Whether its receipts may name a message alone, so that the store has to know which number it went to.
+    #[must_use]
+    pub fn names_messages_alone(&self) -> bool {
+        self.gateway.names_messages_alone()
     }
 
     /// Hands a message over, once.
@@ -301,6 +337,15 @@ impl Provider {
     #[must_use]
     pub fn accounts(&self, to: &PhoneNumber, idempotency_key: &str) -> Vec<&Account> {
         self.0.accounts(to, idempotency_key)
+    }
+
+    /// The first gateway whose templates take no code of so many digits, and how many they take.
+    pub(crate) fn too_long_for(&self, digits: usize) -> Option<(&str, usize)> {
+        let limited = |account| -> Option<(&str, usize)> {
+            let account: &Account = account;
+            Some((account.name(), account.gateway.most_digits()?))
+        };
+        self.all().into_iter().filter_map(limited).find(|(_, most)| digits > *most)
     }
 
     /// All gateways.

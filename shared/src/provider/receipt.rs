@@ -24,8 +24,8 @@ pub struct Push<'a> {
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The number that it went to.
-    pub to: PhoneNumber,
+    /// The number that it went to; without one its name alone says which it is.
+    pub to: Option<PhoneNumber>,
     /// The gateway's name for it.
     pub message_id: String,
     /// Whether the phone has it. If not, it never will.
@@ -50,7 +50,12 @@ impl Receipt {
     /// A receipt, if the number can be read: international with `+`, or national within `region`.
     pub(super) fn new(number: &str, region: &str, message_id: &str, delivered: bool) -> Option<Self> {
         let to = PhoneNumber::parse(number, Region::parse(region)?).ok()?;
-        Some(Self { to, message_id: message_id.to_owned(), delivered })
+        Some(Self { to: Some(to), message_id: message_id.to_owned(), delivered })
+    }
+
+    /// A receipt that does not tell the number.
+    pub(super) fn of_message(message_id: &str, delivered: bool) -> Self {
+        Self { to: None, message_id: message_id.to_owned(), delivered }
     }
 }
 
@@ -60,6 +65,11 @@ pub(super) struct Key(Option<String>);
 impl Key {
     /// Fewest characters: who guesses it can mark messages as delivered.
     const MIN_LENGTH: usize = 16;
+
+    /// Whether receipts are expected.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
 
     pub(super) fn from_dsn(dsn: &mut Dsn) -> Result<Self, DsnError> {
         let key: Option<String> = dsn.option("receipts")?;

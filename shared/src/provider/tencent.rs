@@ -2,8 +2,9 @@
 //!
 //! `SMS_DSN=tencent://SECRET_ID:SECRET_KEY@default?app_id=1400006666&sign=SIGN_NAME&template=1234`. Options: `app_id`
 //! (SmsSdkAppId), `sign` (needed for numbers in China only, but then by the vendor), `template` (the id of a template with
-//! two variables: code and minutes, in this order; with `minutes=false` the code alone), `region` (`ap-guangzhou` unless
-//! set), `receipts`, `tls`.
+//! two variables: code and minutes, in this order; with `minutes=false` the code alone), `template_kind` (`verification`, whose
+//! variables take six digits at most, unless it is `notice`), `region` (`ap-guangzhou` unless set), `session_token` (of
+//! temporary credentials), `receipts`, `tls`.
 
 use std::fmt;
 
@@ -14,9 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::{Answer, HttpClient, authority, call, plain, refused, status_error};
+use super::client::{Answer, HttpClient, authority, call, plain, refused_with, status_error};
+use super::codes::TENCENT;
 use super::receipt::{Key, each, text};
-use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use super::{Accepted, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 use crate::dsn::{Dsn, DsnError, Templates};
 use crate::signing::{hex, hmac_sha256, sha256_hex};
 
@@ -27,6 +29,9 @@ const ACCEPTED: &str = "Ok";
 
 const JSON: &str = "application/json; charset=utf-8";
 
+/// Most digits of a variable of a verification template (docs 382/39023: 正文模板审核标准, 2025-06-17).
+const VERIFICATION_DIGITS: usize = 6;
+
 pub(super) struct Tencent {
     secret_id: String,
     secret_key: String,
@@ -34,7 +39,9 @@ pub(super) struct Tencent {
     sign: String,
     templates: Templates,
     with_minutes: bool,
+    most_digits: Option<usize>,
     region: String,
+    session_token: Option<String>,
     receipts: Key,
     endpoint: Url,
     client: HttpClient,
@@ -79,11 +86,26 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
     let (secret_id, secret_key) = (dsn.user()?, dsn.password()?);
     let (app_id, sign, templates) = (dsn.required("app_id")?, dsn.required("sign")?, dsn.templates()?);
     let with_minutes = dsn.option("minutes")?.unwrap_or(true);
+    let most_digits = dsn.most_digits(VERIFICATION_DIGITS)?;
     let region = dsn.option("region")?.unwrap_or_else(|| "ap-guangzhou".to_owned());
+    let session_token = dsn.option("session_token")?;
     let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("sms.tencentcloudapi.com")?);
     dsn.finish()?;
     let client = HttpClient::default();
-    Ok(Tencent { secret_id, secret_key, app_id, sign, templates, with_minutes, region, receipts, endpoint, client })
+    Ok(Tencent {
+        secret_id,
+        secret_key,
+        app_id,
+        sign,
+        templates,
+        with_minutes,
+        most_digits,
+        region,
+        session_token,
+        receipts,
+        endpoint,
+        client,
+    })
 }
 
 impl Tencent {
@@ -103,7 +125,7 @@ impl Tencent {
         .to_string();
         let host = authority(&self.endpoint);
         let signed = Call { host: &host, service: "sms", time: now };
-        let request = self
+        let mut request = self
             .client
             .post(NAME, self.endpoint.clone())?
             .header(HOST, &host)
@@ -114,6 +136,9 @@ impl Tencent {
             .header("x-tc-region", &self.region)
             .header("x-tc-timestamp", now.as_second())
             .body(body);
+        if let Some(token) = &self.session_token {
+            request = request.header("x-tc-token", token);
+        }
         read(&call(NAME, request).await?)
     }
 }
@@ -130,7 +155,7 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
     match plain(&code).ok_or_else(unreadable)? {
         ACCEPTED if answer.status.is_success() => Ok(Accepted::with_id(id)),
         ACCEPTED => Err(unreadable()),
-        code => Err(refused(NAME, class_of(code), code, answer)),
+        code => Err(refused_with(NAME, &TENCENT, code, answer)),
     }
 }
 
@@ -168,6 +193,10 @@ impl Gateway for Tencent {
         Box::pin(self.call(sms, Timestamp::now()))
     }
 
+    fn most_digits(&self) -> Option<usize> {
+        self.most_digits
+    }
+
     /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or "FAIL", "sid", …}`.
     /// Tencent signs nothing.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
@@ -176,54 +205,6 @@ impl Gateway for Tencent {
             Receipt::new(&number, "CN", text(item, "sid")?, text(item, "report_status")? == "SUCCESS")
         };
         Ok(each(&self.receipts.open(push)?, report))
-    }
-}
-
-/// What Tencent's error codes mean, as the error page of `SendSms` lists them; most are families with a common beginning.
-fn class_of(code: &str) -> Class {
-    let family = |beginnings: &[&str]| beginnings.iter().any(|beginning| code.starts_with(beginning));
-    match code {
-        // It may have been passed on.
-        "InternalError.Timeout" | "InternalError.SendAndRecvFail" => Class::Ambiguous,
-        // The number or the content.
-        "InvalidParameterValue.IncorrectPhoneNumber"
-        | "FailedOperation.PhoneNumberInBlacklist"
-        | "FailedOperation.ContainSensitiveWord"
-        | "FailedOperation.ForbidAddMarketingTemplates"
-        | "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber"
-        | "UnsupportedOperation.UnsupportedRegion" => Class::Permanent,
-        // Too many to this number; more than 3,000 calls a second.
-        "LimitExceeded.DeliveryFrequencyLimit" | "RequestLimitExceeded" => Class::Throttled,
-        _ if family(&["LimitExceeded.PhoneNumber"]) => Class::Throttled,
-        // The account, its money, its signatures and templates, its clock.
-        "FailedOperation.InsufficientBalanceInSmsPackage"
-        | "FailedOperation.JsonParseFail"
-        | "FailedOperation.MissingSignature"
-        | "FailedOperation.MissingTemplateToModify"
-        | "LimitExceeded.AppDailyLimit"
-        | "LimitExceeded.DailyLimit"
-        | "InternalError.RequestTimeException"
-        | "InternalError.SigFieldMissing"
-        | "InternalError.SigVerificationFail"
-        | "InternalError.SigFormatError"
-        | "ResourceInsufficient" => Class::Configuration,
-        _ if family(&[
-            "AuthFailure",
-            "FailedOperation.Signature",
-            "FailedOperation.Template",
-            "InvalidAction",
-            "InvalidParameter",
-            "MissingParameter",
-            "UnauthorizedOperation",
-            "UnknownParameter",
-            "UnsupportedOperation",
-        ]) =>
-        {
-            Class::Configuration
-        }
-        // InternalError.OtherError, FailedOperation.FailResolvePacket and the like are the gateway's own trouble. So, most
-        // likely, is a code that is not listed here: it answered and did not accept, and the next attempt may tell more.
-        _ => Class::Transient,
     }
 }
 

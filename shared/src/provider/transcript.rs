@@ -25,7 +25,8 @@ pub struct Exchange {
 }
 
 /// Headers that hold credentials, or a signature made with them.
-const SECRET_HEADERS: [&str; 3] = ["authorization", "webhook-signature", "x-amz-security-token"];
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "webhook-signature", "x-acs-security-token", "x-amz-security-token", "x-tc-token"];
 
 /// Makes a call and keeps what went over the wire.
 pub(super) async fn of<T>(sms: &Sms, call: impl Future<Output = T>) -> (T, Vec<Exchange>) {

@@ -7,7 +7,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
@@ -25,6 +28,12 @@ const NAME: &str = "webhook";
 
 /// Fewest characters of the secret: Standard Webhooks asks for 24 bytes.
 const MIN_SECRET: usize = 24;
+
+/// A key in base64, with its padding or without: some of those who show such keys leave it out.
+const KEY: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// How old a push may be, or how far ahead its clock: Standard Webhooks' own tolerance.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
@@ -55,6 +64,8 @@ enum ClassWord {
     Transient,
     Throttled,
     Permanent,
+    #[serde(rename = "not_here")]
+    NotHere,
     Configuration,
     Ambiguous,
 }
@@ -76,7 +87,7 @@ enum Status {
 pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Webhook, DsnError> {
     let (secret, endpoint) = (dsn.password()?, dsn.inner_url()?);
     let secret = match secret.strip_prefix("whsec_") {
-        Some(encoded) => STANDARD.decode(encoded).map_err(|_| DsnError::Value("the password"))?,
+        Some(encoded) => KEY.decode(encoded).map_err(|_| DsnError::Value("the password"))?,
         None => secret.into_bytes(),
     };
     if secret.len() < MIN_SECRET {
@@ -139,6 +150,7 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
         ClassWord::Transient => Class::Transient,
         ClassWord::Throttled => Class::Throttled,
         ClassWord::Permanent => Class::Permanent,
+        ClassWord::NotHere => Class::NotHere,
         ClassWord::Configuration => Class::Configuration,
         ClassWord::Ambiguous => Class::Ambiguous,
     };
@@ -184,5 +196,17 @@ mod tests {
             webhook.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#),
             "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
+    }
+
+    #[test]
+    fn a_key_needs_no_padding() {
+        let key = |text: &str| {
+            let dsn = Dsn::parse(&format!("webhook+https://:whsec_{text}@example.com/sms")).expect("a DSN");
+            from_dsn(dsn).map(|webhook| webhook.secret).map_err(|error| error.to_string())
+        };
+        let padded = key("MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A%3D").expect("a key");
+        assert_eq!(padded, b"0123456789abcdefghijklmnop");
+        assert_eq!(key("MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A"), Ok(padded));
+        assert!(key("MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3!").is_err());
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn picture_key(uuid: &PictureId) -> String {
     format!("img_{}", uuid.as_str())
 }
 
+/// Where it stands which number a gateway's name for a message is about.
+pub(super) fn message_key(gateway: &str, message_id: &str) -> String {
+    format!("sms-verify:message:{gateway}:{message_id}")
+}
+
 /// Where an idempotency key stands.
 pub(super) fn claim_key(subject: &str) -> String {
     format!("sms-verify:idempotency:{subject}")

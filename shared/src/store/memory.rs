@@ -17,7 +17,7 @@ use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Clock,
-    Decision, Finish, Permit, Release, millis, timestamp, until,
+    Decision, Finish, Health, Permit, Release, message_key, millis, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
@@ -41,6 +41,8 @@ struct Entries {
     counts: Counts,
     /// Numbers that were verified before.
     verified: Remembered<NumberTag, ()>,
+    /// Which numbers the gateways' messages went to.
+    messages: Remembered<String, NumberTag>,
     /// What pictures show.
     pictures: Remembered<PictureId, String>,
     /// Idempotency keys, and the answers to the calls that came with them.
@@ -199,6 +201,14 @@ impl MemoryStore {
         CheckResult::Wrong { attempts_left: most - entry.wrong }
     }
 
+    pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
+        self.lock().messages.keep(message_key(gateway, message_id), tag, self.now(), Policy::MAX_LIFE);
+    }
+
+    pub(super) fn message(&self, gateway: &str, message_id: &str) -> Option<NumberTag> {
+        self.lock().messages.get(&message_key(gateway, message_id), self.now()).copied()
+    }
+
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
         self.lock().pictures.keep(uuid.clone(), text.to_owned(), self.now(), PICTURE_LIFETIME);
     }
@@ -330,8 +340,8 @@ impl MemoryStore {
         self.accounts.circuit(account, self.now())
     }
 
-    pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker) {
-        self.accounts.report(account, up, breaker, self.now());
+    pub(super) fn report(&self, account: &str, health: Health, breaker: Breaker) {
+        self.accounts.report(account, health, breaker, self.now());
     }
 
     #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]

@@ -16,9 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::clock::Clock;
-use self::keys::{account_key, claim_key, guard_key, key, limit_key, picture_key, sent_key, verified_key};
+use self::keys::{account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, sent_key, verified_key};
 pub use self::terms::{
-    Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish, Permit, Release,
+    Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish, Health, Permit,
+    Release,
 };
 use crate::challenge::PictureId;
 use crate::guard::Conversion;
@@ -191,6 +192,22 @@ impl Store {
         dispatch!(self.receipt(tag, message_id, delivered))
     }
 
+    /// Remembers for a while which number a gateway's message went to, where its receipts name the message alone.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) -> Result<(), StoreError> {
+        dispatch!(self.keep_message(gateway, message_id, tag))
+    }
+
+    /// The number that a gateway's message went to, if it was kept.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn message(&self, gateway: &str, message_id: &str) -> Result<Option<NumberTag>, StoreError> {
+        dispatch!(self.message(gateway, message_id))
+    }
+
     /// Asks whether an account at a gateway may be called, and takes a turn if it has a rate.
     ///
     /// # Errors
@@ -199,12 +216,12 @@ impl Store {
         dispatch!(self.permit(account, asked, breaker))
     }
 
-    /// Tells whether an account at a gateway is up, for all who share the store.
+    /// Tells what a call has shown of an account at a gateway, for all who share the store.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
-        dispatch!(self.report(account, up, breaker))
+    pub async fn report(&self, account: &str, health: Health, breaker: Breaker) -> Result<(), StoreError> {
+        dispatch!(self.report(account, health, breaker))
     }
 
     /// Reads where an account's circuit stands.

@@ -20,8 +20,8 @@ pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Finish, Permit, StoreError,
-    account_key, claim_key, key, millis, picture_key, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Finish, Health, Permit,
+    StoreError, account_key, claim_key, key, message_key, millis, picture_key, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
@@ -134,12 +134,16 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn report(&self, account: &str, up: bool, breaker: Breaker) -> Result<(), StoreError> {
+    pub(super) async fn report(&self, account: &str, health: Health, breaker: Breaker) -> Result<(), StoreError> {
         let call = self
             .scripts()
             .report
             .call([account_key(account)])
-            .arg(u8::from(up))
+            .arg(match health {
+                Health::Up => "up",
+                Health::Down => "down",
+                Health::Unknown => "unknown",
+            })
             .arg(breaker.failures)
             .arg(millis(breaker.open));
         self.run(call).await
@@ -152,6 +156,15 @@ impl RedisStore {
 
     pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
         self.put_plain(&picture_key(uuid), text, PICTURE_LIFETIME).await
+    }
+
+    pub(super) async fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) -> Result<(), StoreError> {
+        self.put_plain(&message_key(gateway, message_id), &tag.to_string(), Policy::MAX_LIFE).await
+    }
+
+    pub(super) async fn message(&self, gateway: &str, message_id: &str) -> Result<Option<NumberTag>, StoreError> {
+        let answer = self.answer(self.scripts().message.call([message_key(gateway, message_id)])).await?;
+        if answer.word()? == "unknown" { Ok(None) } else { Ok(NumberTag::parse(answer.text(1)?)) }
     }
 
     pub(super) async fn put_plain(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {

@@ -167,6 +167,17 @@ pub enum Permit {
     },
 }
 
+/// What a call to a gateway has shown of the gateway itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It is up.
+    Up,
+    /// It has failed.
+    Down,
+    /// Nothing: its answer was about one number or one country. A trial is over, and another message may try.
+    Unknown,
+}
+
 /// Where an account's circuit stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Circuit {

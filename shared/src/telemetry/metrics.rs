@@ -3,6 +3,8 @@
 //! Each label has few values: policies, gateways, classes and countries. No number, no id and no address is one. The table of them
 //! stands in docs/observability.md.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, histogram};
@@ -34,12 +36,17 @@ pub const DELIVERY_SECONDS: &str = "sms_verify_delivery_seconds";
 pub const GATEWAY_CALLS: &str = "sms_verify_gateway_calls_total";
 /// Time of such a call, in seconds, by `gateway`.
 pub const GATEWAY_SECONDS: &str = "sms_verify_gateway_seconds";
+/// SMS that a gateway refused for good, by `gateway` and `code`, the gateway's own.
+pub const REFUSED: &str = "sms_verify_refused_total";
 /// Receipts from gateways, by `gateway` and `state`.
 pub const RECEIPTS: &str = "sms_verify_receipts_total";
 /// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held, each time.
 pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
 /// Messages in one invocation of `send-sms`.
 pub const BATCH_SIZE: &str = "sms_verify_batch_size";
+
+/// Most codes of refusals that are told apart.
+const MOST_CODES: usize = 100;
 
 /// What became of a job that was handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +138,17 @@ pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
     let result = failure.map_or("accepted", Class::as_str);
     counter!(GATEWAY_CALLS, "gateway" => gateway.to_owned(), "result" => result).increment(1);
     histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
+}
+
+/// A program behind a webhook may answer with as many codes as it likes: those that are told apart are limited.
+pub(crate) fn refused(gateway: &str, code: &str) {
+    static CODES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
+    if codes.len() < MOST_CODES {
+        codes.insert(code.to_owned());
+    }
+    let code = if codes.contains(code) { code } else { "other" };
+    counter!(REFUSED, "gateway" => gateway.to_owned(), "code" => code.to_owned()).increment(1);
 }
 
 pub(crate) fn receipt(gateway: &str, delivered: bool) {

@@ -70,6 +70,6 @@ async fn with_a_number_the_gateway_is_called() {
     let mut failing = Process::start(&check, &environment(&gateway.dsn()));
     assert!(!failing.ended().await.success(), "the exit status tells");
     let output = failing.standard_output();
-    assert!(output.contains("Throttled: 160038") && output.contains("0 of 1 accepted"), "{output}");
+    assert!(output.contains("throttled: 160038") && output.contains("0 of 1 accepted"), "{output}");
     assert!(!output.contains("13800138000") && !output.contains(gateway::TOKEN), "{output}");
 }

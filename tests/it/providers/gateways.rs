@@ -7,7 +7,7 @@ use shared::verification::DeliveryState;
 
 use super::Sender;
 use crate::support::number;
-use crate::support::vendor::{KEY, SECRET, Says, Stub, VENDORS, Vendor};
+use crate::support::vendor::{ACCOUNT, KEY, SECRET, Says, Stub, VENDORS, Vendor};
 
 #[tokio::test]
 async fn each_sends_what_its_vendor_wants() {
@@ -62,32 +62,58 @@ async fn each_sends_what_its_vendor_wants() {
 
 /// Answers of each vendor: status, code, and the class that they have. At least one of each class.
 fn refusals(vendor: Vendor) -> Vec<(u16, &'static str, Class)> {
-    use Class::{Ambiguous, Configuration, Permanent, Throttled, Transient};
+    use Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient, Unlisted};
     match vendor {
         Vendor::Aliyun => vec![
             (200, "isp.SYSTEM_ERROR", Transient),
-            (200, "isv.NEVER_HEARD_OF", Transient),
+            (200, "isv.NEVER_HEARD_OF", Unlisted),
             (200, "isv.BUSINESS_LIMIT_CONTROL", Throttled),
+            (400, "Throttling.User", Throttled),
             (200, "isv.MOBILE_NUMBER_ILLEGAL", Permanent),
             (200, "isv.BLACK_KEY_CONTROL_LIMIT", Permanent),
+            (200, "isv.SMS_CONTENT_ILLEGAL", Permanent),
+            (200, "isv.SMS_TEST_NUMBER_LIMIT", NotHere),
             (200, "isv.SMS_TEMPLATE_ILLEGAL", Configuration),
             (200, "isv.SMS_SIGNATURE_ILLEGAL", Configuration),
             (200, "isv.AMOUNT_NOT_ENOUGH", Configuration),
             (200, "isv.OUT_OF_SERVICE", Configuration),
+            (200, "isv.DAY_LIMIT_CONTROL", Configuration),
+            (200, "isv.MONTH_LIMIT_CONTROL", Configuration),
+            (200, "isv.DOMESTIC_NUMBER_NOT_SUPPORTED", Configuration),
+            (200, "isv.EXTEND_CODE_ERROR", Configuration),
+            (200, "isv.SIGN_STATE_ILLEGAL", Configuration),
+            (400, "InvalidVersion", Configuration),
+            (400, "MissingSignName", Configuration),
+            (400, "InvalidSecurityToken.Expired", Configuration),
             (200, "isp.RAM_PERMISSION_DENY", Configuration),
             (400, "SignatureDoesNotMatch", Configuration),
             (500, "\u{0}not a code", Ambiguous),
         ],
         Vendor::Tencent => vec![
             (200, "InternalError.OtherError", Transient),
-            (200, "FailedOperation.FailResolvePacket", Transient),
+            (200, "FailedOperation.NeverHeardOf", Unlisted),
             (200, "InternalError.Timeout", Ambiguous),
             (200, "InternalError.SendAndRecvFail", Ambiguous),
+            (200, "InternalError.ParseBackendResponseFail", Ambiguous),
             (200, "LimitExceeded.PhoneNumberOneHourLimit", Throttled),
             (200, "LimitExceeded.PhoneNumberThirtySecondLimit", Throttled),
             (200, "LimitExceeded.DeliveryFrequencyLimit", Throttled),
+            (200, "LimitExceeded.GlobalSmsSendingRateLimit", Throttled),
+            (200, "RequestLimitExceeded.UinLimitExceeded", Throttled),
             (200, "InvalidParameterValue.IncorrectPhoneNumber", Permanent),
             (200, "FailedOperation.PhoneNumberInBlacklist", Permanent),
+            (200, "FailedOperation.PhoneNumberParseFail", Permanent),
+            (200, "LimitExceeded.AppCountryOrRegionInBlacklist", NotHere),
+            (200, "UnsupportedOperation.UnsupportedRegion", NotHere),
+            (200, "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber", NotHere),
+            (200, "LimitExceeded.AppGlobalDailyLimit", Configuration),
+            (200, "LimitExceeded.AppMainlandChinaDailyLimit", Configuration),
+            (200, "LimitExceeded.AppCountryOrRegionDailyLimit", Configuration),
+            (200, "FailedOperation.FailResolvePacket", Configuration),
+            (200, "InternalError.RestApiInterfaceNotExist", Configuration),
+            (200, "UnsupportedRegion", Configuration),
+            (200, "IpNotInWhitelist", Configuration),
+            (200, "NoSuchVersion", Configuration),
             (200, "FailedOperation.TemplateIncorrectOrUnapproved", Configuration),
             (200, "FailedOperation.SignatureIncorrectOrUnapproved", Configuration),
             (200, "FailedOperation.InsufficientBalanceInSmsPackage", Configuration),
@@ -95,32 +121,49 @@ fn refusals(vendor: Vendor) -> Vec<(u16, &'static str, Class)> {
             (200, "\u{0}not a code", Ambiguous),
         ],
         Vendor::Twilio => vec![
-            (429, "20429", Transient),
-            (400, "99999", Transient),
+            (503, "20503", Transient),
+            (400, "21702", Transient),
+            (400, "99999", Unlisted),
+            (429, "20429", Throttled),
             (400, "21611", Throttled),
             (400, "21211", Permanent),
-            (400, "21408", Permanent),
             (400, "21610", Permanent),
             (400, "21614", Permanent),
+            (400, "21408", NotHere),
+            (400, "21608", NotHere),
+            (400, "21612", NotHere),
+            (400, "21703", NotHere),
             (401, "20003", Configuration),
             (400, "21606", Configuration),
             (500, "20500", Ambiguous),
         ],
         Vendor::Aws => vec![
-            (400, "ThrottlingException", Transient),
+            (400, "ThrottlingException", Throttled),
             (500, "InternalServerException", Transient),
-            (400, "ValidationException", Permanent),
+            (400, "ValidationException.FIELD_VALIDATION_FAILED.DestinationPhoneNumber", Permanent),
+            (400, "ValidationException.INVALID_PARAMETER.OriginationIdentity", Configuration),
+            (400, "ValidationException.INVALID_IDENTITY_FOR_DESTINATION_COUNTRY", NotHere),
+            (400, "ValidationException.MISSING_PARAMETER", Configuration),
+            (400, "ValidationException", Unlisted),
+            (400, "ServiceQuotaExceededException.MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT", Configuration),
             (400, "ServiceQuotaExceededException", Configuration),
+            (400, "AccessDeniedException.ACCOUNT_DISABLED", Configuration),
             (403, "AccessDeniedException", Configuration),
             (404, "ResourceNotFoundException", Configuration),
             (403, "InvalidSignatureException", Configuration),
-            (400, "ConflictException", Configuration),
+            (400, "ConflictException.DESTINATION_PHONE_NUMBER_OPTED_OUT", Permanent),
+            (400, "ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE", Permanent),
+            (400, "ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION", NotHere),
+            (400, "ConflictException.DESTINATION_PHONE_NUMBER_NOT_VERIFIED", NotHere),
+            (400, "ConflictException.RESOURCE_NOT_ACTIVE", Configuration),
+            (400, "ConflictException.NEVER_HEARD_OF", Unlisted),
             (502, "Nonsense", Ambiguous),
         ],
         Vendor::Webhook => vec![
             (500, "transient", Transient),
             (400, "throttled", Throttled),
             (400, "permanent", Permanent),
+            (400, "not_here", NotHere),
             (200 + 200, "configuration", Configuration),
             (500, "ambiguous", Ambiguous),
             (500, "nonsense", Ambiguous),
@@ -145,6 +188,15 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 let (case, state) = (format!("{vendor:?} {status} {code}"), sender.state(&job).await);
                 match class {
                     Class::Permanent => assert_eq!((outcome, state), (Outcome::Done, DeliveryState::Failed), "{case}"),
+                    Class::NotHere => {
+                        let Outcome::Dead(death) = outcome else { panic!("{case}: {outcome:?}") };
+                        assert_eq!(
+                            (death.class, death.attempts, state),
+                            (Some(class), 1, DeliveryState::Failed),
+                            "{case}"
+                        );
+                        assert!(death.reason.contains("no gateway serves this number"), "{}", death.reason);
+                    }
                     Class::Ambiguous if policy == DeliveryPolicy::AtMostOnce => {
                         assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps")), "{case}");
                     }
@@ -167,20 +219,65 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
             }
             seen.push(class);
         }
-        for class in [Class::Transient, Class::Permanent, Class::Configuration, Class::Ambiguous] {
+        for class in [Class::Transient, Class::Permanent, Class::NotHere, Class::Configuration, Class::Ambiguous] {
             assert!(seen.contains(&class), "{vendor:?} {class:?}");
         }
     }
 }
 
+/// Tencent's own front door answers with one error for the whole call.
 #[tokio::test]
-async fn an_opted_out_number_of_aws_is_permanent() {
-    let stub = Stub::start(Vendor::Aws).await;
-    let body = json!({ "Message": "no", "Reason": "DESTINATION_PHONE_NUMBER_OPTED_OUT" });
-    stub.says(Says(409, vec![("x-amzn-errortype", "ConflictException")], body));
-    let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-    let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
-    assert_eq!(error.class, Class::Permanent);
+async fn a_call_of_tencents_that_fails_as_a_whole_has_the_same_classes() {
+    let stub = Stub::start(Vendor::Tencent).await;
+    for (code, class) in [
+        ("UnsupportedRegion", Class::Configuration),
+        ("AuthFailure.TokenFailure", Class::Configuration),
+        ("AuthFailure.NeverHeardOf", Class::Configuration),
+        ("RequestLimitExceeded.IPLimitExceeded", Class::Throttled),
+        ("InternalError", Class::Transient),
+        ("NeverHeardOf", Class::Unlisted),
+    ] {
+        stub.says(Says(
+            200,
+            vec![],
+            json!({ "Response": { "RequestId": "r", "Error": { "Code": code, "Message": "no" } } }),
+        ));
+        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
+        assert_eq!((error.class, error.reason.as_str()), (class, code));
+    }
+}
+
+#[tokio::test]
+async fn temporary_credentials_and_api_keys_are_taken() {
+    for (vendor, header) in [(Vendor::Aliyun, "x-acs-security-token"), (Vendor::Tencent, "x-tc-token")] {
+        let stub = Stub::start(vendor).await;
+        let sender = Sender::new(&format!("{}&session_token=CAIS%2Bsts", stub.dsn()), DeliveryPolicy::default());
+        assert_eq!(sender.deliver(&sender.job(&number(1)).await).await, Outcome::Done, "{vendor:?}");
+        assert_eq!((stub.sent()[0].headers[header].as_str(), stub.refused()), ("CAIS+sts", 0), "{vendor:?}");
+    }
+    // Twilio's path has the account, and its Basic authentication the key.
+    let key = "SK00112233445566778899aabbccddeeff";
+    let dsn = |options: &str| format!("twilio://{key}:{SECRET}@default?from=+15005550006{options}");
+    let problem = |options| shared::provider::Provider::from_dsn(&dsn(options)).expect_err(options).to_string();
+    assert!(problem("").contains("lacks account"), "{}", problem(""));
+    let pushed = format!("&account={ACCOUNT}&callback=https://sms.example.com/v1/receipts/twilio");
+    assert!(problem(&pushed).contains("lacks auth_token or shared_key"), "{}", problem(&pushed));
+    for keys in ["&auth_token=0123", "&shared_key=webhooks_sharedkey_1:0123"] {
+        assert!(shared::provider::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(), "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn a_messaging_service_is_told_from_a_senders_name() {
+    let service = "MG0123456789abcdef0123456789ABCDEF";
+    for (from, field) in [(service, "MessagingServiceSid"), ("MGSHOP", "From"), ("MG Shop", "From")] {
+        let stub = Stub::start(Vendor::Twilio).await;
+        let dsn = stub.dsn().replace("+15005550006", &from.replace(' ', "%20"));
+        let sender = Sender::new(&dsn, DeliveryPolicy::default());
+        sender.deliver(&sender.job(&number(1)).await).await;
+        assert_eq!(stub.sent()[0].fields[field], from);
+    }
 }
 
 #[tokio::test]

@@ -6,12 +6,14 @@ use futures_util::future::join_all;
 use shared::delivery::{DeliveryPolicy, Outcome};
 use shared::job::Job;
 use shared::phone::PhoneNumber;
+use shared::provider::Class;
 use shared::queue::Death;
 use shared::verification::DeliveryState;
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process};
+use crate::support::vendor::{Stub, Vendor};
 use crate::support::{eventually, number};
 
 const POLICIES: [DeliveryPolicy; 2] = [DeliveryPolicy::AtLeastOnce, DeliveryPolicy::AtMostOnce];
@@ -82,6 +84,85 @@ async fn what_is_refused_for_good_goes_nowhere_else() {
     let job = sender.job(&number(1)).await;
     assert_eq!(sender.deliver(&job).await, Outcome::Done);
     assert_eq!((gateways[1].calls().len(), sender.state(&job).await), (0, DeliveryState::Failed));
+}
+
+/// A country that is not enabled, a sender that cannot reach the number: at Twilio, by its codes.
+#[tokio::test]
+async fn what_one_gateway_does_not_serve_another_does() {
+    for policy in POLICIES {
+        let (first, second) = (Stub::start(Vendor::Twilio).await, Stub::start(Vendor::Tencent).await);
+        let sender = Sender::new(&format!("failover({} || {})", first.dsn(), second.dsn()), policy);
+        for (index, code) in ["21408", "21612", "21608"].into_iter().enumerate() {
+            first.says(Vendor::Twilio.refuses(400, code));
+            let job = sender.job(&number(u32::try_from(index).expect("small"))).await;
+            assert_eq!(sender.deliver(&job).await, Outcome::Done, "{code}");
+            assert_eq!((sender.state(&job).await, second.sent().len()), (DeliveryState::Sent, index + 1), "{code}");
+        }
+        // Nobody serves it: a dead letter at once, and no second call.
+        second.says(Vendor::Tencent.refuses(200, "UnsupportedOperation.UnsupportedRegion"));
+        let job = sender.job(&number(100)).await;
+        let Outcome::Dead(death) = sender.deliver(&job).await else { panic!("nobody serves it") };
+        assert_eq!((death.class, death.attempts), (Some(Class::NotHere), 1));
+        assert!(death.reason.contains("21608") && death.reason.contains("UnsupportedRegion"), "{}", death.reason);
+        assert_eq!(sender.state(&job).await, DeliveryState::Failed);
+        // One does not serve it and the other is down for now: it is tried again.
+        second.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
+        let outcome = sender.deliver(&sender.job(&number(101)).await).await;
+        assert!(matches!(&outcome, Outcome::Retry { .. }), "{outcome:?}");
+    }
+    // A gateway for China alone.
+    let (china, world) = (Gateway::start(&[], Reply::Accept).await, Stub::start(Vendor::Twilio).await);
+    let sender = Sender::new(&format!("failover({} || {})", china.dsn(), world.dsn()), DeliveryPolicy::default());
+    let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    assert_eq!(sender.deliver(&sender.job(&british).await).await, Outcome::Done);
+    assert_eq!((china.calls().len(), world.sent().len()), (0, 1));
+}
+
+/// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep other messages away.
+#[tokio::test]
+async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
+    for (vendor, status, code) in [
+        (Vendor::Twilio, 400, "21408"),
+        (Vendor::Twilio, 429, "20429"),
+        (Vendor::Twilio, 400, "99999"),
+        (Vendor::Tencent, 200, "LimitExceeded.AppCountryOrRegionInBlacklist"),
+        (Vendor::Tencent, 200, "LimitExceeded.AppGlobalDailyLimit"),
+        (Vendor::Tencent, 200, "FailedOperation.TemplateUnapprovedOrNotExist"),
+        (Vendor::Aliyun, 200, "isv.DOMESTIC_NUMBER_NOT_SUPPORTED"),
+        (Vendor::Aws, 400, "ThrottlingException"),
+        (Vendor::Aws, 400, "ValidationException.COUNTRY_NOT_ENABLED"),
+    ] {
+        let stub = Stub::start(vendor).await;
+        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+        stub.says(vendor.refuses(status, code));
+        for index in 0..8 {
+            let outcome = sender.deliver(&sender.job(&number(index)).await).await;
+            assert!(matches!(&outcome, Outcome::Retry { .. } | Outcome::Dead(_)), "{code}: {outcome:?}");
+        }
+        assert_eq!(stub.sent().len(), 8, "{code}: each was tried");
+        stub.says(vendor.accepts("message-1"));
+        assert_eq!(sender.deliver(&sender.job(&number(100)).await).await, Outcome::Done, "{code}");
+    }
+}
+
+/// A circuit that is half open is tried by one message at a time: one that the gateway does not serve gives its place to another.
+#[tokio::test]
+async fn a_trial_that_shows_nothing_is_another_messages() {
+    let stub = Stub::start(Vendor::Tencent).await;
+    let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+    stub.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
+    for index in 0..5 {
+        sender.deliver(&sender.job(&number(index)).await).await;
+    }
+    stub.says(Vendor::Tencent.refuses(200, "LimitExceeded.AppCountryOrRegionInBlacklist"));
+    let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    let abroad = sender.job(&british).await;
+    // Held until the ten seconds are over.
+    while !matches!(sender.deliver(&abroad).await, Outcome::Dead(_)) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    stub.says(Vendor::Tencent.accepts("message-1"));
+    assert_eq!(sender.deliver(&sender.job(&number(100)).await).await, Outcome::Done, "the next may try at once");
 }
 
 #[tokio::test]
@@ -173,7 +254,7 @@ async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gatew
 #[tokio::test]
 async fn each_country_has_its_gateway() {
     let [china, world] = &two(Reply::Accept).await;
-    let stub = crate::support::vendor::Stub::start(crate::support::vendor::Vendor::Twilio).await;
+    let stub = Stub::start(Vendor::Twilio).await;
     let sender = Sender::new(&format!("+86={}; *={}", china.dsn(), stub.dsn()), DeliveryPolicy::default());
     let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     for to in [number(1), british.clone()] {

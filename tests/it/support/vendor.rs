@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 /// The clients' user, and their password, which must stand nowhere else.
 pub const KEY: &str = "vendor-key";
 pub const SECRET: &str = "vendor-secret-7c41f09a2b";
+/// The account that Twilio's keys belong to.
+pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 
 /// Which vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Vendor {
         let dsn = match self {
             Self::Aliyun => format!("aliyun://{signed}?sign=%E7%AD%BE%E5%90%8D&template=SMS_1&tls=false"),
             Self::Tencent => format!("tencent://{signed}?app_id=14&sign=S&template=1&tls=false"),
-            Self::Twilio => format!("twilio://{signed}?from=+15005550006&tls=false"),
+            Self::Twilio => format!("twilio://{signed}?from=+15005550006&account={ACCOUNT}&tls=false"),
             Self::Aws => format!("aws://{address}?origination=+12065550100&region=us-east-1&tls=false"),
             Self::Webhook => format!("webhook+http://:{SECRET}@{address}/sms?"),
         };
@@ -105,7 +107,13 @@ impl Vendor {
             Self::Twilio => {
                 json!({ "code": code.parse::<u32>().expect("a number"), "message": "no", "status": status })
             }
-            Self::Aws => return Says(status, vec![("x-amzn-errortype", leak(code))], json!({ "Message": "no" })),
+            Self::Aws => {
+                let parts: Vec<&str> = code.split('.').collect();
+                let (reason, field) =
+                    (parts.get(1), parts.get(2).map(|name| json!([{ "Name": name, "Message": "no" }])));
+                let body = json!({ "Message": "no", "Reason": reason, "Fields": field });
+                return Says(status, vec![("x-amzn-errortype", leak(parts[0]))], body);
+            }
             Self::Webhook => json!({ "class": code, "reason": "because" }),
         };
         Says(status, vec![], body)
@@ -231,12 +239,15 @@ impl Call<'_> {
     }
 }
 
-/// Signature V3, from the request as it came.
+/// Signature V3, from the request as it came. A POST tells its length (RFC 9110, 8.6), and each header of Aliyun's is signed.
 fn aliyun(call: &Call<'_>) -> Option<Value> {
+    call.header("content-length")?;
     let parameters = parameters(call.header("authorization")?, "ACS3-HMAC-SHA256")?;
     let (names, hash) = (*parameters.get("SignedHeaders")?, sha256(call.body));
     let must = ["host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"];
-    if !must.iter().all(|name| names.split(';').any(|signed| signed == *name))
+    let is_signed = |name: &str| names.split(';').any(|signed| signed == name);
+    if !must.iter().all(|name| is_signed(name))
+        || call.headers.keys().any(|name| name.starts_with("x-acs-") && !is_signed(name))
         || call.header("x-acs-content-sha256")? != hash
         || (call.header("x-acs-action")?, call.header("x-acs-version")?) != ("SendSms", "2017-05-25")
     {
@@ -271,7 +282,7 @@ fn tencent(call: &Call<'_>) -> Option<Value> {
 /// Basic authentication.
 fn twilio(call: &Call<'_>) -> Option<Value> {
     let expected = format!("Basic {}", STANDARD.encode(format!("{KEY}:{SECRET}")));
-    let path = format!("/2010-04-01/Accounts/{KEY}/Messages.json");
+    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
     let right = call.header("authorization")? == expected && call.path == path;
     right.then(|| Call::form(std::str::from_utf8(call.body).expect("text")))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::{Asked, Breaker, Circuit, Permit, millis, until};
+use super::super::{Asked, Breaker, Circuit, Health, Permit, millis, until};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accounts(Arc<Mutex<HashMap<String, Account>>>);
@@ -50,16 +50,18 @@ impl Accounts {
         self.with(account, |account| Circuit { failures: account.failures, open_for: until(now, account.open_until) })
     }
 
-    pub(super) fn report(&self, account: &str, up: bool, breaker: Breaker, now: i64) {
+    pub(super) fn report(&self, account: &str, health: Health, breaker: Breaker, now: i64) {
         self.with(account, |account| {
             account.trial_until = 0;
-            if up {
-                (account.failures, account.open_until) = (0, 0);
-                return;
-            }
-            account.failures = account.failures.saturating_add(1);
-            if account.failures >= breaker.failures {
-                account.open_until = now + millis(breaker.open);
+            match health {
+                Health::Unknown => {}
+                Health::Up => (account.failures, account.open_until) = (0, 0),
+                Health::Down => {
+                    account.failures = account.failures.saturating_add(1);
+                    if account.failures >= breaker.failures {
+                        account.open_until = now + millis(breaker.open);
+                    }
+                }
             }
         });
     }

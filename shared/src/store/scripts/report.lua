@@ -1,10 +1,11 @@
--- After a call to a gateway: is it up?
+-- After a call to a gateway: what has it shown of it?
 -- KEYS[1]  the account's entry
--- ARGV     1 if it is up, failures in a row that open the circuit, how long it stays open (ms)
-if ARGV[1] == '1' then
+-- ARGV     up | down | unknown, failures in a row that open the circuit, how long it stays open (ms)
+if ARGV[1] == 'up' then
   redis.call('HDEL', KEYS[1], 'failures', 'open_until', 'trial_until')
   return 0
 end
+if ARGV[1] == 'unknown' then return redis.call('HDEL', KEYS[1], 'trial_until') end
 local now = clock() / 1000
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 redis.call('HDEL', KEYS[1], 'trial_until')
