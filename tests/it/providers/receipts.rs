@@ -8,7 +8,7 @@ use sha1::Sha1;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Answer, Deployment, Environment};
 use crate::support::vendor::{SECRET, Stub, VENDORS, Vendor, hmac, now};
-use crate::support::{eventually, number};
+use crate::support::{eventually, number, unique};
 
 const KEY: &str = "a-path-nobody-guesses";
 
@@ -191,4 +191,130 @@ async fn many_receipts_come_at_once_and_a_strange_one_among_them_harms_none() {
     assert_eq!(scene.delivery().await, "delivered");
     let huge = format!("[{}]", " ".repeat(300 * 1024));
     assert_eq!(scene.push(&path, &[], huge).await.status, 413);
+}
+
+/// An event of AWS's, as SNS hands it over.
+fn notification(message: &str) -> String {
+    json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:sms", "Message": message }).to_string()
+}
+
+fn aws_event(kind: &str, status: &str) -> Value {
+    json!({
+        "eventType": kind, "eventVersion": "1.0", "isFinal": true, "destinationPhoneNumber": number(1).e164(),
+        "messageId": "message-1", "messageStatus": status,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_decides_moves_a_verification_of_aws() {
+    let scene = Scene::start(Vendor::Aws).await;
+    let path = format!("/{KEY}");
+    for (kind, status) in [
+        ("RCS_QUEUED", "QUEUED"),
+        ("RCS_SENT", "SENT"),
+        ("RCS_FALLEN_BACK_TO_SMS", "FALLEN_BACK_TO_SMS"),
+        ("RCS_UNKNOWN", "UNKNOWN"),
+        ("RCS_TTL_EXPIRED", "TTL_EXPIRATION_REVOKE_FAILED"),
+        ("TEXT_UNKNOWN", "UNKNOWN"),
+        ("TEXT_SUCCESSFUL", "SUCCESSFUL"),
+        ("MEDIA_PENDING", "PENDING"),
+        ("VOICE_BUSY", "BUSY"),
+        ("NEVER_HEARD_OF", "NEVER_HEARD_OF"),
+    ] {
+        let event = aws_event(kind, status).to_string();
+        assert_eq!(scene.push(&path, &[], notification(&event)).await.status, 200, "{kind}");
+        assert_eq!(scene.push(&path, &[], event).await.status, 200, "{kind}, raw");
+        assert_eq!(scene.delivery().await, "sent", "{kind}");
+    }
+    for kind in ["RCS_DELIVERED", "RCS_READ"] {
+        let scene = Scene::start(Vendor::Aws).await;
+        let event = aws_event(kind, &kind[4..]).to_string();
+        assert_eq!(scene.push(&path, &[], notification(&event)).await.status, 200);
+        assert_eq!(scene.delivery().await, "delivered", "{kind}");
+    }
+}
+
+/// EventBridge has the event in `detail`, and in AWS's own samples no number in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_through_event_bridge_is_found_by_its_message() {
+    for through_sns in [false, true] {
+        let (stub, message) = (Stub::start(Vendor::Aws).await, unique("message"));
+        stub.says(Vendor::Aws.accepts(&message));
+        let scene = Scene::with(&Vendor::Aws.dsn(&stub.address, &format!("&receipts={KEY}")), "aws").await;
+        let event = |message_id: &str| {
+            let event = json!({
+                "version": "0", "detail-type": "Text Message Delivery Status Updated", "source": "aws.sms-voice",
+                "detail": {
+                    "eventType": "TEXT_DELIVERED", "eventVersion": "1.0", "isFinal": true, "messageId": message_id,
+                    "originationPhoneNumber": "+12065550100", "messageStatus": "DELIVERED",
+                },
+            })
+            .to_string();
+            if through_sns { notification(&event) } else { event }
+        };
+        assert_eq!(scene.push(&format!("/{KEY}"), &[], event("another-message")).await.status, 200);
+        assert_eq!(scene.delivery().await, "sent");
+        assert_eq!(scene.push(&format!("/{KEY}"), &[], event(&message)).await.status, 200);
+        assert_eq!(scene.delivery().await, "delivered", "through SNS: {through_sns}");
+    }
+}
+
+/// What SNS says for itself is no trouble that it should try again for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sns_says_for_itself_is_taken() {
+    let scene = Scene::start(Vendor::Aws).await;
+    let path = format!("/{KEY}");
+    let of_itself = |kind: &str| {
+        json!({
+            "Type": kind, "MessageId": "m", "Token": "token-of-sns", "TopicArn": "arn:aws:sns:us-east-1:1:sms",
+            "Message": "You have chosen …", "SubscribeURL": "https://sns.example/", "SignatureVersion": "1",
+        })
+        .to_string()
+    };
+    for body in [
+        of_itself("SubscriptionConfirmation"),
+        of_itself("UnsubscribeConfirmation"),
+        notification("Successfully validated SNS topic."),
+        notification(&json!({ "originationNumber": "+12065550100", "messageBody": "STOP" }).to_string()),
+    ] {
+        assert_eq!(scene.push(&path, &[], body.clone()).await.status, 200, "{body}");
+    }
+    let raw = [("x-amz-sns-rawdelivery", "true".to_owned())];
+    assert_eq!(scene.push(&path, &raw, "A test of the topic".to_owned()).await.status, 200);
+    assert_eq!(scene.delivery().await, "sent");
+    for told in ["token-of-sns", "SNS has ended a subscription"] {
+        assert!(scene.deployment.logs().contains(told), "{told}");
+    }
+}
+
+/// With a shared key: SHA-256, by the key that the header names, and never less than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_key_of_twilios_signs_receipts() {
+    let stub = Stub::start(Vendor::Twilio).await;
+    let shared = "a-shared-secret-of-twilio";
+    let options = format!("&callback={CALLBACK}&shared_key=webhooks_sharedkey_1:{shared}");
+    let scene = Scene::with(&Vendor::Twilio.dsn(&stub.address, &options), "twilio").await;
+    let to = number(1);
+    let text = format!("{CALLBACK}MessageSidmessage-1MessageStatusdeliveredTo{}", to.e164());
+    let body = format!("MessageSid=message-1&MessageStatus=delivered&To=%2B{}", &to.e164()[1..]);
+    let push = |settings: &str, signature: Vec<u8>| {
+        let headers = [
+            ("x-twilio-webhooks-signature-settings", settings.to_owned()),
+            ("x-twilio-signature", STANDARD.encode(signature)),
+        ];
+        let (scene, body) = (&scene, body.clone());
+        async move { scene.push("", &headers, body).await.status }
+    };
+    let sha1 = |key: &str| {
+        let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("any length");
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let right = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256";
+    assert_eq!(push("key=webhooks_sharedkey_1,algorithm=HMAC_SHA1", sha1(shared)).await, 403);
+    assert_eq!(push("key=webhooks_sharedkey_2,algorithm=HMAC_SHA256", hmac(shared.as_bytes(), &text)).await, 403);
+    assert_eq!(push(right, hmac(SECRET.as_bytes(), &text)).await, 403, "the account's token is no shared key");
+    assert_eq!(scene.delivery().await, "sent");
+    assert_eq!(push(right, hmac(shared.as_bytes(), &text)).await, 200);
+    assert_eq!(scene.delivery().await, "delivered");
 }
