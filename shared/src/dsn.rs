@@ -249,6 +249,8 @@ mod tests {
             ("tencent://id:hunter2@default?sign=S&template=1", "lacks app_id"),
             ("twilio://sid:hunter2@default", "lacks from"),
             ("twilio://sid:hunter2@default?from=+15005550006&callback=no", "wrong value for callback"),
+            ("twilio://SK00112233445566778899aabbccddeeff:hunter2@default?from=+15005550006", "lacks account"),
+            ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=hunter2", "wrong value for shared_key"),
             ("aws://default", "lacks origination"),
             ("webhook+https://example.com/sms", "lacks the password"),
             ("webhook+http://:hunter2hunter2hunter2@example.com/sms", "on this machine only"),

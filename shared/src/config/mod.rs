@@ -336,6 +336,28 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_no_template_takes_is_an_error_at_start() {
+        let tencent = "tencent://id:hunter2@default?app_id=14&sign=S&template=1";
+        let aliyun = "aliyun://id:hunter2@default?sign=S&template=1";
+        let read = |dsn: &str, digits| {
+            let vars = [&GOOD[..3], &[("SMS_DSN", dsn), ("CODE_LENGTH", digits)]].concat();
+            let function = with(&vars, |lookup| problems(SendConfig::read(lookup)));
+            for role in [Role::All, Role::Worker] {
+                assert_eq!(with(&vars, |lookup| problems(LocalConfig::read(lookup, role))), function);
+            }
+            function
+        };
+        for dsn in [tencent, aliyun] {
+            assert_eq!(read(dsn, "6"), "");
+            let error = read(&format!("failover({} || {dsn})", GOOD[3].1), "7");
+            assert!(error.contains("CODE_LENGTH is more than 6") && error.contains("template_kind=notice"), "{error}");
+            assert_eq!(read(&format!("{dsn}&template_kind=notice"), "10"), "");
+            assert!(read(&format!("{dsn}&template_kind=other"), "6").contains("wrong value for template_kind"));
+        }
+        assert_eq!(read(GOOD[3].1, "10"), "", "CCP says nothing of it");
+    }
+
+    #[test]
     fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
         let allows = |vars: &[(&str, &str)], code| {
             let config = with(vars, |lookup| LocalConfig::read(lookup, Role::All)).expect("valid");

@@ -18,6 +18,9 @@ mod texts;
 /// Numbers with a code that is known beforehand.
 mod test_numbers;
 
+/// The way out through a proxy.
+mod egress;
+
 /// `provider check`.
 mod check;
 
