@@ -190,6 +190,12 @@ def main():
             check(f"labels of {metric['MetricName']} that nobody counts", set(labels.values()) - words, set())
             check(f"names of labels of {metric['MetricName']}", set(labels) <= {"outcome", "result", "policy", "gateway"}, True)
     check("metrics that the template uses and nobody counts", used - names, set())
+    # The dimensions of a query are exactly those that its metric has: the function's, and its labels.
+    counted = re.search(r"counter!\(REFUSED, (.*?)\)\.increment", source("shared", "src", "telemetry", "metrics.rs")).group(1)
+    labels = {"function"} | set(re.findall(r'"(\w+)" =>', counted))
+    query = properties["RefusedAlarm"]["Metrics"][0]["Expression"]["Fn::Sub"]
+    dimensions = re.search(r'SCHEMA\("sms-verify", (.*?)\)', query).group(1).split(", ")
+    check("the dimensions of RefusedAlarm", set(dimensions), labels)
 
     for redis, network in {"bring": False, "create": True}.items():
         created, jobs = create(template, redis)

@@ -10,6 +10,7 @@ use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url};
 use crate::support::services::Service;
+use crate::support::vendor::{Stub, Vendor};
 
 /// A process, and the collector of its traces.
 struct Scene {
@@ -82,6 +83,32 @@ async fn a_gateway_fails() {
     scene.view(|state| state["gateways"][0]["open_for"].as_f64() > Some(0.0)).await;
     scene.log("the gateway's circuit is open").await;
     scene.traced("gateway", "transient").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_refused_for_good() {
+    let gateway = Gateway::start(&[], Reply::Refuse("160042")).await;
+    let scene = Scene::start(Environment::embedded().with("SMS_DSN", &gateway.dsn())).await;
+    scene.ask(3).await;
+    scene.counted("refused_total", r#"code="160042""#, 3.0).await;
+    scene.counted("refused_total", r#"gateway="ccp""#, 3.0).await;
+    scene.view(|state| state["gateways"][0]["open_for"].as_f64() == Some(0.0)).await;
+    scene.log("ccp: 160042, number malformed (permanent)").await;
+    scene.traced("gateway", "permanent").await;
+}
+
+/// A country that no gateway serves: told as such, and to an operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_country_is_not_served() {
+    let stub = Stub::start(Vendor::Twilio).await;
+    stub.says(Vendor::Twilio.refuses(400, "21408"));
+    let scene = Scene::start(Environment::embedded().with("SMS_DSN", &stub.dsn())).await;
+    scene.ask(6).await;
+    scene.counted("deliveries_total", r#"outcome="dead""#, 6.0).await;
+    scene.counted("gateway_calls_total", r#"result="not_here""#, 6.0).await;
+    scene.view(|state| state["queue"]["dead"] == 6 && state["gateways"][0]["open_for"].as_f64() == Some(0.0)).await;
+    scene.log("no gateway serves this number: twilio: 21408").await;
+    scene.traced("gateway", "not_here").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ async fn every_step_of_a_verification_is_counted() {
         ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="accepted""#], 1.0),
         ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="transient""#], 1.0),
         ("gateway_calls_total", vec![r#"gateway="ccp""#, r#"result="permanent""#], 1.0),
+        ("refused_total", vec![r#"gateway="ccp""#, r#"code="160042""#], 1.0),
         ("gateway_seconds_count", vec![r#"gateway="ccp""#], 3.0),
         ("delivery_seconds_count", vec![], 1.0),
         ("queue_age_seconds_count", vec![], 2.0),
