@@ -6,6 +6,7 @@ use shared::provider::Class;
 use shared::verification::DeliveryState;
 
 use super::Sender;
+use super::refusals::refusals;
 use crate::support::number;
 use crate::support::vendor::{ACCOUNT, KEY, SECRET, Says, Stub, VENDORS, Vendor};
 
@@ -60,126 +61,12 @@ async fn each_sends_what_its_vendor_wants() {
     }
 }
 
-/// Answers of each vendor: status, code, and the class that they have. At least one of each class.
-fn refusals(vendor: Vendor) -> Vec<(u16, &'static str, Class)> {
-    use Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient, Unlisted};
-    match vendor {
-        Vendor::Aliyun => vec![
-            (200, "isp.SYSTEM_ERROR", Transient),
-            (200, "isv.NEVER_HEARD_OF", Unlisted),
-            (200, "isv.BUSINESS_LIMIT_CONTROL", Throttled),
-            (400, "Throttling.User", Throttled),
-            (200, "isv.MOBILE_NUMBER_ILLEGAL", Permanent),
-            (200, "isv.BLACK_KEY_CONTROL_LIMIT", Permanent),
-            (200, "isv.SMS_CONTENT_ILLEGAL", Permanent),
-            (200, "isv.SMS_TEST_NUMBER_LIMIT", NotHere),
-            (200, "isv.SMS_TEMPLATE_ILLEGAL", Configuration),
-            (200, "isv.SMS_SIGNATURE_ILLEGAL", Configuration),
-            (200, "isv.AMOUNT_NOT_ENOUGH", Configuration),
-            (200, "isv.OUT_OF_SERVICE", Configuration),
-            (200, "isv.DAY_LIMIT_CONTROL", Configuration),
-            (200, "isv.MONTH_LIMIT_CONTROL", Configuration),
-            (200, "isv.DOMESTIC_NUMBER_NOT_SUPPORTED", Configuration),
-            (200, "isv.EXTEND_CODE_ERROR", Configuration),
-            (200, "isv.SIGN_STATE_ILLEGAL", Configuration),
-            (400, "InvalidVersion", Configuration),
-            (400, "MissingSignName", Configuration),
-            (400, "InvalidSecurityToken.Expired", Configuration),
-            (200, "isp.RAM_PERMISSION_DENY", Configuration),
-            (400, "SignatureDoesNotMatch", Configuration),
-            (500, "\u{0}not a code", Ambiguous),
-        ],
-        Vendor::Tencent => vec![
-            (200, "InternalError.OtherError", Transient),
-            (200, "FailedOperation.NeverHeardOf", Unlisted),
-            (200, "InternalError.Timeout", Ambiguous),
-            (200, "InternalError.SendAndRecvFail", Ambiguous),
-            (200, "InternalError.ParseBackendResponseFail", Ambiguous),
-            (200, "LimitExceeded.PhoneNumberOneHourLimit", Throttled),
-            (200, "LimitExceeded.PhoneNumberThirtySecondLimit", Throttled),
-            (200, "LimitExceeded.DeliveryFrequencyLimit", Throttled),
-            (200, "LimitExceeded.GlobalSmsSendingRateLimit", Throttled),
-            (200, "RequestLimitExceeded.UinLimitExceeded", Throttled),
-            (200, "InvalidParameterValue.IncorrectPhoneNumber", Permanent),
-            (200, "FailedOperation.PhoneNumberInBlacklist", Permanent),
-            (200, "FailedOperation.PhoneNumberParseFail", Permanent),
-            (200, "LimitExceeded.AppCountryOrRegionInBlacklist", NotHere),
-            (200, "UnsupportedOperation.UnsupportedRegion", NotHere),
-            (200, "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber", NotHere),
-            (200, "LimitExceeded.AppGlobalDailyLimit", Configuration),
-            (200, "LimitExceeded.AppMainlandChinaDailyLimit", Configuration),
-            (200, "LimitExceeded.AppCountryOrRegionDailyLimit", Configuration),
-            (200, "FailedOperation.FailResolvePacket", Configuration),
-            (200, "InternalError.RestApiInterfaceNotExist", Configuration),
-            (200, "UnsupportedRegion", Configuration),
-            (200, "IpNotInWhitelist", Configuration),
-            (200, "NoSuchVersion", Configuration),
-            (200, "FailedOperation.TemplateIncorrectOrUnapproved", Configuration),
-            (200, "FailedOperation.SignatureIncorrectOrUnapproved", Configuration),
-            (200, "FailedOperation.InsufficientBalanceInSmsPackage", Configuration),
-            (200, "InternalError.RequestTimeException", Configuration),
-            (200, "\u{0}not a code", Ambiguous),
-        ],
-        Vendor::Twilio => vec![
-            (503, "20503", Transient),
-            (400, "21702", Transient),
-            (400, "99999", Unlisted),
-            (429, "20429", Throttled),
-            (400, "21611", Throttled),
-            (400, "21211", Permanent),
-            (400, "21610", Permanent),
-            (400, "21614", Permanent),
-            (400, "21408", NotHere),
-            (400, "21608", NotHere),
-            (400, "21612", NotHere),
-            (400, "21703", NotHere),
-            (401, "20003", Configuration),
-            (400, "21606", Configuration),
-            (500, "20500", Ambiguous),
-        ],
-        Vendor::Aws => vec![
-            (400, "ThrottlingException", Throttled),
-            (500, "InternalServerException", Transient),
-            (400, "ValidationException.FIELD_VALIDATION_FAILED.DestinationPhoneNumber", Permanent),
-            (400, "ValidationException.INVALID_PARAMETER.OriginationIdentity", Configuration),
-            (400, "ValidationException.INVALID_IDENTITY_FOR_DESTINATION_COUNTRY", NotHere),
-            (400, "ValidationException.MISSING_PARAMETER", Configuration),
-            (400, "ValidationException", Unlisted),
-            (400, "ServiceQuotaExceededException.MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT", Configuration),
-            (400, "ServiceQuotaExceededException", Configuration),
-            (400, "AccessDeniedException.ACCOUNT_DISABLED", Configuration),
-            (403, "AccessDeniedException", Configuration),
-            (404, "ResourceNotFoundException", Configuration),
-            (403, "InvalidSignatureException", Configuration),
-            (400, "ConflictException.DESTINATION_PHONE_NUMBER_OPTED_OUT", Permanent),
-            (400, "ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE", Permanent),
-            (400, "ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION", NotHere),
-            (400, "ConflictException.DESTINATION_PHONE_NUMBER_NOT_VERIFIED", NotHere),
-            (400, "ConflictException.RESOURCE_NOT_ACTIVE", Configuration),
-            (400, "ConflictException.NEVER_HEARD_OF", Unlisted),
-            (502, "Nonsense", Ambiguous),
-        ],
-        Vendor::Webhook => vec![
-            (500, "transient", Transient),
-            (400, "throttled", Throttled),
-            (400, "permanent", Permanent),
-            (400, "not_here", NotHere),
-            (200 + 200, "configuration", Configuration),
-            (500, "ambiguous", Ambiguous),
-            (500, "nonsense", Ambiguous),
-            (404, "nonsense", Configuration),
-            (429, "nonsense", Throttled),
-            (503, "nonsense", Transient),
-        ],
-    }
-}
-
 #[tokio::test]
 async fn each_failure_has_its_class_and_is_treated_accordingly() {
     for vendor in VENDORS {
         let stub = Stub::start(vendor).await;
         let mut seen = Vec::new();
-        for (index, (status, code, class)) in refusals(vendor).into_iter().enumerate() {
+        for (index, (status, code, class)) in refusals(vendor).iter().copied().enumerate() {
             stub.says(vendor.refuses(status, code));
             for policy in [DeliveryPolicy::AtLeastOnce, DeliveryPolicy::AtMostOnce] {
                 let sender = Sender::new(&stub.dsn(), policy);

@@ -3,6 +3,9 @@
 /// Each gateway sends, and fails in every class.
 mod gateways;
 
+/// What each gateway refuses with.
+mod refusals;
+
 /// Failover, round robin, countries, and circuits.
 mod routes;
 
