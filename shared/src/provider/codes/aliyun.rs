@@ -1,10 +1,12 @@
-//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of the gateway before all of its APIs.
+//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of the
+//! gateway before all of its APIs.
 
 use super::Class::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const ALIYUN: Table = Table {
-    source: "help documents 101346 and error-code-intl, the older lists 116206 and 73694, and the common codes of its APIs, in stored copies, read on 2026-11-27",
+    source: "help documents 101346 and error-code-intl, the older lists 116206 and 73694, and the \
+             common codes of its APIs, in stored copies, read on 2026-11-27",
     rows: &[
         ("MOBILE_NUMBER_ILLEGAL", Permanent, "number malformed"),
         ("SMS_CONTENT_ILLEGAL", Permanent, "forbidden content"),

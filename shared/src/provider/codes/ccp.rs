@@ -1,10 +1,12 @@
-//! CCP's codes: those of `TemplateSMS`, of the calls beside it, and the SDKs' own words for what went wrong on the way.
+//! CCP's codes: those of `TemplateSMS`, of the calls beside it, and the SDKs' own words for what went
+//! wrong on the way.
 
 use super::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const CCP: Table = Table {
-    source: "the vendor's list as four public programs have it (doc.yuntongxun.com itself is in no store), and its Java and Python SDKs, read on 2026-11-27",
+    source: "the vendor's list as four public programs have it (doc.yuntongxun.com itself is in no \
+             store), and its Java and Python SDKs, read on 2026-11-27",
     rows: &[
         ("112316", Permanent, "several numbers malformed"),
         ("112317", Permanent, "number is blacklisted"),

@@ -4,7 +4,8 @@ use super::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Tran
 use super::Table;
 
 pub(in super::super) const TENCENT: Table = Table {
-    source: "errorcodes.py of PyPI's tencentcloud-sdk-python-sms 3.1.153, and the common codes of its API 3.0 (documents 382/38780 and 382/52075), read on 2026-11-27",
+    source: "errorcodes.py of PyPI's tencentcloud-sdk-python-sms 3.1.153, and the common codes of its \
+             API 3.0 (documents 382/38780 and 382/52075), read on 2026-11-27",
     rows: &[
         ("FailedOperation.ContainSensitiveWord", Permanent, "text holds a forbidden word"),
         ("FailedOperation.PhoneNumberInBlacklist", Permanent, "number opted out or carrier-blacklisted"),
