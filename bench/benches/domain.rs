@@ -67,6 +67,7 @@ fn job(to: PhoneNumber, id: VerificationId) -> Job {
         autofill: None,
         attempts: 0,
         turn: None,
+        not_here: Vec::new(),
         at: None,
         names: Names::default(),
     }

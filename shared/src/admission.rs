@@ -171,6 +171,7 @@ impl Admissions {
             autofill,
             attempts: 0,
             turn: None,
+            not_here: Vec::new(),
             at: Some(self.now_ms()),
             names,
         };

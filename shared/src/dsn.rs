@@ -175,7 +175,7 @@ impl Dsn {
 
     pub(crate) fn finish(self) -> Result<(), DsnError> {
         match self.options.into_keys().next() {
-            Some(name) => Err(DsnError::Unknown(name)),
+            Some(name) => Err(DsnError::Unknown(shown(name))),
             None => Ok(()),
         }
     }
@@ -212,6 +212,12 @@ impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dsn({}://…)", self.url.scheme())
     }
+}
+
+/// An option's name, if it is like one: what an `&` that is not encoded cuts off may be part of a secret.
+fn shown(name: String) -> String {
+    let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
+    if plain { name } else { "(an & within a value is written %26)".to_owned() }
 }
 
 fn decode(part: &str) -> Option<String> {
@@ -251,6 +257,8 @@ mod tests {
             ("twilio://sid:hunter2@default?from=+15005550006&callback=no", "wrong value for callback"),
             ("twilio://SK00112233445566778899aabbccddeeff:hunter2@default?from=+15005550006", "lacks account"),
             ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=hunter2", "wrong value for shared_key"),
+            ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=id:a", "lacks callback"),
+            ("twilio://AC1:hunter2@default?from=+15005550006&callback=https://h/&shared_key=id:a&hunter2", "%26"),
             ("aws://default", "lacks origination"),
             ("webhook+https://example.com/sms", "lacks the password"),
             ("webhook+http://:hunter2hunter2hunter2@example.com/sms", "on this machine only"),

@@ -25,6 +25,8 @@ pub struct Job {
     pub attempts: u32,
     /// The turn at a gateway that the job waits for.
     pub turn: Option<Turn>,
+    /// The accounts at gateways that do not serve the number, as they have answered.
+    pub not_here: Vec<String>,
     /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
     pub at: Option<i64>,
     /// What the request is found by.
@@ -88,6 +90,8 @@ struct Wire<'a> {
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<(&'a str, i64)>,
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    not_here: Vec<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +121,7 @@ impl Job {
             },
             attempts: self.attempts,
             turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
+            not_here: self.not_here.iter().map(String::as_str).collect(),
             at: self.at,
             request: self.names.request_id.as_deref(),
             trace: self.names.trace.as_ref().map(TraceParent::as_str),
@@ -156,6 +161,7 @@ impl Job {
             autofill,
             attempts: wire.attempts,
             turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
+            not_here: wire.not_here.into_iter().map(ToOwned::to_owned).collect(),
             at: wire.at,
             names: Names {
                 request_id: wire.request.map(ToOwned::to_owned),
@@ -179,6 +185,7 @@ mod tests {
             autofill: Autofill::origin("example.com"),
             attempts: 1,
             turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
+            not_here: vec!["a2".to_owned()],
             at: Some(1_700_000_000_000),
             names: Names {
                 request_id: Some("request-1".to_owned()),

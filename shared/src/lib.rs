@@ -26,6 +26,7 @@ pub mod delivery;
 
 // The ports, each with its adapters.
 pub mod provider;
+mod proxy;
 pub mod queue;
 pub mod store;
 

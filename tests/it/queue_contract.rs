@@ -57,6 +57,7 @@ fn job(index: u32) -> Job {
         autofill: None,
         attempts: 0,
         turn: None,
+        not_here: Vec::new(),
         at: None,
         names: Names::default(),
     }

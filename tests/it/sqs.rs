@@ -43,6 +43,7 @@ fn job() -> Job {
         autofill: None,
         attempts: 0,
         turn: None,
+        not_here: Vec::new(),
         at: None,
         names: Names::default(),
     }

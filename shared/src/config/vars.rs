@@ -23,6 +23,7 @@ use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
+use crate::proxy;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
 
@@ -150,6 +151,12 @@ impl<'a> Vars<'a> {
         let dsn = self.get("SMS_DSN")?;
         if dsn == INBOX {
             return None;
+        }
+        if let Some(name) = proxy::unusable(self.lookup) {
+            self.problem(
+                name,
+                "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not known here",
+            );
         }
         Provider::from_dsn(&dsn).inspect_err(|error| self.problem("SMS_DSN", &error.to_string())).ok()
     }

@@ -53,8 +53,12 @@ struct Attempt<'a> {
     number: u32,
     worker: u64,
     began: Instant,
-    /// Why the gateways that were called do not have the message.
+    /// Whether a gateway was called.
+    called: bool,
+    /// Why the gateways that serve the number do not have the message.
     errors: Vec<SendError>,
+    /// What the gateways that do not serve it said.
+    not_here: Vec<SendError>,
     /// When the first of the closed circuits is worth another look.
     closed: Option<Duration>,
 }
@@ -70,8 +74,19 @@ impl Deliveries {
             return held(job, number, self.schedule.first(), "its secret is not known here");
         };
         let sms = sms(&job, code, expires_in);
-        let (began, errors, closed) = (Instant::now(), Vec::new(), None);
-        Attempt { deliveries: self, job, sms, number, worker, began, errors, closed }.run().await
+        let attempt = Attempt {
+            deliveries: self,
+            job,
+            sms,
+            number,
+            worker,
+            began: Instant::now(),
+            called: false,
+            errors: Vec::new(),
+            not_here: Vec::new(),
+            closed: None,
+        };
+        attempt.run().await
     }
 
     /// The time for which a gateway does not want to be called again.
@@ -86,11 +101,14 @@ impl Attempt<'_> {
         let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
-            return self.dead(reason, Delivery::Dead).await;
+            return self.dead(reason, Delivery::Dead, None).await;
         }
         let mut cut_short = false;
         for account in &accounts {
-            if !self.errors.is_empty() && !self.may_go_on().await {
+            if !self.is_served_by(account) {
+                continue;
+            }
+            if self.called && !self.may_go_on().await {
                 cut_short = true;
                 break;
             }
@@ -100,12 +118,12 @@ impl Attempt<'_> {
                         return outcome;
                     }
                 }
-                Ok(Way::Later(wait)) if !self.has_failed() => {
+                Ok(Way::Later(wait)) if self.errors.is_empty() => {
                     return self.hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate").await;
                 }
                 Ok(Way::Later(_) | Way::Full) => {}
                 Ok(Way::Closed(wait)) => self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait))),
-                Err(error) if !self.has_failed() => {
+                Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");
                     let delay = self.deliveries.schedule.first();
                     return self.hold(delay, "the store cannot be asked").await;
@@ -114,23 +132,24 @@ impl Attempt<'_> {
             }
         }
         // Boxed, since what is rare should not make every attempt larger.
-        if cut_short || self.has_failed() {
+        if !accounts.iter().any(|account| self.is_served_by(account)) {
+            let reason = "no gateway serves this number".to_owned();
+            Box::pin(self.dead(reason, Delivery::Dead, Some(Class::NotHere))).await
+        } else if cut_short || !self.errors.is_empty() {
             Box::pin(self.failed()).await
-        } else if self.errors.len() == accounts.len() {
-            let reason = format!("no gateway serves this number: {}", self.reasons());
-            Box::pin(self.dead(reason, Delivery::Dead)).await
         } else {
             Box::pin(self.nobody_called()).await
         }
     }
 
-    /// Whether a gateway that serves the number has failed. One that does not is as if it were not in the route.
-    fn has_failed(&self) -> bool {
-        self.errors.iter().any(|error| error.class != Class::NotHere)
+    /// Whether a gateway serves the number, as far as is known. One that does not is as if it were not in the route.
+    fn is_served_by(&self, account: &Account) -> bool {
+        account.serves(&self.sms.to) && !self.job.not_here.contains(&account.id)
     }
 
+    /// What all the gateways said.
     fn reasons(&self) -> String {
-        self.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        self.errors.iter().chain(&self.not_here).map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
     /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still the one to send it?
@@ -157,7 +176,8 @@ impl Attempt<'_> {
             let asked = Asked { rate: account.rate, turn, patience: self.sms.lifetime };
             match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { tell } => {
-                    self.job.turn = None;
+                    // The turn of another account is still to come.
+                    self.job.turn.take_if(|turn| turn.account == account.id);
                     account.granted(tell);
                     return Ok(Way::Call { tell });
                 }
@@ -176,6 +196,7 @@ impl Attempt<'_> {
 
     /// Calls a gateway. No outcome means that the next one may be called.
     async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
+        self.called = true;
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
         let began = Instant::now();
         let span = debug_span!(target: "shared::spans", "gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
@@ -214,12 +235,13 @@ impl Attempt<'_> {
             Class::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
                 Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
             }
-            Class::Ambiguous
-            | Class::Transient
-            | Class::Throttled
-            | Class::NotHere
-            | Class::Configuration
-            | Class::Unlisted => {
+            Class::NotHere => {
+                warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not served");
+                self.job.not_here.push(account.id.clone());
+                self.not_here.push(error);
+                None
+            }
+            Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration | Class::Unlisted => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
                 self.errors.push(error);
                 None
@@ -244,8 +266,7 @@ impl Attempt<'_> {
         let Self { deliveries, number, worker, .. } = self;
         let reasons = self.reasons();
         // Of several gateways the one counts that may be called again soonest.
-        let serving = self.errors.iter().filter(|error| error.class != Class::NotHere);
-        let least = serving.map(|error| deliveries.least(error)).min().unwrap_or_default();
+        let least = self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
         match deliveries.schedule.after(number, least, worker) {
             Some(delay) if delay.total() < self.expires_in() => {
                 let (job, delay_ms) = (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
@@ -260,7 +281,8 @@ impl Attempt<'_> {
                     Some(_) => ("the code expires before the next attempt", Delivery::Expired),
                     None => ("out of attempts", Delivery::Dead),
                 };
-                self.dead(format!("{why}, after attempt {number}: {reasons}"), outcome).await
+                let class = self.errors.last().map(|error| error.class);
+                self.dead(format!("{why}, after attempt {number}"), outcome, class).await
             }
         }
     }
@@ -269,7 +291,10 @@ impl Attempt<'_> {
     async fn nobody_called(self) -> Outcome {
         match self.closed.map(Delay::within).filter(|delay| delay.total() < self.expires_in()) {
             Some(delay) => self.hold(delay, "the gateway's circuit is open").await,
-            None => self.dead("no gateway can be called before the code expires".to_owned(), Delivery::Expired).await,
+            None => {
+                let reason = "no gateway can be called before the code expires".to_owned();
+                self.dead(reason, Delivery::Expired, None).await
+            }
         }
     }
 
@@ -282,13 +307,11 @@ impl Attempt<'_> {
         held(self.job, self.number, delay, why)
     }
 
-    async fn dead(self, reason: String, outcome: Delivery) -> Outcome {
+    async fn dead(self, reason: String, outcome: Delivery, class: Option<Class>) -> Outcome {
         metrics::delivered(outcome);
-        let mut classes = self.errors.iter().rev().map(|error| error.class);
-        // The latest of a gateway that serves the number, if there is one.
-        let class = classes.clone().find(|class| *class != Class::NotHere).or(classes.next());
-        // Without an error no gateway was called this time.
-        let attempts = if class.is_some() { self.number } else { self.number - 1 };
+        let reasons = self.reasons();
+        let reason = if reasons.is_empty() { reason } else { format!("{reason}: {reasons}") };
+        let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
         self.deliveries.finish(&self.job, Finish::Failed, self.worker).await;
         Outcome::Dead(Death { reason, class, attempts })

@@ -223,7 +223,7 @@ impl Gateway for Aws {
 fn event(item: &Value) -> Option<Receipt> {
     let event = item.get("detail").unwrap_or(item);
     let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
-    match text(event, "destinationPhoneNumber") {
+    match text(event, "destinationPhoneNumber").filter(|number| !number.is_empty()) {
         Some(number) => Receipt::new(number, "US", message_id, delivered),
         None => Some(Receipt::of_message(message_id, delivered)),
     }

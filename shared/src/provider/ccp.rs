@@ -19,8 +19,9 @@ use url::Url;
 use super::client::{HttpClient, call, refused_with, status_error};
 use super::codes::CCP;
 use super::receipt::{Key, each, text};
-use super::{Accepted, Class, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
+use super::{Accepted, Gateway, Push, Receipt, ReceiptError, SendError, Sms};
 use crate::dsn::{Dsn, DsnError, Templates};
+use crate::phone::PhoneNumber;
 
 const NAME: &str = "ccp";
 
@@ -79,9 +80,6 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
 
 impl Ccp {
     async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
-        if sms.to.country_code() != COUNTRY_CODE {
-            return Err(SendError::refused(NAME, Class::NotHere, "this endpoint takes Chinese numbers only"));
-        }
         let signature = self.account.sign(now);
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().append_pair("sig", &signature.sig);
@@ -123,6 +121,10 @@ impl Gateway for Ccp {
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time of its call")]
         Box::pin(self.call(sms, Timestamp::now()))
+    }
+
+    fn serves(&self, to: &PhoneNumber) -> bool {
+        to.country_code() == COUNTRY_CODE
     }
 
     /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the message's id, "fromNum",

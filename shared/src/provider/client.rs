@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
-use url::{Host, Url};
+use url::Url;
 
 use super::codes::Table;
 use super::{Class, SendError, transcript};
+use crate::proxy::Proxy;
 
 /// Opening the connection, name and TLS included: a gateway that takes longer is down.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -21,8 +22,7 @@ pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The client of one gateway, made when the first message goes out: to read the system's certificates takes long on a cold
-/// start.
+/// A gateway's client, made when the first message goes out: to read the system's certificates takes long on a cold start.
 #[derive(Default)]
 pub(crate) struct HttpClient(OnceLock<Client>);
 
@@ -33,7 +33,7 @@ impl HttpClient {
             return Ok(client.post(url));
         }
         let reason = "the HTTP client does not start";
-        let client = build(is_loopback(&url)).map_err(|source| SendError {
+        let client = build().map_err(|source| SendError {
             source: Some(Box::new(source)),
             ..SendError::refused(gateway, Class::Configuration, reason)
         })?;
@@ -41,21 +41,17 @@ impl HttpClient {
     }
 }
 
-/// A client that follows no redirect: a message is not sent to where an answer points. It goes through the proxy that
-/// `HTTPS_PROXY` and `NO_PROXY` name, but not to this machine.
-fn build(loopback: bool) -> Result<Client, reqwest::Error> {
+/// A client that follows no redirect: a message is not sent to where an answer points.
+fn build() -> Result<Client, reqwest::Error> {
     crate::tls::install();
-    let client =
-        Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TOTAL_TIMEOUT).redirect(redirect::Policy::none());
-    if loopback { client.no_proxy().build() } else { client.build() }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+    let client = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .no_proxy();
+    match Proxy::of_environment() {
+        Some(proxy) => client.proxy(proxy.reqwest()?).build(),
+        None => client.build(),
     }
 }
 
@@ -106,7 +102,9 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// A call that brought no answer: before the connection stood nothing was sent; after that nobody knows.
 fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
-    let (class, reason) = if error.is_connect() {
+    let (class, reason) = if error.is_builder() {
+        (Class::Configuration, "not sent")
+    } else if error.is_connect() {
         (Class::Transient, "no connection")
     } else if error.is_timeout() {
         (Class::Ambiguous, "no answer in time")
@@ -125,6 +123,13 @@ pub(super) fn refused(gateway: &'static str, class: Class, reason: impl Into<Str
 /// A refusal with a code of the gateway's own, which its table explains.
 pub(super) fn refused_with(gateway: &'static str, table: &Table, code: &str, answer: &Answer) -> SendError {
     let (class, meaning) = table.find(code);
+    let class = match class {
+        // A server's error leaves open how far the request came, whatever code stands in it.
+        Class::Transient | Class::Unlisted if answer.status.is_server_error() => {
+            class_of_status(answer.status.as_u16())
+        }
+        class => class,
+    };
     SendError { meaning, for_some: table.is_for_some(code), ..refused(gateway, class, code, answer) }
 }
 
@@ -148,10 +153,12 @@ pub(super) fn class_of_status(status: u16) -> Class {
     }
 }
 
-/// A gateway's own code as it may stand in logs and with dead letters: short, and of letters, digits, `.`, `_` and `-`.
+/// A gateway's own code as it may stand in logs and with dead letters: short, of letters, digits, `.`, `_` and `-`, and no
+/// number: of seven digits in a row it may be one.
 pub(super) fn plain(code: &str) -> Option<&str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    ((1..=80).contains(&code.len()) && code.bytes().all(allowed)).then_some(code)
+    let is_number = code.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 7);
+    ((1..=80).contains(&code.len()) && code.bytes().all(allowed) && !is_number).then_some(code)
 }
 
 #[cfg(test)]

@@ -196,6 +196,11 @@ trait Gateway: fmt::Debug + Send + Sync {
     /// Hands a message over, once.
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>>;
 
+    /// Whether it takes messages to the number at all, as far as that can be said without asking it.
+    fn serves(&self, _to: &PhoneNumber) -> bool {
+        true
+    }
+
     /// Whether its receipts may name the message alone, and not the number.
     fn names_messages_alone(&self) -> bool {
         false
@@ -272,6 +277,12 @@ impl Account {
     #[must_use]
     pub fn names_messages_alone(&self) -> bool {
         self.gateway.names_messages_alone()
+    }
+
+    /// Whether the gateway takes messages to the number at all, as far as that can be said without asking it.
+    #[must_use]
+    pub fn serves(&self, to: &PhoneNumber) -> bool {
+        self.gateway.serves(to)
     }
 
     /// Hands a message over, once.

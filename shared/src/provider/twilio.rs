@@ -83,10 +83,17 @@ impl Sender {
 impl Receipts {
     /// `password` is the account's own token, which no API key is.
     fn from_dsn(dsn: &mut Dsn, password: Option<&String>) -> Result<Option<Self>, DsnError> {
-        let auth_token = dsn.option("auth_token")?.or_else(|| password.cloned());
-        let shared = dsn.option("shared_key")?.unwrap_or_default();
-        let Some(callback) = dsn.option("callback")? else { return Ok(None) };
-        if auth_token.is_none() && shared == SharedKeys::default() {
+        let (token, shared) = (dsn.option("auth_token")?, dsn.option::<SharedKeys>("shared_key")?);
+        let Some(callback) = dsn.option("callback")? else {
+            let idle = token.is_some() || shared.is_some();
+            return if idle {
+                Err(DsnError::Missing("callback, which the keys of receipts are for"))
+            } else {
+                Ok(None)
+            };
+        };
+        let (auth_token, shared) = (token.or_else(|| password.cloned()), shared.unwrap_or_default());
+        if auth_token.is_none() && shared.is_empty() {
             return Err(DsnError::Missing("auth_token or shared_key, which receipts are signed with"));
         }
         Ok(Some(Self { callback, keys: Keys { auth_token, shared } }))
@@ -117,9 +124,7 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
         return Ok(Accepted::with_id(Some(created.sid)));
     }
     match serde_json::from_slice(&answer.body) {
-        Ok(Failure { code }) if answer.status.is_client_error() => {
-            Err(refused_with(NAME, &TWILIO, &code.to_string(), answer))
-        }
+        Ok(Failure { code }) => Err(refused_with(NAME, &TWILIO, &code.to_string(), answer)),
         _ => Err(status_error(NAME, answer)),
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Keys {
 }
 
 /// `ID:SECRET`, or several with commas, while one takes the place of another.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(super) struct SharedKeys(Vec<(String, String)>);
 
 impl FromStr for SharedKeys {
@@ -54,6 +54,10 @@ impl FromStr for SharedKeys {
 }
 
 impl SharedKeys {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The secret that the header chooses among those that are configured, if it asks for nothing else.
     fn secret(&self, settings: &str) -> Option<&str> {
         let parts = settings.split(',').filter_map(|part| part.split_once('='));

@@ -3,7 +3,7 @@
 //! Each label has few values: policies, gateways, classes and countries. No number, no id and no address is one. The table of them
 //! stands in docs/observability.md.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
 /// Messages in one invocation of `send-sms`.
 pub const BATCH_SIZE: &str = "sms_verify_batch_size";
 
-/// Most codes of refusals that are told apart.
+/// Most codes of one gateway's refusals that are told apart.
 const MOST_CODES: usize = 100;
 
 /// What became of a job that was handed out.
@@ -142,8 +142,9 @@ pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
 
 /// A program behind a webhook may answer with as many codes as it likes: those that are told apart are limited.
 pub(crate) fn refused(gateway: &str, code: &str) {
-    static CODES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static CODES: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
     let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
+    let codes = codes.entry(gateway.to_owned()).or_default();
     if codes.len() < MOST_CODES {
         codes.insert(code.to_owned());
     }

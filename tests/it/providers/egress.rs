@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,6 +90,40 @@ async fn every_gateway_is_reached_through_the_proxy() {
     }
 }
 
+/// Queues of SQS, and the vendors of captchas.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_are_aws_and_the_vendors_of_captchas() {
+    let proxy = Proxy::start().await;
+    let url = format!("http://{}", proxy.address);
+    let queue = Environment::lambda()
+        .with("QUEUE_URL", "https://sqs.invalid/1/jobs")
+        .with("DEAD_QUEUE_URL", "https://sqs.invalid/1/dead")
+        .with("AWS_ENDPOINT_URL_SQS", "https://sqs.invalid")
+        .with("ALL_PROXY", &url);
+    assert!(!Process::start(&["dead", "list"], &queue).ended().await.success(), "the tunnels lead nowhere");
+    let asks =
+        |host: &str| proxy.tunnels().iter().any(|tunnel| tunnel.head.starts_with(&format!("CONNECT {host}:443 ")));
+    assert!(asks("sqs.invalid"), "{:?}", proxy.tunnels());
+    let captcha = "turnstile://site:secret@captcha.invalid?when=always";
+    let environment = Environment::embedded().with("CHALLENGE", captcha).with("https_proxy", &url);
+    let deployment = Deployment::whole(&environment);
+    let request = json!({ "to": number(1).e164(), "proof": { "token": "shown-by-the-page" } });
+    let answer = deployment.client.post("/v1/verifications", &request).await;
+    assert_eq!(answer.status, 503, "nobody can judge it: {answer:?}");
+    assert!(asks("captcha.invalid"), "{:?}", proxy.tunnels());
+}
+
+/// To go past a proxy that cannot be used would be no service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_an_error_at_start() {
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment =
+        Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("HTTPS_PROXY", "socks5://127.0.0.1:9");
+    let mut process = Process::start(&[], &environment);
+    assert!(!process.ended().await.success());
+    assert!(process.log().contains("HTTPS_PROXY needs the URL of an HTTP proxy"), "{}", process.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_on_this_machine_is_reached_through_a_proxy() {
     let proxy = Proxy::start().await;
@@ -104,6 +139,14 @@ async fn nothing_on_this_machine_is_reached_through_a_proxy() {
     let check = ["provider", "check", "--to", "+8613800138000"];
     let output = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn))).output().await;
     assert!(output.contains("2 of 2 accepted"), "{output}");
+    // Over TLS, too.
+    let there = ["localhost:9", "a.localhost:9", "127.0.0.2:9", "[::1]:9"];
+    let dsns = there.map(|host| Vendor::Twilio.dsn(host, "").replace("&tls=false", ""));
+    let dsn =
+        format!("failover({} || {})", dsns.join(" || "), Vendor::Aws.dsn("localhost:9", "").replace("&tls=false", ""));
+    let mut check = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn)));
+    assert!(!check.ended().await.success(), "nobody is there");
+    assert!(proxy.tunnels().is_empty(), "{:?}", proxy.tunnels());
     // A worker that hands its messages to the inbox of another process.
     let deployment = Deployment::split(&everything(Environment::services()));
     let client = &deployment.client;

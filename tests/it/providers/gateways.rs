@@ -6,7 +6,8 @@ use shared::provider::Class;
 use shared::verification::DeliveryState;
 
 use super::Sender;
-use super::refusals::refusals;
+use super::refusals::{self, refusals};
+use crate::support::gateway::{Gateway, Reply};
 use crate::support::number;
 use crate::support::vendor::{ACCOUNT, KEY, SECRET, Says, Stub, VENDORS, Vendor};
 
@@ -102,6 +103,9 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 let sms = super::check::sms();
                 let error = accounts[0].send(&sms).await.expect_err(&case);
                 assert_eq!(error.class, class, "{case}");
+                // The log has the vendor's own code, also where the status alone decides. (AWS's fields are no part of it.)
+                let plain = vendor != Vendor::Webhook && !code.contains('\0');
+                assert!(!plain || code.starts_with(&error.reason), "{case}: {}", error.reason);
                 assert!(!error.to_string().contains(SECRET) && error.reason.len() < 80, "{error}");
             }
             seen.push(class);
@@ -109,6 +113,28 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
         for class in [Class::Transient, Class::Permanent, Class::NotHere, Class::Configuration, Class::Ambiguous] {
             assert!(seen.contains(&class), "{vendor:?} {class:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn each_status_code_of_ccp_has_its_class() {
+    for (code, class) in refusals::CCP {
+        let gateway = Gateway::start(&[], Reply::Refuse(code)).await;
+        let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
+        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(code);
+        assert_eq!((error.class, error.reason.as_str()), (*class, *code));
+    }
+}
+
+/// What a program behind a webhook says may be anything: a number among it goes nowhere.
+#[tokio::test]
+async fn no_number_is_taken_for_a_code() {
+    let stub = Stub::start(Vendor::Webhook).await;
+    for (reason, kept) in [("8613800138000", false), ("to-13800138000", false), ("blocked.21610", true)] {
+        stub.says(Says(400, vec![], json!({ "class": "permanent", "reason": reason })));
+        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(reason);
+        assert_eq!(error.reason == reason, kept, "{}", error.reason);
     }
 }
 

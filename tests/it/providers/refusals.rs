@@ -8,6 +8,32 @@ use crate::support::vendor::Vendor;
 /// Status, code, class.
 type Refusal = (u16, &'static str, Class);
 
+/// CCP's status codes, which come with 200.
+pub const CCP: &[(&str, Class)] = &[
+    ("160000", Transient),
+    ("160007", Transient),
+    ("160050", Transient),
+    ("111050", Transient),
+    ("160038", Throttled),
+    ("160022", Throttled),
+    ("111111", Throttled),
+    ("160042", Permanent),
+    ("160034", Permanent),
+    ("160073", Permanent),
+    ("160062", NotHere),
+    ("113302", NotHere),
+    ("160051", NotHere),
+    ("160031", Configuration),
+    ("160032", Configuration),
+    ("111109", Configuration),
+    ("111142", Configuration),
+    ("111199", Configuration),
+    ("112300", Configuration),
+    ("172001", Ambiguous),
+    ("160054", Ambiguous),
+    ("999999", Unlisted),
+];
+
 /// Of a vendor, at least one of each class.
 pub fn refusals(vendor: Vendor) -> &'static [Refusal] {
     match vendor {
@@ -22,6 +48,9 @@ pub fn refusals(vendor: Vendor) -> &'static [Refusal] {
 const ALIYUN: &[Refusal] = &[
     (200, "isp.SYSTEM_ERROR", Transient),
     (200, "isv.NEVER_HEARD_OF", Unlisted),
+    (500, "NeverHeardOf", Ambiguous),
+    (500, "InternalError", Ambiguous),
+    (503, "ServiceUnavailable", Transient),
     (200, "isv.BUSINESS_LIMIT_CONTROL", Throttled),
     (400, "Throttling.User", Throttled),
     (200, "isv.MOBILE_NUMBER_ILLEGAL", Permanent),
@@ -48,6 +77,7 @@ const ALIYUN: &[Refusal] = &[
 const TENCENT: &[Refusal] = &[
     (200, "InternalError.OtherError", Transient),
     (200, "FailedOperation.NeverHeardOf", Unlisted),
+    (200, "InternalError.NeverHeardOf", Ambiguous),
     (200, "InternalError.Timeout", Ambiguous),
     (200, "InternalError.SendAndRecvFail", Ambiguous),
     (200, "InternalError.ParseBackendResponseFail", Ambiguous),
@@ -81,6 +111,7 @@ const TWILIO: &[Refusal] = &[
     (503, "20503", Transient),
     (400, "21702", Transient),
     (400, "99999", Unlisted),
+    (500, "99999", Ambiguous),
     (429, "20429", Throttled),
     (400, "21611", Throttled),
     (400, "21211", Permanent),

@@ -8,7 +8,8 @@ use shared::job::Job;
 use shared::phone::PhoneNumber;
 use shared::provider::Class;
 use shared::queue::Death;
-use shared::verification::DeliveryState;
+use shared::store::Store;
+use shared::verification::{DeliveryState, Policy};
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};
@@ -116,6 +117,57 @@ async fn what_one_gateway_does_not_serve_another_does() {
     let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     assert_eq!(sender.deliver(&sender.job(&british).await).await, Outcome::Done);
     assert_eq!((china.calls().len(), world.sent().len()), (0, 1));
+}
+
+/// A gateway that does not serve the number is not asked again while the job waits for its turn at another, which it keeps.
+#[tokio::test]
+async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
+    let (first, second) = (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Accept).await);
+    first.says(Vendor::Twilio.refuses(400, "21408"));
+    let dsn = format!("failover({} || {}&rate=2)", first.dsn(), second.dsn());
+    let sender = Sender::new(&dsn, DeliveryPolicy::default());
+    let mut waiting = Vec::new();
+    for index in 0..8 {
+        waiting.push(sender.job(&number(index)).await);
+        // The store is asked before each call.
+        sender.deliveries.provider.all()[0].failed();
+    }
+    while !waiting.is_empty() {
+        let mut held = Vec::new();
+        for mut job in waiting {
+            sender.deliveries.provider.all()[0].failed();
+            match sender.deliver(&job).await {
+                Outcome::Done => {}
+                Outcome::Hold { job: next, .. } => {
+                    assert_eq!((next.attempts, next.not_here.len()), (0, 1));
+                    job.body = next.encode().into_bytes();
+                    held.push(job);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        waiting = held;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!((first.sent().len(), second.accepted().len()), (8, 8), "each was asked once");
+}
+
+/// A circuit that is open is the reason for a dead letter then, and not that another gateway does not serve the number.
+#[tokio::test]
+async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
+    let (first, second) = (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Http(503)).await);
+    first.says(Vendor::Twilio.refuses(400, "21408"));
+    let dsn = format!("failover({} || {})", first.dsn(), second.dsn());
+    let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
+    // Codes that expire before the circuit is worth another look.
+    let policy = Policy { ttl: std::time::Duration::from_secs(2), ..Policy::default() };
+    sender.deliveries.store = Store::memory(policy);
+    for index in 0..5 {
+        sender.deliver(&sender.job(&number(index)).await).await;
+    }
+    let Outcome::Dead(death) = sender.deliver(&sender.job(&number(100)).await).await else { panic!("in no time") };
+    assert_eq!((death.class, death.attempts), (None, 1));
+    assert!(death.reason.contains("before the code expires") && death.reason.contains("21408"), "{}", death.reason);
 }
 
 /// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep other messages away.

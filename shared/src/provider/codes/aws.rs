@@ -35,7 +35,6 @@ pub(in super::super) const AWS: Table = Table {
             NotHere,
             "origination not valid for that country",
         ),
-        ("ValidationException.OTHER", NotHere, "anything else"),
         ("ValidationException.PRICE_OVER_THRESHOLD", NotHere, "dearer than MaxPrice"),
         ("ValidationException.SENDER_ID_NOT_REGISTERED", NotHere, "sender id not registered in that country"),
         ("ValidationException.SENDER_ID_NOT_SUPPORTED", NotHere, "country takes no sender ids"),

@@ -166,6 +166,7 @@ pub(in super::super) const TENCENT: Table = Table {
         ("InternalError.Timeout", Ambiguous, "sending request timed out inside"),
         ("ResponseSizeLimitExceeded", Ambiguous, "answer larger than the front end allows"),
         // Families, for members that are not listed.
+        ("InternalError*", Ambiguous, "an error within: perhaps it was passed on"),
         ("AuthFailure*", Configuration, "who we are, or the signature"),
         ("UnauthorizedOperation*", Configuration, "not permitted"),
         ("MissingParameter*", Configuration, "a parameter is missing"),
@@ -177,6 +178,7 @@ pub(in super::super) const TENCENT: Table = Table {
     ],
     some: &[
         "FailedOperation.MarketingSendTimeConstraint",
+        "FailedOperation.SignatureIncorrectOrUnapproved",
         "FailedOperation.Template*",
         "InvalidParameterValue.ContentLengthLimit",
         "InvalidParameterValue.ProhibitedUseUrlInTemplateParameter",
