@@ -166,6 +166,7 @@ fn app() -> Router {
     let asking = http::RequestApi {
         admissions,
         region,
+        test_numbers: TestNumbers::default(),
         autofill: AllowedAutofill::default(),
         callers: callers.clone(),
         origins: origins.clone(),
