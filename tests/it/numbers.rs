@@ -83,7 +83,18 @@ fn behind_each_regions_own_prefixes_stands_the_number_that_the_reference_reads()
 
 #[test]
 fn each_kind_of_number_of_each_region_is_taken_or_refused_as_the_reference_says() {
-    compare("types", TYPES);
+    let said = compare("types", TYPES);
+    // The page lists the same regions, with their calling codes.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages/countries.js");
+    let page = std::fs::read_to_string(page).expect("the page's list");
+    let listed: Vec<&str> = page.split('`').nth(1).expect("the list").split_whitespace().collect();
+    let in_any_region = ('A'..='Z').flat_map(|a| ('A'..='Z').map(move |b| format!("{a}{b}")));
+    let regions: Vec<String> = in_any_region.filter(|code| Region::parse(code).is_some()).collect();
+    assert!(listed.iter().map(|entry| &entry[..2]).eq(regions.iter()), "{listed:?}");
+    for (region, text) in said.lines().map(Case::of).map(|case| (case.region.code(), case.text)) {
+        let entry = listed.iter().find(|entry| entry.starts_with(&region)).expect("listed");
+        assert!(!text.starts_with('+') || text[1..].starts_with(&entry[2..]), "{entry}: {text}");
+    }
 }
 
 #[test]
@@ -103,7 +114,8 @@ fn each_regions_own_mobile_numbers_are_admitted_where_it_is_the_default() {
 
 #[test]
 fn the_document_names_the_regions_whose_landlines_cannot_be_told_from_mobile_numbers() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md")).expect("the document");
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md")).expect("the document");
     let regions = reference("both");
     assert!(document.contains(regions.trim()), "docs/abuse.md has another list than {regions}");
 }

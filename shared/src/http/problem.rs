@@ -219,6 +219,9 @@ impl Problem {
         let members = match self {
             Self::BadField { field, .. } => json!({ "field": field }),
             Self::MissingField(field) => json!({ "field": field }),
+            Self::BadNumber(PhoneError::ArgentinaWithoutNine | PhoneError::BrazilWithoutNine) => {
+                json!({ "field": "to", "missing": "9" })
+            }
             Self::BadNumber(_) | Self::Country(_) => json!({ "field": "to" }),
             Self::WrongCode { attempts_left } => json!({ "field": "code", "attempts_left": attempts_left }),
             Self::TooFrequent(Refusal { exceeded, retry_after }) => {
