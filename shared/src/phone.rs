@@ -78,10 +78,10 @@ impl PhoneNumber {
     /// As [`PhoneNumber::parse`].
     pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Country), PhoneError> {
         let text = normalize(text).ok_or(PhoneError::Invalid)?;
-        match (Self::dialled(&text, region), behind_zeros(&text)) {
-            (Err(PhoneError::Invalid), Some(international)) => Self::dialled(&international, region),
-            (read, _) => read,
-        }
+        Self::dialled(&text, region).or_else(|error| match behind_zeros(&text) {
+            Some(international) if error == PhoneError::Invalid => Self::dialled(&international, region),
+            _ => Err(error),
+        })
     }
 
     /// What digits reach in a region.
