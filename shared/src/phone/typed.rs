@@ -63,7 +63,7 @@ mod tests {
     fn the_digits_are_those_of_unicode() {
         let mut found = 0;
         for c in '\0'..=char::MAX {
-            let known = PHONE_NUMBER_UTIL.normalize_digits_only(&c.to_string());
+            let known = PHONE_NUMBER_UTIL.normalize_digits_only(c.to_string());
             assert_eq!(ascii_digit(c), known.chars().next(), "{c:?}");
             found += known.len();
         }
