@@ -1,13 +1,13 @@
-"""What the reference for phone numbers reads in what people type: PyPI's phonenumbers, a port of the library that decides it.
+"""What the reference for phone numbers, PyPI's phonenumbers, reads in what people type.
 
-    tests/numbers.py prefixes     in each region with an international prefix other than 00: all of its prefixes, each in front
-                                  of a mobile number of each country
-    tests/numbers.py types        in each region: a number of each kind, as it is written there and elsewhere
-    tests/numbers.py own          in each region that shares its calling code: numbers of its own mobile ranges
-    tests/numbers.py both         the regions in which a landline cannot be told from a mobile number
+    tests/numbers.py prefixes   in each region with an international prefix other than 00: all of its
+                                prefixes, each in front of a mobile number of each country
+    tests/numbers.py types      in each region: a number of each kind, as it is written there and abroad
+    tests/numbers.py own        in each region that shares its calling code: numbers of its mobile ranges
+    tests/numbers.py both       the regions in which a landline cannot be told from a mobile number
 
-All but the last print lines of a region, a text, the number that a code could be sent to (or -), and where it belongs,
-separated by tabs. The Rust test `numbers` holds the program to them.
+All but the last print lines of a region, a text, the number that a code could be sent to (or -), and
+where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.
 """
 
 import functools
@@ -23,7 +23,8 @@ REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 KINDS = [kind for kind in PhoneNumberType.values() if kind != PhoneNumberType.UNKNOWN]
 RECEIVES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 SAMPLES = 200
-# Digits that are tried for any digit of a prefix: China's hold operators' codes, whose 2,100 forms would be six of seven cases.
+# Digits that are tried for any digit of a prefix: China's hold operators' codes, whose 2,100 forms
+# would be six of seven cases.
 ANY_DIGIT = "[019]"
 NOBODY = "-\t-"
 NO_COUNTRY = "001"
@@ -104,14 +105,15 @@ def own_prefixes():
     for region in REGIONS:
         pattern = PhoneMetadata.metadata_for_region(region).international_prefix
         if pattern and pattern != "00":
-            yield from ((region, prefix) for prefix in sorted(all_of(patterns.parse(pattern.replace(r"\d", ANY_DIGIT)))))
+            few = patterns.parse(pattern.replace(r"\d", ANY_DIGIT))
+            yield from ((region, prefix) for prefix in sorted(all_of(few)))
 
 
 @functools.cache
 def mobile_numbers():
-    """One of each country, once each: regions without ranges of their own have another's example."""
-    numbers = (example(region, PhoneNumberType.MOBILE) for region in REGIONS)
-    return sorted({phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers if number})
+    """One of each country, once each: regions without ranges of their own have another's."""
+    numbers = filter(None, (example(region, PhoneNumberType.MOBILE) for region in REGIONS))
+    return sorted({phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers})
 
 
 def behind(region_and_prefix):
@@ -130,8 +132,8 @@ def types():
     for region in REGIONS:
         for number in filter(None, (example(region, kind) for kind in KINDS)):
             written = [phonenumbers.format_number(number, form) for form in formats]
-            for text in (*written, written[-1][1:], phonenumbers.national_significant_number(number)):
-                yield read(region, text)
+            digits = written[-1][1:], phonenumbers.national_significant_number(number)
+            yield from (read(region, text) for text in (*written, *digits))
 
 
 def samples(region, kind):
@@ -152,8 +154,8 @@ def own():
 
 
 def is_either(region):
-    numbers = map(phonenumbers.parse, samples(region, "fixed_line"))
-    return any(phonenumbers.number_type(number) == PhoneNumberType.FIXED_LINE_OR_MOBILE for number in numbers)
+    kinds = map(phonenumbers.number_type, map(phonenumbers.parse, samples(region, "fixed_line")))
+    return PhoneNumberType.FIXED_LINE_OR_MOBILE in kinds
 
 
 def both():

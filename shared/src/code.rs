@@ -16,7 +16,8 @@ use crate::verification::{NumberTag, VerificationId};
 /// 80 bits, as of a number's tag.
 const PSEUDONYM_BYTES: usize = 10;
 
-/// Longest text that is looked at, in bytes: ten digits of four bytes, and what stands around each of them.
+/// Longest text that is looked at, in bytes: ten digits of four bytes, and what stands around each
+/// of them.
 const MOST_TYPED: usize = 128;
 
 /// Digits of a code, `CODE_LENGTH`: 4 to 10, 6 unless set.
@@ -49,8 +50,8 @@ impl Default for CodeLength {
 pub struct Code(String);
 
 impl Code {
-    /// Reads what a person typed or pasted, as kindly as a number: what stands around and between its digits is skipped, and
-    /// digits of every script count as digits.
+    /// Reads what a person typed or pasted, as kindly as a number: what stands around and between
+    /// its digits is skipped, and digits of every script count as digits.
     #[must_use]
     pub fn parse(text: &str, length: CodeLength) -> Option<Self> {
         if text.len() > MOST_TYPED {

@@ -62,9 +62,10 @@ pub enum PhoneError {
 impl PhoneNumber {
     /// Reads an international number (`+86…`, `0086…`) or, within `region`, a national one.
     ///
-    /// Decimal digits of every script count as digits, and what stands between them is skipped; letters are refused, so that
-    /// nothing is guessed out of a sentence. What a person in `region` would reach by dialling it is what it is read as: the
-    /// region's own international prefix (in Hong Kong `001`) comes before `00`.
+    /// Decimal digits of every script count as digits, and what stands between them is skipped;
+    /// letters are refused, so that nothing is guessed out of a sentence. What a person in `region`
+    /// would reach by dialling it is what it is read as: the region's own international prefix (in
+    /// Hong Kong `001`) comes before `00`.
     ///
     /// # Errors
     /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that lacks a digit.
@@ -104,7 +105,8 @@ impl PhoneNumber {
         }
     }
 
-    /// A number that is no mobile one: what it is in its country's present form, or what is wrong with it.
+    /// A number that is no mobile one: what it is in its country's present form, or what is wrong
+    /// with it.
     fn of_another_form(number: &Parsed, kind: PhoneNumberType) -> Result<(Self, Country), PhoneError> {
         let assigned = kind != PhoneNumberType::Unknown;
         let refused = if assigned { PhoneError::NotMobile } else { PhoneError::Invalid };
@@ -129,8 +131,9 @@ impl PhoneNumber {
         other(forms::renumbered).ok_or(refused)
     }
 
-    /// What a text is by its form alone, assigned or not, as it is dialled and as `00` is read: with the main country of the
-    /// calling code. (For numbers that stand in a list, to which nothing is sent.)
+    /// What a text is by its form alone, assigned or not, as it is dialled and as `00` is read:
+    /// with the main country of the calling code. (For numbers that stand in a list, to which
+    /// nothing is sent.)
     pub(crate) fn by_form(text: &str, region: Region) -> impl Iterator<Item = (Self, Country)> {
         let text = normalize(text);
         let international = text.as_deref().and_then(behind_zeros);

@@ -18,8 +18,9 @@ pub struct TestNumbers {
 }
 
 impl TestNumbers {
-    /// Reads `+8613800138000=012345, +447700900123=543210`; nothing if an entry is not a number and a code. They end with
-    /// `until`. Such a number need not be assigned: some countries reserve ranges that nobody will ever have.
+    /// Reads `+8613800138000=012345, +447700900123=543210`; nothing if an entry is not a number and
+    /// a code. They end with `until`. Such a number need not be assigned: some countries reserve
+    /// ranges that nobody will ever have.
     #[must_use]
     pub fn parse(list: &str, length: CodeLength, until: Timestamp) -> Option<Self> {
         let entry = |text: &str| {
@@ -32,7 +33,8 @@ impl TestNumbers {
         Some(Self { codes, until })
     }
 
-    /// Reads a number as [`PhoneNumber::parse_with_country`] does, and test numbers also where they are not assigned.
+    /// Reads a number as [`PhoneNumber::parse_with_country`] does, and test numbers also where they
+    /// are not assigned.
     ///
     /// # Errors
     /// As [`PhoneNumber::parse_with_country`].
@@ -56,7 +58,8 @@ impl TestNumbers {
     }
 }
 
-/// A number of the list: the one that is meant by it, or, where no such number is assigned, the one that it has the form of.
+/// A number of the list: the one that is meant by it, or, where no such number is assigned, the one
+/// that it has the form of.
 fn read(number: &str) -> Option<PhoneNumber> {
     let region = Region::default();
     let assigned = PhoneNumber::parse(number, region).ok();
@@ -75,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_test_number_need_not_be_assigned() {
-        // Reserved by Ofcom and Arcep for films and books, a number of the north of America that nobody has, and a landline.
+        // Reserved by Ofcom and Arcep for films and books, a number of the north of America that
+        // nobody has, and a landline.
         let list = "+447700900123=012345, +33 1 99 00 12 34=012345, +15555550100=012345,+861062552266=012345";
         let tests = parse(list, LATER).expect("numbers");
         for (text, region, e164, country) in [

@@ -106,7 +106,8 @@ const countdown = () => {
 // Typing it back.
 
 const draw = () => {
-  const typed = $("code").value = plain($("code").value).replace(/\D/g, "").slice(0, settings.digits);
+  const typed = plain($("code").value).replace(/\D/g, "").slice(0, settings.digits);
+  $("code").value = typed;
   $("digits").replaceChildren(...Array.from({ length: settings.digits }, (_, index) => {
     const box = document.createElement("span");
     box.textContent = typed[index] ?? "";

@@ -1,4 +1,5 @@
-//! The parser held against the reference: `tests/numbers.py`, with PyPI's phonenumbers of the same metadata.
+//! The parser held against the reference: `tests/numbers.py`, with PyPI's phonenumbers of the same
+//! metadata.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -50,7 +51,8 @@ impl<'a> Case<'a> {
         wrong.then(|| format!("{:?} {}: {read:?} is {:?}", self.region, self.text, self.expected))
     }
 
-    /// What is no number as it is dialled there may be one with `00` for the international prefix, and that one only.
+    /// What is no number as it is dialled there may be one with `00` for the international prefix,
+    /// and that one only.
     fn is_behind_zeros(&self, number: &str) -> bool {
         let international = self.text.strip_prefix("00").map(|rest| format!("+{rest}"));
         let behind = international.and_then(|text| PhoneNumber::parse(&text, self.region).ok());

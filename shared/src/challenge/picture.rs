@@ -66,7 +66,8 @@ pub(super) fn draw() -> Option<(String, Vec<u8>)> {
     captcha.as_tuple()
 }
 
-/// Whether somebody typed what a picture shows. Neither case matters, nor how wide a keyboard writes.
+/// Whether somebody typed what a picture shows. Neither case matters, nor how wide a keyboard
+/// writes.
 pub(super) fn is_right(typed: &str, shown: &str) -> bool {
     let typed: String = typed.chars().filter(|c| !is_skipped(*c)).map(narrow).collect();
     typed.eq_ignore_ascii_case(shown)

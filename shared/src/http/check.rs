@@ -99,7 +99,8 @@ async fn check(
 }
 
 impl Api {
-    /// The number of the person who types: it is what a token is about, since the store does not know it.
+    /// The number of the person who types: it is what a token is about, since the store does not
+    /// know it.
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
         let region = region.map_or(Some(self.region), Region::parse).ok_or(bad("region", FieldFlaw::NoCountry))?;
         let read = self.checks.test_numbers.number(to, region);

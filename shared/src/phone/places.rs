@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rlibphonenumber::enums::Region as Alpha2;
 
-/// The countries whose numbers are known here, so that a region is checked without the metadata, whose reading takes
-/// several milliseconds of a cold start. (A test holds it against the metadata.)
+/// The countries whose numbers are known here, so that a region is checked without the metadata,
+/// whose reading takes several milliseconds of a cold start. (A test holds it against the
+/// metadata.)
 const REGIONS: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY \
     BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ \
     FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR \
@@ -15,8 +16,9 @@ const REGIONS: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD 
     PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA \
     TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
-/// Regions without a mobile number that is theirs alone: each shares the calling code, and the ranges, of another country, to
-/// which all its mobile numbers are counted. (A test holds it against the metadata.)
+/// Regions without a mobile number that is theirs alone: each shares the calling code, and the
+/// ranges, of another country, to which all its mobile numbers are counted. (A test holds it
+/// against the metadata.)
 const WITHIN: [(Alpha2, Alpha2); 9] = [
     (Alpha2::AX, Alpha2::FI),
     (Alpha2::BL, Alpha2::GP),
@@ -29,11 +31,12 @@ const WITHIN: [(Alpha2, Alpha2); 9] = [
     (Alpha2::VA, Alpha2::IT),
 ];
 
-/// Regions of which that holds for some ranges: the Isle of Man, some of whose operators have British ones.
+/// Regions of which that holds for some ranges: the Isle of Man, some of whose operators have
+/// British ones.
 const PARTLY_WITHIN: [(Alpha2, Alpha2); 1] = [(Alpha2::IM, Alpha2::GB)];
 
-/// Calling codes of networks that are no country's (ITU-T E.164: satellites, services all over the world). (A test holds it
-/// against the metadata.)
+/// Calling codes of networks that are no country's (ITU-T E.164: satellites, services all over the
+/// world). (A test holds it against the metadata.)
 const NETWORKS: [u16; 9] = [800, 808, 870, 878, 881, 882, 883, 888, 979];
 
 /// The country in which a number without `+` is read, as its ISO 3166-1 alpha-2 code.
@@ -55,7 +58,8 @@ impl Region {
         self.0.as_region_str().to_string()
     }
 
-    /// The country that all mobile numbers of this one are counted to, where it has none that are its own.
+    /// The country that all mobile numbers of this one are counted to, where it has none that are
+    /// its own.
     #[must_use]
     pub fn within(self) -> Option<Self> {
         main_country(&WITHIN, self.0)
@@ -83,7 +87,8 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Where a number belongs: a country, or a network that is no country's and has a calling code of its own.
+/// Where a number belongs: a country, or a network that is no country's and has a calling code of
+/// its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Country(Place);
 
@@ -94,7 +99,8 @@ enum Place {
 }
 
 impl Country {
-    /// Reads a two-letter code such as `CN`, in either case, or a network's calling code such as `+881`.
+    /// Reads a two-letter code such as `CN`, in either case, or a network's calling code such as
+    /// `+881`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let Some(code) = text.strip_prefix('+') else { return Region::parse(text).map(Self::from) };
@@ -137,8 +143,8 @@ impl fmt::Debug for Country {
     }
 }
 
-/// `ALLOWED_COUNTRIES`: where codes are sent to. A list such as `CN, HK`, or `all` countries; a network that is no country's
-/// only if it is named: `all, +881`.
+/// `ALLOWED_COUNTRIES`: where codes are sent to. A list such as `CN, HK`, or `all` countries; a
+/// network that is no country's only if it is named: `all, +881`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Countries {
     every_country: bool,
@@ -177,7 +183,8 @@ impl Countries {
         (self.every_country && !country.is_network()) || self.named.contains(&country)
     }
 
-    /// The codes of those that are named, of countries and of networks; nothing if it is every country.
+    /// The codes of those that are named, of countries and of networks; nothing if it is every
+    /// country.
     #[must_use]
     pub fn codes(&self) -> Option<Vec<String>> {
         (!self.every_country).then(|| self.named.iter().map(|country| country.code()).collect())
@@ -187,7 +194,8 @@ impl Countries {
 /// The word for every country.
 const ALL: &str = "all";
 
-/// A country, and the one that its numbers are counted to: whoever names the one means people who have numbers of the other.
+/// A country, and the one that its numbers are counted to: whoever names the one means people who
+/// have numbers of the other.
 fn with_main(country: Country) -> impl Iterator<Item = Country> {
     let main = match country.0 {
         Place::Region(region) => region.partly_within().map(Country::from),

@@ -1,6 +1,7 @@
 //! What a person typed or pasted: digits of any script, and what stands around and between them.
 
-/// The zeros of Unicode's decimal digits (its category Nd, as of version 17), each followed by its one to nine.
+/// The zeros of Unicode's decimal digits (its category Nd, as of version 17), each followed by its
+/// one to nine.
 const ZEROS: [u32; 77] = [
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
     0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
@@ -10,7 +11,8 @@ const ZEROS: [u32; 77] = [
     0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
-/// The ASCII form of a decimal digit of any script. What only looks like one, such as a circled or a raised digit, is none.
+/// The ASCII form of a decimal digit of any script. What only looks like one, such as a circled or
+/// a raised digit, is none.
 pub(crate) fn ascii_digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);
@@ -20,11 +22,11 @@ pub(crate) fn ascii_digit(c: char) -> Option<char> {
     char::from_digit(c - ZEROS[zero], 10)
 }
 
-/// Whether a character says nothing: white space, what people put between groups of digits, and what contacts and documents
-/// put around numbers unseen.
+/// Whether a character says nothing: white space, what people put between groups of digits, and
+/// what contacts and documents put around numbers unseen.
 ///
-/// What may say something is not skipped: letters, a tilde, a second plus, and the override that shows digits in reverse
-/// (U+202E).
+/// What may say something is not skipped: letters, a tilde, a second plus, and the override that
+/// shows digits in reverse (U+202E).
 pub(crate) fn is_skipped(c: char) -> bool {
     is_separator(c) || is_invisible(c) || c.is_whitespace()
 }
