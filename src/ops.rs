@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use shared::config::OpsToken;
 use shared::job::Job;
-use shared::phone::Region;
+use shared::phone::Country;
 use shared::provider::{Class, Provider};
 use shared::queue::{DeadLetters, Death, Queue, QueueError};
 use shared::store::Store;
@@ -103,9 +103,9 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let query = request.uri().query().unwrap_or_default();
     let list = query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
     let depth = ops.queue.depth().await.ok();
-    let countries = list.split(',').filter_map(Region::parse).take(COUNTRIES).map(async |region| {
-        let known = ops.store.conversion(&region.code()).await.ok()?;
-        Some(json!({ "country": region.code(), "sent": known.sent, "approved": known.approved }))
+    let countries = list.split(',').filter_map(Country::parse).take(COUNTRIES).map(async |country| {
+        let known = ops.store.conversion(&country.code()).await.ok()?;
+        Some(json!({ "country": country.code(), "sent": known.sent, "approved": known.approved }))
     });
     let gateways = ops.provider.all().into_iter().map(async |account| {
         let circuit = ops.store.circuit(&account.id).await.ok()?;

@@ -58,6 +58,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let asking = RequestApi {
         admissions: parts.admissions(),
         region: config.region,
+        test_numbers: config.test_numbers.clone(),
         autofill: config.autofill.clone(),
         callers: callers.clone(),
         origins: config.origins.clone(),

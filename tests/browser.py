@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 
 from playwright.sync_api import expect, sync_playwright
 
@@ -104,6 +105,11 @@ class Page:
         self.context.close()
         if kind is None:
             assert not self.errors, self.errors
+
+
+def written(value, like):
+    """A digit in the script of another one."""
+    return chr(ord(like) - unicodedata.digit(like) + value)
 
 
 @check
@@ -260,6 +266,60 @@ def a_country_is_chosen(browser):
         seen.page.get_by_label("Country").select_option("GB")
         seen.ask("07400 123456")
         expect(seen.page.get_by_label("The 6 digits sent to +44******3456")).to_be_visible()
+
+
+@check
+def a_number_is_pasted_as_contacts_and_documents_have_it(browser):
+    pasted = [
+        "\u202a+44 7400 123450\u202c",
+        "\u2068+44\u2069 7400\u202f123451",
+        "(+44) 7400 123452",
+        "＋44\u20127400\u2212123453",
+        "+४४ ७४०० १२३४५४",
+        "+𝟒𝟒 𝟕𝟒𝟎𝟎 𝟏𝟐𝟑𝟒𝟓𝟓",
+        "0044\u200b7400\ufeff123456",
+    ]
+    with served(ALLOWED_COUNTRIES="CN,GB") as base:
+        for index, text in enumerate(pasted):
+            with Page(browser, base) as seen:
+                seen.ask(text)
+                expect(seen.page.get_by_label(f"The 6 digits sent to +44******345{index}")).to_be_visible()
+        for text in ("\u202d138\u20150013\u20118001\u202c", "१३८ ００१३ ８００2", "１３８［００１３］８００３"):
+            with Page(browser, base) as seen:
+                seen.ask(text)
+                expect(seen.page.locator("#to")).to_have_value(re.compile("^138 0013 800[123]$"))
+                expect(seen.page.get_by_label(re.compile(r"The 6 digits sent to \+86\*{7}800[123]"))).to_be_visible()
+        for text in ("13800138000 x5", "\u202e13800138000", "1380013800①", "13800138000~1"):
+            with Page(browser, base) as seen:
+                seen.ask(text)
+                expect(seen.page.locator("#to")).to_have_value(text)
+                expect(seen.page.locator("#ask-error")).to_have_text("That is not a mobile number of this country.")
+
+
+@check
+def a_number_that_lacks_a_digit_is_told_which(browser):
+    with served(ALLOWED_COUNTRIES="AR,CN") as base, Page(browser, base) as seen:
+        seen.page.get_by_label("Country").select_option("AR")
+        seen.ask("11 2345 6789")
+        expect(seen.page.locator("#ask-error")).to_have_text(re.compile("Something is missing: .* a 9 after [+]54"))
+
+
+@check
+def a_code_is_pasted_in_any_script(browser):
+    with served() as base, Page(browser, base) as seen:
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused()
+        code = "".join(written(int(digit), like="०") for digit in seen.code())
+        seen.page.locator("#code").fill(f"\u2068{code[:3]}\u202f{code[3:]}\u2069")
+        expect(seen.page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+
+
+@check
+def a_region_without_numbers_of_its_own_has_a_page_that_works(browser):
+    with served(DEFAULT_REGION="AX") as base, Page(browser, base) as seen:
+        expect(seen.page.locator("#country option")).to_have_text([re.compile("^AX [+]358"), re.compile("^FI [+]358")])
+        seen.ask("041 2345678")
+        expect(seen.page.get_by_label("The 6 digits sent to +358*****5678")).to_be_visible()
 
 
 @check

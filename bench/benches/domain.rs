@@ -133,7 +133,8 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
     };
     let callers = Callers::default();
     let (region, autofill, origins) = (Region::default(), Default::default(), Default::default());
-    let api = RequestApi { admissions, region, autofill, callers, origins };
+    let test_numbers = Default::default();
+    let api = RequestApi { admissions, region, test_numbers, autofill, callers, origins };
     let mut app: Router = app(request_router(api), &Default::default());
     let to = fresh();
     let request = |national: u64| {

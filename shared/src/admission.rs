@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::limits::{Exceeded, Limits, Quota, Refusal, Scope};
 use crate::meiduo::MeiduoKeys;
 use crate::message::{Autofill, Locale};
-use crate::phone::{Countries, PhoneNumber, Region};
+use crate::phone::{Countries, Country, PhoneNumber};
 use crate::queue::{Delay, Queue, QueueError};
 use crate::store::{Candidate, Decision, Release, Store, StoreError};
 use crate::telemetry::{Names, metrics};
@@ -54,7 +54,7 @@ pub struct Request {
     /// Whom the code goes to.
     pub to: PhoneNumber,
     /// The country of the number.
-    pub country: Region,
+    pub country: Country,
     /// Where the request comes from, if that is known and counted.
     pub ip: Option<IpAddr>,
     /// Who asks, where callers have keys.
@@ -90,7 +90,7 @@ pub enum AdmissionError {
     Captcha(#[from] VendorError),
     /// No codes are sent to the number's country.
     #[error("no codes are sent to {}", .0.code())]
-    Country(Region),
+    Country(Country),
     /// The store did not decide: nothing is sent.
     #[error("the store cannot be asked")]
     Store(#[from] StoreError),

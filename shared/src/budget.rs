@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{Quota, Rule, Scope};
-use crate::phone::Region;
+use crate::phone::{Country, Region};
 
 /// Prices that hold where `PRICES` says nothing else.
 const PRICES: &str = include_str!("../prices.toml");
@@ -47,6 +47,7 @@ struct Spending {
     most: Vec<(Micros, Duration)>,
     prices: HashMap<String, Micros>,
     other: Micros,
+    network: Micros,
 }
 
 /// What is wrong with a `BUDGET` or with `PRICES`.
@@ -59,8 +60,11 @@ pub enum BudgetError {
     #[error("{0:?} is there twice")]
     Twice(String),
     /// Not of the form of a price.
-    #[error("{0:?} is not of the form CN=0.05, or other=0.10 for all other countries")]
+    #[error("{0:?} is not of the form CN=0.05, +881=0.10, or other=0.10 for all other countries")]
     Price(String),
+    /// A price that no SMS would have.
+    #[error("{0:?} names a region without mobile numbers of its own, which are counted to {main}", main = .1.code())]
+    Within(String, Region),
 }
 
 impl Budget {
@@ -98,14 +102,15 @@ impl Budget {
     }
 
     /// What an SMS to a country costs, in millionths of a USD.
-    pub(crate) fn price(&self, country: Region) -> u64 {
-        let Spending { prices, other, .. } = &*self.0;
-        prices.get(&country.code()).copied().unwrap_or(*other)
+    pub(crate) fn price(&self, country: Country) -> u64 {
+        let Spending { prices, other, network, .. } = &*self.0;
+        let otherwise = if country.is_network() { network } else { other };
+        prices.get(&country.code()).copied().unwrap_or(*otherwise)
     }
 
     /// What an SMS to a country counts on.
     #[must_use]
-    pub fn quotas(&self, country: Region) -> Vec<Quota> {
+    pub fn quotas(&self, country: Country) -> Vec<Quota> {
         let price = self.price(country);
         let quota = |&(most, span): &(Micros, Duration)| {
             let rule = Rule::Budget(Allowance { price, most, at_all: most + most / RESERVE, span });
@@ -121,6 +126,7 @@ impl Spending {
         for (country, price) in table() {
             match country {
                 "other" => spending.other = micros(price),
+                "network" => spending.network = micros(price),
                 code => drop(spending.prices.insert(code.to_owned(), micros(price))),
             }
         }
@@ -130,14 +136,19 @@ impl Spending {
             let price = money(price.trim()).ok_or_else(form)?;
             match country.trim() {
                 "other" => spending.other = price,
-                code => {
-                    let region = Region::parse(code).ok_or_else(form)?;
-                    spending.prices.insert(region.code(), price);
-                }
+                code => drop(spending.prices.insert(priced(code, item)?.code(), price)),
             }
         }
         Ok(spending)
     }
+}
+
+/// Where a price holds.
+fn priced(code: &str, item: &str) -> Result<Country, BudgetError> {
+    if let Some(main) = Region::parse(code).and_then(Region::within) {
+        return Err(BudgetError::Within(code.to_owned(), main));
+    }
+    Country::parse(code).ok_or_else(|| BudgetError::Price(item.to_owned()))
 }
 
 /// The prices of `prices.toml`, which has no more of TOML's forms than these: to read all of them, a start would take longer.
@@ -169,16 +180,16 @@ fn micros(usd: f64) -> Micros {
 mod tests {
     use super::*;
 
-    fn region(code: &str) -> Region {
-        Region::parse(code).expect(code)
+    fn country(code: &str) -> Country {
+        Country::parse(code).expect(code)
     }
 
-    fn allowances(budget: &Budget, country: &str) -> Vec<Allowance> {
+    fn allowances(budget: &Budget, code: &str) -> Vec<Allowance> {
         let allowance = |quota: Quota| match quota.rule {
             Rule::Budget(allowance) => allowance,
             other => panic!("{other:?}"),
         };
-        budget.quotas(region(country)).into_iter().map(allowance).collect()
+        budget.quotas(country(code)).into_iter().map(allowance).collect()
     }
 
     #[test]
@@ -188,7 +199,11 @@ mod tests {
         assert_eq!((hour.price, hour.most, hour.at_all), (50_000, 20_000_000, 24_000_000));
         assert_eq!((day.most, day.span.as_secs()), (12_500_000, 86_400));
         assert_eq!(allowances(&budget, "FO")[0].price, 200_000, "any other");
-        assert!(!Budget::none().is_set() && Budget::none().quotas(region("CN")).is_empty());
+        let network = allowances(&budget, "+881")[0].price;
+        assert!(network > 0 && network != 200_000, "no country has it: {network}");
+        let named = Budget::parse("20/hour", "+881=2.50,other=0.2").expect("valid");
+        assert_eq!(["+881", "+870"].map(|code| allowances(&named, code)[0].price), [2_500_000, network]);
+        assert!(!Budget::none().is_set() && Budget::none().quotas(country("CN")).is_empty());
         assert!(!Budget::parse("", "").expect("none").is_set());
     }
 
@@ -197,12 +212,15 @@ mod tests {
         let toml: toml::Table = toml::from_str(PRICES).expect("TOML");
         let countries = toml["countries"].as_table().expect("a table");
         let read: HashMap<&str, f64> = table().collect();
-        assert_eq!(read.len(), countries.len() + 1);
-        assert_eq!(toml["other"].as_float(), Some(read["other"]));
-        for (country, price) in countries {
-            assert_eq!(price.as_float(), Some(read[country.as_str()]), "{country}");
-            assert_eq!(region(country).code(), *country);
-            assert!((0.0005..1.0).contains(&read[country.as_str()]), "{country}");
+        assert_eq!(read.len(), countries.len() + 2);
+        assert_eq!(
+            ["other", "network"].map(|name| toml[name].as_float()),
+            ["other", "network"].map(|name| Some(read[name]))
+        );
+        for (code, price) in countries {
+            assert_eq!(price.as_float(), Some(read[code.as_str()]), "{code}");
+            assert_eq!(Region::parse(code).map(|region| (region.code(), region.within())), Some((code.clone(), None)));
+            assert!((0.0005..1.0).contains(&read[code.as_str()]), "{code}");
         }
     }
 
@@ -218,6 +236,9 @@ mod tests {
             ("5/day", "CN", "\"CN\""),
             ("5/day", "China=1", "\"China=1\""),
             ("5/day", "CN=free", "\"CN=free\""),
+            ("5/day", "+99=1", "\"+99=1\""),
+            ("5/day", "881=1", "\"881=1\""),
+            ("5/day", "AX=1", "\"AX\" names a region without mobile numbers of its own, which are counted to FI"),
         ] {
             let error = Budget::parse(budget, prices).expect_err(budget).to_string();
             assert!(error.contains(part), "{budget} {prices}: {error}");

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::code::Secrets;
 use crate::limits::{Quota, Rule, Scope};
-use crate::phone::{PhoneNumber, Region};
+use crate::phone::{Country, PhoneNumber};
 use crate::store::{Store, StoreError};
 
 /// How often a block is taken for one that is abused although it is not: once in so many SMS, or less often.
@@ -158,7 +158,7 @@ impl Guard {
         &self,
         store: &Store,
         to: &PhoneNumber,
-        country: Region,
+        country: Country,
         secrets: &Secrets,
         challenges: bool,
     ) -> Result<Vec<Quota>, StoreError> {

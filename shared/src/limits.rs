@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::budget::Allowance;
 use crate::code::Secrets;
 use crate::guard::Test;
-use crate::phone::{PhoneNumber, Region};
+use crate::phone::{Country, PhoneNumber};
 
 /// What holds where nothing else is set.
 const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour";
@@ -226,7 +226,7 @@ impl Limits {
     pub fn request(
         &self,
         to: &PhoneNumber,
-        country: Region,
+        country: Country,
         ip: Option<IpAddr>,
         tenant: Option<&str>,
         secrets: &Secrets,
@@ -325,6 +325,7 @@ fn address(ip: IpAddr, secrets: &Secrets) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phone::Region;
 
     fn secrets() -> Secrets {
         Secrets::from_random([1; 32])
@@ -366,11 +367,11 @@ mod tests {
     #[test]
     fn a_subject_names_neither_a_number_nor_an_address() {
         let limits = Limits::parse("country=1/day total=1/day wrong=1/day").expect("valid");
-        let region = Region::default();
-        let to = PhoneNumber::parse("13800138000", region).expect("a number");
+        let home = Region::default();
+        let (to, country) = (PhoneNumber::parse("13800138000", home).expect("a number"), Country::from(home));
         let subjects = |ip: &str| {
             let ip = Some(ip.parse().expect("an address"));
-            let [requests, checks] = [limits.request(&to, region, ip, None, &secrets()), limits.check(ip, &secrets())];
+            let [requests, checks] = [limits.request(&to, country, ip, None, &secrets()), limits.check(ip, &secrets())];
             requests.into_iter().chain(checks).map(|quota| (quota.scope, quota.subject)).collect::<Vec<_>>()
         };
         let of = |ip: &str, scope| subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject);
@@ -383,6 +384,6 @@ mod tests {
         assert_eq!(ip("192.0.2.1"), of("192.0.2.1", Scope::WrongIp));
         assert_eq!(ip("2001:db8:0:1::1"), ip("2001:db8:0:1:ffff::2"), "one /64");
         assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8:0:2::1"), "another");
-        assert_eq!(limits.request(&to, region, None, None, &secrets()).len(), 3, "nobody is not limited");
+        assert_eq!(limits.request(&to, country, None, None, &secrets()).len(), 3, "nobody is not limited");
     }
 }

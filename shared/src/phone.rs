@@ -1,28 +1,22 @@
 //! Phone numbers: whatever a person typed, parsed once into E.164, and masked wherever it is shown.
 
-use std::fmt;
-use std::sync::Arc;
+mod forms;
+mod places;
+mod typed;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region as Alpha2};
+use std::fmt;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber as Parsed, PhoneNumberFormat, PhoneNumberType};
+
+pub use self::places::{Countries, Country, Region};
+use self::typed::is_plus;
+pub(crate) use self::typed::{ascii_digit, is_skipped};
 
 /// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an international prefix.
 const MAX_INPUT_CHARS: usize = 40;
 
 /// Digits at a number's end in which those of one block differ.
 const BLOCK_DIGITS: usize = 4;
-
-/// What people put between digits: ASCII, no-break and ideographic space, hyphens and dashes, full-width forms.
-const PUNCTUATION: &str = " -./()\u{a0}\u{3000}\u{2010}\u{2011}\u{2013}\u{ff0d}\u{ff08}\u{ff09}";
-
-/// The countries whose numbers are known here, so that a region is checked without the metadata, whose reading takes
-/// several milliseconds of a cold start. (A test holds it against the metadata.)
-const REGIONS: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY \
-    BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ \
-    FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR \
-    IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH \
-    MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK \
-    PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA \
-    TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 /// Country calling codes of one and of two digits; all others have three (ITU-T E.164, list of assigned country codes).
 const ONE_DIGIT: [&str; 2] = ["1", "7"];
@@ -57,16 +51,24 @@ pub enum PhoneError {
     /// The number exists, but its kind (landline, premium, toll-free, …) does not receive SMS.
     #[error("this number cannot receive SMS; give a mobile number")]
     NotMobile,
+    /// A number of Argentina without the 9 that a mobile one has: as it stands, a landline.
+    #[error("a mobile number of Argentina has a 9 after +54, as in +54 9 11 2345 6789")]
+    ArgentinaWithoutNine,
+    /// A number of Brazil without the ninth digit of a mobile one.
+    #[error("a mobile number of Brazil has a 9 after the area code, as in +55 11 96123 4567")]
+    BrazilWithoutNine,
 }
 
 impl PhoneNumber {
     /// Reads an international number (`+86…`, `0086…`) or, within `region`, a national one.
     ///
-    /// Full-width and Arabic-Indic digits count as digits, and the usual punctuation is skipped; letters are refused,
-    /// so that nothing is guessed out of a sentence.
+    /// Decimal digits of every script count as digits, and what stands between them is skipped;
+    /// letters are refused, so that nothing is guessed out of a sentence. What a person in `region`
+    /// would reach by dialling it is what it is read as: the region's own international prefix (in
+    /// Hong Kong `001`) comes before `00`.
     ///
     /// # Errors
-    /// [`PhoneError`] says whether the text is no number at all or a number without SMS.
+    /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that lacks a digit.
     pub fn parse(text: &str, region: Region) -> Result<Self, PhoneError> {
         Self::parse_with_country(text, region).map(|(number, _)| number)
     }
@@ -75,22 +77,72 @@ impl PhoneNumber {
     ///
     /// # Errors
     /// As [`PhoneNumber::parse`].
-    pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Region), PhoneError> {
+    pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Country), PhoneError> {
         let text = normalize(text).ok_or(PhoneError::Invalid)?;
-        let number = PHONE_NUMBER_UTIL.parse(&text, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
-        match number.get_type() {
-            PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {
-                let country = number.get_region_code().ok_or(PhoneError::Invalid)?;
-                let number = Self {
-                    e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
-                    country_code_digits: number.country_code.to_string().len(),
-                };
-                Ok((number, Region(country)))
-            }
-            // No such number is assigned.
-            PhoneNumberType::Unknown => Err(PhoneError::Invalid),
-            _ => Err(PhoneError::NotMobile),
+        Self::dialled(&text, region).or_else(|error| match behind_zeros(&text) {
+            Some(international) if error == PhoneError::Invalid => Self::dialled(&international, region),
+            _ => Err(error),
+        })
+    }
+
+    /// What digits reach in a region.
+    fn dialled(digits: &str, region: Region) -> Result<(Self, Country), PhoneError> {
+        let number = PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
+        let kind = number.get_type();
+        Self::mobile(&number, kind).map_or_else(|| Self::of_another_form(&number, kind), Ok)
+    }
+
+    fn mobile(number: &Parsed, kind: PhoneNumberType) -> Option<(Self, Country)> {
+        let receives = matches!(kind, PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile);
+        let country = number.get_region_code().filter(|_| receives)?;
+        Some((Self::of(number), Country::of(country, number.country_code)?))
+    }
+
+    fn of(number: &Parsed) -> Self {
+        Self {
+            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
+            country_code_digits: number.country_code.to_string().len(),
         }
+    }
+
+    /// A number that is no mobile one: what it is in its country's present form, or what is wrong
+    /// with it.
+    fn of_another_form(number: &Parsed, kind: PhoneNumberType) -> Result<(Self, Country), PhoneError> {
+        let assigned = kind != PhoneNumberType::Unknown;
+        let refused = if assigned { PhoneError::NotMobile } else { PhoneError::Invalid };
+        let code = number.country_code;
+        if !forms::HAVE_OTHERS.contains(&code) {
+            return Err(refused);
+        }
+        let national = number.get_national_significant_number();
+        let other = |form: fn(i32, &str) -> Option<String>| {
+            let number = PHONE_NUMBER_UTIL.parse(form(code, &national)?, None).ok()?;
+            Self::mobile(&number, number.get_type())
+        };
+        if other(forms::with_argentine_nine).is_some() {
+            return Err(PhoneError::ArgentinaWithoutNine);
+        }
+        if assigned {
+            return Err(refused);
+        }
+        if other(forms::with_brazilian_nine).is_some() {
+            return Err(PhoneError::BrazilWithoutNine);
+        }
+        other(forms::renumbered).ok_or(refused)
+    }
+
+    /// What a text is by its form alone, assigned or not, as it is dialled and as `00` is read:
+    /// with the main country of the calling code. (For numbers that stand in a list, to which
+    /// nothing is sent.)
+    pub(crate) fn by_form(text: &str, region: Region) -> impl Iterator<Item = (Self, Country)> {
+        let text = normalize(text);
+        let international = text.as_deref().and_then(behind_zeros);
+        text.into_iter().chain(international).filter_map(move |digits| {
+            let number = PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).ok()?;
+            let main = PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code)?;
+            let country = number.get_region_code().unwrap_or(main);
+            Some((Self::from_e164(&Self::of(&number).e164)?, Country::of(country, number.country_code)?))
+        })
     }
 
     /// Reads what [`PhoneNumber::e164`] gave, such as the number in a queued job. That it exists was made sure when it was
@@ -157,6 +209,11 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
+/// The number behind a `00`, which is the international prefix nearly everywhere.
+fn behind_zeros(digits: &str) -> Option<String> {
+    digits.strip_prefix("00").map(|international| format!("+{international}"))
+}
+
 /// ASCII digits with at most one leading `+`, or nothing if the text holds anything that is not part of a number.
 fn normalize(text: &str) -> Option<String> {
     let text = text.trim();
@@ -165,115 +222,19 @@ fn normalize(text: &str) -> Option<String> {
     }
     let mut digits = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '+' | '\u{ff0b}' if digits.is_empty() => digits.push('+'),
-            c if PUNCTUATION.contains(c) => {}
-            _ => digits.push(ascii_digit(c)?),
+        match ascii_digit(c) {
+            Some(digit) => digits.push(digit),
+            None if is_skipped(c) => {}
+            None if is_plus(c) && digits.is_empty() => digits.push('+'),
+            None => return None,
         }
     }
-    Some(match digits.strip_prefix("00") {
-        Some(international) => format!("+{international}"),
-        None => digits,
-    })
-}
-
-/// The ASCII form of a decimal digit as keyboards in use produce it: ASCII, full-width, Arabic-Indic, Persian.
-pub(crate) fn ascii_digit(c: char) -> Option<char> {
-    ['0', '\u{ff10}', '\u{660}', '\u{6f0}'].into_iter().find_map(|zero| {
-        let value = u32::from(c).checked_sub(u32::from(zero))?;
-        char::from_digit(value, 10)
-    })
-}
-
-/// The country in which a number without `+` is read, as its ISO 3166-1 alpha-2 code.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Region(Alpha2);
-
-impl Region {
-    /// Reads a two-letter code such as `CN`, in either case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let code = text.to_ascii_uppercase();
-        REGIONS.split(' ').find(|known| *known == code)?;
-        Alpha2::from_code(&code).ok().map(Self)
-    }
-
-    /// The two-letter code.
-    #[must_use]
-    pub fn code(self) -> String {
-        self.0.as_region_str().to_string()
-    }
-}
-
-/// `ALLOWED_COUNTRIES`: where codes are sent to. A list such as `CN, HK`, or `all`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Countries(Option<Arc<[Region]>>);
-
-impl Countries {
-    /// Every country.
-    #[must_use]
-    pub fn all() -> Self {
-        Self(None)
-    }
-
-    /// One country.
-    #[must_use]
-    pub fn only(region: Region) -> Self {
-        Self(Some(Arc::new([region])))
-    }
-
-    /// Reads a list; nothing if a part of it is no country.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == "all" {
-            return Some(Self::all());
-        }
-        text.split(',').map(|code| Region::parse(code.trim())).collect::<Option<_>>().map(|list| Self(Some(list)))
-    }
-
-    /// Whether codes are sent there.
-    #[must_use]
-    pub fn contain(&self, country: Region) -> bool {
-        self.0.as_ref().is_none_or(|list| list.contains(&country))
-    }
-
-    /// Their codes; nothing if it is every country.
-    #[must_use]
-    pub fn codes(&self) -> Option<Vec<String>> {
-        self.0.as_ref().map(|list| list.iter().map(|region| region.code()).collect())
-    }
-}
-
-impl Default for Region {
-    fn default() -> Self {
-        Self(Alpha2::CN)
-    }
-}
-
-impl fmt::Debug for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.as_region_str())
-    }
+    Some(digits)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn countries_that_share_a_calling_code_are_told_apart() {
-        let country = |text| {
-            let (_, country) = PhoneNumber::parse_with_country(text, Region::default()).expect(text);
-            country.code()
-        };
-        assert_eq!(country("13800138000"), "CN");
-        assert_eq!(["+12025550123", "+14165550123", "+18765550123"].map(country), ["US", "CA", "JM"]);
-        let allowed = Countries::parse("CN, ca").expect("a list");
-        let allows = |code| allowed.contain(Region::parse(code).expect(code));
-        assert_eq!(["CN", "CA", "US"].map(allows), [true, true, false]);
-        assert!(Countries::parse("all").expect("a word").contain(Region::default()));
-        assert!(["", "CN,", "China", "all, CN"].iter().all(|text| Countries::parse(text).is_none()));
-    }
 
     fn region(code: &str) -> Region {
         Region::parse(code).expect("a region")
@@ -324,7 +285,6 @@ mod tests {
             "\u{202e}13800138000",
             "+86+13800138000",
             "+999123456789",
-            "\u{1d7cf}\u{1d7d1}\u{1d7d6}00138000", // mathematical digits
         ] {
             assert_eq!(parse(text), Err(PhoneError::Invalid), "{text:?}");
         }
@@ -352,24 +312,104 @@ mod tests {
     }
 
     #[test]
-    fn country_codes_and_regions_are_those_of_the_metadata() {
-        let mut known = REGIONS.split(' ');
-        for code in ('A'..='Z').flat_map(|a| ('A'..='Z').map(move |b| format!("{a}{b}"))) {
-            let alpha2 = Alpha2::from_code(&code).expect("two letters");
-            if let Some(country_code) = PHONE_NUMBER_UTIL.get_country_code_for_region(alpha2) {
-                assert_eq!(known.next(), Some(code.as_str()));
-                let country_code = country_code.to_string();
-                assert_eq!(country_code_digits(&format!("{country_code}0000000")), country_code.len(), "{code}");
-            }
+    fn country_codes_are_those_of_the_metadata() {
+        for country_code in PHONE_NUMBER_UTIL.get_supported_calling_codes() {
+            let country_code = country_code.to_string();
+            assert_eq!(country_code_digits(&format!("{country_code}0000000")), country_code.len(), "{country_code}");
         }
-        assert_eq!(known.next(), None);
+    }
+
+    fn dialled(text: &str, from: &str) -> Result<String, PhoneError> {
+        PhoneNumber::parse(text, region(from)).map(|number| number.e164().to_owned())
     }
 
     #[test]
-    fn a_region_is_a_country_with_a_calling_code() {
-        assert_eq!(region("cn").code(), "CN");
-        for text in ["", "C", "CHN", "ZZ", "86", "中国"] {
-            assert!(Region::parse(text).is_none(), "{text:?}");
+    fn a_region_has_international_prefixes_of_its_own() {
+        for (from, text, number) in [
+            ("HK", "001 65 8234 5681", "+6582345681"),
+            ("SG", "001 65 8234 5682", "+6582345682"),
+            ("KR", "001 65 8234 5683", "+6582345683"),
+            ("AU", "0011 354 611 3409", "+3546113409"),
+            ("TH", "009 1 868 291 1234", "+18682911234"),
+            ("AU", "0011 86 138 0013 8002", "+8613800138002"),
+            ("HK", "001 852 5123 4567", "+85251234567"),
+            ("TW", "002 886 912 345 678", "+886912345678"),
+            ("BR", "0021 55 11 96123 4567", "+5511961234567"),
+            ("KH", "001 855 91 234 567", "+85591234567"),
+            ("CO", "009 57 321 1234567", "+573211234567"),
+            ("US", "011 86 138 0013 8003", "+8613800138003"),
+            ("JP", "010 86 138 0013 8004", "+8613800138004"),
+            // What is no prefix there is what it is nearly everywhere.
+            ("US", "0044 7400 123456", "+447400123456"),
+            ("HK", "0086 138 0013 8005", "+8613800138005"),
+            ("SG", "0065 8234 5684", "+6582345684"),
+        ] {
+            assert_eq!(dialled(text, from).as_deref(), Ok(number), "{from} {text}");
+        }
+        assert_eq!(dialled("00 44 800 1111", "AU"), Err(PhoneError::NotMobile), "told of what is behind it");
+    }
+
+    #[test]
+    fn what_is_put_around_and_between_digits_is_skipped() {
+        let between = [
+            '\t', '\u{a0}', '\u{2009}', '\u{202f}', '\u{3000}', '\u{85}', '\u{2028}', '-', '\u{2010}', '\u{2011}',
+            '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}', '\u{2212}', '\u{30fc}', '\u{fe58}', '\u{fe63}',
+            '\u{ff0d}', '.', '\u{ff0e}', '(', ')', '[', ']', '（', '）', '［', '］', '/', '／', '\u{ad}', '\u{61c}',
+            '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202c}', '\u{202d}', '\u{2060}', '\u{2066}', '\u{2068}',
+            '\u{2069}', '\u{feff}', '\u{fe0d}',
+        ];
+        for c in between {
+            for text in [format!("{c}+86{c}138 0013 8000{c}"), format!("138{c}00138000{c}")] {
+                assert_eq!(parse(&text).as_deref(), Ok("+8613800138000"), "{text:?}");
+            }
+        }
+        for text in ["\u{202a}+86 138 0013 8000\u{202c}", "\u{2068}+86\u{2069} 138 0013 8000"] {
+            assert_eq!(parse(text).as_deref(), Ok("+8613800138000"), "{text:?}");
+        }
+        for c in ['\u{202e}', '~', 'x', '\u{2053}', '\u{301}', ',', ';', '#', '*', '\0', '\u{180e}', '\u{ff5e}'] {
+            assert_eq!(parse(&format!("+86 138{c}00138000")), Err(PhoneError::Invalid), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn digits_of_every_script_are_digits() {
+        for zero in ['०', '০', '๐', '၀', '٠', '۰', '０', '𝟎', '𝟘', '🯰', '߀', '᠐'] {
+            let written = |c: char| match c.to_digit(10) {
+                Some(value) => char::from_u32(u32::from(zero) + value).expect("a digit"),
+                None => c,
+            };
+            let text: String = "+86 138 0013 8000".chars().map(written).collect();
+            assert_eq!(parse(&text).as_deref(), Ok("+8613800138000"), "{text}");
+        }
+        for c in ['①', '¹', 'Ⅰ', '一', '㈠', '⑴', '½', '𐄇'] {
+            assert_eq!(parse(&format!("{c}3800138000")), Err(PhoneError::Invalid), "{c}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_the_form_that_it_had_before_is_the_one_that_it_has_now() {
+        for (from, text, number) in [
+            ("CN", "+52 1 55 5123 4567", "+525551234567"),
+            ("CN", "0052 1 55 5123 4567", "+525551234567"),
+            ("MX", "1 55 5123 4567", "+525551234567"),
+            ("MX", "044 55 5123 4567", "+525551234567"),
+            ("MX", "045 55 5123 4567", "+525551234567"),
+            ("MX", "01 55 5123 4567", "+525551234567"),
+            ("CN", "+52 55 5123 4567", "+525551234567"),
+            ("CN", "+229 95 12 34 56", "+2290195123456"),
+            ("BJ", "95 12 34 56", "+2290195123456"),
+        ] {
+            assert_eq!(dialled(text, from).as_deref(), Ok(number), "{from} {text}");
+        }
+        assert_eq!(parse("+54 11 2345 6789"), Err(PhoneError::ArgentinaWithoutNine));
+        assert_eq!(dialled("11 2345 6789", "AR"), Err(PhoneError::ArgentinaWithoutNine));
+        assert_eq!(dialled("011 15 2345 6789", "AR").as_deref(), Ok("+5491123456789"));
+        assert_eq!(parse("+54 800 123 4567"), Err(PhoneError::NotMobile));
+        assert_eq!(parse("+55 11 6123 4567"), Err(PhoneError::BrazilWithoutNine));
+        assert_eq!(dialled("(11) 8123-4567", "BR"), Err(PhoneError::BrazilWithoutNine));
+        assert_eq!(parse("+55 11 2345 6789"), Err(PhoneError::NotMobile), "a landline in São Paulo");
+        for text in ["+52 1 55 5123 456", "+52 2 55 5123 4567", "+229 20 21 12 34", "+229 9512 345"] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

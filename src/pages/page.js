@@ -2,7 +2,7 @@
 // alone, and to /page.json, which says what is configured.
 import { solve } from "/challenge.js";
 import { LANGUAGES, texts } from "/texts.js";
-import { countries, format, name } from "/countries.js";
+import { countries, format, name, plain } from "/countries.js";
 
 const $ = id => document.getElementById(id);
 const KEY = "sms-verify";
@@ -29,9 +29,10 @@ const call = async (method, path, body) => {
 /** What went wrong, in the reader's words: by the problem's type, or by the API's own. */
 const complaint = problem => {
   const kind = problem.type?.split(/[:#]/).pop();
-  const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind;
+  const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind ?? problem.missing;
   const seconds = problem.retry_after, minutes = Math.ceil(seconds / 60);
-  const values = { seconds, minutes, wait: seconds > 120 ? say("minutes", { minutes }) : say("seconds", { seconds }), left: problem.attempts_left };
+  const wait = seconds > 120 ? say("minutes", { minutes }) : say("seconds", { seconds });
+  const values = { seconds, minutes, wait, left: problem.attempts_left, detail: problem.detail };
   return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
 };
 
@@ -105,7 +106,8 @@ const countdown = () => {
 // Typing it back.
 
 const draw = () => {
-  const typed = $("code").value = $("code").value.normalize("NFKC").replace(/\D/g, "").slice(0, settings.digits);
+  const typed = plain($("code").value).replace(/\D/g, "").slice(0, settings.digits);
+  $("code").value = typed;
   $("digits").replaceChildren(...Array.from({ length: settings.digits }, (_, index) => {
     const box = document.createElement("span");
     box.textContent = typed[index] ?? "";
@@ -238,7 +240,8 @@ $("country").onchange = () => {
 };
 
 settings = { ...settings, ...(await fetch("/page.json").then(answer => answer.json()).catch(() => ({}))) };
-$("code").maxLength = settings.digits + 8;
+// Digits of some scripts count twice.
+$("code").maxLength = settings.digits * 2 + 8;
 write();
 $("to").value = store.get().number ?? "";
 stage();

@@ -148,7 +148,7 @@ impl World {
     async fn request(&mut self, actor: &Actor, proof: Option<Proof>) -> Result<Verification, AdmissionError> {
         let request = Request {
             to: actor.to.clone(),
-            country: Region::default(),
+            country: Region::default().into(),
             ip: Some(actor.ip),
             tenant: None,
             locale: Locale::ZhCn,

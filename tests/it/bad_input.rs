@@ -112,6 +112,23 @@ async fn a_problem_speaks_the_callers_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_lacks_a_digit_is_told_which() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    for (number, language, words) in [
+        ("+54 11 2345 6789", "en", "a 9 after +54"),
+        ("+54 11 2345 6789", "zh-CN", "在 +54 之后有一个 9"),
+        ("+55 11 6123 4567", "en", "a 9 after the area code"),
+        ("+55 11 6123 4567", "zh-CN", "在区号之后有一个 9"),
+    ] {
+        let request = client.request("POST", "/v1/verifications").header("accept-language", language);
+        let answer = client.send(request.json(&json!({ "to": number }))).await;
+        assert_eq!((problem(&answer), &answer.body["missing"]), ((422, "4007", "to"), &json!("9")));
+        assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_inbox_is_for_this_machine_only() {
     let deployment = deployment();
     let client = &deployment.client;

@@ -71,6 +71,9 @@ mod command_line;
 /// What is not a request: does it get a problem that names what is wrong?
 mod bad_input;
 
+/// Numbers, as the reference reads them in each region.
+mod numbers;
+
 /// Input that somebody made up to do harm.
 mod hostile;
 

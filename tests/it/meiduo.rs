@@ -24,6 +24,8 @@ async fn answers_are_those_of_the_table() {
     assert_eq!(code(&get(&format!("/sms_codes/13800138000/{query}")).await), (200, "0", "发送短信成功"));
     assert_eq!(code(&get("/sms_codes/13800138000/").await), (200, "4002", "发送短信过于频繁"));
     assert_eq!(code(&get("/sms_codes/13800138001").await).1, "0", "also without the slash");
+    let pasted = "/sms_codes/%E2%80%AA%2B86%20138\u{2011}0013\u{2011}800%E0%A5%AD%E2%80%AC/";
+    assert_eq!(code(&get(pasted).await).1, "0", "as it came out of a list of contacts");
     assert_eq!(code(&get("/sms_codes/12345/").await), (200, "4007", "手机号错误"));
     assert_eq!(code(&get("/sms_codes/%FF/").await), (200, "4007", "手机号错误"));
     client.code("+8613800138000").await;

@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
     let RequestConfig { secrets, limits, countries, challenge, budget, meiduo_keys, .. } = config;
     let guard = Guard::new(config.guard);
     let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget, meiduo_keys };
-    let RequestConfig { region, autofill, callers, origins, .. } = config;
-    let routes = http::request_router(RequestApi { admissions, region, autofill, callers, origins: origins.clone() });
+    let RequestConfig { region, test_numbers, autofill, callers, origins, .. } = config;
+    let asking = RequestApi { admissions, region, test_numbers, autofill, callers, origins: origins.clone() };
+    let routes = http::request_router(asking);
     run(http::measured(http::app(routes.merge(health), &origins))).await
 }

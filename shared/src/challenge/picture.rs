@@ -7,12 +7,16 @@ use captcha::Captcha;
 use captcha::filters::{Dots, Noise, Wave};
 use serde::{Serialize, Serializer};
 
+use crate::phone::{ascii_digit, is_skipped};
+
 /// How long a picture is kept.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
 
 /// Characters that cannot be taken for one another.
 const CHARACTERS: &str = "34578ABCDEFHJKMNPQRTUVWXY";
 const LENGTH: u32 = 4;
+/// How far full-width letters are from those of ASCII.
+const WIDER: u32 = 0xfee0;
 /// Pixels.
 const SIZE: (u32, u32) = (220, 100);
 
@@ -62,9 +66,17 @@ pub(super) fn draw() -> Option<(String, Vec<u8>)> {
     captcha.as_tuple()
 }
 
-/// Whether somebody typed what a picture shows. Case does not matter.
+/// Whether somebody typed what a picture shows. Neither case matters, nor how wide a keyboard
+/// writes.
 pub(super) fn is_right(typed: &str, shown: &str) -> bool {
-    typed.trim().eq_ignore_ascii_case(shown)
+    let typed: String = typed.chars().filter(|c| !is_skipped(*c)).map(narrow).collect();
+    typed.eq_ignore_ascii_case(shown)
+}
+
+/// The ASCII form of a digit, or of a full-width letter.
+fn narrow(c: char) -> char {
+    let letter = || u32::from(c).checked_sub(WIDER).and_then(char::from_u32).filter(char::is_ascii_alphabetic);
+    ascii_digit(c).or_else(letter).unwrap_or(c)
 }
 
 #[cfg(test)]
@@ -77,6 +89,7 @@ mod tests {
         assert!(text.len() == 4 && text.chars().all(|c| CHARACTERS.contains(c)), "{text}");
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 500, "{} bytes", png.len());
         assert!(is_right(&format!(" {} ", text.to_lowercase()), &text) && !is_right("", &text));
+        assert!(is_right("３ａ\u{200b}Ｂ ４", "3AB4") && !is_right("3AB", "3AB4") && !is_right("3AB④", "3AB4"));
     }
 
     #[test]

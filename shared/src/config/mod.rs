@@ -93,6 +93,8 @@ pub struct RequestConfig {
     pub callers: Callers,
     /// `ALLOW_ORIGINS`.
     pub origins: AllowedOrigins,
+    /// `TEST_NUMBERS`.
+    pub test_numbers: TestNumbers,
     /// `MEIDUO_KEYS`, with `CODE_LENGTH` and `TEST_NUMBERS`.
     pub meiduo_keys: Option<MeiduoKeys>,
 }
@@ -178,6 +180,7 @@ impl RequestConfig {
                 budget,
                 callers,
                 origins,
+                test_numbers,
                 meiduo_keys,
             })
         })
@@ -256,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::http::TrustedProxies;
+    use crate::phone::Country;
 
     const GOOD: [(&str, &str); 4] = [
         ("REDIS_URL", "rediss://user:hunter2@cache.example:6379"),
@@ -361,7 +365,7 @@ mod tests {
     fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
         let allows = |vars: &[(&str, &str)], code| {
             let config = with(vars, |lookup| LocalConfig::read(lookup, Role::All)).expect("valid");
-            config.countries.contain(Region::parse(code).expect(code))
+            config.countries.contain(Country::parse(code).expect(code))
         };
         assert_eq!((allows(&[], "CN"), allows(&[], "HK")), (true, false));
         assert_eq!(
@@ -369,6 +373,9 @@ mod tests {
             (false, true)
         );
         assert!(allows(&[("ALLOWED_COUNTRIES", "all")], "HK"));
+        assert!(allows(&[("DEFAULT_REGION", "AX")], "FI"), "whose numbers people there have");
+        assert!(!allows(&[("ALLOWED_COUNTRIES", "all")], "+881"));
+        assert!(allows(&[("ALLOWED_COUNTRIES", "all,+881")], "+881"));
     }
 
     #[test]

@@ -216,7 +216,10 @@ impl<'a> Vars<'a> {
     pub(super) fn countries(&mut self, region: Region) -> Countries {
         let Some(text) = self.get("ALLOWED_COUNTRIES") else { return Countries::only(region) };
         Countries::parse(&text).unwrap_or_else(|| {
-            self.problem("ALLOWED_COUNTRIES", "needs a list of country codes such as CN,HK, or all");
+            self.problem(
+                "ALLOWED_COUNTRIES",
+                "needs a list of country codes such as CN,HK, or all, and of networks such as +881",
+            );
             Countries::only(region)
         })
     }
@@ -245,7 +248,10 @@ impl<'a> Vars<'a> {
     pub(super) fn budget(&mut self) -> Budget {
         let (budget, prices) = (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
         let parsed = Budget::parse(&budget, &prices);
-        let variable = |error: &BudgetError| if matches!(error, BudgetError::Price(_)) { "PRICES" } else { "BUDGET" };
+        let variable = |error: &BudgetError| match error {
+            BudgetError::Price(_) | BudgetError::Within(..) => "PRICES",
+            BudgetError::Form(_) | BudgetError::Twice(_) => "BUDGET",
+        };
         parsed
             .inspect_err(|error| self.problem(variable(error), &format!("is not usable: {error}")))
             .unwrap_or_default()
@@ -330,7 +336,10 @@ impl<'a> Vars<'a> {
             let digits = length.digits();
             self.problem(
                 "TEST_NUMBERS",
-                &format!("needs a list such as +8613800138000=012345, with {digits} digits to a code"),
+                &format!(
+                    "needs a list such as +8613800138000=012345: a country's calling code, 7 to 15 digits with it, and \
+                     {digits} digits to a code"
+                ),
             );
             TestNumbers::default()
         })

@@ -74,7 +74,7 @@ async fn check(
 ) -> Result<JsonAnswer<Approved>, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
     let checks = &api.checks;
-    let to = typed.to.map(|to| number(&to, typed.region.as_deref(), api.region)).transpose()?;
+    let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
     let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
@@ -98,10 +98,14 @@ async fn check(
     }
 }
 
-/// The number of the person who types: it is what a token is about, since the store does not know it.
-fn number(to: &str, region: Option<&str>, default: Region) -> Result<PhoneNumber, Problem> {
-    let region = region.map_or(Some(default), Region::parse).ok_or(bad("region", FieldFlaw::NoCountry))?;
-    PhoneNumber::parse(to, region).map_err(Problem::BadNumber)
+impl Api {
+    /// The number of the person who types: it is what a token is about, since the store does not
+    /// know it.
+    fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
+        let region = region.map_or(Some(self.region), Region::parse).ok_or(bad("region", FieldFlaw::NoCountry))?;
+        let read = self.checks.test_numbers.number(to, region);
+        read.map(|(number, _)| number).map_err(Problem::BadNumber)
+    }
 }
 
 async fn keys(State(api): State<Arc<Api>>) -> JsonAnswer<Value> {

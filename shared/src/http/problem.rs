@@ -17,7 +17,7 @@ use crate::admission::AdmissionError;
 use crate::challenge::Task;
 use crate::limits::{Exceeded, Refusal};
 use crate::message::Locale;
-use crate::phone::{PhoneError, Region};
+use crate::phone::{Country, PhoneError};
 use crate::store::StoreError;
 use crate::telemetry::causes;
 
@@ -71,7 +71,7 @@ pub(super) enum Problem {
     /// A task has to be solved first.
     Challenge { task: Task, wrong: bool },
     /// No codes are sent to the number's country.
-    Country(Region),
+    Country(Country),
     /// A part is down.
     Down(Vec<&'static str>),
 }
@@ -169,6 +169,12 @@ impl Problem {
             Self::MissingField(field) => format!("the field {field} is missing"),
             Self::BadNumber(PhoneError::Invalid) if zh => "请输入正确的手机号".to_owned(),
             Self::BadNumber(PhoneError::NotMobile) if zh => "该号码不能接收短信，请输入手机号".to_owned(),
+            Self::BadNumber(PhoneError::ArgentinaWithoutNine) if zh => {
+                "阿根廷手机号在 +54 之后有一个 9，例如 +54 9 11 2345 6789".to_owned()
+            }
+            Self::BadNumber(PhoneError::BrazilWithoutNine) if zh => {
+                "巴西手机号在区号之后有一个 9，例如 +55 11 96123 4567".to_owned()
+            }
             Self::BadNumber(error) => error.to_string(),
             Self::Country(country) if zh => format!("暂不支持该国家或地区的号码：{}", country.code()),
             Self::Country(country) => format!("this installation sends no codes to {}", country.code()),
@@ -213,6 +219,9 @@ impl Problem {
         let members = match self {
             Self::BadField { field, .. } => json!({ "field": field }),
             Self::MissingField(field) => json!({ "field": field }),
+            Self::BadNumber(PhoneError::ArgentinaWithoutNine | PhoneError::BrazilWithoutNine) => {
+                json!({ "field": "to", "missing": "9" })
+            }
             Self::BadNumber(_) | Self::Country(_) => json!({ "field": "to" }),
             Self::WrongCode { attempts_left } => json!({ "field": "code", "attempts_left": attempts_left }),
             Self::TooFrequent(Refusal { exceeded, retry_after }) => {

@@ -23,7 +23,8 @@ use crate::afterwards::ToTheEnd;
 use crate::challenge::{PictureId, Proof};
 use crate::entropy::random_bytes;
 use crate::message::{AllowedAutofill, Autofill, Locale};
-use crate::phone::{PhoneNumber, Region};
+use crate::phone::Region;
+use crate::test_numbers::TestNumbers;
 use crate::verification::Purpose;
 
 /// What the routes need.
@@ -32,6 +33,8 @@ pub struct RequestApi {
     pub admissions: Admissions,
     /// `DEFAULT_REGION`.
     pub region: Region,
+    /// `TEST_NUMBERS`, which are taken although nobody may have them.
+    pub test_numbers: TestNumbers,
     /// The pages and apps that may have the code filled in.
     pub autofill: AllowedAutofill,
     /// How it is told who asks.
@@ -112,7 +115,7 @@ impl RequestApi {
             None => self.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
-        let (to, country) = PhoneNumber::parse_with_country(&to, region).map_err(Problem::BadNumber)?;
+        let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
         let locale = match asked.locale {
             Some(tag) => Locale::parse(&tag).ok_or(bad("locale", FieldFlaw::NoLanguage))?,
             None => language.unwrap_or_else(|| Locale::of(&to)),

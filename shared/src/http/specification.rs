@@ -30,7 +30,7 @@ mod tests {
     use crate::code::Secrets;
     use crate::limits::{Exceeded, Refusal, Scope};
     use crate::message::Locale;
-    use crate::phone::{PhoneError, PhoneNumber, Region};
+    use crate::phone::{Country, PhoneError, PhoneNumber};
 
     fn document() -> Value {
         serde_json::from_str(SPECIFICATION).expect("JSON")
@@ -118,7 +118,7 @@ mod tests {
             Problem::TooFrequent(Refusal { exceeded, retry_after: Duration::from_secs(47) }),
             Problem::Challenge { task: task.clone(), wrong: false },
             Problem::Challenge { task, wrong: true },
-            Problem::Country(Region::parse("US").expect("a country")),
+            Problem::Country(Country::parse("US").expect("a country")),
             Problem::Down(vec!["store"]),
         ]
     }

@@ -11,7 +11,7 @@ use metrics::{counter, histogram};
 
 use crate::admission::AdmissionError;
 use crate::limits::Exceeded;
-use crate::phone::Region;
+use crate::phone::Country;
 use crate::provider::Class;
 use crate::store::CheckResult;
 use crate::verification::Verification;
@@ -84,7 +84,7 @@ impl Delivery {
     }
 }
 
-pub(crate) fn requested(country: Region, price: u64, result: &Result<Verification, AdmissionError>, took: Duration) {
+pub(crate) fn requested(country: Country, price: u64, result: &Result<Verification, AdmissionError>, took: Duration) {
     let outcome = match result {
         Ok(_) => "accepted",
         Err(AdmissionError::Refused(refusal)) => {

@@ -107,7 +107,7 @@ async fn so_are_aws_and_the_vendors_of_captchas() {
     let captcha = "turnstile://site:secret@captcha.invalid?when=always";
     let environment = Environment::embedded().with("CHALLENGE", captcha).with("https_proxy", &url);
     let deployment = Deployment::whole(&environment);
-    let request = json!({ "to": number(1).e164(), "proof": { "token": "shown-by-the-page" } });
+    let request = json!({ "to": number(1).e164(), "proof": "a-token-that-the-page-was-given" });
     let answer = deployment.client.post("/v1/verifications", &request).await;
     assert_eq!(answer.status, 503, "nobody can judge it: {answer:?}");
     assert!(asks("captcha.invalid"), "{:?}", proxy.tunnels());

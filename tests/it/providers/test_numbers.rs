@@ -1,5 +1,7 @@
 //! Test numbers: a code that is known beforehand, and no SMS.
 
+use serde_json::json;
+
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment};
 use crate::support::{eventually, number};
@@ -44,4 +46,34 @@ async fn a_test_number_is_one_like_any_other_after_its_end() {
         assert_eq!(client.check(&id, CODE).await.status, 422);
     }
     assert_eq!(client.check(&id, &code).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_number_need_not_be_assigned_to_anybody() {
+    let environment = Environment::embedded()
+        .with("ALLOWED_COUNTRIES", "GB,FR")
+        .with("TEST_NUMBERS", &format!("+44 7700 900123={CODE},+33639981234={CODE},+8613800138000={CODE}"))
+        .with("TEST_NUMBERS_UNTIL", "2999-12-31");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    for (asked, typed, region) in
+        [("+447700900123", "0044 7700 900123", "CN"), ("06 39 98 12 34", "+33 6 39 98 12 34", "FR")]
+    {
+        let answer = client.post("/v1/verifications", &json!({ "to": asked, "region": region })).await;
+        let path = format!("/v1/verifications/{}/check", answer.id());
+        let wrong = json!({ "code": "000000", "to": typed, "region": region });
+        assert_eq!(client.post(&path, &wrong).await.status, 422, "{asked}");
+        let other = json!({ "code": CODE, "to": "13800138000" });
+        assert_eq!(client.post(&path, &other).await.body["field"], "to", "{asked}");
+        let right = json!({ "code": CODE, "to": typed, "region": region });
+        let approved = client.post(&path, &right).await;
+        assert!(approved.status == 200 && approved.body["token"].is_string(), "{approved:?}");
+    }
+    assert_eq!(client.ask("+447700900124").await.body["code"], "4007", "one that is no test number");
+    let refused = client.ask("+8613800138000").await;
+    assert_eq!(
+        refused.body["type"], "urn:sms-verify:problem:country-not-allowed",
+        "as any other number of its country"
+    );
+    assert_eq!(client.get("/inbox.json").await.body, json!([]), "nothing was sent");
 }

@@ -81,7 +81,7 @@ pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
 
 /// A request for a code in English.
 pub fn request(to: PhoneNumber) -> Request {
-    let (country, locale, purpose) = (Region::default(), Locale::En, Purpose::default());
+    let (country, locale, purpose) = (Region::default().into(), Locale::En, Purpose::default());
     Request {
         to,
         country,
