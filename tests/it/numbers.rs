@@ -1,4 +1,4 @@
-//! The parser held against the reference: `tests/numbers.py`, with PyPI's phonenumbers of the same
+//! The parser held against the reference: `tests/phone_numbers.py`, with PyPI's phonenumbers of the same
 //! metadata.
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ const OWN: usize = 9_000;
 
 /// What the reference says of one of its subjects.
 fn reference(subject: &str) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/numbers.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/phone_numbers.py");
     let output = Command::new("python").args([script, subject]).output().expect("python, as tests/run installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
