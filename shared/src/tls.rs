@@ -20,12 +20,10 @@ pub fn install() {
 
 /// The HTTP client of AWS's SDKs, by way of a proxy where the environment names one.
 pub(crate) fn aws_http_client() -> SharedHttpClient {
-    const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
-    let Some(proxy) = Proxy::of_environment().and_then(|proxy| proxy.aws()) else {
-        return Builder::new().tls_provider(TLS).build_https();
-    };
+    let proxy = Proxy::of_environment().and_then(|proxy| proxy.aws());
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().tls_provider(TLS).proxy_config(proxy.clone());
+        let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        connector.set_proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
