@@ -89,6 +89,15 @@ impl Deliveries {
         attempt.run().await
     }
 
+    /// Remembers which number a message went to, where its receipts may name it alone.
+    async fn keep_message(&self, job: &Job, account: &Account, message_id: Option<String>) {
+        if let Some(message_id) = message_id
+            && let Err(error) = self.store.keep_message(account.name(), &message_id, job.id.tag()).await
+        {
+            warn!(id = %job.id, error = causes(&error), "a receipt that names the message alone will not be found");
+        }
+    }
+
     /// The time for which a gateway does not want to be called again.
     fn least(&self, error: &SendError) -> Duration {
         let throttled = (error.class == Class::Throttled).then(|| self.schedule.longest());
@@ -213,13 +222,9 @@ impl Attempt<'_> {
                 if let Some(age) = deliveries.age(job) {
                     metrics::delivered_after(age);
                 }
-                let message_id = accepted.message_id;
-                if let Some(message_id) = message_id.as_ref().filter(|_| account.names_messages_alone())
-                    && let Err(error) = deliveries.store.keep_message(account.name(), message_id, job.id.tag()).await
-                {
-                    warn!(id = %job.id, error = causes(&error), "a receipt that names the message alone will not be found");
-                }
-                deliveries.finish(job, Finish::Sent { message_id }, self.worker).await;
+                let named = accepted.message_id.as_ref().filter(|_| account.names_messages_alone()).cloned();
+                let sent = Finish::Sent { message_id: accepted.message_id };
+                tokio::join!(deliveries.keep_message(job, account, named), deliveries.finish(job, sent, self.worker));
                 return Some(Outcome::Done);
             }
             Err(error) => error,
