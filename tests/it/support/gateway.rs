@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::eventually;
+use super::{eventually, unique};
 
-const SID: &str = "sid";
+/// Of a gateway that is not there.
+const NOBODY: &str = "sid";
 /// Its clients' password, which must stand nowhere else.
 pub const TOKEN: &str = "gateway-token-5d1f";
 
@@ -66,6 +67,8 @@ pub struct Call {
 #[derive(Clone, Default)]
 pub struct Gateway {
     address: String,
+    /// Its own: what a store knows of an account on a port that another gateway had before is not about this one.
+    sid: String,
     state: Arc<Mutex<Script>>,
 }
 
@@ -84,7 +87,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let script = Script { next: replies.iter().cloned().collect(), always: Some(always), ..Script::default() };
-        let gateway = Self { address, state: Arc::new(Mutex::new(script)) };
+        let gateway = Self { address, sid: unique("sid"), state: Arc::new(Mutex::new(script)) };
         let path = "/2013-12-26/Accounts/{sid}/SMS/TemplateSMS";
         let app = Router::new().route(path, post(send)).with_state(gateway.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -93,12 +96,17 @@ impl Gateway {
 
     /// The DSN that leads here.
     pub fn dsn(&self) -> String {
-        Self::dsn_of(&self.address)
+        self.dsn_by(&self.address)
     }
 
-    /// The DSN that leads to `HOST:PORT`.
+    /// The DSN that leads here by way of `HOST:PORT`.
+    pub fn dsn_by(&self, address: &str) -> String {
+        dsn(&self.sid, address)
+    }
+
+    /// A DSN that leads to `HOST:PORT`, where no gateway is.
     pub fn dsn_of(address: &str) -> String {
-        format!("ccp://{SID}:{TOKEN}@{address}?app_id=app&template=1&tls=false")
+        dsn(NOBODY, address)
     }
 
     /// Where it listens.
@@ -162,7 +170,7 @@ async fn send(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    if let Err(problem) = verify(&sid, &query, &headers) {
+    if let Err(problem) = verify(&gateway.sid, &sid, &query, &headers) {
         return refuse(problem);
     }
     let text = |value: &Value| value.as_str().expect("text").to_owned();
@@ -221,14 +229,18 @@ fn refuse(code: &str) -> Response {
     Json(json!({ "statusCode": code, "statusMsg": "no" })).into_response()
 }
 
+fn dsn(sid: &str, address: &str) -> String {
+    format!("ccp://{sid}:{TOKEN}@{address}?app_id=app&template=1&tls=false")
+}
+
 /// CCP's own codes for what is wrong with a call.
-fn verify(sid: &str, query: &[(String, String)], headers: &HeaderMap) -> Result<(), &'static str> {
+fn verify(own: &str, sid: &str, query: &[(String, String)], headers: &HeaderMap) -> Result<(), &'static str> {
     let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).ok_or("172006")?;
     let decoded =
         STANDARD.decode(authorization).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or("172007")?;
     let (account, time) = decoded.split_once(':').ok_or("172007")?;
-    let hash = Md5::digest(format!("{SID}{TOKEN}{time}"));
+    let hash = Md5::digest(format!("{own}{TOKEN}{time}"));
     let expected: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();
     let signed = query.iter().any(|(name, value)| name == "sig" && *value == expected);
-    if sid == SID && account == SID && time.len() == 14 && signed { Ok(()) } else { Err("111109") }
+    if sid == own && account == own && time.len() == 14 && signed { Ok(()) } else { Err("111109") }
 }

@@ -75,7 +75,7 @@ impl Scene {
             .clone()
             .with("REDIS_URL", &redis)
             .with("QUEUE_URL", &amqp)
-            .with("SMS_DSN", &Gateway::dsn_of(&worker_gateway.address));
+            .with("SMS_DSN", &gateway.dsn_by(&worker_gateway.address));
         let api = Process::start(&["api"], &api_environment).announces("/inbox\n");
         let client = Client::new(&base_url(&api.announced));
         let (workers, dead, ledger, fault) = (Vec::new(), Vec::new(), Ledger::default(), fault.to_owned());
