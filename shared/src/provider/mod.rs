@@ -4,6 +4,7 @@
 //! receipts that its vendor pushes. It never tries again by itself: the queue does. Which gateway a message goes to, and
 //! which one after that, `route.rs` says.
 
+mod class;
 pub(crate) mod client;
 mod codes;
 mod receipt;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
+pub use self::class::Class;
 pub use self::inbox::{Inbox, InboxMessage};
 pub use self::receipt::{Push, Receipt, ReceiptError};
 use self::route::Routes;
@@ -104,57 +106,6 @@ impl Accepted {
     fn with_id(id: Option<String>) -> Self {
         let plain = |id: &String| (1..=Self::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
         Self { message_id: id.filter(plain) }
-    }
-}
-
-/// What a failure means for the job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// The gateway could not take it now: try again.
-    Transient,
-    /// It refuses this number or this rate for now: do not try again there at once.
-    Throttled,
-    /// It does not serve this number or its country: try another gateway, and not this one again.
-    NotHere,
-    /// The number or the text is refused for good, wherever it is tried: never try again.
-    Permanent,
-    /// Something is wrong with the account or its settings: an operator must act.
-    Configuration,
-    /// It may have been accepted: the answer was lost or cannot be read.
-    Ambiguous,
-    /// It was not accepted, and what the gateway's code for it means is not known here: try again.
-    Unlisted,
-}
-
-impl Class {
-    /// All of them.
-    const ALL: [Self; 7] = [
-        Self::Transient,
-        Self::Throttled,
-        Self::NotHere,
-        Self::Permanent,
-        Self::Configuration,
-        Self::Ambiguous,
-        Self::Unlisted,
-    ];
-
-    /// Reads what [`Class::as_str`] gave.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == word)
-    }
-
-    /// As metrics and dead letters have it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Transient => "transient",
-            Self::Throttled => "throttled",
-            Self::NotHere => "not_here",
-            Self::Permanent => "permanent",
-            Self::Configuration => "configuration",
-            Self::Ambiguous => "ambiguous",
-            Self::Unlisted => "unlisted",
-        }
     }
 }
 

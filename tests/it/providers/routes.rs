@@ -1,14 +1,16 @@
 //! Failover, round robin, countries, and circuits: what one gateway does not take another does, and nothing goes out twice.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::delivery::{DeliveryPolicy, Outcome};
+use shared::entropy::random_u64;
 use shared::job::Job;
 use shared::phone::PhoneNumber;
 use shared::provider::Class;
 use shared::queue::Death;
-use shared::store::Store;
+use shared::store::{Breaker, Health, Store};
 use shared::verification::{DeliveryState, Policy};
 
 use super::Sender;
@@ -153,6 +155,29 @@ async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
     }
     assert!(held_back > 0, "some turns were far off");
     assert_eq!((first.sent().len(), second.accepted().len()), (8, 8), "each was asked once");
+}
+
+/// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has not lost it.
+#[tokio::test]
+async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
+    let gateways = two(Reply::Refuse("160000")).await;
+    let sender =
+        Sender::new(&format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')), DeliveryPolicy::default());
+    let (first, minute) = (sender.deliveries.provider.all()[0].id.clone(), Duration::from_secs(60));
+    let jobs = join_all((0..6).map(async |index| sender.job(&number(index)).await)).await;
+    // The first gateway's circuit is open: all take turns at the second.
+    let open = Breaker { failures: 1, open: Duration::from_millis(500), trial: minute };
+    sender.deliveries.store.report(&first, Health::Down, open).await.expect("an answer");
+    let outcomes = join_all(jobs.iter().map(|job| sender.deliver(job))).await;
+    let held = outcomes.into_iter().filter_map(|outcome| match outcome {
+        Outcome::Hold { job, delay } => Some((delay.total(), job)),
+        _ => None,
+    });
+    let (delay, job) = held.min_by_key(|(delay, _)| *delay).expect("turns that are far off");
+    assert!(job.turn.is_some());
+    tokio::time::sleep(delay).await;
+    let outcome = sender.deliveries.deliver(job.encode().as_bytes(), 1, random_u64()).await;
+    assert_eq!((outcome, gateways[0].calls().len()), (Outcome::Done, 1), "in its turn, after the other had failed");
 }
 
 /// A circuit that is open is the reason for a dead letter then, and not that another gateway does not serve the number.
