@@ -151,7 +151,7 @@ async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
         }
         held_back += held.len();
         waiting = held;
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(held_back > 0, "some turns were far off");
     assert_eq!((first.sent().len(), second.accepted().len()), (8, 8), "each was asked once");
@@ -166,7 +166,7 @@ async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
     let (first, minute) = (sender.deliveries.provider.all()[0].id.clone(), Duration::from_secs(60));
     let jobs = join_all((0..6).map(async |index| sender.job(&number(index)).await)).await;
     // The first gateway's circuit is open: all take turns at the second.
-    let open = Breaker { failures: 1, open: Duration::from_millis(500), trial: minute };
+    let open = Breaker { failures: 1, open: Duration::from_millis(1_500), trial: minute };
     sender.deliveries.store.report(&first, Health::Down, open).await.expect("an answer");
     let outcomes = join_all(jobs.iter().map(|job| sender.deliver(job))).await;
     let held = outcomes.into_iter().filter_map(|outcome| match outcome {
@@ -188,7 +188,7 @@ async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
     let dsn = format!("failover({} || {})", first.dsn(), second.dsn());
     let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
     // Codes that expire before the circuit is worth another look.
-    let policy = Policy { ttl: std::time::Duration::from_secs(2), ..Policy::default() };
+    let policy = Policy { ttl: Duration::from_secs(2), ..Policy::default() };
     sender.deliveries.store = Store::memory(policy);
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
@@ -239,7 +239,7 @@ async fn a_trial_that_shows_nothing_is_another_messages() {
     let abroad = sender.job(&british).await;
     // Held until the ten seconds are over.
     while !matches!(sender.deliver(&abroad).await, Outcome::Dead(_)) {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stub.says(Vendor::Tencent.accepts("message-1"));
     assert_eq!(sender.deliver(&sender.job(&number(100)).await).await, Outcome::Done, "the next may try at once");
@@ -283,7 +283,7 @@ async fn a_circuit_opens_for_all_workers_and_closes_by_a_trial() {
     let mut index = 200;
     while gateways[0].calls().len() == 5 {
         assert_eq!(other.deliver(&other.job(&number(index)).await).await, Outcome::Done);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         index += 1;
     }
     for index in 10_000..10_010 {
