@@ -15,8 +15,8 @@
 # balancer alone: behind an HTTP API or on one's own machine both arrive. Turn multi-value headers on in the target group
 # (lambda.multi_value_headers.enabled).
 #
-# Source: sanitize-headers.js and format-response.js in serverless-http/lib/provider/aws; "Lambda functions as targets for
-# Application Load Balancers" (Elastic Load Balancing).
+# Source: sanitize-headers.js and format-response.js in serverless-http/lib/provider/aws; dougmoscrop/serverless-http, issue
+# 276, open since 2023; "Lambda functions as targets for Application Load Balancers" (Elastic Load Balancing).
 set -euo pipefail
 
 dir=$(mktemp -d)
