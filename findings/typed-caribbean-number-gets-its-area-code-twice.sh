@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Package: libphonenumber-js 1.13.16 (npm).
 #
-# Behaviour: in countries of +1 with one area code, seven digits are a local number, and AsYouType puts the area code before
+# Behaviour: in most countries of +1 with one area code, seven digits are a local number: AsYouType puts the area code before
 # them when the seventh is typed. Where it goes on to ten digits, with the area code that the person has typed already,
 # it stays: getNumber() has it twice and is not valid. The text shown, "(246) 250-1234", is right throughout. The same
 # ten digits in one input(), as when they are pasted, give the right number, and so does parsePhoneNumber.
