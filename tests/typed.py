@@ -44,8 +44,8 @@ OTHER_BLOCKS = {
     **{("docs/from-meiduo.md", language): "tests/it/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/deploy.md")},
 }
-# Seconds: the functions may have to be compiled.
-LONGEST = 600
+# Seconds that a document may take, and one whose functions may have to be compiled.
+LONGEST, LONGEST_WITH_FUNCTIONS = 120, 600
 
 # What a document's server does not say, since Debian's nginx has it in its own files.
 NGINX = """
@@ -173,7 +173,7 @@ class Typist:
                     stdout=output, stderr=output,
                 )
                 try:
-                    shell.wait(LONGEST)
+                    shell.wait(LONGEST_WITH_FUNCTIONS if "cargo lambda" in text else LONGEST)
                 except subprocess.TimeoutExpired:
                     shell.terminate()
                     shell.wait()
