@@ -2,8 +2,8 @@
 
     python tests/documents.py target/debug/sms-verify
 
-Every link leads somewhere, every command of the program is one, the table of variables has all that the code reads, and the
-session of both READMEs is typed in and answers what they show.
+Every link leads somewhere, every command of the program is one, the table of variables has all that the code reads. What README and
+the guides tell people to type is typed in (tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
 """
 
 import json
@@ -12,10 +12,15 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
+
+import typed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 DOCUMENTS = [path for folder in (".", "docs", "events") for path in sorted((ROOT / folder).glob("*.md"))]
+# Those that are followed to the letter.
+TYPED = ["README.md", "docs/local-mode.md", "docs/from-meiduo.md", "docs/from-celery.md", "docs/deploy.md"]
 ERRORS = []
 
 
@@ -67,7 +72,7 @@ def check_variables():
 
 
 def check_session(document, text):
-    """Types in what the README shows, with the answers' own ids and codes."""
+    """Types in what a README shows, with the answers' own ids and codes."""
     server = subprocess.Popen([PROGRAM], env={"LISTEN": "127.0.0.1:0"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
@@ -92,13 +97,49 @@ def check_session(document, text):
         server.wait()
 
 
+def check_printed(document, text):
+    """Types in what a document shows that prints the same everywhere."""
+    for block in typed.blocks(text, "console"):
+        command, shown = re.match(r"\$ (.*<<'(\w+)'\n.*?\n\2\n)(.*)", block, re.S).group(1, 3)
+        printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60).stdout
+        if printed != shown:
+            wrong(document, f"{command.splitlines()[0]} prints {printed}")
+
+
+def check_translation(document, original):
+    """The blocks of a translated document are the original's, but for comments."""
+    read = [[typed.without_comments(block) for block in typed.blocks(file.read_text(), "sh")] for file in (original, document)]
+    if read[0] != read[1]:
+        wrong(document, f"its blocks are not those of {original.name}: {[one for one in read[1] if one not in read[0]]}")
+
+
+def check_typed():
+    with tempfile.TemporaryDirectory() as folder, typed.Servers(folder) as servers:
+        typist = typed.Typist(PROGRAM, servers)
+        for name in TYPED:
+            document = ROOT / name
+            went_wrong = typist.type_in(name, document.read_text())
+            if went_wrong is not None:
+                wrong(document, f"typed in, it goes wrong: {went_wrong}")
+        for left_out in typist.unaccounted():
+            ERRORS.append(f"tests/typed.py: {left_out} is not typed in without a reason, or has a reason and stands nowhere")
+        document = ROOT / "docs" / "local-mode.md"
+        for block in typed.blocks(document.read_text(), "nginx"):
+            for went_wrong in typist.behind_nginx(block):
+                wrong(document, went_wrong)
+
+
 for document in DOCUMENTS:
     text = document.read_text()
     check_links(document, text)
     check_commands(document, text)
     if document.name.startswith("README") and document.parent == ROOT:
         check_session(document, text)
+    elif str(document.relative_to(ROOT)) in TYPED:
+        check_printed(document, text)
+check_translation(ROOT / "README.zh-CN.md", ROOT / "README.md")
 check_variables()
+check_typed()
 for error in ERRORS:
     print(error)
 print(f"{len(DOCUMENTS)} documents, {len(ERRORS)} errors")

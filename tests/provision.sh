@@ -28,6 +28,7 @@ install_packages() {
   command -v redis-server >/dev/null || missing+=(redis-server)
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
   command -v openssl >/dev/null || missing+=(openssl)
+  [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
   command -v chromium >/dev/null || missing+=(chromium)
   command -v cc >/dev/null || missing+=(build-essential)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)

@@ -22,6 +22,7 @@ pub struct MeiduoKeys {
 
 impl MeiduoKeys {
     /// Writes `sms_{mobile}`, the code, for as long as it is accepted, and `send_flag_{mobile}` for the time of the cooldown.
+    /// A code for a purpose is worth nothing there, and is not written: the site's own view has to wait all the same.
     pub(crate) async fn write(
         &self,
         store: &Store,
@@ -29,15 +30,17 @@ impl MeiduoKeys {
         number: &PhoneNumber,
         verification: &Verification,
     ) -> Result<(), StoreError> {
-        // A code for another purpose is worth nothing there.
         let for_any = *verification.id.purpose() == Purpose::default();
-        let Some(code) = self.code(secrets, &verification.id).filter(|_| for_any) else { return Ok(()) };
+        let code = self.code(secrets, &verification.id).filter(|_| for_any);
         let mobile = if number.country_code() == HOME { number.national() } else { number.e164() };
         let (sms, flag) = (format!("sms_{mobile}"), format!("send_flag_{mobile}"));
-        let (sms, flag) = tokio::join!(
-            store.put_plain(&sms, &code, verification.expires_in),
-            store.put_plain(&flag, "1", verification.resend_in)
-        );
+        let sms = async {
+            match code {
+                Some(code) => store.put_plain(&sms, &code, verification.expires_in).await,
+                None => Ok(()),
+            }
+        };
+        let (sms, flag) = tokio::join!(sms, store.put_plain(&flag, "1", verification.resend_in));
         sms.and(flag)
     }
 

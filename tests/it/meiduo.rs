@@ -1,13 +1,11 @@
 //! The tutorial's pages and its register view, unchanged: what they call, and what they read from Redis.
 
-use std::process::Command;
+mod guide;
 
 use redis::AsyncCommands;
-use serde_json::Value;
 
-use crate::support::gateway::{Gateway, Reply};
 use crate::support::number;
-use crate::support::process::{Answer, Deployment, Environment, Process, wrong};
+use crate::support::process::{Answer, Deployment, Environment, Process};
 use crate::support::services::{Service, redis_url};
 
 fn code(answer: &Answer) -> (u16, &str, &str) {
@@ -70,47 +68,21 @@ async fn trouble_with_the_store_is_5000() {
     assert_eq!(code(&deployment.client.get("/sms_codes/13800138000/").await), (200, "5000", "数据库错误"));
 }
 
-/// A real Django with django-redis, whose view is the tutorial's.
-fn register(redis: &str) -> Process {
-    let mut command = Command::new("python");
-    command.arg("tests/meiduo/register.py").env("REDIS_URL", redis).env("LISTEN", "127.0.0.1:0");
-    Process::spawn(command).announces("listening on")
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_register_view_goes_on_reading_redis() {
+async fn a_sites_own_views_go_on_reading_redis() {
     let environment = Environment::services().with("MEIDUO_KEYS", "1");
-    let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment = environment.with("SMS_DSN", &gateway.dsn());
     let deployment = Deployment::whole(&environment);
-    let django = register(environment.get("REDIS_URL"));
-    let at = django.announced.rsplit(' ').next().expect("an address").trim().to_owned();
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
-    let mobile = to.national();
-
-    let view = async |code: &str| -> Value {
-        let form = format!("mobile={mobile}&sms_code={code}");
-        let request = http.post(format!("{at}/register/")).header("content-type", "application/x-www-form-urlencoded");
-        request.body(form).send().await.expect("an answer").json().await.expect("JSON")
-    };
-    let flag = async || -> Value {
-        http.get(format!("{at}/send_flag/{mobile}/")).send().await.expect("an answer").json().await.expect("JSON")
-    };
-    assert_eq!(view("000000").await["code"], "4008", "nothing was sent");
-    assert_eq!(flag().await["send_flag"], false);
-    let answer = deployment.client.get(&format!("/sms_codes/{mobile}/")).await;
-    assert_eq!(code(&answer), (200, "0", "发送短信成功"));
-    let sent = gateway.got(1).await.remove(0).code;
-    assert_eq!(view(&wrong(&sent)).await["code"], "4008");
-    assert_eq!(view(&sent).await["code"], "0");
-    let flag = flag().await;
-    assert_eq!(flag["send_flag"], true);
-    assert!((50..=60).contains(&flag["ttl"].as_i64().expect("seconds")), "{flag}");
     let client = redis::Client::open(environment.get("REDIS_URL")).expect("a URL");
     let mut redis = client.get_multiplexed_async_connection().await.expect("Redis");
-    let ttl: i64 = redis.ttl(format!("sms_{mobile}")).await.expect("seconds");
-    assert!((290..=300).contains(&ttl), "{ttl}");
+    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
+    let (mobile, flag) = (to.national(), format!("send_flag_{}", to.national()));
+    let answer = deployment.client.get(&format!("/sms_codes/{mobile}/")).await;
+    assert_eq!(code(&answer), (200, "0", "发送短信成功"));
+    let kept: String = redis.get(format!("sms_{mobile}")).await.expect("a code");
+    assert_eq!(kept, deployment.client.code(to.e164()).await);
+    let (sms, flag): (i64, i64) =
+        (redis.ttl(format!("sms_{mobile}")).await.expect("seconds"), redis.ttl(flag).await.expect("seconds"));
+    assert!((290..=300).contains(&sms) && (50..=60).contains(&flag), "{sms} {flag}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
