@@ -71,7 +71,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     let api = app(routes, &config.origins);
     // Pages of other origins may call the API, and not read the inbox.
-    let app = match (parts.has_pages(), &config.ops_token) {
+    let app = match (config.has_pages(), &config.ops_token) {
         (true, _) => api.merge(pages::router(parts.inbox.clone(), config, ops::router(parts.ops()))),
         (false, Some(_)) => api.merge(ops::router(parts.ops())).merge(pages::ops()),
         (false, None) => api,
