@@ -23,9 +23,9 @@ const CODE: &str = "012345";
 /// Calls the gateways for this number; without one a stub on this machine, in the place of each, which accepts everything.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
-    let dsn = environment("SMS_DSN")
-        .filter(|dsn| !dsn.is_empty())
-        .ok_or("SMS_DSN is not set; for example SMS_DSN='ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1'")?;
+    let dsn = environment("SMS_DSN").filter(|dsn| !["", "inbox:"].contains(&dsn.trim())).ok_or(
+        "SMS_DSN names no gateway; for example SMS_DSN='ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1'",
+    )?;
     let provider = Provider::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
     let number = PhoneNumber::parse(to.as_deref().unwrap_or(NOBODY), Region::default());
     let sms = sms(&number.map_err(|error| format!("--to: {error}"))?)?;

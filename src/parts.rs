@@ -98,9 +98,9 @@ impl Parts {
         }
     }
 
-    /// Says which parts are used, and where to click.
+    /// Says which parts are used, and where to click. An API alone does not send.
     #[expect(clippy::print_stdout, reason = "what a person who starts the program wants to see")]
-    pub fn announce(&self, serving: bool) {
+    pub fn announce(&self, serving: bool, sending: bool) {
         let shown = |address: &Option<Address>, embedded: &str| {
             address.as_ref().map_or_else(|| embedded.to_owned(), ToString::to_string)
         };
@@ -109,7 +109,8 @@ impl Parts {
         println!("  queue    {}", shown(&self.config.queue, "memory (set QUEUE_URL for RabbitMQ)"));
         match &self.config.provider {
             Some(provider) => println!("  gateway  {provider}"),
-            None => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
+            None if sending => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
+            None => println!("  gateway  that of the workers"),
         }
         if serving {
             println!("  API      http://{}/v1/verifications", self.config.listen);

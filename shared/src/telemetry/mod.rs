@@ -119,3 +119,18 @@ fn targets(level: &str) -> Result<Targets, String> {
     // Of two that name the same target the later counts.
     format!("{level},{CLIENTS}").parse().map_err(|error: ParseError| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_warns_of_at_each_start_is_not_told() {
+        let targets = targets("info").expect("a level");
+        assert!(!targets.would_enable("lambda_runtime::runtime", &Level::WARN));
+        assert!(targets.would_enable("lambda_runtime::layers::panic", &Level::ERROR));
+        assert!(targets.would_enable("shared::delivery", &Level::INFO));
+    }
+}
