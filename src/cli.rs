@@ -21,7 +21,8 @@ Environment (each of the first three may be left out: a part within the process 
   SMS_DSN      the gateway: ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1, aliyun://, tencent://,
                twilio://, aws://, webhook+https:// (docs/providers.md)
   CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
-  LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback
+  LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback and
+               TRUSTED_PROXIES is 0
   LOG_LEVEL    error, warn, info, debug or trace
   All others: docs/configuration.md";
 
@@ -63,7 +64,7 @@ pub enum Command {
         concurrency: u16,
         /// Hand the jobs as SQS events to a function, such as one under `cargo lambda watch` at
         /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", value_parser = http_url)]
         invoke: Option<Url>,
         /// Serve /metrics, /healthz and /readyz here, such as at 127.0.0.1:9464; with OPS_TOKEN /metrics needs it
         #[arg(long, value_name = "ADDRESS", conflicts_with = "invoke")]
@@ -89,7 +90,7 @@ pub enum Command {
     /// Ask a process whether it can do its work: for health checks of containers
     Health {
         /// Where it answers
-        #[arg(default_value = "http://127.0.0.1:8080/readyz")]
+        #[arg(default_value = "http://127.0.0.1:8080/readyz", value_parser = http_url)]
         url: Url,
     },
     /// Print a completion script for a shell
@@ -99,22 +100,29 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it reads the variables of a deployment.
+    pub fn is_configured(&self) -> bool {
+        !matches!(self, Self::Health { .. } | Self::Completions { .. })
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Simulation {
     /// Another seed, another day
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// People who verify their number in a day
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub people: u32,
-    /// Price of an SMS in USD
+    /// Price of an SMS in USD, which also counts on BUDGET unless PRICES is set
     #[arg(long, default_value_t = 0.05)]
     pub price: f64,
     /// Only attacks whose names contain this
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
     /// Use this Redis in place of memory: an empty database, which is emptied again
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = redis_url)]
     pub redis: Option<Url>,
     /// Draw the outcome into this file
     #[arg(long, value_name = "FILE")]
@@ -193,6 +201,19 @@ impl DeadAction {
     pub fn is_of_the_expired(&self) -> bool {
         matches!(self, Self::Purge { expired: true, .. })
     }
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    url(text, &["http", "https"], "http://127.0.0.1:8080/readyz")
+}
+
+fn redis_url(text: &str) -> Result<Url, String> {
+    url(text, &["redis", "rediss"], "redis://127.0.0.1:6379")
+}
+
+fn url(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+    url.ok_or_else(|| format!("needs a URL such as {example}"))
 }
 
 /// Days have 24 hours.

@@ -20,8 +20,10 @@ use crate::stop::Stop;
 #[derive(Default)]
 struct Done {
     done: usize,
-    /// Those that are no jobs, and were left.
-    left: usize,
+    /// Those that were left, since they are no jobs.
+    no_jobs: usize,
+    /// Those that were left, since their code may still be accepted.
+    alive: usize,
     /// For `--json`.
     listed: Vec<Value>,
 }
@@ -38,7 +40,7 @@ pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>
     ended
 }
 
-fn report(action: &DeadAction, Done { done, left, listed }: &Done) -> Result<(), std::io::Error> {
+fn report(action: &DeadAction, Done { done, no_jobs, alive, listed }: &Done) -> Result<(), std::io::Error> {
     let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
     match action {
         DeadAction::List { json: true, .. } => writeln!(out, "{:#}", Value::from(listed.clone()))?,
@@ -46,8 +48,15 @@ fn report(action: &DeadAction, Done { done, left, listed }: &Done) -> Result<(),
         DeadAction::Purge { .. } => writeln!(out, "{done} dead letter(s) deleted{would}")?,
         DeadAction::Redrive { .. } => writeln!(out, "{done} job(s) back in the queue{would}")?,
     }
-    if *left > 0 {
-        writeln!(out, "{left} message(s) left: they are no jobs (`dead list` shows them, `dead purge` deletes them)")?;
+    if *alive > 0 {
+        writeln!(out, "{alive} dead letter(s) left: their code may still be accepted")?;
+    }
+    if *no_jobs > 0 {
+        let which = if action.is_of_the_expired() { "no jobs, and of the last ten minutes" } else { "no jobs" };
+        writeln!(
+            out,
+            "{no_jobs} message(s) left: they are {which} (`dead list` shows them, `dead purge` deletes them)"
+        )?;
     }
     Ok(())
 }
@@ -62,7 +71,11 @@ async fn act(letters: &mut DeadLetters, action: &DeadAction, done: &mut Done) ->
     {
         progress.inc(1);
         let job = Job::decode(&letter.body).ok();
-        if !matches(which, &letter, now) || (action.is_of_the_expired() && !is_expired(&letter, job.as_ref(), now)) {
+        if !matches(which, &letter, now) {
+            continue;
+        }
+        if action.is_of_the_expired() && !is_expired(&letter, job.as_ref(), now) {
+            *(if job.is_some() { &mut done.alive } else { &mut done.no_jobs }) += 1;
             continue;
         }
         match action {
@@ -71,7 +84,7 @@ async fn act(letters: &mut DeadLetters, action: &DeadAction, done: &mut Done) ->
                 if *json { done.listed.push(listed) } else { writeln!(stdout(), "{}", row(&listed))? }
             }
             DeadAction::Redrive { .. } if job.is_none() => {
-                done.left += 1;
+                done.no_jobs += 1;
                 continue;
             }
             _ if action.is_dry() => {}

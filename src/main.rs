@@ -7,6 +7,7 @@ mod complain;
 mod dead;
 mod health;
 mod invoke;
+mod misspelt;
 mod ops;
 mod otlp;
 mod pages;
@@ -16,6 +17,7 @@ mod simulate;
 mod stop;
 mod worker;
 
+use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write, stdout};
 use std::process::exit;
@@ -42,6 +44,9 @@ async fn main() {
         }
     };
     telemetry::init(spans);
+    if cli.command.as_ref().is_none_or(Command::is_configured) {
+        misspelt::warn_of(env::vars_os().map(|(name, _)| name));
+    }
     let result = run(cli).await;
     drop(exporter);
     let result = result.or_else(|error| if is_broken_pipe(&*error) { Ok(()) } else { Err(error) });
@@ -66,7 +71,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
             let stop = Stop::on_signals()?;
             let server = server::bind(&mut parts).await?;
-            parts.announce(true);
+            parts.announce(true, true);
             let worker =
                 worker::run(consumer, parts.deliveries(), parts.queue.clone(), cli::DEFAULT_CONCURRENCY, stop.clone());
             // Either ends only when both are to end.
@@ -77,7 +82,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             ops::measure();
             let mut parts = Parts::new(configured(Role::Api)?)?;
             let server = server::bind(&mut parts).await?;
-            parts.announce(true);
+            parts.announce(true, false);
             server.run(Stop::on_signals()?).await?;
         }
         Some(Command::Worker { concurrency, invoke: None, metrics }) => {
@@ -88,7 +93,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             if let Some(listen) = metrics {
                 server::observed(&parts, listen, stop.clone())?;
             }
-            parts.announce(false);
+            parts.announce(false, true);
             worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, stop).await;
         }
         Some(Command::Worker { concurrency, invoke: Some(function), .. }) => {

@@ -7,7 +7,7 @@ use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
 use shared::entropy::random_bytes;
 use shared::guard::Guard;
-use shared::http::{Receipts, TrustedProxies};
+use shared::http::Receipts;
 use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
 use shared::store::{Store, StoreError};
@@ -98,15 +98,9 @@ impl Parts {
         }
     }
 
-    /// Whether the demo page and the inbox are served: for this machine's own user only.
-    pub fn has_pages(&self) -> bool {
-        // Whatever comes through a proxy on this machine comes from elsewhere.
-        self.config.listen.ip().is_loopback() && self.config.callers.proxies == TrustedProxies(0)
-    }
-
-    /// Says which parts are used, and where to click.
+    /// Says which parts are used, and where to click. An API alone does not send.
     #[expect(clippy::print_stdout, reason = "what a person who starts the program wants to see")]
-    pub fn announce(&self, serving: bool) {
+    pub fn announce(&self, serving: bool, sending: bool) {
         let shown = |address: &Option<Address>, embedded: &str| {
             address.as_ref().map_or_else(|| embedded.to_owned(), ToString::to_string)
         };
@@ -114,13 +108,14 @@ impl Parts {
         println!("  store    {}", shown(&self.config.redis, "memory (set REDIS_URL for Redis)"));
         println!("  queue    {}", shown(&self.config.queue, "memory (set QUEUE_URL for RabbitMQ)"));
         match &self.config.provider {
-            Some(provider) => println!("  gateway  {provider:?}"),
-            None => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
+            Some(provider) => println!("  gateway  {provider}"),
+            None if sending => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
+            None => println!("  gateway  that of the workers"),
         }
         if serving {
             println!("  API      http://{}/v1/verifications", self.config.listen);
         }
-        if serving && self.has_pages() {
+        if serving && self.config.has_pages() {
             println!("  ops      http://{}/ops", self.config.listen);
             println!("  docs     http://{}/docs/", self.config.listen);
             println!("  page     http://{}/", self.config.listen);

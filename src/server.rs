@@ -42,7 +42,7 @@ pub struct Server {
 /// Binds `LISTEN`. Port 0 becomes the port that the system chose.
 pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let listen = parts.config.listen;
-    let failed = |source| ListenError { listen, source };
+    let failed = |source| ListenError { listen, setting: "LISTEN", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
     phone::prepare(parts.config.region);
@@ -55,6 +55,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         warn!(error = causes(&error), "the queue cannot be reached yet");
     }
     let (config, callers) = (&parts.config, &parts.config.callers);
+    config.budget.warn_of_assumed(&config.countries);
     let asking = RequestApi {
         admissions: parts.admissions(),
         region: config.region,
@@ -71,7 +72,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     let api = app(routes, &config.origins);
     // Pages of other origins may call the API, and not read the inbox.
-    let app = match (parts.has_pages(), &config.ops_token) {
+    let app = match (config.has_pages(), &config.ops_token) {
         (true, _) => api.merge(pages::router(parts.inbox.clone(), config, ops::router(parts.ops()))),
         (false, Some(_)) => api.merge(ops::router(parts.ops())).merge(pages::ops()),
         (false, None) => api,
@@ -81,7 +82,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
 
 /// What a worker serves beside its work: metrics, and whether it can do it.
 pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), ListenError> {
-    let failed = |source| ListenError { listen, source };
+    let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
     let health = app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
@@ -101,9 +102,10 @@ pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), Lis
 
 /// The port could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen} (set LISTEN to another address or port)")]
+#[error("cannot listen on {listen} (set {setting} to another address or port)")]
 pub struct ListenError {
     listen: SocketAddr,
+    setting: &'static str,
     source: io::Error,
 }
 

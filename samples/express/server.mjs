@@ -2,7 +2,7 @@
 //
 //     npm ci
 //     npm start
-//     curl -s http://127.0.0.1:8001/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
+//     curl -s http://127.0.0.1:8002/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 //
 // JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name of your key where sms-verify has
 // API_KEYS, LISTEN the address to serve at (port 0: any).
@@ -12,7 +12,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 
 const {
   JWKS_URL = 'http://127.0.0.1:8080/.well-known/jwks.json',
-  LISTEN = '127.0.0.1:8001',
+  LISTEN = '127.0.0.1:8002',
   PURPOSE = 'login',
   AUDIENCE,
 } = process.env;

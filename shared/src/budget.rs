@@ -3,12 +3,14 @@
 //! What an SMS costs, its country says. When the budget of the present hour or day is spent, a reserve is left for numbers that
 //! were verified before; when that is spent too, no SMS is sent until the hour or the day (of UTC) is over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::warn;
+
 use crate::limits::{Quota, Rule, Scope};
-use crate::phone::{Country, Region};
+use crate::phone::{Countries, Country, Region};
 
 /// Prices that hold where `PRICES` says nothing else.
 const PRICES: &str = include_str!("../prices.toml");
@@ -46,6 +48,8 @@ pub struct Budget(Arc<Spending>);
 struct Spending {
     most: Vec<(Micros, Duration)>,
     prices: HashMap<String, Micros>,
+    /// Where `PRICES` says the price.
+    own: HashSet<String>,
     other: Micros,
     network: Micros,
 }
@@ -65,6 +69,17 @@ pub enum BudgetError {
     /// A price that no SMS would have.
     #[error("{0:?} names a region without mobile numbers of its own, which are counted to {main}", main = .1.code())]
     Within(String, Region),
+}
+
+impl BudgetError {
+    /// Which variable it is about.
+    #[must_use]
+    pub fn variable(&self) -> &'static str {
+        match self {
+            Self::Price(_) | Self::Within(..) => "PRICES",
+            Self::Form(_) | Self::Twice(_) => "BUDGET",
+        }
+    }
 }
 
 impl Budget {
@@ -99,6 +114,37 @@ impl Budget {
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.0.most.is_empty()
+    }
+
+    /// The prices that are only assumed: where codes are sent, and what an SMS there counts on the budget. Nothing without a
+    /// budget, or if `PRICES` says all of them.
+    #[must_use]
+    pub fn assumed(&self, countries: &Countries) -> Option<String> {
+        if !self.is_set() {
+            return None;
+        }
+        let Some(codes) = countries.codes() else {
+            return self.0.own.is_empty().then(|| "every country".to_owned());
+        };
+        let assumed = codes.iter().filter(|code| !self.0.own.contains(*code)).filter_map(|code| Country::parse(code));
+        let shown: Vec<String> = assumed.map(|country| format!("{}={}", country.code(), self.usd(country))).collect();
+        (!shown.is_empty()).then(|| shown.join(","))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "prices are small")]
+    fn usd(&self, country: Country) -> f64 {
+        self.price(country) as f64 / 1e6
+    }
+
+    /// Says which prices are assumed, if there are any: an international vendor's, which may be far from the gateway's own.
+    pub fn warn_of_assumed(&self, countries: &Countries) {
+        if let Some(prices) = self.assumed(countries) {
+            warn!(
+                prices,
+                "BUDGET counts an international vendor's list prices, which within China are about fifteen times a gateway's own: \
+                set PRICES to what yours charges, such as PRICES=CN=0.008 (docs/abuse.md)"
+            );
+        }
     }
 
     /// What an SMS to a country costs, in millionths of a USD.
@@ -136,7 +182,11 @@ impl Spending {
             let price = money(price.trim()).ok_or_else(form)?;
             match country.trim() {
                 "other" => spending.other = price,
-                code => drop(spending.prices.insert(priced(code, item)?.code(), price)),
+                code => {
+                    let code = priced(code, item)?.code();
+                    spending.own.insert(code.clone());
+                    spending.prices.insert(code, price);
+                }
             }
         }
         Ok(spending)
@@ -205,6 +255,21 @@ mod tests {
         assert_eq!(["+881", "+870"].map(|code| allowances(&named, code)[0].price), [2_500_000, network]);
         assert!(!Budget::none().is_set() && Budget::none().quotas(country("CN")).is_empty());
         assert!(!Budget::parse("", "").expect("none").is_set());
+    }
+
+    #[test]
+    fn prices_that_are_only_assumed_are_told() {
+        let assumed = |budget, prices, countries| {
+            let countries = Countries::parse(countries).expect(countries);
+            Budget::parse(budget, prices).expect(budget).assumed(&countries)
+        };
+        assert_eq!(assumed("5/day", "", "CN").as_deref(), Some("CN=0.1082"));
+        assert_eq!(assumed("5/day", "CN=0.008", "CN,HK,+881").as_deref(), Some("HK=0.0723,+881=0.1"));
+        assert_eq!(assumed("5/day", "other=0.2", "CN").as_deref(), Some("CN=0.1082"), "which is no other");
+        assert_eq!(assumed("5/day", "", "all").as_deref(), Some("every country"));
+        for (budget, prices, countries) in [("", "", "CN"), ("5/day", "CN=0.008", "CN"), ("5/day", "CN=0.008", "all")] {
+            assert_eq!(assumed(budget, prices, countries), None, "{budget} {prices} {countries}");
+        }
     }
 
     #[test]

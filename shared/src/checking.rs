@@ -48,7 +48,7 @@ impl Checks {
         let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
         let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
         metrics::checked(&result);
-        info!(%id, ?result, "checked");
+        info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked");
         Ok(result)
     }
 
@@ -70,7 +70,7 @@ impl Checks {
     ) -> Result<CheckResult, StoreError> {
         let result = self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await?;
         metrics::checked(&result);
-        info!(%id, ?result, "checked with another number");
+        info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked with another number");
         Ok(result)
     }
 

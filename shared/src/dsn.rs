@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -74,18 +73,12 @@ impl Dsn {
         hex(&Sha256::digest(format!("{scheme}://{user}@{host}:{port}"))[..8])
     }
 
-    /// Leads to a stub on this machine, whatever it led to.
-    pub(crate) fn redirect(&mut self, stub: SocketAddr) -> Result<(), DsnError> {
-        if let Some(scheme) = self.url.scheme().strip_suffix("+https").map(|name| format!("{name}+http")) {
-            self.url.set_scheme(&scheme).map_err(|()| DsnError::Scheme(scheme))?;
+    /// Host and port; empty where they are the vendor's own.
+    pub(crate) fn host(&self) -> String {
+        match self.url.host_str() {
+            None | Some("default") => String::new(),
+            Some(host) => self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
         }
-        self.url.set_ip_host(stub.ip()).map_err(|()| DsnError::Missing("a host"))?;
-        self.url.set_port(Some(stub.port())).map_err(|()| DsnError::Missing("a host"))?;
-        // What this does not concern has https of its own accord, or http.
-        if !self.url.scheme().contains('+') {
-            self.options.insert("tls".to_owned(), "false".to_owned());
-        }
-        Ok(())
     }
 
     pub(crate) fn scheme(&self) -> &str {

@@ -7,12 +7,16 @@ mod plot;
 mod world;
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
 
 use shared::budget::Budget;
 use shared::challenge::Challenge;
 use shared::config::environment;
 use shared::guard::Mode;
 use shared::limits::Limits;
+use shared::phone::Region;
 use shared::store::Store;
 use shared::verification::Policy;
 
@@ -68,11 +72,16 @@ struct Settings {
 }
 
 impl Settings {
-    fn read() -> Result<Self, Box<dyn Error>> {
+    /// Everybody is in one country, where an SMS has this price.
+    fn read(price: f64) -> Result<Self, Box<dyn Error>> {
         let read = |name| environment(name).unwrap_or_default();
+        let prices = match read("PRICES") {
+            prices if prices.is_empty() => format!("{}={price}", Region::default().code()),
+            prices => prices,
+        };
         Ok(Self {
             limits: Limits::parse(&read("LIMITS")).map_err(|error| format!("LIMITS {error}"))?,
-            budget: Budget::parse(&read("BUDGET"), &read("PRICES")).map_err(|error| format!("BUDGET {error}"))?,
+            budget: Budget::parse(&read("BUDGET"), &prices).map_err(|error| format!("{} {error}", error.variable()))?,
         })
     }
 
@@ -101,8 +110,10 @@ struct Row {
 /// Runs all attacks behind all layers, and prints what came of them.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
-    let settings = Settings::read()?;
     let Simulation { seed, people, price, only, redis, svg } = simulation;
+    let settings = Settings::read(price)?;
+    let drawing = svg.map(|path| File::create(&path).map_err(|error| told(&path, &error)).map(|file| (path, file)));
+    let drawing = drawing.transpose()?;
     let database = match redis {
         Some(url) => Some(Database::of_its_own(url.as_str()).await?),
         None => None,
@@ -137,11 +148,15 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         }
         rows.push(Row { attack, outcomes });
     }
-    if let Some(path) = svg {
-        std::fs::write(&path, plot(&rows)).map_err(|error| format!("{}: {error}", path.display()))?;
+    if let Some((path, mut file)) = drawing {
+        file.write_all(plot(&rows).as_bytes()).map_err(|error| told(&path, &error))?;
         println!("\ndrawn: {}", path.display());
     }
     Ok(())
+}
+
+fn told(path: &Path, error: &io::Error) -> String {
+    format!("--svg {}: {error}", path.display())
 }
 
 /// The product's, which remembers verified numbers for the budget's reserve.

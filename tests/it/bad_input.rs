@@ -141,7 +141,7 @@ async fn the_inbox_is_for_this_machine_only() {
         assert_eq!(client.get(path).await.status, 200, "{path}");
     }
     // What a proxy passes on may look like this machine's own.
-    let environment = Environment::embedded().with("TRUSTED_PROXIES", "1");
+    let environment = Environment::embedded().with("TRUSTED_PROXIES", "1").with("SMS_DSN", "null://default");
     let behind_a_proxy = Deployment::whole(&environment);
     for path in ["/inbox.json", "/inbox", "/", "/ops", "/ops.json", "/metrics"] {
         assert_eq!(behind_a_proxy.client.get(path).await.status, 404, "{path}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use shared::provider::Class;
 use shared::queue::{Death, Queue};
 
-use crate::support::process::{Environment, Process};
+use crate::support::process::{Client, Deployment, Environment, Process, base_url, wrong};
 use crate::support::{Person, eventually};
 
 /// The program on a terminal, which Python plays.
@@ -34,6 +34,34 @@ async fn a_command_that_lacks_variables_says_which_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_wrongly_is_told_before_anything_is_done() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let here = Environment::embedded();
+    let worker = Environment::services().with("SMS_DSN", "null://default");
+    for (arguments, environment, told) in [
+        (&["health", "127.0.0.1:8080"][..], &here, "needs a URL such as http://127.0.0.1:8080/readyz"),
+        (&["worker", "--invoke", "localhost:9000/send-sms"], &here, "needs a URL such as http://"),
+        (&["simulate", "--redis", "127.0.0.1:6379"], &here, "needs a URL such as redis://"),
+        (&["simulate", "--people", "0"], &here, "0 is not in 1.."),
+        (&["simulate", "--svg", "/nowhere/day.svg"], &here, "--svg /nowhere/day.svg: No such file"),
+        (&["simulate"], &here.clone().with("PRICES", "0.05"), "error: PRICES \"0.05\" is not of the form CN=0.05"),
+        (&["provider", "check"], &here.clone().with("SMS_DSN", "inbox:"), "SMS_DSN names no gateway; for example"),
+        (
+            &[],
+            &here.clone().with("LISTEN", &address),
+            "(set LISTEN to another address or port): Address already in use",
+        ),
+        (&["worker", "--metrics", &address], &worker, "(set --metrics to another address or port)"),
+    ] {
+        let mut process = Process::start(arguments, environment);
+        assert!(!process.ended().await.success(), "{arguments:?}");
+        assert!(process.log().contains(told), "{told} in {}", process.log());
+        assert_eq!(process.standard_output(), "", "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() {
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
@@ -43,6 +71,49 @@ async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() 
     let log = list.log();
     assert!(log.starts_with("error: RabbitMQ failed: ") && log.contains("refused"), "{log}");
     assert!(log.contains("\nhint: is it running where QUEUE_URL says"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sms_go_to_no_inbox_that_nobody_can_see() {
+    // To others it would have said that they are sent.
+    let behind_a_proxy = Environment::services().with("TRUSTED_PROXIES", "1");
+    for arguments in [&[][..], &["worker"]] {
+        let mut refused = Process::start(arguments, &behind_a_proxy);
+        assert!(!refused.ended().await.success());
+        assert!(refused.log().contains("  SMS_DSN names no gateway, and there is no inbox"), "{}", refused.log());
+    }
+    // Where the API alone is told of the proxy, its worker is told of the inbox.
+    let api = Process::start(&["api"], &behind_a_proxy).announces("/v1/verifications");
+    let base = base_url(&api.announced);
+    let worker = Process::start(&["worker"], &behind_a_proxy.with("SMS_DSN", &format!("inbox+{base}")));
+    assert_eq!(Client::new(&base).ask("13800138000").await.status, 202);
+    worker.logs("inbox: HTTP 404, that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_says_what_is_perhaps_not_meant() {
+    let environment = Environment::embedded().with("BUDGET", "5/day").with("LIMIT", "ip=5/hour");
+    let assumed = Process::start(&[], &environment).announces("/inbox");
+    assumed.logs("LIMIT is not read here: LIMITS is").await;
+    assumed.logs("BUDGET counts an international vendor's list prices").await;
+    assert!(assumed.log().contains(r#""prices":"CN=0.1082""#), "{}", assumed.log());
+    let quiet = Environment::embedded().with("BUDGET", "5/day").with("PRICES", "CN=0.008");
+    let quiet = Process::start(&[], &quiet).announces("/inbox");
+    assert_eq!(quiet.log(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_and_a_check_speak_in_words() {
+    let gateway = "inbox+http://127.0.0.1:9";
+    let split = Deployment::split(&Environment::services());
+    let named = Process::start(&[], &Environment::embedded().with("SMS_DSN", gateway)).announces("API");
+    assert!(named.announced.contains("  gateway  inbox (127.0.0.1:9)\n"), "{}", named.announced);
+    let id = split.client.ask("13800138000").await.id();
+    let code = split.client.code("+8613800138000").await;
+    split.client.check(&id, &wrong(&code)).await;
+    split.api.logs(r#""result":"wrong","attempts_left":4"#).await;
+    split.client.check(&id, &code).await;
+    split.api.logs(r#""result":"right""#).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +203,14 @@ async fn dead_letters_are_chosen_by_age_reason_and_number() {
     assert!(dead(&["redrive", "--reason", "perhaps", "--rate", "100"]).await.contains("1 job(s) back in the queue\n"));
     // One was asked for in 1970.
     assert!(dead(&["purge", "--expired", "--dry-run"]).await.contains("1 dead letter(s) deleted (not done"));
-    assert!(dead(&["purge", "--expired"]).await.contains("1 dead letter(s) deleted\n"));
+    let purged = dead(&["purge", "--expired"]).await;
+    for line in [
+        "1 dead letter(s) deleted\n",
+        "1 dead letter(s) left: their code may still be accepted\n",
+        "1 message(s) left: they are no jobs, and of the last ten minutes (`dead list`",
+    ] {
+        assert!(purged.contains(line), "{line} in {purged}");
+    }
     assert!(dead(&["list"]).await.contains("2 dead letter(s)"), "the young one, and the one that is no job");
     let mut wrong = Process::start(&["dead", "list", "--since", "soon"], &environment);
     assert!(!wrong.ended().await.success());

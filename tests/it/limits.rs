@@ -21,7 +21,7 @@ fn behind_a_proxy(limits: &str) -> Deployment {
 }
 
 fn environment(limits: &str) -> Environment {
-    Environment::services().with("TRUSTED_PROXIES", "1").with("LIMITS", limits)
+    Environment::services().with("TRUSTED_PROXIES", "1").with("SMS_DSN", "null://default").with("LIMITS", limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     let config = RequestConfig::read(&environment)?;
+    config.budget.warn_of_assumed(&config.countries);
     let store = Store::redis(config.redis.expose(), config.policy)?;
     let queue = Queue::from_url(config.queue.expose(), None)?;
     queue.prepare();

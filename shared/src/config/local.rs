@@ -9,7 +9,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::{AllowedOrigins, Callers};
+use crate::http::{AllowedOrigins, Callers, TrustedProxies};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
@@ -107,26 +107,20 @@ impl LocalConfig {
         if redis.is_some() && uses_store && role == Role::All {
             vars.require("CODE_SECRET");
         }
-        let (secrets, listen, mut provider) = (vars.secrets(), vars.listen(), vars.provider());
-        if vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
-            match role {
-                Role::Worker if listen.ip().is_loopback() => {
-                    provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
-                }
-                Role::Worker => {
-                    vars.problem("SMS_DSN", "is not set, and the API's inbox is there only while LISTEN is loopback");
-                }
-                Role::All if !listen.ip().is_loopback() => {
-                    vars.problem("SMS_DSN", "is not set, and the inbox is there only while LISTEN is loopback");
-                }
-                _ => {}
+        let (secrets, listen, callers) = (vars.secrets(), vars.listen(), vars.callers());
+        let mut provider = vars.provider();
+        if matches!(role, Role::All | Role::Worker) && vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
+            if !has_pages(listen, &callers) {
+                vars.problem("SMS_DSN", NO_INBOX);
+            } else if role == Role::Worker {
+                provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
             }
         }
         let (policy, code_length) = (vars.policy(), vars.code_length());
         vars.fit(provider.as_ref(), code_length);
         let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
-        let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
+        let (limits, countries, guard) = (vars.limits(), vars.countries(region), vars.guard());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
         let asks = matches!(role, Role::All | Role::Api);
         let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
@@ -158,4 +152,19 @@ impl LocalConfig {
             })
         })
     }
+
+    /// Whether page and inbox are served: for this machine's own user only.
+    #[must_use]
+    pub fn has_pages(&self) -> bool {
+        has_pages(self.listen, &self.callers)
+    }
+}
+
+/// Why nobody would see what goes to the inbox.
+const NO_INBOX: &str = "names no gateway, and there is no inbox where others reach the API (LISTEN is not loopback, or TRUSTED_PROXIES is \
+    not 0); null://default is for what is not to be sent at all";
+
+fn has_pages(listen: SocketAddr, callers: &Callers) -> bool {
+    // Whatever comes through a proxy on this machine comes from elsewhere.
+    listen.ip().is_loopback() && callers.proxies == TrustedProxies(0)
 }

@@ -410,9 +410,22 @@ mod tests {
         let text = read(&[], Role::Api);
         assert!(text.contains("REDIS_URL is not set") && text.contains("; QUEUE_URL is not set"), "{text}");
         assert!(read(&GOOD[..1], Role::All).contains("CODE_SECRET is not set"), "a code must outlive its process");
-        assert!(read(&[("LISTEN", "0.0.0.0:80")], Role::All).contains("SMS_DSN is not set"));
+        assert!(read(&[("LISTEN", "0.0.0.0:80")], Role::All).contains("SMS_DSN names no gateway"));
         let public = [&GOOD[..3], &[("LISTEN", "0.0.0.0:80")]].concat();
-        assert!(read(&public, Role::Worker).contains("SMS_DSN is not set"), "an inbox that nobody can read");
+        assert!(read(&public, Role::Worker).contains("SMS_DSN names no gateway"), "an inbox that nobody can read");
+        for inbox in ["", INBOX] {
+            let behind_a_proxy = [&GOOD[..3], &[("TRUSTED_PROXIES", "1"), ("SMS_DSN", inbox)]].concat();
+            for role in [Role::All, Role::Worker] {
+                let text = read(&behind_a_proxy, role);
+                assert!(
+                    text.contains("SMS_DSN names no gateway") && text.contains("TRUSTED_PROXIES"),
+                    "{role:?}: {text}"
+                );
+            }
+            assert_eq!(read(&behind_a_proxy, Role::Api), "", "it sends nothing");
+        }
+        let elsewhere = [&GOOD[..3], &[("TRUSTED_PROXIES", "1"), ("SMS_DSN", "inbox+http://127.0.0.1:1")]].concat();
+        assert_eq!(read(&elsewhere, Role::Worker), "", "another API's");
         assert_eq!(read(&GOOD[1..2], Role::Dead), "");
         let worker = with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
         assert!(format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)"));

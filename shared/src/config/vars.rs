@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
-use crate::budget::{Budget, BudgetError};
+use crate::budget::Budget;
 use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
@@ -248,12 +248,8 @@ impl<'a> Vars<'a> {
     pub(super) fn budget(&mut self) -> Budget {
         let (budget, prices) = (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
         let parsed = Budget::parse(&budget, &prices);
-        let variable = |error: &BudgetError| match error {
-            BudgetError::Price(_) | BudgetError::Within(..) => "PRICES",
-            BudgetError::Form(_) | BudgetError::Twice(_) => "BUDGET",
-        };
         parsed
-            .inspect_err(|error| self.problem(variable(error), &format!("is not usable: {error}")))
+            .inspect_err(|error| self.problem(error.variable(), &format!("is not usable: {error}")))
             .unwrap_or_default()
     }
 

@@ -14,7 +14,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::ConfigBag;
 use aws_sdk_pinpointsmsvoicev2::config::interceptors::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_pinpointsmsvoicev2::config::{Intercept, RuntimeComponents};
 use aws_sdk_pinpointsmsvoicev2::error::{BoxError, ProvideErrorMetadata, SdkError};
@@ -273,16 +273,18 @@ impl Intercept for Watch {
         "Watch"
     }
 
-    fn read_before_transmit(
+    fn modify_before_transmit(
         &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let request = context.request();
-        if let Ok(url) = Url::parse(request.uri()) {
-            let body = request.body().bytes().unwrap_or_default();
-            transcript::keep(request.method(), &url, request.headers().iter(), body);
+        let request = context.request_mut();
+        let url = Url::parse(request.uri())?;
+        let body = request.body().bytes().unwrap_or_default();
+        transcript::keep(request.method(), &url, request.headers().iter(), body);
+        if let Some(stub) = transcript::stub(&url) {
+            request.set_uri(stub.as_str())?;
         }
         Ok(())
     }

@@ -72,8 +72,8 @@ pub(crate) struct Answer {
 pub(crate) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
     let broken = |error| transport_error(gateway, error);
     let (client, request) = request.build_split();
-    let request = request.map_err(broken)?;
-    transcript::request(&request);
+    let mut request = request.map_err(broken)?;
+    transcript::request(&mut request);
     let mut response = client.execute(request).await.map_err(broken)?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -14,6 +15,9 @@ use super::{Accepted, Gateway, SendError, Sms};
 use crate::dsn::{Dsn, DsnError};
 
 const NAME: &str = "inbox";
+
+/// What a 404 means.
+const HIDDEN: &str = "that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)";
 
 /// Messages kept; the oldest goes first.
 const CAPACITY: usize = 1_000;
@@ -87,7 +91,11 @@ impl Gateway for InboxClient {
         async move {
             let request = self.client.post(NAME, self.endpoint.clone())?.json(&InboxMessage::from(sms));
             let answer = call(NAME, request).await?;
-            if answer.status.is_success() { Ok(Accepted::with_id(None)) } else { Err(status_error(NAME, &answer)) }
+            match answer.status {
+                status if status.is_success() => Ok(Accepted::with_id(None)),
+                StatusCode::NOT_FOUND => Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) }),
+                _ => Err(status_error(NAME, &answer)),
+            }
         }
         .boxed()
     }

@@ -176,6 +176,8 @@ pub struct Account {
     /// Messages that it takes in a second, if there is a limit: the option `rate`.
     pub rate: Option<NonZeroU32>,
     scheme: String,
+    /// Host and port of the DSN; empty where they are the vendor's own.
+    host: String,
     gateway: Box<dyn Gateway>,
     /// When this process was last told that the circuit is closed.
     closed: Mutex<Option<Instant>>,
@@ -186,13 +188,10 @@ impl Account {
     /// those of others so much later, and at a thousand messages a second the store is asked ten times instead.
     const CLOSED: Duration = Duration::from_millis(100);
 
-    fn from_dsn(text: &str, stub: Option<SocketAddr>) -> Result<Self, DsnError> {
+    fn from_dsn(text: &str) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(text)?;
-        if let Some(stub) = stub {
-            dsn.redirect(stub)?;
-        }
-        let (id, scheme, rate) = (dsn.identity(), dsn.scheme().to_owned(), dsn.option("rate")?);
-        Ok(Self { id, rate, scheme, gateway: gateway_of(dsn)?, closed: Mutex::default() })
+        let (id, scheme, host, rate) = (dsn.identity(), dsn.scheme().to_owned(), dsn.host(), dsn.option("rate")?);
+        Ok(Self { id, rate, scheme, host, gateway: gateway_of(dsn)?, closed: Mutex::default() })
     }
 
     /// Whether the store need not be asked before the next call.
@@ -244,9 +243,14 @@ impl Account {
         self.gateway.send(sms).await
     }
 
-    /// Hands a message over, once, and tells besides what went over the wire, with secrets masked.
-    pub async fn send_and_tell(&self, sms: &Sms) -> (Result<Accepted, SendError>, Vec<Exchange>) {
-        transcript::of(sms, self.gateway.send(sms)).await
+    /// Hands a message over, once, and tells besides what goes over the wire, with secrets masked. With a stub, that
+    /// takes the message in the gateway's place.
+    pub async fn send_and_tell(
+        &self,
+        sms: &Sms,
+        stub: Option<SocketAddr>,
+    ) -> (Result<Accepted, SendError>, Vec<Exchange>) {
+        transcript::of(sms, stub, self.gateway.send(sms)).await
     }
 }
 
@@ -260,6 +264,20 @@ impl fmt::Debug for Provider {
     }
 }
 
+/// The gateways by name, and by host where that is not the vendor's own.
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, account) in self.all().into_iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            f.write_str(account.name())?;
+            if !account.host.is_empty() {
+                write!(f, " ({})", account.host)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Provider {
     /// Longest time that a call to a gateway may take, connection included.
     pub const TIMEOUT: Duration = client::TOTAL_TIMEOUT;
@@ -270,15 +288,7 @@ impl Provider {
     /// # Errors
     /// [`DsnError`] says which part is missing or wrong, without quoting a credential.
     pub fn from_dsn(text: &str) -> Result<Self, DsnError> {
-        Ok(Self(Arc::new(Routes::parse(text, None)?)))
-    }
-
-    /// The same, with a stub on this machine in the place of each gateway.
-    ///
-    /// # Errors
-    /// As [`Provider::from_dsn`].
-    pub fn with_stub(text: &str, stub: SocketAddr) -> Result<Self, DsnError> {
-        Ok(Self(Arc::new(Routes::parse(text, Some(stub))?)))
+        Ok(Self(Arc::new(Routes::parse(text)?)))
     }
 
     /// An inbox within this process.
@@ -289,6 +299,7 @@ impl Provider {
             id: "inbox".to_owned(),
             rate: None,
             scheme: "inbox".to_owned(),
+            host: String::new(),
             gateway,
             closed: Mutex::default(),
         };
@@ -340,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_closed_circuit_is_believed_until_a_call_fails() {
-        let account = Account::from_dsn("null://default", None).expect("a gateway");
+        let account = Account::from_dsn("null://default").expect("a gateway");
         assert!(!account.is_known_closed(), "nobody has asked yet");
         account.granted(true);
         assert!(!account.is_known_closed(), "the store waits for the outcome of a trial");
@@ -348,9 +359,18 @@ mod tests {
         assert!(account.is_known_closed());
         account.failed();
         assert!(!account.is_known_closed());
-        let limited = Account::from_dsn("null://default?rate=5", None).expect("a gateway");
+        let limited = Account::from_dsn("null://default?rate=5").expect("a gateway");
         limited.granted(false);
         assert!(!limited.is_known_closed(), "a rate counts every message");
+    }
+
+    #[test]
+    fn gateways_are_shown_by_name_and_host() {
+        let shown = |dsn| Provider::from_dsn(dsn).map(|provider| provider.to_string()).expect(dsn);
+        assert_eq!(shown("inbox+http://[::1]:8080"), "inbox ([::1]:8080)");
+        let ccp = "ccp://sid:hunter2@app.cloopen.com:8883?app_id=A&template=1";
+        let both = format!("failover({ccp} || twilio://AC1:hunter2@default?from=+15005550006)");
+        assert_eq!(shown(&both), "ccp (app.cloopen.com:8883), twilio");
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! goes on to the next when one fails; or one of these for each country: `+86=ccp://…; *=twilio://…`, where the longest
 //! prefix of the number counts. They nest.
 
-use std::net::SocketAddr;
-
 use sha2::{Digest, Sha256};
 
 use super::Account;
@@ -34,12 +32,12 @@ impl Routes {
         Self(vec![Rule { prefix: String::new(), route: Route::One(Box::new(account)) }])
     }
 
-    pub(super) fn parse(text: &str, stub: Option<SocketAddr>) -> Result<Self, DsnError> {
+    pub(super) fn parse(text: &str) -> Result<Self, DsnError> {
         let mut rules: Vec<Rule> = Vec::new();
         for text in split(text, ";").into_iter().filter(|text| !text.is_empty()) {
             let rule = match prefix(text) {
-                Some((prefix, route)) => Rule { prefix, route: Route::parse(route, stub)? },
-                None => Rule { prefix: String::new(), route: Route::parse(text, stub)? },
+                Some((prefix, route)) => Rule { prefix, route: Route::parse(route)? },
+                None => Rule { prefix: String::new(), route: Route::parse(text)? },
             };
             if rules.iter().any(|other| other.prefix == rule.prefix) {
                 return Err(DsnError::Route("has two routes for the same numbers"));
@@ -69,18 +67,16 @@ impl Routes {
 }
 
 impl Route {
-    fn parse(text: &str, stub: Option<SocketAddr>) -> Result<Self, DsnError> {
+    fn parse(text: &str) -> Result<Self, DsnError> {
         let text = text.trim();
-        let each = |inner, separator| {
-            split(inner, separator).into_iter().map(|route| Self::parse(route, stub)).collect::<Result<_, _>>()
-        };
+        let each = |inner, separator| split(inner, separator).into_iter().map(Self::parse).collect::<Result<_, _>>();
         if let Some(inner) = call(text, "failover") {
             return Ok(Self::Failover(each(inner, "||")?));
         }
         if let Some(inner) = call(text, "roundrobin") {
             return Ok(Self::RoundRobin(each(inner, "&&")?));
         }
-        Account::from_dsn(text, stub).map(|account| Self::One(Box::new(account)))
+        Account::from_dsn(text).map(|account| Self::One(Box::new(account)))
     }
 
     /// `key` is a job's own: it chooses where a round robin begins, so that a job which is tried again comes to the
@@ -146,7 +142,7 @@ mod tests {
     /// Who is asked, by the user of the DSN. Clients take a while to make: each name is looked up once.
     fn order(routes: &Routes, number: &str, key: &str) -> Vec<&'static str> {
         static NAMES: LazyLock<Vec<(String, &str)>> = LazyLock::new(|| {
-            let id = |name| Account::from_dsn(&ccp(name), None).expect("a DSN").id;
+            let id = |name| Account::from_dsn(&ccp(name)).expect("a DSN").id;
             ["a", "b", "c"].map(|name| (id(name), name)).into()
         });
         let to = PhoneNumber::parse(number, Region::default()).expect("a number");
@@ -158,9 +154,9 @@ mod tests {
     fn a_failover_keeps_its_order_and_a_round_robin_spreads() {
         let (a, b, c) = (ccp("a"), ccp("b"), ccp("c"));
         let number = "+8613800138000";
-        let routes = Routes::parse(&format!("failover({a} || {b}||{c})"), None).expect("routes");
+        let routes = Routes::parse(&format!("failover({a} || {b}||{c})")).expect("routes");
         assert_eq!(order(&routes, number, "any"), ["a", "b", "c"]);
-        let routes = Routes::parse(&format!("failover(roundrobin({a} && {b}) || {c})"), None).expect("routes");
+        let routes = Routes::parse(&format!("failover(roundrobin({a} && {b}) || {c})")).expect("routes");
         let orders: Vec<_> = (0..100).map(|key| order(&routes, number, &key.to_string()).concat()).collect();
         let (ab, ba) = (orders.iter().filter(|o| *o == "abc").count(), orders.iter().filter(|o| *o == "bac").count());
         assert!(ab + ba == 100 && ab > 25 && ba > 25, "{ab} and {ba}");
@@ -170,11 +166,11 @@ mod tests {
     #[test]
     fn countries_have_their_routes() {
         let (a, b, c) = (ccp("a"), ccp("b"), ccp("c"));
-        let routes = Routes::parse(&format!("*={c}; +86={a}; +8613={b};"), None).expect("routes");
+        let routes = Routes::parse(&format!("*={c}; +86={a}; +8613={b};")).expect("routes");
         for (number, expected) in [("+8613800138000", "b"), ("+8615912345678", "a"), ("+447400123456", "c")] {
             assert_eq!(order(&routes, number, "any"), [expected], "{number}");
         }
-        let routes = Routes::parse(&format!("+86={a}"), None).expect("routes");
+        let routes = Routes::parse(&format!("+86={a}")).expect("routes");
         assert!(order(&routes, "+447400123456", "any").is_empty());
         assert_eq!(routes.all().len(), 1);
     }
@@ -193,7 +189,7 @@ mod tests {
             ";".to_owned(),
             "failover()".to_owned(),
         ] {
-            assert!(Routes::parse(&text, None).is_err(), "{text}");
+            assert!(Routes::parse(&text).is_err(), "{text}");
         }
     }
 }

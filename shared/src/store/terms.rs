@@ -58,6 +58,23 @@ pub enum CheckResult {
     Gone,
 }
 
+impl CheckResult {
+    /// The word for it in metrics and logs.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approved => "right",
+            Self::Wrong { .. } => "wrong",
+            Self::Refused(_) => "locked",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// Further tries, after a wrong code.
+    pub(crate) fn attempts_left(&self) -> Option<u32> {
+        if let Self::Wrong { attempts_left } = self { Some(*attempts_left) } else { None }
+    }
+}
+
 /// Whether a job's SMS may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {

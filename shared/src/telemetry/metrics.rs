@@ -110,16 +110,10 @@ fn throttled(exceeded: &[Exceeded]) {
 }
 
 pub(crate) fn checked(result: &CheckResult) {
-    let word = match result {
-        CheckResult::Approved => "right",
-        CheckResult::Wrong { .. } => "wrong",
-        CheckResult::Refused(refusal) => {
-            throttled(&refusal.exceeded);
-            "locked"
-        }
-        CheckResult::Gone => "gone",
-    };
-    counter!(CHECKS, "result" => word).increment(1);
+    if let CheckResult::Refused(refusal) = result {
+        throttled(&refusal.exceeded);
+    }
+    counter!(CHECKS, "result" => result.as_str()).increment(1);
 }
 
 pub(crate) fn handed_out(age: Duration) {

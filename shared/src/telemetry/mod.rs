@@ -21,11 +21,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 /// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the wire, passwords and numbers
-/// included. lapin's errors come back from its calls, and are told there.
+/// included. lapin's errors come back from its calls, and are told there. lambda_runtime::runtime warns at each start that it
+/// takes one event at a time.
 /// And spans that are for exporters alone: a line has the names of the one span that it is in.
 const CLIENTS: &str = "shared::spans=off,lapin=off,redis=warn,reqwest=warn,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,\
     aws_config=error,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
-    aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_http=warn,lambda_runtime=warn,lambda_runtime_api_client=warn";
+    aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_http=warn,lambda_runtime=warn,lambda_runtime::runtime=error,\
+    lambda_runtime_api_client=warn";
 
 /// An error with its causes, for a line of a log: JSON would leave them out.
 #[must_use]
@@ -116,4 +118,19 @@ fn targets(level: &str) -> Result<Targets, String> {
     }
     // Of two that name the same target the later counts.
     format!("{level},{CLIENTS}").parse().map_err(|error: ParseError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_warns_of_at_each_start_is_not_told() {
+        let targets = targets("info").expect("a level");
+        assert!(!targets.would_enable("lambda_runtime::runtime", &Level::WARN));
+        assert!(targets.would_enable("lambda_runtime::layers::panic", &Level::ERROR));
+        assert!(targets.would_enable("shared::delivery", &Level::INFO));
+    }
 }
