@@ -122,14 +122,10 @@ impl Quota {
     }
 }
 
-/// Why an SMS was not sent, or a code not looked at.
+/// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with the time until it no longer
+/// does, the longest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal {
-    /// All that stood in the way, each once.
-    pub exceeded: Vec<Exceeded>,
-    /// The time until nothing of it does any more.
-    pub retry_after: Duration,
-}
+pub struct Refusal(Vec<(Exceeded, Duration)>);
 
 /// What stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,16 +156,48 @@ impl Exceeded {
 }
 
 impl Refusal {
+    /// What stood in the way.
+    #[must_use]
+    pub fn exceeded(&self) -> Vec<Exceeded> {
+        self.waits().map(|(exceeded, _)| exceeded).collect()
+    }
+
+    /// What stood in the way, and for how long each.
+    pub fn waits(&self) -> impl Iterator<Item = (Exceeded, Duration)> {
+        self.0.iter().copied()
+    }
+
+    /// The time until nothing of it does any more.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.0.first().map_or(Duration::ZERO, |(_, wait)| *wait)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn has(&self, exceeded: Exceeded) -> bool {
+        self.0.iter().any(|(one, _)| *one == exceeded)
+    }
+
     /// Something that stands in the way for so long.
     pub(crate) fn add(&mut self, exceeded: Exceeded, wait: Duration) {
-        if !self.exceeded.contains(&exceeded) {
-            self.exceeded.push(exceeded);
-        }
-        self.retry_after = self.retry_after.max(wait);
+        let known = self.0.iter().position(|(one, _)| *one == exceeded);
+        let known = known.map_or(Duration::ZERO, |index| self.0.remove(index).1);
+        let wait = wait.max(known);
+        let index = self.0.partition_point(|(_, other)| *other >= wait);
+        self.0.insert(index, (exceeded, wait));
     }
 
     pub(crate) fn add_all(&mut self, other: &Self) {
-        other.exceeded.iter().for_each(|exceeded| self.add(*exceeded, other.retry_after));
+        other.waits().for_each(|(exceeded, wait)| self.add(exceeded, wait));
+    }
+
+    /// The same without something that is not told.
+    pub(crate) fn without(mut self, exceeded: Exceeded) -> Self {
+        self.0.retain(|(one, _)| *one != exceeded);
+        self
     }
 }
 
