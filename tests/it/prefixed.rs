@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use reqwest::Url;
 use serde_json::json;
@@ -17,16 +18,17 @@ async fn proxy(target: &str) -> Url {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 65_536).await.expect("a body");
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let Some(path) = path.strip_prefix("/auth") else { return StatusCode::NOT_FOUND.into_response() };
         let mut headers = parts.headers;
         headers.remove("host");
-        let request = client.request(parts.method.as_str(), &path).headers(headers).body(body);
+        let request = client.request(parts.method.as_str(), path).headers(headers).body(body);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let answer = http.expect("a client").execute(request.build().expect("a request")).await.expect("an answer");
         assert!(answer.url().as_str().starts_with(&target), "{}", answer.url());
         let (status, headers) = (answer.status(), answer.headers().clone());
         (status, headers, answer.bytes().await.expect("a body")).into_response()
     };
-    let app = Router::new().nest("/auth", Router::new().fallback(forward));
+    let app = Router::new().fallback(forward);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}/auth/", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, app).await });
