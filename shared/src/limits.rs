@@ -4,10 +4,13 @@
 //! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA): `most` may come at once, and
 //! then one in every `span / most`; so each is one time in the store, whatever it counts.
 
+mod refusal;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::refusal::{Exceeded, Refusal};
 use crate::budget::Allowance;
 use crate::code::Secrets;
 use crate::guard::Test;
@@ -119,85 +122,6 @@ pub enum Rule {
 impl Quota {
     pub(crate) fn exceeded(&self) -> Exceeded {
         Exceeded::Limit(self.scope)
-    }
-}
-
-/// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with the time until it no longer
-/// does, the longest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal(Vec<(Exceeded, Duration)>);
-
-/// What stands in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exceeded {
-    /// The last SMS to this number is too recent.
-    Cooldown,
-    /// Too many wrong codes were typed for this number.
-    Attempts,
-    /// A limit has no room.
-    Limit(Scope),
-}
-
-impl Exceeded {
-    /// Its name in the `violated_policies` of an answer.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cooldown => "cooldown",
-            Self::Attempts => "attempts",
-            Self::Limit(scope) => scope.as_str(),
-        }
-    }
-
-    /// Reads what a store says of a number.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)].into_iter().find(|one| one.as_str() == word)
-    }
-}
-
-impl Refusal {
-    /// What stood in the way.
-    #[must_use]
-    pub fn exceeded(&self) -> Vec<Exceeded> {
-        self.waits().map(|(exceeded, _)| exceeded).collect()
-    }
-
-    /// What stood in the way, and for how long each.
-    pub fn waits(&self) -> impl Iterator<Item = (Exceeded, Duration)> {
-        self.0.iter().copied()
-    }
-
-    /// The time until nothing of it does any more.
-    #[must_use]
-    pub fn retry_after(&self) -> Duration {
-        self.0.first().map_or(Duration::ZERO, |(_, wait)| *wait)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn has(&self, exceeded: Exceeded) -> bool {
-        self.0.iter().any(|(one, _)| *one == exceeded)
-    }
-
-    /// Something that stands in the way for so long.
-    pub(crate) fn add(&mut self, exceeded: Exceeded, wait: Duration) {
-        let known = self.0.iter().position(|(one, _)| *one == exceeded);
-        let known = known.map_or(Duration::ZERO, |index| self.0.remove(index).1);
-        let wait = wait.max(known);
-        let index = self.0.partition_point(|(_, other)| *other >= wait);
-        self.0.insert(index, (exceeded, wait));
-    }
-
-    pub(crate) fn add_all(&mut self, other: &Self) {
-        other.waits().for_each(|(exceeded, wait)| self.add(exceeded, wait));
-    }
-
-    /// The same without something that is not told.
-    pub(crate) fn without(mut self, exceeded: Exceeded) -> Self {
-        self.0.retain(|(one, _)| *one != exceeded);
-        self
     }
 }
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -84,12 +84,11 @@ pub fn measured(app: Router) -> Router {
 
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.
 async fn finish(request: Request, next: Next) -> Response {
-    let locale = locale(request.headers()).unwrap_or(Locale::En);
+    let asked_for = request.headers().get(ACCEPT_LANGUAGE).cloned();
     let mut response = if host::is_bad(&request) { Problem::BadHost.into_response() } else { next.run(request).await };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = problem.document(locale).into_response();
-        response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+        response = problem.document(spoken(asked_for.as_ref()).unwrap_or(Locale::En));
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
@@ -99,5 +98,9 @@ async fn finish(request: Request, next: Next) -> Response {
 }
 
 fn locale(headers: &HeaderMap) -> Option<Locale> {
-    Locale::from_accept_language(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?)
+    spoken(headers.get(ACCEPT_LANGUAGE))
+}
+
+fn spoken(accept_language: Option<&HeaderValue>) -> Option<Locale> {
+    Locale::from_accept_language(accept_language?.to_str().ok()?)
 }

@@ -2,10 +2,13 @@
 //!
 //! `code` and `errmsg` keep the numbers and words of the tutorial's `RETCODE` table.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -200,7 +203,10 @@ impl Problem {
             errmsg: kind.errmsg(locale),
             members: self.members(),
         };
-        (kind.status, self.headers(), Json(document)).into_response()
+        let mut headers = self.headers();
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        (kind.status, headers, Json(document)).into_response()
     }
 }
 
@@ -253,11 +259,16 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// The field of draft-ietf-httpapi-ratelimit-headers: that nothing is left of these policies, and the time until there is more of each.
+/// The field of draft-ietf-httpapi-ratelimit-headers: that nothing is left of these policies, and the time until there is more of
+/// each.
 pub(super) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) -> String {
-    let items =
-        waits.into_iter().map(|(policy, wait)| format!("\"{}\";r=0;t={}", policy.as_str(), whole_seconds(wait)));
-    items.collect::<Vec<_>>().join(", ")
+    let mut field = String::with_capacity(32);
+    for (policy, wait) in waits {
+        let separator = if field.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(field, "{separator}\"{}\";r=0;t={}", policy.as_str(), whole_seconds(wait));
+    }
+    field
 }
 
 /// Rounded up: who comes back then is not too early.

@@ -44,32 +44,40 @@ impl Locale {
     /// any will do.
     #[must_use]
     pub fn from_accept_language(header: &str) -> Option<Self> {
-        let ranges: Vec<(&str, f32)> = header.split(',').take(RANGES).filter_map(range).collect();
-        let mut weighed: Vec<(Self, f32)> = Vec::new();
-        for (range, weight) in &ranges {
-            weighed.extend(Self::asked_for(range).iter().map(|locale| (*locale, *weight)));
+        let (mut best, mut star, mut named) = (None, 0.0, [false; Self::ALL.len()]);
+        let mut offer = |locale: Self, weight: f32| {
+            // Of equals the first stays.
+            if weight > best.map_or(0.0, |(_, best)| best) {
+                best = Some((locale, weight));
+            }
+        };
+        for (range, weight) in header.split(',').take(RANGES).filter_map(range) {
+            if range == "*" {
+                star = weight;
+            }
+            for locale in Self::asked_for(range) {
+                named[*locale as usize] = true;
+                offer(*locale, weight);
+            }
         }
-        if weighed.is_empty() {
-            return None;
+        // The star is for those that no other range is about; alone it is no choice.
+        if named.contains(&true) {
+            let others = [Self::En, Self::ZhCn, Self::ZhHant].into_iter().filter(|one| !named[*one as usize]);
+            others.for_each(|locale| offer(locale, star));
         }
-        // The star is for those that no other range is about.
-        if let Some((_, weight)) = ranges.iter().find(|(range, _)| *range == "*") {
-            let others = [Self::En, Self::ZhCn, Self::ZhHant];
-            let others = others.into_iter().filter(|one| weighed.iter().all(|(locale, _)| locale != one));
-            weighed.extend(others.map(|locale| (locale, *weight)).collect::<Vec<_>>());
-        }
-        // Of equals the first stays: `>` and not `>=`.
-        let weighed = weighed.into_iter().filter(|(_, weight)| *weight > 0.0);
-        weighed.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(locale, _)| locale)
+        best.map(|(locale, _)| locale)
     }
 
     /// Those that a tag or a range asks for, the likeliest first.
     fn asked_for(tag: &str) -> &'static [Self] {
         let mut subtags = subtags(tag);
-        match subtags.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "en" => &[Self::En],
-            "zh" => chinese(subtags),
-            _ => &[],
+        let language = subtags.next().unwrap_or_default();
+        if language.eq_ignore_ascii_case("en") {
+            &[Self::En]
+        } else if language.eq_ignore_ascii_case("zh") {
+            chinese(subtags)
+        } else {
+            &[]
         }
     }
 
