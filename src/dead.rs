@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::job::Job;
 use shared::queue::{DeadLetter, DeadLetters, Queue};
+use shared::times::rfc3339;
 use shared::verification::Policy;
 use tokio::time::sleep;
 
@@ -145,8 +146,8 @@ fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
         "id": job.map(|job| job.id.as_str()),
         "send": job.map(|job| job.send),
         "to": job.map(|job| job.to.masked()),
-        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()),
-        "died_at": letter.at,
+        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()).map(rfc3339),
+        "died_at": letter.at.map(rfc3339),
         "attempts": letter.death.attempts,
         "class": letter.death.class.map(shared::provider::Class::as_str),
         "reason": letter.death.reason,

@@ -23,6 +23,7 @@ use shared::provider::{Class, Provider};
 use shared::queue::{DeadLetters, Death, Queue, QueueError};
 use shared::store::Store;
 use shared::telemetry::set_level;
+use shared::times::rfc3339;
 
 /// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole life.
 const SECONDS: [f64; 16] =
@@ -149,7 +150,7 @@ async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
         let to = job.as_ref().map(|job| job.to.masked());
         let Death { reason, class, attempts } = &letter.death;
         shown.push(json!({
-            "id": job.map(|job| job.id.to_string()), "to": to, "at": letter.at.map(|at| at.to_string()),
+            "id": job.map(|job| job.id.to_string()), "to": to, "at": letter.at.map(rfc3339),
             "attempts": attempts, "class": class.map(Class::as_str), "reason": reason,
         }));
     }

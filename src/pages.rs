@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::Router;
 use axum::extract::{Json, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +45,7 @@ pub fn router(inbox: Inbox, config: &LocalConfig, ops_data: Router) -> Router {
         "/countries.js": "countries.js", "text/javascript";
         "/challenge.js": "challenge.js", "text/javascript";
         "/inbox.js": "inbox.js", "text/javascript";
+        "/favicon.ico": "favicon.svg", "image/svg+xml";
     };
     files
         .route("/page.json", get(async || Json(settings)))
@@ -67,6 +68,7 @@ fn ops_files() -> Router {
         "/ops": "ops.html", "text/html; charset=utf-8";
         "/ops.css": "ops.css", "text/css";
         "/ops.js": "ops.js", "text/javascript";
+        "/favicon.svg": "favicon.svg", "image/svg+xml";
     }
 }
 
@@ -76,13 +78,17 @@ async fn with_policy(mut response: Response) -> Response {
     response
 }
 
-/// Swagger UI, on `/openapi.json`.
+/// Swagger UI, on `/openapi.json`, wherever a proxy may have both.
 fn docs() -> Router {
     let policy = async |mut response: Response| {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
+        // Of `/docs`, whose page stands at `/docs/`.
+        if let Some(location) = response.headers_mut().get_mut(LOCATION) {
+            *location = HeaderValue::from_static("docs/");
+        }
         response
     };
-    Router::from(SwaggerUi::new("/docs").config(Config::from("/openapi.json"))).layer(map_response(policy))
+    Router::from(SwaggerUi::new("/docs").config(Config::from("../openapi.json"))).layer(map_response(policy))
 }
 
 /// What the page has to know of the configuration.

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum_server::Handle;
 use shared::http::{
-    AllowedOrigins, RequestApi, app, check_router, health_router, pictures_router, receipts_router, request_router,
-    specification_router,
+    AllowedOrigins, RequestApi, app, check_router, health_router, one_host, pictures_router, receipts_router,
+    request_router, specification_router,
 };
 use shared::phone;
 use shared::telemetry::causes;
@@ -73,8 +73,14 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let api = app(routes, &config.origins);
     // Pages of other origins may call the API, and not read the inbox.
     let app = match (config.has_pages(), &config.ops_token) {
-        (true, _) => api.merge(pages::router(parts.inbox.clone(), config, ops::router(parts.ops()))),
-        (false, Some(_)) => api.merge(ops::router(parts.ops())).merge(pages::ops()),
+        (true, _) => {
+            let pages = pages::router(parts.inbox.clone(), config, ops::router(parts.ops()));
+            api.merge(pages.layer(from_fn(one_host)))
+        }
+        (false, Some(_)) => {
+            let pages = ops::router(parts.ops()).merge(pages::ops());
+            api.merge(pages.layer(from_fn(one_host)))
+        }
         (false, None) => api,
     };
     Ok(Server { listener, app })
@@ -87,11 +93,12 @@ pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), Lis
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
     let health = app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
     let token = parts.config.ops_token.clone();
-    let mut app = health.merge(ops::metrics_router(token.clone()));
+    let mut pages = ops::metrics_router(token.clone());
     // Nobody on the network may change what is logged, but for an operator.
     if listen.ip().is_loopback() || token.is_some() {
-        app = app.merge(ops::level_router(token));
+        pages = pages.merge(ops::level_router(token));
     }
+    let mut app = health.merge(pages.layer(from_fn(one_host)));
     if listen.ip().is_loopback() {
         app = app.layer(from_fn(pages::only_for_this_machine));
     }

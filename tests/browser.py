@@ -6,6 +6,7 @@ Each check starts a process of its own, on a free port, on the embedded parts.
 """
 
 import contextlib
+import http.client
 import http.server
 import os
 import re
@@ -62,6 +63,40 @@ def elsewhere():
         server.shutdown()
 
 
+@contextlib.contextmanager
+def below(prefix, server):
+    """A proxy that has a server below a path, and takes the path away."""
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self):
+            host = server.removeprefix("http://")
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            connection = http.client.HTTPConnection(host)
+            connection.request(self.command, self.path.removeprefix(prefix), body, headers)
+            answer = connection.getresponse()
+            read = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("date", "connection", "transfer-encoding", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(read)))
+            self.end_headers()
+            self.wfile.write(read)
+
+        do_GET = do_POST = forward
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_port}{prefix}"
+        proxy.shutdown()
+
+
 class Page:
     """The page as a person sees it."""
 
@@ -72,14 +107,14 @@ class Page:
         self.errors = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.is_ours(request.url))
-        self.page.goto(base)
+        self.page.goto(f"{base}/")
 
     def is_ours(self, url):
         if not url.startswith((self.base, "data:")):
             self.errors.append(f"asked another host: {url}")
 
     def ask(self, number="13800138000"):
-        self.page.get_by_label(re.compile("Mobile number|手机号")).fill(number)
+        self.page.get_by_label(re.compile("Mobile number|手机号|手機號碼")).fill(number)
         self.page.locator("#send").click()
 
     def code(self):
@@ -180,10 +215,36 @@ def wrong_codes_are_counted(browser):
         seen.ask()
         for left in (4, 3, 2, 1, 0):
             seen.page.locator("#code").fill(seen.wrong())
-            expect(seen.page.locator("#prove-error")).to_have_text(f"That code is wrong. Tries left: {left}.")
+            expect(seen.page.locator("#prove-error")).to_have_text(f"That code is wrong. Tries left: {left}." if left else "")
             expect(seen.page.locator("#code")).to_have_value("")
-        seen.page.locator("#code").fill(seen.code())
-        expect(seen.page.locator("#prove-error")).to_have_text(re.compile("Too many wrong codes.*10 minutes"))
+        locked = re.compile(r"Too many wrong codes: this number is locked until \d?\d:\d\d")
+        for _ in range(2):
+            expect(seen.page.locator("#locked")).to_have_text(locked)
+            expect(seen.page.locator("#code")).to_be_disabled()
+            seen.page.reload()
+        for name, words in (("简体中文", "锁定至"), ("繁體中文", "鎖定至")):
+            seen.page.get_by_role("button", name=name).click()
+            expect(seen.page.locator("#locked")).to_have_text(re.compile(words))
+        # Whoever else has this verification is told by its status.
+        seen.page.evaluate("""() => {
+            const { locked, ...rest } = JSON.parse(sessionStorage.getItem("sms-verify"));
+            sessionStorage.setItem("sms-verify", JSON.stringify(rest));
+        }""")
+        seen.page.reload()
+        expect(seen.page.locator("#code")).to_be_disabled()
+
+
+@check
+def who_asks_for_a_locked_number_is_told_until_when(browser):
+    with served() as base, Page(browser, base) as seen, Page(browser, base, "zh-TW") as other:
+        seen.ask()
+        for left in (4, 3, 2, 1, 0):
+            seen.page.locator("#code").fill(seen.wrong())
+            expect(seen.page.locator("#code")).to_have_value("")
+            expect(seen.page.locator("#prove-error")).to_have_text(re.compile(f"Tries left: {left}") if left else "")
+        expect(other.page.get_by_role("heading", name="驗證手機號碼")).to_be_visible()
+        other.ask()
+        expect(other.page.locator("#locked")).to_have_text(re.compile("該號碼已鎖定至"))
 
 
 @check
@@ -349,8 +410,32 @@ def the_documentation_is_drawn_and_tries_calls_out(browser):
         operation = seen.page.locator(".opblock", has_text="/v1/verifications").filter(has_text="Ask for a code").first
         operation.get_by_role("button").first.click()
         operation.get_by_role("button", name="Try it out").click()
+        # As it is filled in, and then for another number.
+        for number in ("+8613800138000", "+8613800138001"):
+            operation.locator("textarea.body-param__text").fill(f'{{"to": "{number}"}}')
+            operation.get_by_role("button", name="Execute", exact=True).click()
+            masked = f"+86*******{number[-4:]}"
+            expect(operation.locator(".live-responses-table .highlight-code", has_text=masked)).to_be_visible()
+            expect(operation.locator(".live-responses-table td.response-col_status", has_text="202")).to_be_visible()
+
+
+@check
+def the_pages_work_below_a_path(browser):
+    with served() as server, below("/auth", server) as base, Page(browser, base) as seen:
+        seen.ask()
+        expect(seen.page.locator("#code")).to_be_focused()
+        seen.page.locator("#code").fill(seen.code())
+        expect(seen.page.get_by_role("heading", name="Your number is verified")).to_be_visible()
+        seen.page.goto(f"{base}/inbox")
+        expect(seen.page.locator(".bubble")).to_be_visible()
+        seen.page.goto(f"{base}/ops")
+        expect(seen.page.locator("#state")).to_have_text(re.compile("^as of"))
+        seen.page.goto(f"{base}/docs/")
+        operation = seen.page.locator(".opblock", has_text="/healthz").first
+        operation.get_by_role("button").first.click()
+        operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute", exact=True).click()
-        expect(operation.locator(".live-responses-table td.response-col_status", has_text="202")).to_be_visible()
+        expect(operation.locator(".live-responses-table td.response-col_status", has_text="200")).to_be_visible()
 
 
 @check

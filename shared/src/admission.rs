@@ -219,14 +219,13 @@ impl Admissions {
         AdmissionError::Challenge { task, wrong }
     }
 
-    fn refused(&self, mut refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
+    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
         // An answer that was used before is told of only where nothing else stands in the way.
-        let limits = |one: &Exceeded| *one != Exceeded::Limit(Scope::Proof);
-        if !refusal.exceeded.iter().any(limits) {
+        let refusal = refusal.without(Exceeded::Limit(Scope::Proof));
+        if refusal.is_empty() {
             return self.demand(to, random, true);
         }
-        refusal.exceeded.retain(limits);
-        if refusal.exceeded.contains(&Exceeded::Limit(Scope::Budget)) {
+        if refusal.has(Exceeded::Limit(Scope::Budget)) {
             error!(to = %to, "the budget of this hour or day is spent: refused");
         }
         AdmissionError::Refused(refusal)

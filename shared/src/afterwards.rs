@@ -60,7 +60,7 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send,
 {
-    tokio::spawn(async move {
+    let calls = async move {
         let permit = UNDER_WAY.try_acquire();
         let attempts = if permit.is_ok() { ATTEMPTS } else { 1 };
         for _ in 0..attempts {
@@ -70,5 +70,20 @@ where
             }
         }
         None
-    })
+    };
+    tokio::spawn(calls.instrument(Span::current()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of a log have the names of the request that they are about.
+    #[tokio::test]
+    async fn what_goes_on_is_part_of_the_span_that_it_began_in() {
+        let _spans = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let span = tracing::error_span!("request");
+        let called = span.in_scope(|| until_answered(|| async { Ok(Span::current().id()) }));
+        assert_eq!(called.await.expect("no panic"), Some(span.id()));
+    }
 }

@@ -181,12 +181,14 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    /// The one for a purpose in a language: that of both, else of the purpose, else of the language, else the default.
+    /// The one for a purpose in a language: that of both, else of the purpose, else of the language, else the default. Whoever has
+    /// none in traditional characters can read that in simplified ones.
     pub(crate) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
-        let (purpose, locale) = (purpose.as_str(), locale.tag());
-        let names =
-            [format!("template.{purpose}.{locale}"), format!("template.{purpose}"), format!("template.{locale}")];
-        names.iter().find_map(|name| self.own.get(name)).unwrap_or(&self.default)
+        let purpose = purpose.as_str();
+        let locales = locale.choose(&["en"][..], &["zh-CN"], &["zh-Hant", "zh-CN"]);
+        let of_both = locales.iter().map(|locale| format!("template.{purpose}.{locale}"));
+        let of_one = std::iter::once(purpose).chain(locales.iter().copied()).map(|one| format!("template.{one}"));
+        of_both.chain(of_one).find_map(|name| self.own.get(&name)).unwrap_or(&self.default)
     }
 
     fn is_name(name: &str) -> bool {
@@ -273,6 +275,14 @@ mod tests {
         let of = |purpose, locale| templates.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned();
         assert_eq!([of("", Locale::ZhCn), of("login", Locale::ZhCn)], ["1", "2"]);
         assert_eq!([of("other", Locale::En), of("login", Locale::En)], ["3", "4"]);
+        assert_eq!([of("", Locale::ZhHant), of("login", Locale::ZhHant)], ["1", "2"]);
+        dsn.finish().expect("all options are taken");
+
+        let own = "x://h?template=1&template.zh-CN=2&template.login.zh-CN=3&template.login.zh-Hant=4&template.pay=5";
+        let mut dsn = Dsn::parse(own).expect("a DSN");
+        let templates = dsn.templates().expect("templates");
+        let of = |purpose| templates.of(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned();
+        assert_eq!([of(""), of("login"), of("pay")], ["2", "4", "5"]);
         dsn.finish().expect("all options are taken");
     }
 

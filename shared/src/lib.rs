@@ -30,9 +30,10 @@ mod proxy;
 pub mod queue;
 pub mod store;
 
-// What the ports' adapters share.
+// What the ports' adapters and the edges share.
 mod dsn;
 mod signing;
+pub mod times;
 
 // The edges: what turns HTTP requests, queue events and the environment into calls of the domain.
 pub mod batch;

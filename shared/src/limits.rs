@@ -4,10 +4,13 @@
 //! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA): `most` may come at once, and
 //! then one in every `span / most`; so each is one time in the store, whatever it counts.
 
+mod refusal;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::refusal::{Exceeded, Refusal};
 use crate::budget::Allowance;
 use crate::code::Secrets;
 use crate::guard::Test;
@@ -119,57 +122,6 @@ pub enum Rule {
 impl Quota {
     pub(crate) fn exceeded(&self) -> Exceeded {
         Exceeded::Limit(self.scope)
-    }
-}
-
-/// Why an SMS was not sent, or a code not looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal {
-    /// All that stood in the way, each once.
-    pub exceeded: Vec<Exceeded>,
-    /// The time until nothing of it does any more.
-    pub retry_after: Duration,
-}
-
-/// What stands in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exceeded {
-    /// The last SMS to this number is too recent.
-    Cooldown,
-    /// Too many wrong codes were typed for this number.
-    Attempts,
-    /// A limit has no room.
-    Limit(Scope),
-}
-
-impl Exceeded {
-    /// Its name in the `violated_policies` of an answer.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cooldown => "cooldown",
-            Self::Attempts => "attempts",
-            Self::Limit(scope) => scope.as_str(),
-        }
-    }
-
-    /// Reads what a store says of a number.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)].into_iter().find(|one| one.as_str() == word)
-    }
-}
-
-impl Refusal {
-    /// Something that stands in the way for so long.
-    pub(crate) fn add(&mut self, exceeded: Exceeded, wait: Duration) {
-        if !self.exceeded.contains(&exceeded) {
-            self.exceeded.push(exceeded);
-        }
-        self.retry_after = self.retry_after.max(wait);
-    }
-
-    pub(crate) fn add_all(&mut self, other: &Self) {
-        other.exceeded.iter().for_each(|exceeded| self.add(*exceeded, other.retry_after));
     }
 }
 

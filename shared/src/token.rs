@@ -17,6 +17,10 @@ use crate::verification::VerificationId;
 /// How long a token is valid: as long as it takes a browser to hand it on.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 
+/// How far a token is dated back, in seconds, so that a verifier whose clock is a little behind does not take it for one of the
+/// future.
+const BACKDATED: i64 = 5;
+
 /// Who signs.
 const ISSUER: &str = "sms-verify";
 
@@ -44,7 +48,7 @@ impl TokenKeys {
             "sub": number.e164(),
             "purpose": id.purpose().as_str(),
             "jti": id.as_str(),
-            "iat": now,
+            "iat": now.saturating_sub(BACKDATED),
             "exp": now.saturating_add_unsigned(LIFETIME.as_secs()),
         });
         if let Some(tenant) = tenant {
@@ -87,5 +91,16 @@ mod tests {
         let key = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a seed");
         assert_eq!(encode(key.public_key()), "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         assert_eq!(thumbprint(&key), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn a_token_is_dated_a_little_back_and_lives_as_long_as_it_is_said() {
+        use crate::verification::{NumberTag, Purpose};
+        let id = VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default());
+        let number = PhoneNumber::from_e164("+8613800138000").expect("a number");
+        let token = TokenKeys::new(&Secrets::from_random([1; 32])).sign(&id, &number, None, 1_000_000);
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("base64url");
+        let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(999_995), &json!(1_000_300)));
     }
 }

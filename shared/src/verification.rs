@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
+use crate::limits::Exceeded;
 use crate::signing::hex;
 
 const TAG_BYTES: usize = 10;
@@ -230,8 +231,12 @@ pub struct Verification {
     pub expires_in: Duration,
     /// The time after which another SMS may be asked for.
     pub resend_in: Duration,
+    /// What that is the wait of.
+    pub waits_for: Exceeded,
     /// Wrong codes that may still be tried.
     pub attempts_left: u32,
+    /// The time until wrong codes are forgotten, if none may be tried.
+    pub locked_for: Duration,
 }
 
 /// The rules of a verification's life.

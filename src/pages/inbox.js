@@ -1,9 +1,13 @@
 // The inbox: the messages that went to no phone, as a phone would show them.
-const zh = (localStorage.getItem("sms-verify") ?? navigator.language).startsWith("zh");
-const texts = zh
-  ? { inbox: "收件箱", none: "暂无短信", back: "验证手机号", copy: "复制验证码", copied: "已复制" }
-  : { inbox: "Inbox", none: "No message yet.", back: "Verify a number", copy: "Copy code", copied: "Copied" };
-document.documentElement.lang = zh ? "zh-CN" : "en";
+import { spoken } from "./texts.js";
+
+const language = spoken(localStorage.getItem("sms-verify") ?? navigator.language);
+const texts = {
+  en: { inbox: "Inbox", none: "No message yet.", back: "Verify a number", copy: "Copy code", copied: "Copied" },
+  "zh-CN": { inbox: "收件箱", none: "暂无短信", back: "验证手机号", copy: "复制验证码", copied: "已复制" },
+  "zh-Hant": { inbox: "收件匣", none: "尚無簡訊", back: "驗證手機號碼", copy: "複製驗證碼", copied: "已複製" },
+}[language];
+document.documentElement.lang = language;
 document.title = texts.inbox;
 for (const element of document.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
 
@@ -23,7 +27,7 @@ const item = message => {
 let newest = [];
 const refresh = async () => {
   try {
-    const messages = await (await fetch("/inbox.json")).json();
+    const messages = await (await fetch("inbox.json")).json();
     const known = new Set(newest.map(message => message.at + message.to));
     list.prepend(...messages.filter(message => !known.has(message.at + message.to)).map(item));
     while (list.children.length > messages.length) list.lastChild.remove();

@@ -116,7 +116,7 @@ const show = (samples, state, at) => {
 
 $("show-dead").onclick = async () => {
   try {
-    const letters = await (await get("/ops/dead.json")).json();
+    const letters = await (await get("ops/dead.json")).json();
     rows("dead", letters.map(({ at, id, to, attempts, class: of, reason }) =>
       [at ? new Date(at).toLocaleString() : "", id ?? "(no job)", to ?? "", attempts, of ?? "", reason]));
   } catch (error) {
@@ -128,9 +128,9 @@ let timer;
 const refresh = async () => {
   clearTimeout(timer);
   try {
-    const samples = read(await (await get("/metrics")).text());
+    const samples = read(await (await get("metrics")).text());
     const countries = [...new Set(samples.filter(([name]) => name === "sms_verify_accepted_total").map(([, labels]) => labels.country))];
-    const state = await (await get(`/ops.json?countries=${countries.join(",")}`)).json();
+    const state = await (await get(`ops.json?countries=${countries.join(",")}`)).json();
     show(samples, state, Date.now());
     $("state").textContent = `as of ${new Date().toLocaleTimeString()}`;
   } catch (error) {

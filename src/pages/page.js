@@ -1,8 +1,8 @@
 // The demo page: a number, a code, and what may stand in the way. A starting point for a page of your own: it talks to the API
-// alone, and to /page.json, which says what is configured.
-import { solve } from "/challenge.js";
-import { LANGUAGES, texts } from "/texts.js";
-import { countries, format, name, plain } from "/countries.js";
+// alone, and to page.json, which says what is configured. All addresses are relative: a proxy may have it below a path.
+import { solve } from "./challenge.js";
+import { LANGUAGES, spoken, texts } from "./texts.js";
+import { countries, format, name, plain } from "./countries.js";
 
 const $ = id => document.getElementById(id);
 const KEY = "sms-verify";
@@ -12,7 +12,7 @@ const store = {
   clear: () => sessionStorage.removeItem(KEY),
 };
 
-let language = localStorage.getItem(KEY) ?? (navigator.language.startsWith("zh") ? "zh-CN" : "en");
+let language = spoken(localStorage.getItem(KEY) ?? navigator.language);
 let settings = { region: "CN", countries: null, digits: 6 };
 let uuid, checking, timers = {};
 const say = (key, values = {}) =>
@@ -36,6 +36,27 @@ const complaint = problem => {
   return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
 };
 
+/** Shows for how long the number is locked, if it is: then no code is looked at. */
+const showLock = () => {
+  clearTimeout(timers.lock);
+  const { locked = 0 } = store.get();
+  const left = locked - Date.now();
+  const until = new Date(locked).toLocaleTimeString(language, { timeStyle: "short" });
+  $("code").disabled = left > 0;
+  $("locked").textContent = left > 0 ? say("locked", { until }) : "";
+  if (left > 0) timers.lock = setTimeout(showLock, left);
+};
+
+const lock = seconds => {
+  store.set({ locked: seconds ? Date.now() + seconds * 1000 : undefined });
+  showLock();
+};
+
+const isLocked = () => $("code").disabled;
+
+/** Whether an answer says that too many wrong codes were typed: the last of them was, or one more. */
+const locks = ({ attempts_left, violated_policies }) => attempts_left === 0 || violated_policies?.includes("attempts");
+
 /** Does something, and says so if the server cannot be reached. */
 const attempt = async (errors, action) => {
   $(errors).textContent = "";
@@ -49,7 +70,7 @@ const attempt = async (errors, action) => {
 // Asking for a code.
 
 const request = async body => {
-  const answer = await call("POST", "/v1/verifications", body);
+  const answer = await call("POST", "v1/verifications", body);
   if (answer.challenge?.kind === "pow" && !body.proof) {
     $("ask-error").textContent = say("working");
     return request({ ...body, proof: await solve(answer.challenge) });
@@ -62,7 +83,7 @@ const showPicture = id => {
   $("picture").hidden = !id;
   $("image_code").value = "";
   if (id) {
-    $("image").src = `/v1/pictures/${id}`;
+    $("image").src = `v1/pictures/${id}`;
     $("image_code").focus();
   }
 };
@@ -77,7 +98,8 @@ $("ask").onsubmit = event => {
     try {
       const answer = await request({ to: $("to").value.trim() || undefined, region: $("country").value || undefined, ...read });
       showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
-      $("ask-error").textContent = answer.ok ? "" : complaint(answer);
+      if (answer.ok || locks(answer)) lock(answer.locked_for ?? answer.retry_after);
+      $("ask-error").textContent = answer.ok || locks(answer) ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
       const wait = answer.ok ? answer.resend_in : answer.retry_after;
       if (wait) store.set({ again: Date.now() + wait * 1000 });
@@ -128,12 +150,13 @@ $("prove").onsubmit = event => {
   if (checking) return;
   checking = true;
   attempt("prove-error", async () => {
-    const answer = await call("POST", `/v1/verifications/${store.get().id}/check`, { code: $("code").value });
+    const answer = await call("POST", `v1/verifications/${store.get().id}/check`, { code: $("code").value });
     if (answer.ok) return finish();
-    $("prove-error").textContent = complaint(answer);
-    $("code").setAttribute("aria-invalid", "true");
     $("code").value = "";
     draw();
+    if (locks(answer)) return lock(answer.retry_after);
+    $("prove-error").textContent = complaint(answer);
+    $("code").setAttribute("aria-invalid", "true");
     $("code").focus();
     if (answer.status === 404) forget();
   }).finally(() => { checking = false; });
@@ -144,13 +167,14 @@ const watch = async () => {
   clearTimeout(timers.watch);
   const { id } = store.get();
   if (!id) return;
-  const seen = await call("GET", `/v1/verifications/${id}`).catch(() => undefined);
+  const seen = await call("GET", `v1/verifications/${id}`).catch(() => undefined);
   if (id !== store.get().id) return;
   if (seen?.status === "approved") return finish();
   if (seen?.status === 404) {
     $("prove-error").textContent = say("gone");
     return forget();
   }
+  if (seen && isLocked() !== Boolean(seen.locked_for)) lock(seen.locked_for);
   if (seen) $("delivery").textContent = say(`delivery.${seen.delivery}`);
   timers.watch = setTimeout(watch, seen?.delivery === "delivered" ? 5000 : 1000);
 };
@@ -208,8 +232,11 @@ const write = () => {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
   $("image").alt = say("picture");
-  const other = LANGUAGES.find(tag => tag !== language);
-  [$("language").textContent, $("language").lang] = [texts[other].self, other];
+  $("languages").replaceChildren(...LANGUAGES.filter(tag => tag !== language).map(tag => {
+    const button = Object.assign(document.createElement("button"), { textContent: texts[tag].self, lang: tag, type: "button", className: "quiet" });
+    button.onclick = () => speak(tag);
+    return button;
+  }));
   const chosen = $("country").value || store.get().region || settings.region;
   $("country").replaceChildren(...countries(settings.countries, language).map(country => {
     const option = new Option(name(country, language), country.region);
@@ -218,10 +245,11 @@ const write = () => {
   }));
   $("code-label").textContent = say("code", { to: store.get().to, digits: settings.digits });
   countdown();
+  showLock();
 };
 
-$("language").onclick = () => {
-  language = LANGUAGES.find(tag => tag !== language);
+const speak = tag => {
+  language = tag;
   localStorage.setItem(KEY, language);
   $("code").removeAttribute("aria-invalid");
   for (const id of ["ask-error", "prove-error", "delivery"]) $(id).textContent = "";
@@ -239,7 +267,7 @@ $("country").onchange = () => {
   $("to").value = format($("to").value, $("country").value);
 };
 
-settings = { ...settings, ...(await fetch("/page.json").then(answer => answer.json()).catch(() => ({}))) };
+settings = { ...settings, ...(await fetch("page.json").then(answer => answer.json()).catch(() => ({}))) };
 // Digits of some scripts count twice.
 $("code").maxLength = settings.digits * 2 + 8;
 write();

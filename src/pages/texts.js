@@ -1,6 +1,12 @@
 // Every text of the page. What begins with the last word of a problem's type is said for that problem, and what follows a dot is
 // the first of its violated policies.
-export const LANGUAGES = ["en", "zh-CN"];
+export const LANGUAGES = ["en", "zh-CN", "zh-Hant"];
+
+/** The language of the page for whoever speaks one: by the script of Chinese, or by where it is written. */
+export const spoken = tag => {
+  if (!/^zh\b/i.test(tag)) return "en";
+  return /-hant\b|^zh-(tw|hk|mo)\b/i.test(tag) ? "zh-Hant" : "zh-CN";
+};
 
 export const texts = {
   en: {
@@ -38,17 +44,17 @@ export const texts = {
     seconds: "{seconds} seconds",
     minutes: "{minutes} minutes",
     "quota-exceeded.cooldown": "A code was sent a moment ago. Another in {seconds} seconds.",
-    "quota-exceeded.attempts": "Too many wrong codes. Please try again in {minutes} minutes.",
     "quota-exceeded.number": "This number was sent too many codes. Please try again in {minutes} minutes.",
     "quota-exceeded.conversion": "We cannot send codes to numbers like this one at the moment. Please try again in {minutes} minutes.",
     "quota-exceeded.budget": "We cannot send codes at the moment. Please try again in {minutes} minutes.",
     "wrong-code": "That code is wrong. Tries left: {left}.",
+    locked: "Too many wrong codes: this number is locked until {until}.",
     gone: "This code is no longer valid. Please ask for a new one.",
     "no-key": "This page is not allowed to ask for codes.",
     unavailable: "The service is not available at the moment. Please try again.",
   },
   "zh-CN": {
-    self: "中文",
+    self: "简体中文",
     title: "验证手机号",
     number: "手机号",
     country: "国家或地区",
@@ -82,13 +88,57 @@ export const texts = {
     seconds: "{seconds} 秒",
     minutes: "{minutes} 分钟",
     "quota-exceeded.cooldown": "发送短信过于频繁，请 {seconds} 秒后重试",
-    "quota-exceeded.attempts": "输错次数过多，请 {minutes} 分钟后重试",
     "quota-exceeded.number": "该号码发送次数过多，请 {minutes} 分钟后重试",
     "quota-exceeded.conversion": "暂时无法向此类号码发送验证码，请 {minutes} 分钟后重试",
     "quota-exceeded.budget": "暂时无法发送验证码，请 {minutes} 分钟后重试",
     "wrong-code": "短信验证码有误，还可尝试 {left} 次",
+    locked: "输错次数过多，该号码已锁定至 {until}",
     gone: "验证码已失效，请重新获取",
     "no-key": "此页面无权获取验证码",
     unavailable: "服务暂时不可用，请稍后重试",
+  },
+  "zh-Hant": {
+    self: "繁體中文",
+    title: "驗證手機號碼",
+    number: "手機號碼",
+    country: "國家或地區",
+    picture: "圖中的字元",
+    another: "換一張",
+    send: "傳送驗證碼",
+    resend: "重新傳送",
+    wait: "{seconds} 秒後可重新傳送",
+    working: "請稍候…",
+    code: "請輸入傳送至 {to} 的 {digits} 位驗證碼",
+    verified: "手機號碼驗證成功",
+    anew: "驗證其他號碼",
+    inbox: "沒有簡訊閘道？在收件匣檢視簡訊",
+    offline: "無法連線伺服器，請檢查網路",
+    broken: "操作失敗，請重試",
+    "delivery.queued": "簡訊傳送中…",
+    "delivery.sent": "簡訊已傳送",
+    "delivery.retrying": "網路繁忙，正在重新傳送…",
+    "delivery.failed": "簡訊傳送失敗，請核對號碼或稍後重試",
+    "delivery.delivered": "簡訊已送達",
+    "missing-field": "請填寫此欄",
+    "bad-field": "參數錯誤",
+    "bad-number": "請輸入正確的手機號碼",
+    "bad-number.9": "號碼不完整：{detail}",
+    "country-not-allowed": "暫不支援該國家或地區的號碼",
+    "challenge-required": "此頁面不支援所需的驗證方式",
+    "challenge-failed.pow": "操作失敗，請重試",
+    "challenge-required.picture": "請先輸入圖形驗證碼",
+    "challenge-failed.picture": "圖形驗證碼錯誤，請重新輸入",
+    "quota-exceeded": "操作過於頻繁，請 {wait}後重試",
+    seconds: "{seconds} 秒",
+    minutes: "{minutes} 分鐘",
+    "quota-exceeded.cooldown": "傳送簡訊過於頻繁，請 {seconds} 秒後重試",
+    "quota-exceeded.number": "該號碼傳送次數過多，請 {minutes} 分鐘後重試",
+    "quota-exceeded.conversion": "暫時無法向此類號碼傳送驗證碼，請 {minutes} 分鐘後重試",
+    "quota-exceeded.budget": "暫時無法傳送驗證碼，請 {minutes} 分鐘後重試",
+    "wrong-code": "簡訊驗證碼有誤，還可嘗試 {left} 次",
+    locked: "輸錯次數過多，該號碼已鎖定至 {until}",
+    gone: "驗證碼已失效，請重新取得",
+    "no-key": "此頁面無權取得驗證碼",
+    unavailable: "服務暫時無法使用，請稍後重試",
   },
 };

@@ -47,7 +47,7 @@ async fn a_bad_request_for_a_code_is_named() {
         ("{\"to\":\"\\u202e13800138000\"}", (422, "4007", "to")),
         ("{\"to\":\"010-62552266\"}", (422, "4007", "to")),
         ("{\"to\":\"13800138000\",\"region\":\"XX\"}", (422, "5006", "region")),
-        ("{\"to\":\"13800138000\",\"locale\":\"tlh\"}", (422, "5006", "locale")),
+        ("{\"to\":\"13800138000\",\"locale\":\"en_US.UTF-8\"}", (422, "5006", "locale")),
         ("{\"to\":\"13800138000\",\"purpose\":\"A B\"}", (422, "5006", "purpose")),
     ] {
         let answer = post(&deployment.client, "/v1/verifications", body).await;
@@ -96,6 +96,43 @@ async fn a_wrong_path_method_or_type_is_named() {
     assert_eq!((problem(&answer).0, answer.header("allow")), (405, "POST"));
     let form = client.request("POST", "/v1/verifications").header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(problem(&client.send(form.body("to=13800138000")).await).0, 415);
+    for (path, coding, status) in [
+        ("/v1/verifications", "gzip", 415),
+        ("/v1/verifications", "identity, br", 415),
+        ("/v1/verifications", "Identity", 422),
+        ("/v1/verifications/x/check", "zstd", 415),
+        ("/v1/receipts/ccp", "deflate", 415),
+    ] {
+        let encoded = client.request("POST", path).header("content-type", "application/json");
+        let answer = client.send(encoded.header("content-encoding", coding).body("{}")).await;
+        assert_eq!(problem(&answer).0, status, "{path} {coding}");
+        assert_eq!(answer.header("accept-encoding"), if status == 415 { "identity" } else { "" });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_says_one_host() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let deployment = deployment();
+    let address = deployment.client.base.strip_prefix("http://").expect("an address").to_owned();
+    let status = async |path: &str, version: &str, hosts: &[&str]| {
+        let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        let request = format!("GET {path} HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    };
+    for path in ["/healthz", "/nothing", "/", "/metrics", "/inbox.json"] {
+        for hosts in
+            [&[][..], &["127.0.0.1", "127.0.0.1"], &["127.0.0.1", "other.example"], &["a b"], &["me@127.0.0.1"]]
+        {
+            assert_eq!(status(path, "1.1", hosts).await, "400", "{path} {hosts:?}");
+        }
+        assert_ne!(status(path, "1.1", &["127.0.0.1"]).await, "400", "{path}");
+    }
+    assert_eq!(status("/healthz", "1.0", &[]).await, "200", "it was not asked for then");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,11 +140,44 @@ async fn a_problem_speaks_the_callers_language() {
     let deployment = deployment();
     let client = &deployment.client;
     client.ask("13800138000").await;
-    for (accept, errmsg) in [("zh-CN,zh;q=0.9", "发送短信过于频繁"), ("en", "Too frequent"), ("fr", "Too frequent")]
-    {
+    for (accept, language, title, errmsg) in [
+        ("zh-CN,zh;q=0.9", "zh-CN", "过于频繁", "发送短信过于频繁"),
+        ("zh-TW,zh;q=0.9", "zh-Hant", "過於頻繁", "傳送簡訊過於頻繁"),
+        ("zh-HK", "zh-Hant", "過於頻繁", "傳送簡訊過於頻繁"),
+        ("en", "en", "Too frequent", "Too frequent"),
+        ("fr", "en", "Too frequent", "Too frequent"),
+    ] {
         let request = client.request("POST", "/v1/verifications").header("accept-language", accept);
         let answer = client.send(request.json(&json!({ "to": "13800138000" }))).await;
         assert_eq!((answer.status, &answer.body["errmsg"]), (429, &json!(errmsg)), "{accept}");
+        assert_eq!((&answer.body["title"], answer.header("content-language")), (&json!(title), language), "{accept}");
+    }
+    let table = client.request("GET", "/sms_codes/13800138000/").header("accept-language", "zh-TW");
+    assert_eq!(client.send(table).await.body["errmsg"], "傳送簡訊過於頻繁");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_language_that_is_not_spoken_is_as_if_it_were_not_asked_for() {
+    let deployment = deployment();
+    let client = &deployment.client;
+    for (index, (locale, accept, words)) in [
+        ("zh-TW", "en", "您的驗證碼是"),
+        ("zh-Hant-HK", "en", "您的驗證碼是"),
+        ("zh-Hans-TW", "en", "您的验证码是"),
+        ("fr", "zh-Hant", "您的驗證碼是"),
+        ("fr", "en", "Your verification code is"),
+        ("tlh", "fr", "您的验证码是"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let to = crate::support::number(u32::try_from(index).expect("small"));
+        let request = client.request("POST", "/v1/verifications").header("accept-language", accept);
+        let answer = client.send(request.json(&json!({ "to": to.e164(), "locale": locale }))).await;
+        assert_eq!(answer.status, 202, "{locale}");
+        client.code(to.e164()).await;
+        let text = client.inbox(to.e164()).await.remove(0)["text"].as_str().expect("text").to_owned();
+        assert!(text.starts_with(words), "{locale}, {accept}: {text}");
     }
 }
 

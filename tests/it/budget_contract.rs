@@ -86,15 +86,15 @@ impl Purse {
 async fn when_it_is_spent_there_is_a_reserve_for_numbers_that_were_verified(purse: Purse) {
     purse.is_known().await;
     let (sent, _, refusal) = purse.strangers().await;
-    assert_eq!((sent, refusal.exceeded), (10, vec![Exceeded::Limit(Scope::Budget)]));
-    assert_eq!(refusal.retry_after, HOUR - Duration::from_secs(1), "until the hour is over");
+    assert_eq!((sent, refusal.exceeded()), (10, vec![Exceeded::Limit(Scope::Budget)]));
+    assert_eq!(refusal.retry_after(), HOUR - Duration::from_secs(1), "until the hour is over");
     for _ in 0..2 {
         assert!(matches!(purse.admit(&purse.asks(&purse.known)).await, Decision::Admitted { .. }));
         purse.clock.advance(Duration::from_secs(1));
     }
     let decision = purse.admit(&purse.asks(&purse.known)).await;
     let Decision::Refused(refusal) = decision else { panic!("{decision:?}") };
-    assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::Budget)], "the reserve is spent too");
+    assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::Budget)], "the reserve is spent too");
     purse.clock.advance(HOUR * 24);
     purse.strangers().await;
     let decision = purse.admit(&purse.asks(&purse.known)).await;
@@ -104,8 +104,8 @@ async fn when_it_is_spent_there_is_a_reserve_for_numbers_that_were_verified(purs
 async fn another_hour_has_a_budget_of_its_own(purse: Purse) {
     purse.clock.advance(HOUR / 2);
     let (_, _, refusal) = purse.strangers().await;
-    assert_eq!(refusal.retry_after, HOUR / 2);
-    purse.clock.advance(refusal.retry_after - Duration::from_millis(1));
+    assert_eq!(refusal.retry_after(), HOUR / 2);
+    purse.clock.advance(refusal.retry_after() - Duration::from_millis(1));
     assert!(matches!(purse.admit(&purse.asks(&Person::new())).await, Decision::Refused(_)));
     purse.clock.advance(Duration::from_millis(1));
     assert_eq!(purse.strangers().await.0, 10);

@@ -76,7 +76,7 @@ impl Scene {
             match self.asks(number(90_000_000 + index), false).await {
                 Ok(()) => sent += 1,
                 Err(AdmissionError::Refused(refusal)) => {
-                    assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::Conversion)]);
+                    assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::Conversion)]);
                     self.clock.advance(Duration::from_secs(60));
                 }
                 Err(error) => panic!("{error}"),

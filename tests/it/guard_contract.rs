@@ -135,7 +135,8 @@ impl Block {
 async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block: Block) {
     block.sends_in_vain(block.patience()).await;
     for hours in [2, 4, 8, 16, 16] {
-        let Refusal { exceeded, retry_after } = block.sends().await.expect_err("refused");
+        let refusal = block.sends().await.expect_err("refused");
+        let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
         assert_eq!(exceeded, [Exceeded::Limit(Scope::Conversion)]);
         // Until the next probe, from the time at which it was known that the last was in vain.
         let expected = HOUR * hours;
@@ -233,7 +234,7 @@ async fn what_was_sent_before_it_was_known_makes_no_refusal_longer(block: Block)
         block.clock.advance(Duration::from_secs(11));
     }
     block.clock.advance(KNOWN);
-    let Refusal { retry_after, .. } = block.sends().await.expect_err("refused");
+    let retry_after = block.sends().await.expect_err("refused").retry_after();
     assert!(retry_after <= HOUR * 2, "{retry_after:?}");
 }
 

@@ -43,6 +43,26 @@ async fn an_address_that_asks_too_often_is_told_which_limit_and_how_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_policy_that_is_waited_for_is_named() {
+    for environment in [Environment::embedded(), Environment::services()] {
+        let deployment = Deployment::whole(&environment.with("LIMITS", "number=1/hour"));
+        let client = &deployment.client;
+        assert_eq!(client.ask("13800138000").await.header("ratelimit"), "\"number\";r=0;t=3600");
+        let refused = client.ask("13800138000").await;
+        assert_eq!(refused.body["violated-policies"], json!(["number", "cooldown"]), "the longest wait first");
+        assert_eq!(refused.body["violated-policies"], refused.body["violated_policies"]);
+        let waits: Vec<u64> = refused
+            .header("ratelimit")
+            .split(", ")
+            .zip(["\"number\";r=0;t=", "\"cooldown\";r=0;t="])
+            .filter_map(|(item, name)| item.strip_prefix(name)?.parse().ok())
+            .collect();
+        assert!(matches!(waits[..], [61..=3600, 1..=60]), "each its own: {waits:?}");
+        assert_eq!(refused.header("retry-after"), waits[0].to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let deployment = Deployment::whole(&environment("wrong-ip=2/hour").with("SMS_DSN", &gateway.dsn()));

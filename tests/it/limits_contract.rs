@@ -75,7 +75,8 @@ async fn of_many_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
     for decision in decisions.await {
         match decision {
             Decision::Admitted { .. } => admitted += 1,
-            Decision::Refused(Refusal { exceeded, retry_after }) => {
+            Decision::Refused(refusal) => {
+                let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
                 assert_eq!(exceeded, [Exceeded::Limit(Scope::Ip)]);
                 assert!(
                     retry_after > HOUR / 10 - Duration::from_secs(10) && retry_after <= HOUR / 10,
@@ -93,17 +94,17 @@ async fn a_refusal_counts_on_nothing(open: Open<'_>) {
     let both = [quota(Scope::Ip, 2, HOUR), quota(Scope::Prefix, 3, HOUR)];
     admitted(&store, &asks(&person, &both)).await;
     for _ in 0..5 {
-        assert_eq!(refused(&store, &asks(&person, &both)).await.exceeded, [Exceeded::Cooldown]);
+        assert_eq!(refused(&store, &asks(&person, &both)).await.exceeded(), [Exceeded::Cooldown]);
     }
     admitted(&store, &asks(&Person::new(), &both)).await;
     for _ in 0..5 {
         let other = asks(&Person::new(), &both);
-        assert_eq!(refused(&store, &other).await.exceeded, [Exceeded::Limit(Scope::Ip)]);
+        assert_eq!(refused(&store, &other).await.exceeded(), [Exceeded::Limit(Scope::Ip)]);
         assert_eq!(store.find(&other.id).await.expect("an answer"), None, "nothing was written");
     }
     let prefix = &both[1..];
     admitted(&store, &asks(&Person::new(), prefix)).await;
-    assert_eq!(refused(&store, &asks(&Person::new(), prefix)).await.exceeded, [Exceeded::Limit(Scope::Prefix)]);
+    assert_eq!(refused(&store, &asks(&Person::new(), prefix)).await.exceeded(), [Exceeded::Limit(Scope::Prefix)]);
 }
 
 async fn a_release_gives_back(open: Open<'_>) {
@@ -118,7 +119,7 @@ async fn a_release_gives_back(open: Open<'_>) {
     }
     admitted(&store, &candidate).await;
     tokio::time::sleep(Duration::from_millis(3)).await;
-    assert_eq!(refused(&store, &asks(&person, &quotas)).await.exceeded, [Exceeded::Limit(Scope::Total)]);
+    assert_eq!(refused(&store, &asks(&person, &quotas)).await.exceeded(), [Exceeded::Limit(Scope::Total)]);
     let resend = Candidate { windows: vec![window(2, HOUR)], ..person.asks() };
     let resent = admitted(&store, &resend).await;
     assert!(resent.resend_in > HOUR / 2, "the window is full: {:?}", resent.resend_in);
@@ -140,7 +141,8 @@ async fn a_numbers_window_is_exact(open: Open<'_>) {
                 times.push(verification.expires_at);
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            Decision::Refused(Refusal { exceeded, retry_after }) => {
+            Decision::Refused(refusal) => {
+                let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
                 assert_eq!(exceeded, [Exceeded::Limit(Scope::Number)]);
                 tokio::time::sleep(retry_after + Duration::from_millis(1)).await;
             }
@@ -161,7 +163,7 @@ async fn the_wait_is_true(open: Open<'_>) {
         admitted(&store, &asks(&Person::new(), &quotas)).await;
     }
     for _ in 0..3 {
-        let wait = refused(&store, &asks(&Person::new(), &quotas)).await.retry_after;
+        let wait = refused(&store, &asks(&Person::new(), &quotas)).await.retry_after();
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(300), "one is over after half of it: {wait:?}");
         tokio::time::sleep(wait + Duration::from_millis(2)).await;
         admitted(&store, &asks(&Person::new(), &quotas)).await;
@@ -173,21 +175,32 @@ async fn everything_in_the_way_is_named(open: Open<'_>) {
     let quotas = [quota(Scope::Ip, 1, HOUR), quota(Scope::Prefix, 1, HOUR * 24), quota(Scope::Total, 9, HOUR)];
     let candidate = || Candidate { windows: vec![window(1, HOUR * 2)], ..asks(&person, &quotas) };
     admitted(&store, &candidate()).await;
-    let Refusal { mut exceeded, retry_after } = refused(&store, &candidate()).await;
-    exceeded.sort_by_key(|one| one.as_str());
+    let refusal = refused(&store, &candidate()).await;
     let limit = Exceeded::Limit;
-    assert_eq!(exceeded, [Exceeded::Cooldown, limit(Scope::Ip), limit(Scope::Number), limit(Scope::Prefix)]);
-    assert!(retry_after > HOUR * 23, "until the last of them is over: {retry_after:?}");
+    let waits = [
+        (limit(Scope::Prefix), HOUR * 24),
+        (limit(Scope::Number), HOUR * 2),
+        (limit(Scope::Ip), HOUR),
+        (Exceeded::Cooldown, Duration::from_secs(60)),
+    ];
+    assert_eq!(refusal.exceeded(), waits.map(|(exceeded, _)| exceeded), "the longest wait first");
+    for ((exceeded, wait), (_, longest)) in refusal.waits().zip(waits) {
+        assert!(wait <= longest && wait > longest - Duration::from_secs(30), "{exceeded:?} has its own: {wait:?}");
+    }
+    assert!(refusal.retry_after() > HOUR * 23, "until the last of them is over: {refusal:?}");
 }
 
 async fn the_time_until_a_resend_is_true(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let candidate = Candidate { windows: vec![window(1, HOUR)], ..person.asks() };
     let verification = admitted(&store, &candidate).await;
-    assert_eq!(verification.resend_in, HOUR);
+    assert_eq!((verification.waits_for, verification.resend_in), (Exceeded::Limit(Scope::Number), HOUR));
     assert_eq!(admitted(&store, &candidate).await.resend_in.as_secs().div_ceil(60), 60, "the same request again");
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert!(found.resend_in > HOUR - Duration::from_secs(10), "{:?}", found.resend_in);
+    assert_eq!(found.waits_for, Exceeded::Limit(Scope::Number));
+    let other = Candidate { windows: vec![window(9, HOUR)], ..Person::new().asks() };
+    assert_eq!(admitted(&store, &other).await.waits_for, Exceeded::Cooldown);
 }
 
 async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
@@ -198,13 +211,13 @@ async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
     }
     for _ in 0..2 {
         let result = check(&store, &verification().await, false, &quotas).await;
-        assert_eq!(result, CheckResult::Wrong { attempts_left: 4 });
+        assert_eq!(result, CheckResult::Wrong { attempts_left: 4, locked_for: Duration::ZERO });
     }
     let last = verification().await;
     for right in [false, true] {
         let CheckResult::Refused(refusal) = check(&store, &last, right, &quotas).await else { panic!("not refused") };
-        assert_eq!(refusal.exceeded, [Exceeded::Limit(Scope::WrongIp)]);
-        assert!(refusal.retry_after > HOUR / 3, "{:?}", refusal.retry_after);
+        assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::WrongIp)]);
+        assert!(refusal.retry_after() > HOUR / 3, "{:?}", refusal.retry_after());
     }
     assert_eq!(check(&store, &last, true, &quotas[1..]).await, CheckResult::Approved, "no attempt was lost");
 }

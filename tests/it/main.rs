@@ -74,6 +74,9 @@ mod bad_input;
 /// Numbers, as the reference reads them in each region.
 mod numbers;
 
+/// Below a path, behind a proxy.
+mod prefixed;
+
 /// Input that somebody made up to do harm.
 mod hostile;
 

@@ -45,7 +45,7 @@ async fn a_number_is_verified(deployment: Deployment) {
     let asked = client.ask("138 0013 8000").await;
     let id = asked.id();
     assert_eq!(asked.status, 202);
-    assert_eq!(asked.header("location"), format!("/v1/verifications/{id}"));
+    assert_eq!(asked.header("location"), format!("verifications/{id}"), "wherever a proxy has it");
     assert_eq!(asked.header("cache-control"), "no-store");
     let expected =
         json!({ "status": "pending", "to": "+86*******8000", "expires_in": 300, "resend_in": 60, "attempts_left": 5 });
@@ -89,6 +89,8 @@ async fn wrong_codes_are_counted_and_then_locked(deployment: Deployment) {
     for left in (0..5).rev() {
         let answer = client.check(&id, &wrong(&code)).await;
         assert_eq!((answer.status, &answer.body["attempts_left"]), (422, &json!(left)));
+        let (told, seen) = (answer.body["retry_after"].as_u64(), client.status(&id).await.body);
+        assert_eq!((told.is_some(), seen["locked_for"].is_u64()), (left == 0, left == 0), "until when: {seen}");
     }
     let locked = client.check(&id, &code).await;
     assert_eq!((locked.status, &locked.body["violated_policies"]), (429, &json!(["attempts"])), "even the right one");

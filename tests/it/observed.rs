@@ -126,7 +126,7 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
     let admitted = lines(deployment.api.log());
     assert!(!admitted.is_empty());
     for line in admitted {
-        let names = (&line["span"]["request_id"], &line["span"]["trace_id"]);
+        let names = (&line["request_id"], &line["trace_id"]);
         assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     let sent = eventually("the sender's line", || async {
@@ -134,7 +134,7 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
         (!sent.is_empty()).then_some(sent)
     });
     for line in sent.await {
-        let names = (&line["span"]["request_id"], &line["span"]["trace_id"]);
+        let names = (&line["request_id"], &line["trace_id"]);
         assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     for made_up in ["a b", "\u{e9}", &"x".repeat(65)] {

@@ -16,7 +16,7 @@ fn part(token: &str, index: usize) -> Value {
 
 async fn keys(client: &Client) -> Vec<Value> {
     let answer = client.get("/.well-known/jwks.json").await;
-    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
+    assert_eq!((answer.status, answer.header("cache-control")), (200, "public, max-age=300"));
     answer.body["keys"].as_array().expect("keys").clone()
 }
 
@@ -43,7 +43,7 @@ async fn a_token_says_whose_number_it_is() {
     assert_eq!((&claims["sub"], &claims["purpose"]), (&json!("+8613800138001"), &json!("login")));
     assert_eq!((&claims["jti"], &claims["iss"]), (&json!(id), &json!("sms-verify")));
     let lifetime = claims["exp"].as_i64().expect("a time") - claims["iat"].as_i64().expect("a time");
-    assert_eq!(lifetime, 300);
+    assert_eq!(lifetime, 305, "300 s, and dated back for a verifier whose clock is behind");
     let keys = keys(client).await;
     assert_eq!((keys.len(), &header["kid"]), (2, &keys[0]["kid"]), "the newest signs");
     assert_eq!(keys[1], self::keys(&before.client).await[0], "what was signed before is still to be verified");
@@ -68,18 +68,13 @@ async fn pages_of_allowed_origins_may_call() {
     let preflight = async |origin: &str, path: &str| {
         let request = client.request("OPTIONS", path).header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
-        client
-            .send(request.header("access-control-request-headers", "content-type,authorization,idempotency-key"))
-            .await
+        client.send(request.header("access-control-request-headers", OFFERED.join(","))).await
     };
     for path in ["/v1/verifications", "/v1/verifications/x/check"] {
         let allowed = preflight("https://shop.example", path).await;
         assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, "https://shop.example"));
         let headers = allowed.header("access-control-allow-headers").to_owned();
-        assert!(
-            ["content-type", "authorization", "idempotency-key"].iter().all(|name| headers.contains(name)),
-            "{headers}"
-        );
+        assert!(OFFERED.iter().all(|name| headers.split(',').any(|one| one == *name)), "{headers}");
         assert_eq!(preflight("https://evil.example", path).await.header("access-control-allow-origin"), "");
     }
     // A page reads why it was refused, too; and needs a key where others do.
@@ -101,8 +96,13 @@ async fn pages_of_allowed_origins_may_call() {
         "the inbox is no page's business"
     );
     let exposed = answer.header("access-control-expose-headers").to_owned();
-    assert!(["location", "retry-after", "ratelimit"].iter().all(|name| exposed.contains(name)), "{exposed}");
+    let told = ["location", "retry-after", "ratelimit", "idempotent-replayed", "x-request-id", "accept-encoding"];
+    assert!(told.iter().all(|name| exposed.split(',').any(|one| one == *name)), "{exposed}");
 }
+
+/// What the documents tell callers to send.
+const OFFERED: [&str; 6] =
+    ["content-type", "authorization", "idempotency-key", "x-request-id", "traceparent", "tracestate"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_no_page_of_another_origin_may_call() {
@@ -110,6 +110,28 @@ async fn by_default_no_page_of_another_origin_may_call() {
     let request = deployment.client.request("OPTIONS", "/v1/verifications").header("origin", "https://shop.example");
     let answer = deployment.client.send(request.header("access-control-request-method", "POST")).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (405, ""));
+}
+
+const BAD_KEY: &str = "urn:sms-verify:problem:bad-idempotency-key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_has_one_form_wherever_it_stands() {
+    for environment in [Environment::embedded(), Environment::services()] {
+        let deployment = Deployment::whole(&environment);
+        let (client, key, body) = (&deployment.client, unique("key"), json!({ "to": "13800138000" }));
+        let asked = ask(client, &key, &body).await;
+        let (replayed, seen) = (ask(client, &key, &body).await, client.status(&asked.id()).await);
+        let expires_at = asked.body["expires_at"].as_str().expect("a time");
+        for answer in [&replayed, &seen] {
+            assert_eq!(answer.body["expires_at"], expires_at);
+        }
+        client.code("+8613800138000").await;
+        let at = client.inbox("+8613800138000").await.remove(0)["at"].as_str().expect("a time").to_owned();
+        for time in [expires_at, &at] {
+            let digits = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect::<String>();
+            assert_eq!(digits, "0000-00-00T00:00:00.000Z");
+        }
+    }
 }
 
 async fn ask(client: &Client, key: &str, body: &Value) -> Answer {
@@ -143,11 +165,18 @@ async fn a_repeated_request_gets_its_first_answer() {
         client.code("+8613800138000").await;
         assert_eq!(client.inbox("+8613800138000").await.len(), 1);
 
+        let quoted = ask(client, &format!("\"{key}\""), &body).await;
+        assert_eq!((quoted.status, quoted.header("idempotent-replayed")), (202, "true"), "the same key");
+        assert_eq!(quoted.header("ratelimit"), "", "its time is over");
+
         let other = ask(client, &key, &json!({ "to": "13800138001" })).await;
         assert_eq!((other.status, &other.body["type"]), (422, &json!("urn:sms-verify:problem:idempotency-key-reused")));
-        for none in ["", "a b", &"x".repeat(256)] {
-            assert_eq!(ask(client, none, &body).await.status, 400, "{none:?}");
+        for none in ["", "a b", "\"abc", "\"a\\bc\"", "\"abc\";v=1", &"x".repeat(256)] {
+            let answer = ask(client, none, &body).await;
+            assert_eq!((answer.status, &answer.body["type"]), (400, &json!(BAD_KEY)), "{none:?}");
         }
+        let two = client.request("POST", "/v1/verifications").header("idempotency-key", "a");
+        assert_eq!(client.send(two.header("idempotency-key", "b").json(&body)).await.status, 400);
     }
 }
 

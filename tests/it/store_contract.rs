@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::challenge::PictureId;
-use shared::limits::{Exceeded, Refusal};
+use shared::limits::Exceeded;
 use shared::store::{Begin, Candidate, CheckResult, Claim, ClaimedKey, Decision, Finish, Release, Store};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
 
@@ -69,6 +69,10 @@ fn on_redis(policy: Policy) -> Store {
 type Open<'a> = &'a dyn Fn(Policy) -> Store;
 
 /// No cooldown to speak of.
+fn wrong(attempts_left: u32) -> CheckResult {
+    CheckResult::Wrong { attempts_left, locked_for: Duration::ZERO }
+}
+
 fn impatient() -> Policy {
     Policy { resend_interval: Duration::from_millis(1), ..Policy::default() }
 }
@@ -86,7 +90,7 @@ async fn admitted_later(store: &Store, candidate: &Candidate) -> (Verification, 
 }
 
 async fn is_refused(store: &Store, candidate: &Candidate, by: Exceeded) -> bool {
-    matches!(store.admit(candidate).await, Ok(Decision::Refused(refusal)) if refusal.exceeded == [by])
+    matches!(store.admit(candidate).await, Ok(Decision::Refused(refusal)) if refusal.exceeded() == [by])
 }
 
 async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {
@@ -142,7 +146,8 @@ async fn one_of_a_thousand_requests_is_admitted(open: Open<'_>) {
                 assert_eq!(verification.expires_in, Duration::from_secs(300));
                 assert_eq!(verification.resend_in, Duration::from_secs(60));
             }
-            Decision::Refused(Refusal { exceeded, retry_after }) => {
+            Decision::Refused(refusal) => {
+                let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
                 refused += 1;
                 assert_eq!(exceeded, [Exceeded::Cooldown], "nothing was guessed");
                 assert!(
@@ -233,7 +238,7 @@ async fn a_released_resend_leaves_the_verification(open: Open<'_>) {
     let (first, _) = admitted(&store, &person.asks()).await;
     begin(&store, &first, 1, 1).await;
     store.finish(&first.id, 1, &SENT, 1).await.expect("an answer");
-    assert!(matches!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 }));
+    assert!(matches!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4, .. }));
     tokio::time::sleep(Duration::from_millis(3)).await;
     let resend = person.asks();
     let (_, send) = admitted(&store, &resend).await;
@@ -283,7 +288,7 @@ async fn wrong_codes_at_once_are_counted_one_by_one(open: Open<'_>) {
     let mut left: Vec<u32> = results
         .iter()
         .filter_map(
-            |result| if let CheckResult::Wrong { attempts_left } = result { Some(*attempts_left) } else { None },
+            |result| if let CheckResult::Wrong { attempts_left, .. } = result { Some(*attempts_left) } else { None },
         )
         .collect();
     left.sort_unstable();
@@ -304,7 +309,7 @@ async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open<'_>) {
     check(&store, &anew, false).await;
     check(&store, &anew, false).await;
     let CheckResult::Refused(refusal) = check(&store, &anew, true).await else { panic!("not locked") };
-    let Refusal { exceeded, retry_after } = refusal;
+    let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
     assert_eq!(exceeded, [Exceeded::Attempts]);
     assert!(retry_after > Duration::from_secs(590), "until 600 s after the first: {retry_after:?}");
     tokio::time::sleep(Duration::from_millis(3)).await;
@@ -314,11 +319,16 @@ async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open<'_>) {
 async fn wrong_codes_are_forgotten_in_time(open: Open<'_>) {
     let (store, person) = (open(Policy { max_life: SOON, max_attempts: 1, ..impatient() }), Person::new());
     let (verification, _) = admitted(&store, &person.asks()).await;
-    assert_eq!(check(&store, &verification, false).await, CheckResult::Wrong { attempts_left: 0 });
+    let CheckResult::Wrong { attempts_left: 0, locked_for } = check(&store, &verification, false).await else {
+        panic!("not the last")
+    };
+    let found = store.find(&verification.id).await.expect("an answer").expect("is there");
+    assert!(found.locked_for > Duration::ZERO && found.locked_for <= locked_for && locked_for <= SOON, "{found:?}");
+    assert_eq!((found.waits_for, found.resend_in), (Exceeded::Attempts, found.locked_for), "not before it is unlocked");
     tokio::time::sleep(Duration::from_millis(3)).await;
     let Ok(Decision::Refused(locked)) = store.admit(&person.asks()).await else { panic!("not locked") };
-    assert_eq!(locked.exceeded, [Exceeded::Attempts]);
-    tokio::time::sleep(locked.retry_after + Duration::from_millis(5)).await;
+    assert_eq!(locked.exceeded(), [Exceeded::Attempts]);
+    tokio::time::sleep(locked.retry_after() + Duration::from_millis(5)).await;
     let (next, _) = admitted(&store, &person.asks()).await;
     assert_eq!(next.attempts_left, 1);
 }
@@ -340,7 +350,7 @@ async fn a_repeated_check_is_counted_once(open: Open<'_>) {
     let (verification, _) = admitted(&store, &person.asks()).await;
     for _ in 0..2 {
         let result = store.check(&verification.id, false, 7, &[]).await.expect("an answer");
-        assert_eq!(result, CheckResult::Wrong { attempts_left: 4 });
+        assert_eq!(result, wrong(4));
     }
     for _ in 0..2 {
         assert_eq!(store.check(&verification.id, true, 8, &[]).await.expect("an answer"), CheckResult::Approved);
@@ -363,7 +373,7 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let cancel = async |verification: &Verification| store.cancel(&verification.id).await.expect("an answer");
     let (verification, send) = admitted(&store, &person.asks()).await;
-    assert_eq!(check(&store, &verification, false).await, CheckResult::Wrong { attempts_left: 4 });
+    assert_eq!(check(&store, &verification, false).await, wrong(4));
     assert!(cancel(&verification).await && cancel(&verification).await, "and again, with the same answer");
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
     assert_eq!(begin(&store, &verification, send, 1).await, Begin::Gone);
@@ -372,7 +382,7 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open<'_>) {
 
     let (store, person) = (open(impatient()), Person::new());
     let (first, _) = admitted(&store, &person.asks()).await;
-    assert_eq!(check(&store, &first, false).await, CheckResult::Wrong { attempts_left: 4 });
+    assert_eq!(check(&store, &first, false).await, wrong(4));
     assert!(store.cancel(&first.id).await.expect("an answer"));
     let (ended, _) = admitted_later(&store, &person.asks()).await;
     let resend = Candidate { id: person.asks().id, ..person.asks() };

@@ -2,8 +2,8 @@
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -24,6 +24,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !content_type.is_some_and(is_json) {
             return Err(Problem::NotJson);
         }
+        if is_encoded(request.headers()) {
+            return Err(Problem::Encoded);
+        }
         // A body that announces its length need not be read to be refused.
         if request.body().size_hint().lower() > MAX_BODY as u64 {
             return Err(Problem::TooLarge(MAX_BODY));
@@ -36,6 +39,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             })?;
         parse(&bytes).map(Self)
     }
+}
+
+/// Whether a body is compressed, or otherwise not as it is meant.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let is_identity = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    headers.get_all(CONTENT_ENCODING).iter().any(|codings| !codings.as_bytes().split(|b| *b == b',').all(is_identity))
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::body::Json;
 use super::client::{Caller, Callers};
@@ -92,7 +93,7 @@ async fn check(
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
         CheckResult::Wrong { .. } if other_number => Err(bad("to", FieldFlaw::OtherNumber)),
-        CheckResult::Wrong { attempts_left } => Err(Problem::WrongCode { attempts_left }),
+        CheckResult::Wrong { attempts_left, locked_for } => Err(Problem::WrongCode { attempts_left, locked_for }),
         CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
         CheckResult::Gone => Err(Problem::Gone),
     }
@@ -108,8 +109,11 @@ impl Api {
     }
 }
 
-async fn keys(State(api): State<Arc<Api>>) -> JsonAnswer<Value> {
-    JsonAnswer(api.tokens.set())
+/// The same for everybody. A verifier that meets an unknown key asks again all the same.
+const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, KEYS_KEPT)], JsonAnswer(api.tokens.set()))
 }
 
 async fn status(

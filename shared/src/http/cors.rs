@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
 use super::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
-use super::named::REQUEST_ID;
+use super::named::{REQUEST_ID, TRACE_PARENT, TRACE_STATE};
 use super::problem::RATE_LIMIT;
 
 /// How long a browser may remember that it may: Chromium's own maximum.
@@ -47,16 +47,21 @@ impl AllowedOrigins {
         let layer = CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([CONTENT_TYPE, AUTHORIZATION, IDEMPOTENCY_KEY])
+            .allow_headers(allowed())
             .expose_headers(exposed())
             .max_age(MAX_AGE);
         (self.any || !self.listed.is_empty()).then_some(layer)
     }
 }
 
+/// What a page's script may send, besides what it always may, such as `Accept-Language`.
+fn allowed() -> [HeaderName; 6] {
+    [CONTENT_TYPE, AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, TRACE_PARENT, TRACE_STATE]
+}
+
 /// What a page's script may read, besides what it always may.
-fn exposed() -> [HeaderName; 5] {
-    [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED, REQUEST_ID]
+fn exposed() -> [HeaderName; 6] {
+    [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED, REQUEST_ID, ACCEPT_ENCODING]
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be wrong with a body or with a field of it, in both languages.
+//! What can be wrong with a body or with a field of it, in all languages.
 
 use crate::message::Locale;
 
@@ -47,18 +47,26 @@ pub(super) enum FieldFlaw {
 impl BodyFlaw {
     /// In words.
     pub(super) fn say(self, locale: Locale) -> String {
-        let zh = locale == Locale::ZhCn;
         match self {
-            Self::Unread if zh => "请求体无法读取".to_owned(),
-            Self::Unread => "the body could not be read".to_owned(),
-            Self::NoObject if zh => "请求体须为 JSON 对象".to_owned(),
-            Self::NoObject => "the body must be a JSON object".to_owned(),
-            Self::NoJson { line, column } if zh => format!("JSON 格式错误：第 {line} 行第 {column} 列"),
-            Self::NoJson { line, column } => format!("not JSON: line {line}, column {column}"),
-            Self::MoreThanOne if zh => "JSON 格式错误：对象之后还有内容".to_owned(),
-            Self::MoreThanOne => "not JSON: something follows the object".to_owned(),
-            Self::NoReceipts if zh => "不是该网关的回执".to_owned(),
-            Self::NoReceipts => "these are no receipts of that gateway".to_owned(),
+            Self::Unread => say!(locale; "the body could not be read", "请求体无法读取", "請求主體無法讀取"),
+            Self::NoObject => {
+                say!(locale; "the body must be a JSON object", "请求体须为 JSON 对象", "請求主體須為 JSON 物件")
+            }
+            Self::NoJson { line, column } => say!(
+                locale;
+                "not JSON: line {line}, column {column}",
+                "JSON 格式错误：第 {line} 行第 {column} 列",
+                "JSON 格式錯誤：第 {line} 行第 {column} 列"
+            ),
+            Self::MoreThanOne => say!(
+                locale;
+                "not JSON: something follows the object",
+                "JSON 格式错误：对象之后还有内容",
+                "JSON 格式錯誤：物件之後還有內容"
+            ),
+            Self::NoReceipts => {
+                say!(locale; "these are no receipts of that gateway", "不是该网关的回执", "不是該閘道的回執")
+            }
         }
     }
 }
@@ -66,30 +74,55 @@ impl BodyFlaw {
 impl FieldFlaw {
     /// In words.
     pub(super) fn say(self, locale: Locale) -> String {
-        let zh = locale == Locale::ZhCn;
         match self {
-            Self::Unknown if zh => "未知字段".to_owned(),
-            Self::Unknown => "the field is unknown".to_owned(),
-            Self::Twice if zh => "字段重复".to_owned(),
-            Self::Twice => "the field is there twice".to_owned(),
-            Self::NoString if zh => "字段须为字符串".to_owned(),
-            Self::NoString => "the field must be a string".to_owned(),
-            Self::NoCountry if zh => "须为国家或地区代码，如 CN".to_owned(),
-            Self::NoCountry => "the field must be a country code such as CN".to_owned(),
-            Self::NoLanguage if zh => "须为 zh-CN 或 en".to_owned(),
-            Self::NoLanguage => "the field must be zh-CN or en".to_owned(),
-            Self::NoPurpose if zh => "最多 32 个字符，只能用 a-z、0-9、_ 和 -".to_owned(),
-            Self::NoPurpose => "the field must be up to 32 characters of a-z, 0-9, _ and -".to_owned(),
-            Self::NoPicture if zh => "须为图形验证码的 UUID".to_owned(),
-            Self::NoPicture => "the field must be the UUID of a picture".to_owned(),
-            Self::NoCode { digits } if zh => format!("验证码须为 {digits} 位数字"),
-            Self::NoCode { digits } => format!("the field must be a string of {digits} digits"),
-            Self::Excludes(other) if zh => format!("不能与 {other} 同时提供"),
-            Self::Excludes(other) => format!("give this or {other}, not both"),
-            Self::NotConfigured if zh => "不在本服务的配置之中".to_owned(),
-            Self::NotConfigured => "the field must be one of those that this installation is configured for".to_owned(),
-            Self::OtherNumber if zh => "与该验证的手机号不一致".to_owned(),
-            Self::OtherNumber => "this is not the number of this verification".to_owned(),
+            Self::Unknown => say!(locale; "the field is unknown", "未知字段", "未知欄位"),
+            Self::Twice => say!(locale; "the field is there twice", "字段重复", "欄位重複"),
+            Self::NoString => say!(locale; "the field must be a string", "字段须为字符串", "欄位須為字串"),
+            Self::NoCountry => say!(
+                locale;
+                "the field must be a country code such as CN",
+                "须为国家或地区代码，如 CN",
+                "須為國家或地區代碼，如 CN"
+            ),
+            Self::NoLanguage => say!(
+                locale;
+                "the field must be a language tag such as en, zh-CN or zh-Hant",
+                "须为语言标签，如 zh-CN、zh-Hant 或 en",
+                "須為語言標籤，如 zh-Hant、zh-CN 或 en"
+            ),
+            Self::NoPurpose => say!(
+                locale;
+                "the field must be up to 32 characters of a-z, 0-9, _ and -",
+                "最多 32 个字符，只能用 a-z、0-9、_ 和 -",
+                "最多 32 個字元，只能用 a-z、0-9、_ 和 -"
+            ),
+            Self::NoPicture => {
+                say!(locale; "the field must be the UUID of a picture", "须为图形验证码的 UUID", "須為圖形驗證碼的 UUID")
+            }
+            Self::NoCode { digits } => say!(
+                locale;
+                "the field must be a string of {digits} digits",
+                "验证码须为 {digits} 位数字",
+                "驗證碼須為 {digits} 位數字"
+            ),
+            Self::Excludes(other) => say!(
+                locale;
+                "give this or {other}, not both",
+                "不能与 {other} 同时提供",
+                "不能與 {other} 同時提供"
+            ),
+            Self::NotConfigured => say!(
+                locale;
+                "the field must be one of those that this installation is configured for",
+                "不在本服务的配置之中",
+                "不在本服務的設定之中"
+            ),
+            Self::OtherNumber => say!(
+                locale;
+                "this is not the number of this verification",
+                "与该验证的手机号不一致",
+                "與該驗證的手機號碼不一致"
+            ),
         }
     }
 }

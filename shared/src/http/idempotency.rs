@@ -42,10 +42,12 @@ pub(super) async fn claim(
     store: &Store,
     secrets: &Secrets,
 ) -> Result<Claimed, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(Claimed::First(None)) };
-    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
-    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).filter(visible);
-    let key = key.ok_or(Problem::BadIdempotencyKey)?;
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (values.next(), values.next()) {
+        (None, _) => return Ok(Claimed::First(None)),
+        (Some(value), None) => value.to_str().ok().and_then(read).ok_or(Problem::BadIdempotencyKey)?,
+        _ => return Err(Problem::BadIdempotencyKey),
+    };
     // No tenant's name holds a slash.
     let subject = secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
@@ -63,6 +65,29 @@ pub(super) async fn claim(
         }
         Claim::First | Claim::AtWork => Err(Problem::IdempotencyAtWork),
         Claim::Other => Err(Problem::IdempotencyKeyReused),
+    }
+}
+
+/// The key in a header: as it is, or as the string of RFC 9651 that the draft asks for, in double quotes and with a backslash
+/// before each quote and backslash within it.
+fn read(value: &str) -> Option<String> {
+    let key = match value.strip_prefix('"') {
+        Some(rest) => unquoted(rest)?,
+        None => Some(value).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))?.to_owned(),
+    };
+    (1..=MAX_KEY).contains(&key.len()).then_some(key)
+}
+
+/// What stands before the closing quote, which has to be the end.
+fn unquoted(rest: &str) -> Option<String> {
+    let (mut key, mut characters) = (String::new(), rest.chars());
+    loop {
+        match characters.next()? {
+            '"' => return characters.as_str().is_empty().then_some(key),
+            '\\' => key.push(characters.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            character @ ' '..='~' => key.push(character),
+            _ => return None,
+        }
     }
 }
 
@@ -94,4 +119,40 @@ fn settle_later(store: Store, key: ClaimedKey, answer: Option<String>) {
         let (store, key, answer) = (store.clone(), key.clone(), answer.clone());
         async move { store.settle(&key, answer.as_deref()).await }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_in_quotes_and_without() {
+        let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+        let (quoted, too_long_quoted) = (format!("\"{longest}\""), format!("\"{too_long}\""));
+        for (value, expected) in [
+            ("abc", Some("abc")),
+            ("\"abc\"", Some("abc")),
+            (r#"a\b"c"#, Some(r#"a\b"c"#)),
+            (r#""a\\b\"c""#, Some(r#"a\b"c"#)),
+            ("\"a b\"", Some("a b")),
+            (&longest, Some(longest.as_str())),
+            (&quoted, Some(longest.as_str())),
+            ("", None),
+            ("a b", None),
+            ("\"", None),
+            ("\"\"", None),
+            ("\"abc", None),
+            ("\"abc\\", None),
+            ("\"abc\\\"", None),
+            ("\"a\\bc\"", None),
+            ("\"abc\"x", None),
+            ("\"abc\";a=1", None),
+            ("\"abc\", \"abc\"", None),
+            ("\"a\tb\"", None),
+            (&too_long, None),
+            (&too_long_quoted, None),
+        ] {
+            assert_eq!(read(value).as_deref(), expected, "{value}");
+        }
+    }
 }

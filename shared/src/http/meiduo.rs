@@ -31,8 +31,7 @@ pub(super) async fn sms_codes(
     let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
     Json(match send(&api, asked, caller, &headers).await {
-        Ok(()) if language == Locale::ZhCn => json!({ "code": "0", "errmsg": "发送短信成功" }),
-        Ok(()) => json!({ "code": "0", "errmsg": "OK" }),
+        Ok(()) => json!({ "code": "0", "errmsg": language.choose("OK", "发送短信成功", "傳送簡訊成功") }),
         Err(problem) => problem.as_in_the_table(language),
     })
 }

@@ -1,12 +1,26 @@
 //! The HTTP edge: axum routers, used unchanged by the functions and by the server of local mode.
 
+/// A text in the language of its reader: English, Chinese in simplified and in traditional characters.
+macro_rules! say {
+    ($locale:expr; $en:literal, $hans:literal, $hant:literal $(,)?) => {
+        match $locale {
+            crate::message::Locale::En => format!($en),
+            crate::message::Locale::ZhCn => format!($hans),
+            crate::message::Locale::ZhHant => format!($hant),
+        }
+    };
+}
+
 mod body;
 mod check;
 mod client;
 mod cors;
+mod details;
 mod flaw;
 mod health;
+mod host;
 mod idempotency;
+mod kinds;
 mod meiduo;
 mod named;
 mod pictures;
@@ -20,7 +34,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE};
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +43,7 @@ pub use self::check::router as check_router;
 pub use self::client::{ApiKeys, Callers, TrustedProxies};
 pub use self::cors::AllowedOrigins;
 pub use self::health::{router as health_router, store_router as store_health_router};
+pub use self::host::one_host;
 pub use self::pictures::router as pictures_router;
 use self::problem::Problem;
 pub use self::receipts::{Receipts, router as receipts_router};
@@ -69,12 +84,11 @@ pub fn measured(app: Router) -> Router {
 
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.
 async fn finish(request: Request, next: Next) -> Response {
-    let locale = locale(request.headers()).unwrap_or(Locale::En);
-    let mut response = next.run(request).await;
+    let asked_for = request.headers().get(ACCEPT_LANGUAGE).cloned();
+    let mut response = if host::is_bad(&request) { Problem::BadHost.into_response() } else { next.run(request).await };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = problem.document(locale).into_response();
-        response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+        response = problem.document(spoken(asked_for.as_ref()).unwrap_or(Locale::En));
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
@@ -84,5 +98,9 @@ async fn finish(request: Request, next: Next) -> Response {
 }
 
 fn locale(headers: &HeaderMap) -> Option<Locale> {
-    Locale::from_accept_language(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?)
+    spoken(headers.get(ACCEPT_LANGUAGE))
+}
+
+fn spoken(accept_language: Option<&HeaderValue>) -> Option<Locale> {
+    Locale::from_accept_language(accept_language?.to_str().ok()?)
 }

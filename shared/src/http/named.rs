@@ -15,6 +15,12 @@ use crate::telemetry::{Names, TraceParent, begun, continued, is_exported};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The trace that a caller's request is part of (W3C Trace Context). What vendors say of it beside is let through, and not read.
+pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
+const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
 /// Longest name that a caller may give.
 const MAX_NAME: usize = 64;
 
@@ -55,7 +61,7 @@ fn given(headers: &HeaderMap) -> Option<String> {
 }
 
 fn trace(headers: &HeaderMap) -> Option<TraceParent> {
-    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let xray = || TraceParent::from_xray(header("x-amzn-trace-id")?, random_bytes());
-    header("traceparent").and_then(TraceParent::parse).or_else(xray)
+    let header = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let xray = || TraceParent::from_xray(header(&XRAY)?, random_bytes());
+    header(&TRACE_PARENT).and_then(TraceParent::parse).or_else(xray)
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use super::body::is_encoded;
 use super::flaw::BodyFlaw;
 use super::problem::Problem;
 use crate::code::Secrets;
@@ -61,6 +62,9 @@ async fn take(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
+    if is_encoded(&headers) {
+        return Err(Problem::Encoded);
+    }
     let body = body.map_err(|_| Problem::TooLarge(MAX_PUSH))?;
     let name = path.get("provider").map(String::as_str).unwrap_or_default();
     let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {

@@ -1,6 +1,7 @@
 //! `POST /v1/verifications`, and `GET /sms_codes/{mobile}/` for the tutorial's pages: ask for a code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -15,13 +16,14 @@ use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
 use super::flaw::FieldFlaw;
 use super::idempotency::{self, Claimed, Held, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
-use super::problem::{Problem, RATE_LIMIT, bad};
+use super::problem::{Problem, RATE_LIMIT, bad, rate_limit};
 use super::verification::Body;
 use super::{locale, meiduo};
 use crate::admission::{Admissions, Request};
 use crate::afterwards::ToTheEnd;
 use crate::challenge::{PictureId, Proof};
 use crate::entropy::random_bytes;
+use crate::limits::Exceeded;
 use crate::message::{AllowedAutofill, Autofill, Locale};
 use crate::phone::Region;
 use crate::test_numbers::TestNumbers;
@@ -79,9 +81,8 @@ async fn request(
     let Admissions { store, secrets, .. } = &api.admissions;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
         Claimed::First(key) => {
-            let verification = api.admit(request, key).await?;
-            let cooldown = format!("\"cooldown\";r=0;t={}", verification.resend_in);
-            Ok(([(RATE_LIMIT, cooldown)], accepted(&verification)).into_response())
+            let (verification, wait) = api.admit(request, key).await?;
+            Ok(([(RATE_LIMIT, rate_limit([wait]))], accepted(&verification)).into_response())
         }
         Claimed::Answered(answer) => {
             Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&answer)).into_response())
@@ -89,8 +90,9 @@ async fn request(
     }
 }
 
+/// Relative to the path that was asked (RFC 9110 §10.2.2): a proxy may have it below another one.
 fn accepted(verification: &Body) -> Response {
-    let location = format!("/v1/verifications/{}", verification.id);
+    let location = format!("verifications/{}", verification.id);
     (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
 }
 
@@ -117,8 +119,9 @@ impl RequestApi {
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
         let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
         let locale = match asked.locale {
-            Some(tag) => Locale::parse(&tag).ok_or(bad("locale", FieldFlaw::NoLanguage))?,
-            None => language.unwrap_or_else(|| Locale::of(&to)),
+            Some(tag) if !Locale::is_tag(&tag) => return Err(bad("locale", FieldFlaw::NoLanguage)),
+            // What is not spoken here is as if it had not been asked for, as in the header.
+            tag => tag.as_deref().and_then(Locale::parse).or(language).unwrap_or_else(|| Locale::of(&to)),
         };
         let purpose = Purpose::parse(&asked.purpose.unwrap_or_default()).ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
         let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
@@ -128,13 +131,22 @@ impl RequestApi {
         Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, names: caller.names })
     }
 
-    /// Asks for the code. A caller who hangs up does not stop it between admission and queue.
-    pub(super) async fn admit(self: &Arc<Self>, request: Request, key: Option<Held>) -> Result<Body, Problem> {
+    /// Asks for the code, and tells what another SMS waits for, too. A caller who hangs up does not stop it between admission and
+    /// queue.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        request: Request,
+        key: Option<Held>,
+    ) -> Result<(Body, (Exceeded, Duration)), Problem> {
         let api = Arc::clone(self);
         let admission = async move {
-            let admitted = api.admissions.request(request, random_bytes()).await.map(Body::from);
+            let admitted = api.admissions.request(request, random_bytes()).await;
+            let admitted = admitted.map(|verification| {
+                let wait = (verification.waits_for, verification.resend_in);
+                (Body::from(verification), wait)
+            });
             if let Some(key) = key {
-                key.settle(admitted.as_ref().ok()).await;
+                key.settle(admitted.as_ref().ok().map(|(answer, _)| answer)).await;
             }
             admitted
         };

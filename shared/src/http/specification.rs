@@ -40,9 +40,11 @@ mod tests {
         object.as_object().expect("an object").keys().map(String::as_str).collect()
     }
 
-    /// What stands between two texts, wherever it does.
-    fn between<'a>(source: &'a str, before: &str, after: &str) -> BTreeSet<&'a str> {
-        source.split(before).skip(1).filter_map(|rest| rest.split_once(after)).map(|(text, _)| text.trim()).collect()
+    /// The first argument of each `kind(…)`, where it is a text.
+    fn names_of_kinds(source: &str) -> BTreeSet<&str> {
+        let calls =
+            source.split(": Kind =").skip(1).filter_map(|rest| rest.split_once("kind(")?.1.trim().strip_prefix('"'));
+        calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).collect()
     }
 
     #[test]
@@ -83,10 +85,12 @@ mod tests {
         let document = document();
         let mut approved = Approved::default();
         approved.token = Some(String::new());
+        let mut locked = Body::default();
+        locked.locked_for = Some(0);
         for (schema, body) in [
             ("Request", of(&Asked::default())),
             ("Typed", of(&Typed::default())),
-            ("Verification", of(&Body::default())),
+            ("Verification", of(&locked)),
             ("Approved", of(&approved)),
         ] {
             assert_eq!(names(&document["components"]["schemas"][schema]["properties"]), names(&body), "{schema}");
@@ -98,7 +102,8 @@ mod tests {
         let secrets = Secrets::from_random([1; 32]);
         let to = PhoneNumber::from_e164("+8613800138000").expect("a number");
         let task = Challenge::default().task(&secrets, &to, 0, [1; 16]);
-        let exceeded = vec![Exceeded::Cooldown];
+        let mut refusal = Refusal::default();
+        refusal.add(Exceeded::Cooldown, Duration::from_secs(47));
         vec![
             Problem::BadJson(BodyFlaw::NoJson { line: 1, column: 7 }),
             bad("region", FieldFlaw::NoCountry),
@@ -107,7 +112,8 @@ mod tests {
             Problem::NotJson,
             Problem::TooLarge(super::super::MAX_BODY),
             Problem::TooSlow,
-            Problem::WrongCode { attempts_left: 4 },
+            Problem::WrongCode { attempts_left: 4, locked_for: Duration::ZERO },
+            Problem::Encoded,
             Problem::Gone,
             Problem::NotAuthentic,
             Problem::NoKey,
@@ -115,7 +121,7 @@ mod tests {
             Problem::IdempotencyKeyReused,
             Problem::IdempotencyAtWork,
             Problem::NoSuchPath,
-            Problem::TooFrequent(Refusal { exceeded, retry_after: Duration::from_secs(47) }),
+            Problem::TooFrequent(refusal),
             Problem::Challenge { task: task.clone(), wrong: false },
             Problem::Challenge { task, wrong: true },
             Problem::Country(Country::parse("US").expect("a country")),
@@ -125,12 +131,12 @@ mod tests {
 
     #[tokio::test]
     async fn it_has_an_example_of_every_problem() {
-        // Those of no operation: a wrong method, and what a GET of the tutorial answers with 200.
-        let elsewhere = ["no-such-method", "cross-site"];
+        // Those of no operation: a wrong method or host, and what a GET of the tutorial answers with 200.
+        let elsewhere = ["no-such-method", "bad-host", "cross-site"];
         let document = document();
         let mut examples: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         collect(&document, &mut examples);
-        let mut kinds = between(include_str!("problem.rs"), "kind(\"", "\"");
+        let mut kinds = names_of_kinds(include_str!("kinds.rs"));
         kinds.insert("quota-exceeded");
         kinds.retain(|kind| !elsewhere.contains(kind));
         assert_eq!(examples.keys().copied().collect::<BTreeSet<_>>(), kinds);
@@ -181,5 +187,38 @@ mod tests {
             .chain(of_limits)
             .chain([Exceeded::Limit(Scope::Conversion), Exceeded::Limit(Scope::Budget)]);
         assert_eq!(described, all.map(Exceeded::as_str).collect());
+    }
+
+    /// Pages that try calls out fill in what there is an example of: a key that was used before, or a field that is not for
+    /// everybody, would have a good request refused.
+    #[test]
+    fn it_fills_in_nothing_that_does_harm() {
+        let document = document();
+        let parameters = document["components"]["parameters"].as_object().expect("parameters").values();
+        for parameter in parameters.filter(|parameter| parameter["in"] != "path") {
+            let schema = &parameter["schema"];
+            let filled_in = [&parameter["example"], &parameter["examples"], &schema["example"], &schema["examples"]];
+            assert!(filled_in.iter().all(|example| example.is_null()), "{parameter}");
+        }
+        let fields = &document["components"]["schemas"]["Request"]["properties"];
+        for field in ["origin", "app_hash", "proof", "uuid", "image_code"] {
+            assert!(fields[field]["examples"].is_null(), "{field}");
+        }
+    }
+
+    #[test]
+    fn every_problem_speaks_every_language() {
+        let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        for problem in problems() {
+            let words = |locale| {
+                let Value::Object(words) = problem.as_in_the_table(locale) else { panic!("an object") };
+                [problem.title(locale).to_owned(), problem.detail(locale), words["errmsg"].to_string()]
+            };
+            assert!(words(Locale::En).iter().all(|text| !is_chinese(text)), "{problem:?}");
+            for locale in [Locale::ZhCn, Locale::ZhHant] {
+                assert!(words(locale).iter().all(|text| is_chinese(text)), "{locale:?} {problem:?}");
+            }
+            assert_ne!(words(Locale::ZhCn)[1], words(Locale::ZhHant)[1], "{problem:?}");
+        }
     }
 }

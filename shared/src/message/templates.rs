@@ -23,6 +23,7 @@ type Texts = BTreeMap<String, Forms>;
 const DEFAULT: &str = "default";
 
 static ZH_CN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/zh-CN.toml")));
+static ZH_HANT: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/zh-Hant.toml")));
 static EN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/en.toml")));
 
 #[expect(clippy::expect_used, reason = "the files are part of the program, and a test reads them")]
@@ -33,10 +34,7 @@ fn read(file: &str) -> Texts {
 }
 
 fn texts(locale: Locale) -> &'static Texts {
-    match locale {
-        Locale::ZhCn => &ZH_CN,
-        Locale::En => &EN,
-    }
+    locale.choose(&EN, &ZH_CN, &ZH_HANT)
 }
 
 /// The text for a purpose with its two variables filled in.

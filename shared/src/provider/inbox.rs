@@ -13,6 +13,7 @@ use url::Url;
 use super::client::{HttpClient, call, status_error};
 use super::{Accepted, Gateway, SendError, Sms};
 use crate::dsn::{Dsn, DsnError};
+use crate::times;
 
 const NAME: &str = "inbox";
 
@@ -37,6 +38,7 @@ pub struct InboxMessage {
     /// The code within the text.
     pub code: String,
     /// When it was sent.
+    #[serde(serialize_with = "times::serialize")]
     pub at: Timestamp,
 }
 

@@ -17,7 +17,7 @@ use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Clock,
-    Decision, Finish, Health, Permit, Release, message_key, millis, timestamp, until,
+    Decision, Finish, Health, Permit, Release, message_key, millis, resend, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
@@ -90,7 +90,7 @@ impl MemoryStore {
         }
         refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.next));
         refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
-        if !refusal.exceeded.is_empty() {
+        if !refusal.is_empty() {
             return Decision::Refused(refusal);
         }
         if suspicious {
@@ -172,13 +172,13 @@ impl MemoryStore {
             return if again { CheckResult::Approved } else { CheckResult::Gone };
         }
         if again {
-            return CheckResult::Wrong { attempts_left: most.saturating_sub(entry.wrong) };
+            return entry.is_wrong(most, now);
         }
         let mut refusal = counts.look(quotas, now).full;
         if entry.wrong >= most {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
-        if !refusal.exceeded.is_empty() {
+        if !refusal.is_empty() {
             return CheckResult::Refused(refusal);
         }
         entry.wrong += 1;
@@ -198,7 +198,7 @@ impl MemoryStore {
             return CheckResult::Approved;
         }
         counts.count(quotas, now);
-        CheckResult::Wrong { attempts_left: most - entry.wrong }
+        entry.is_wrong(most, now)
     }
 
     pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
@@ -358,6 +358,9 @@ impl MemoryStore {
     }
 
     fn view(&self, entry: &Entry, current: &Current, now: i64) -> Verification {
+        let attempts_left = self.policy.max_attempts.saturating_sub(entry.wrong);
+        let locked_until = if attempts_left == 0 { entry.wrong_until } else { 0 };
+        let (waits_for, resend_in) = resend(now, current.next, current.quota, locked_until);
         Verification {
             id: current.id.clone(),
             to: current.to.clone(),
@@ -365,8 +368,10 @@ impl MemoryStore {
             delivery: current.delivery,
             expires_at: timestamp(current.expires),
             expires_in: until(now, current.expires),
-            resend_in: until(now, current.next.max(current.quota)),
-            attempts_left: self.policy.max_attempts.saturating_sub(entry.wrong),
+            resend_in,
+            waits_for,
+            attempts_left,
+            locked_for: until(now, locked_until),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use self::terms::{
 };
 use crate::challenge::PictureId;
 use crate::guard::Conversion;
-use crate::limits::Quota;
+use crate::limits::{Exceeded, Quota, Scope};
 use crate::verification::{NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
@@ -294,6 +294,15 @@ fn micros(duration: Duration) -> i64 {
 /// The time from `now` until `then`, both in milliseconds; zero if it has passed.
 fn until(now: i64, then: i64) -> Duration {
     Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
+}
+
+/// What another SMS to a number waits for, and how long: its cooldown, its windows, or the end of its lock. All in milliseconds.
+fn resend(now: i64, cooldown: i64, windows: i64, locked_until: i64) -> (Exceeded, Duration) {
+    let waits =
+        [(Exceeded::Cooldown, cooldown), (Exceeded::Limit(Scope::Number), windows), (Exceeded::Attempts, locked_until)];
+    // Of equals the first.
+    let (policy, then) = waits.into_iter().rev().max_by_key(|(_, then)| *then).unwrap_or(waits[0]);
+    (policy, until(now, then))
 }
 
 /// A store's milliseconds since 1970 as a timestamp.

@@ -21,7 +21,7 @@ use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Finish, Health, Permit,
-    StoreError, account_key, claim_key, key, message_key, millis, picture_key, timestamp, until,
+    StoreError, account_key, claim_key, key, message_key, millis, picture_key, resend, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
@@ -54,6 +54,9 @@ impl RedisStore {
             return Ok(None);
         }
         let now = answer.number(1)?;
+        let attempts_left = self.attempts_left(answer.number(8)?);
+        let locked_until = if attempts_left == 0 { answer.number(9)? } else { 0 };
+        let (waits_for, resend_in) = resend(now, answer.number(6)?, answer.number(7)?, locked_until);
         Ok(Some(Verification {
             id: id.clone(),
             to: answer.text(2)?.to_owned(),
@@ -61,8 +64,10 @@ impl RedisStore {
             delivery: DeliveryState::parse(answer.text(4)?).ok_or_else(unexpected)?,
             expires_at: timestamp(answer.number(5)?),
             expires_in: until(now, answer.number(5)?),
-            resend_in: until(now, answer.number(6)?),
-            attempts_left: self.attempts_left(answer.number(7)?),
+            resend_in,
+            waits_for,
+            attempts_left,
+            locked_for: until(now, locked_until),
         }))
     }
 

@@ -51,6 +51,8 @@ pub enum CheckResult {
     Wrong {
         /// Further tries until the number is locked.
         attempts_left: u32,
+        /// The time for which it is, if there is none.
+        locked_for: Duration,
     },
     /// It was not looked at: too many wrong ones before.
     Refused(Refusal),

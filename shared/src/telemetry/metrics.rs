@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::{counter, histogram};
 
 use crate::admission::AdmissionError;
-use crate::limits::Exceeded;
+use crate::limits::Refusal;
 use crate::phone::Country;
 use crate::provider::Class;
 use crate::store::CheckResult;
@@ -88,7 +88,7 @@ pub(crate) fn requested(country: Country, price: u64, result: &Result<Verificati
     let outcome = match result {
         Ok(_) => "accepted",
         Err(AdmissionError::Refused(refusal)) => {
-            throttled(&refusal.exceeded);
+            throttled(refusal);
             "throttled"
         }
         Err(AdmissionError::Challenge { .. }) => "challenged",
@@ -103,15 +103,15 @@ pub(crate) fn requested(country: Country, price: u64, result: &Result<Verificati
     }
 }
 
-fn throttled(exceeded: &[Exceeded]) {
-    for policy in exceeded {
+fn throttled(refusal: &Refusal) {
+    for (policy, _) in refusal.waits() {
         counter!(THROTTLED, "policy" => policy.as_str()).increment(1);
     }
 }
 
 pub(crate) fn checked(result: &CheckResult) {
     if let CheckResult::Refused(refusal) = result {
-        throttled(&refusal.exceeded);
+        throttled(refusal);
     }
     counter!(CHECKS, "result" => result.as_str()).increment(1);
 }

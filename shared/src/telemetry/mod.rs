@@ -1,6 +1,7 @@
 //! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere.
 
 pub mod emf;
+mod json;
 pub mod metrics;
 mod trace;
 pub mod xray;
@@ -16,6 +17,7 @@ pub(crate) use self::trace::{begun, continued};
 use tracing::Metadata;
 use tracing::subscriber::Interest;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
@@ -85,7 +87,7 @@ pub fn init(spans: Option<Spans>) {
     let lines = if stderr().is_terminal() {
         lines.boxed()
     } else {
-        lines.json().flatten_event(true).with_span_list(false).boxed()
+        lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed()
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that the process logs already, as a test's does.

@@ -1,8 +1,9 @@
 //! A number's entry: what the scripts keep in its hash.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use super::super::Candidate;
+use super::super::{Candidate, CheckResult, until};
 use crate::verification::{DeliveryState, Status, VerificationId};
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
@@ -61,6 +62,13 @@ impl Entry {
         if now >= self.wrong_until {
             self.wrong = 0;
         }
+    }
+
+    /// What is said of a wrong code that was counted.
+    pub(super) fn is_wrong(&self, most: u32, now: i64) -> CheckResult {
+        let attempts_left = most.saturating_sub(self.wrong);
+        let locked_for = if attempts_left == 0 { until(now, self.wrong_until) } else { Duration::ZERO };
+        CheckResult::Wrong { attempts_left, locked_for }
     }
 
     pub(super) fn matters(&self, now: i64) -> bool {

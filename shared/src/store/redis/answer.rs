@@ -43,17 +43,17 @@ impl Answer {
         VerificationId::parse(self.text(index)?).ok_or_else(unexpected)
     }
 
-    /// After the word: the wait, then what stands in the way, by its name or as the index of one of the quotas.
+    /// After the word: what stands in the way, by its name or as the index of one of the quotas, each with its wait.
     pub(super) fn refusal(&self, quotas: &[Quota]) -> Result<Refusal, StoreError> {
-        let (mut refusal, wait) = (Refusal::default(), self.wait(1)?);
-        for value in self.0.iter().skip(2) {
-            let exceeded = match value {
+        let mut refusal = Refusal::default();
+        for index in (1..self.0.len()).step_by(2) {
+            let exceeded = match &self.0[index] {
                 Value::Int(index) => {
                     usize::try_from(*index).ok().and_then(|index| quotas.get(index)).map(Quota::exceeded)
                 }
-                _ => text(value).and_then(Exceeded::parse),
+                value => text(value).and_then(Exceeded::parse),
             };
-            refusal.add(exceeded.ok_or_else(unexpected)?, wait);
+            refusal.add(exceeded.ok_or_else(unexpected)?, self.wait(index + 1)?);
         }
         Ok(refusal)
     }

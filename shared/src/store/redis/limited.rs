@@ -3,12 +3,14 @@
 //! On one server each is one script. In a cluster each limit stands on a shard of its own: there an admission asks all of them
 //! at the same time, and takes back what some have written when another refuses.
 
+use std::time::Duration;
+
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use tracing::debug;
 
 use super::super::{
-    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros, millis, sent_key,
+    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros, millis, resend, sent_key,
     timestamp, until, verified_key,
 };
 use super::RedisStore;
@@ -122,7 +124,7 @@ impl RedisStore {
                 self.tell_guard(answer.number(1)?, answer.text(2)?).await;
                 Ok(CheckResult::Approved)
             }
-            "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)? }),
+            "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)?, locked_for: answer.wait(2)? }),
             "refused" => Ok(CheckResult::Refused(answer.refusal(quotas)?)),
             "gone" => Ok(CheckResult::Gone),
             _ => Err(unexpected()),
@@ -189,6 +191,7 @@ impl RedisStore {
         match answer.word()? {
             "admitted" => {
                 let now = answer.number(3)?;
+                let (waits_for, resend_in) = resend(now, answer.number(5)?, answer.number(6)?, 0);
                 let verification = Verification {
                     id: answer.id(1)?,
                     to: candidate.to.clone(),
@@ -196,11 +199,13 @@ impl RedisStore {
                     delivery: DeliveryState::Queued,
                     expires_at: timestamp(answer.number(4)?),
                     expires_in: until(now, answer.number(4)?),
-                    resend_in: until(now, answer.number(5)?),
-                    attempts_left: self.attempts_left(answer.number(6)?),
+                    resend_in,
+                    waits_for,
+                    attempts_left: self.attempts_left(answer.number(7)?),
+                    locked_for: Duration::ZERO,
                 };
-                let (send, observed, alarm) = (answer.number(2)?, answer.flag(7)?, answer.flag(8)?);
-                Ok((Decision::Admitted { verification, send, observed, alarm }, answer.flag(9)?))
+                let (send, observed, alarm) = (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
+                Ok((Decision::Admitted { verification, send, observed, alarm }, answer.flag(10)?))
             }
             "refused" => Ok((Decision::Refused(answer.refusal(quotas)?), false)),
             "challenge" => Ok((Decision::Challenged, false)),
@@ -275,14 +280,14 @@ async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError>
             Err(error) => failed = Some(error),
         }
     }
-    if failed.is_none() && refusal.exceeded.is_empty() && !challenged {
-        let reserved = (!reopens.exceeded.is_empty()).then_some(reopens);
+    if failed.is_none() && refusal.is_empty() && !challenged {
+        let reserved = (!reopens.is_empty()).then_some(reopens);
         return Ok(Taken::Counted { observed: any_observed, alarm: any_alarm, reserved });
     }
     give_back(store, counted).await?;
     match failed {
         Some(error) => Err(error),
-        None if refusal.exceeded.is_empty() => Ok(Taken::Challenged),
+        None if refusal.is_empty() => Ok(Taken::Challenged),
         None => Ok(Taken::Refused(refusal)),
     }
 }
@@ -291,8 +296,11 @@ fn taken(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
     match answer.word()? {
         "done" => {
             let reopens = answer.wait(2)?;
-            let reserved =
-                (!reopens.is_zero()).then(|| Refusal { exceeded: vec![quota.exceeded()], retry_after: reopens });
+            let reserved = (!reopens.is_zero()).then(|| {
+                let mut refusal = Refusal::default();
+                refusal.add(quota.exceeded(), reopens);
+                refusal
+            });
             Ok(Taken::Counted { observed: answer.flag(1)?, alarm: answer.flag(3)?, reserved })
         }
         "refused" => answer.refusal(std::slice::from_ref(quota)).map(Taken::Refused),

@@ -3,9 +3,10 @@
 -- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, what the conversion
 --          guard knows the number by, how many windows the number has, then two values for each window (most, span), then
 --          those of the limits (times in ms)
--- Returns  {'admitted', id, send, now, expires, next, wrong, how many limits are observed and not as they should be, how many budgets
---          are spent to the share at which that is told, 1 if the number was verified before}
---          | {'refused', wait, 'attempts', 'cooldown', 'number' or the index of a limit, ...}
+-- Returns  {'admitted', id, send, now, expires, when the cooldown ends, when the windows have room, wrong, how many limits are
+--          observed and not as they should be, how many budgets are spent to the share at which that is told, 1 if the number
+--          was verified before}
+--          | {'refused', 'attempts', 'cooldown', 'number' or the index of a limit, its wait, ...}
 --          | {'challenge'} if that is all that stands in the way
 local micros = clock()
 local now = math.floor(micros / 1000)
@@ -22,7 +23,7 @@ if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  return {'admitted', id, send, now, expires, math.max(next, tonumber(v[13] or 0)), wrong, 0, 0, 1}
+  return {'admitted', id, send, now, expires, next, tonumber(v[13] or 0), wrong, 0, 0, 1}
 end
 
 -- Of the number's windows: how many SMS, in how long.
@@ -46,18 +47,15 @@ for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(
 local found = look(4, #KEYS, limits, stored, 3, micros)
 local full, verified = found.full, now < tonumber(stored[2] or 0)
 local function refuse(name, at)
-  if now < at then
-    full[#full + 1] = name
-    found.wait = math.max(found.wait, at - now)
-  end
+  if now < at then full[#full + 1], full[#full + 2] = name, at - now end
 end
 if not verified then
-  for _, limit in ipairs(found.reserved) do refuse(limit, now + found.reopens) end
+  for i = 1, #found.reserved, 2 do refuse(found.reserved[i], now + found.reserved[i + 1]) end
 end
 if wrong >= most then refuse('attempts', wrong_until) end
 refuse('cooldown', next)
 refuse('number', room(times))
-if #full > 0 then return {'refused', found.wait, unpack(full)} end
+if #full > 0 then return {'refused', unpack(full)} end
 if found.suspicious > 0 then return {'challenge'} end
 
 -- A pending verification goes on under its id, unless its life is so far spent that a code renewed now would be gone
@@ -82,16 +80,14 @@ redis.call('HSET', KEYS[1],
   'candidate', candidate, 'guard', guarded_as)
 redis.call('PEXPIREAT', KEYS[1], text(math.max(expires, next, wrong_until)))
 
+local quota = 0
 if windows > 0 then
   local keep, longest = math.max(unpack(most_of)), math.max(unpack(span_of))
   table.insert(times, 1, now)
   redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', text(longest))
   -- So that whoever asks how it stands is told the truth, until a window has room again.
-  local quota = room(times)
-  if quota > next then
-    redis.call('HSET', KEYS[1], 'quota', text(quota))
-    next = quota
-  end
+  quota = room(times)
+  if quota > next then redis.call('HSET', KEYS[1], 'quota', text(quota)) end
 end
 count(4, #KEYS, found.counted, micros)
-return {'admitted', id, send, now, expires, next, wrong, found.observed, found.alarm, verified and 1 or 0}
+return {'admitted', id, send, now, expires, next, quota, wrong, found.observed, found.alarm, verified and 1 or 0}

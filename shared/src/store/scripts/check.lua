@@ -2,7 +2,9 @@
 -- KEYS     the number's entry, until when it counts as verified before (ms), the limits of wrong codes
 -- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they count (ms), how long it is
 --          remembered that a number was verified (ms, 0 if nobody asks), then the values of the limits
--- Returns  {'approved', when the verification began, what the conversion guard knows the number by} | {'wrong', left} | {'refused', wait, 'attempts' or the index of a limit, ...} | {'gone'}
+-- Returns  {'approved', when the verification began, what the conversion guard knows the number by}
+--          | {'wrong', left, for how long the number is locked if none is left (ms)}
+--          | {'refused', 'attempts' or the index of a limit, its wait, ...} | {'gone'}
 local micros = clock()
 local now = math.floor(micros / 1000)
 local right, request, most, window, remember = ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -18,15 +20,15 @@ if v[2] == 'approved' then
   if again then return {'approved', 0, ''} end
   return {'gone'}
 end
-if again then return {'wrong', most - wrong} end
+local function is_wrong()
+  return {'wrong', most - wrong, wrong >= most and wrong_until - now or 0}
+end
+if again then return is_wrong() end
 
 local found = look(3, #KEYS, 7, #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}, 1, micros)
 local full = found.full
-if wrong >= most then
-  full[#full + 1] = 'attempts'
-  found.wait = math.max(found.wait, wrong_until - now)
-end
-if #full > 0 then return {'refused', found.wait, unpack(full)} end
+if wrong >= most then full[#full + 1], full[#full + 2] = 'attempts', wrong_until - now end
+if #full > 0 then return {'refused', unpack(full)} end
 
 wrong = wrong + 1
 if wrong == 1 then wrong_until = now + window end
@@ -38,4 +40,4 @@ end
 redis.call('HSET', KEYS[1], 'wrong', wrong, 'wrong_until', wrong_until, 'checked', request)
 redis.call('PEXPIREAT', KEYS[1], math.max(tonumber(v[3]), tonumber(v[4]), wrong_until))
 count(3, #KEYS, found.counted, micros)
-return {'wrong', most - wrong}
+return is_wrong()

@@ -113,17 +113,15 @@ local function budget(present, amount, span, now)
 end
 
 -- Looks at the limits KEYS[first..last]. Their values begin at ARGV[arg], and what they hold at stored[from]. Returns a table:
---   full       which of them (counted from 0) have no room for one more
---   wait       the longest time until they have (ms)
+--   full       which of them (counted from 0) have no room for one more, each followed by the time until it has (ms)
 --   counted    what to set each to so that one more is counted
 --   observed   how many are not as they should be, and that is only told
 --   suspicious how many ask for a challenge
---   reserved   which have room for numbers alone that were verified before
---   reopens    the longest time until those have for all (ms)
+--   reserved   which have room for numbers alone that were verified before, each followed by the time until it has for all (ms)
 --   alarm      how many budgets this SMS brings to the share at which that is told
 local function look(first, last, arg, stored, from, now)
-  local found =
-    {full = {}, wait = 0, counted = {}, observed = 0, suspicious = 0, reserved = {}, reopens = 0, alarm = 0}
+  local found = {full = {}, counted = {}, observed = 0, suspicious = 0, reserved = {}, alarm = 0}
+  local function add(list, limit, wait) list[#list + 1], list[#list + 2] = limit, wait end
   for i = 0, last - first do
     local at, held, late = arg + VALUES * i, stored[from + i], 0
     local rule, first, second = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -139,7 +137,7 @@ local function look(first, last, arg, stored, from, now)
       if after > at_all then
         late = value.left
       elseif after > most then
-        found.reserved[#found.reserved + 1], found.reopens = i, math.max(found.reopens, value.left)
+        add(found.reserved, i, value.left)
       end
       if before < ALARM * most and after >= ALARM * most then found.alarm = found.alarm + 1 end
     else
@@ -152,10 +150,7 @@ local function look(first, last, arg, stored, from, now)
         found.suspicious = found.suspicious + 1
       end
     end
-    if late > 0 then
-      found.full[#found.full + 1] = i
-      found.wait = math.max(found.wait, late)
-    end
+    if late > 0 then add(found.full, i, late) end
   end
   return found
 end

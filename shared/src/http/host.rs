@@ -1,0 +1,39 @@
+//! `Host`, which every request of HTTP/1.1 has once (RFC 9112 §3.2): what stands in front may have gone by another one.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::Version;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::locale;
+use super::problem::Problem;
+use crate::message::Locale;
+
+/// Answers what has none, more than one, or one that is none. For routes that are served without [`super::app`], which sees to it
+/// by itself.
+pub async fn one_host(request: Request, next: Next) -> Response {
+    if is_bad(&request) {
+        return Problem::BadHost.document(locale(request.headers()).unwrap_or(Locale::En));
+    }
+    next.run(request).await
+}
+
+/// Whether a request that came over a connection of this server's does not say one. On Lambda a gateway was asked.
+pub(super) fn is_bad(request: &Request) -> bool {
+    if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
+        return false;
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() == Version::HTTP_11,
+        (Some(host), None) => {
+            let is_name = |host: Authority| !host.as_str().contains('@');
+            !host.is_empty() && !Authority::try_from(host.as_bytes()).is_ok_and(is_name)
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,45 @@
+//! Lines of a log as JSON: when, how grave, the fields, from where, and the names of the request or delivery that it is about.
+
+use std::fmt;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Writes lines whose members all stand side by side: logs are searched for `request_id` and `trace_id`.
+pub(super) struct Lines;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, "\",\"level\":\"{}\"", metadata.level())?;
+        let mut fields = String::new();
+        context.format_fields(Writer::new(&mut fields), event)?;
+        members(&mut writer, &fields)?;
+        write!(writer, ",\"target\":\"{}\"", metadata.target())?;
+        // A line is in one span at most: those within it are for exporters alone.
+        if let Some(span) = context.lookup_current()
+            && let Some(names) = span.extensions().get::<FormattedFields<JsonFields>>()
+        {
+            members(&mut writer, &names.fields)?;
+        }
+        writeln!(writer, "}}")
+    }
+}
+
+/// Writes the members of an object among others.
+fn members(writer: &mut Writer<'_>, object: &str) -> fmt::Result {
+    match object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(members) if !members.is_empty() => write!(writer, ",{members}"),
+        _ => Ok(()),
+    }
+}
