@@ -42,27 +42,33 @@ fn is_warm_up(event: &Value) -> bool {
     of_nothing || of_a_plugin || has("key1") || is("detail-type", "Scheduled Event")
 }
 
-/// What an event is, by the names that AWS's services give their events. Values of other members are not told: they may be
-/// somebody's number, or a secret.
+/// What an event is. Values of members that are not known are not told: they may be somebody's number, or a secret.
 fn describe(event: &Value) -> String {
-    let text = |of: Option<&Value>, member: &str| of?.get(member)?.as_str().map(printable);
+    let members = |members: &Map<String, Value>| {
+        let names: Vec<String> = members.keys().take(MOST_NAMED).map(|name| printable(name)).collect();
+        format!("an event with the members {}", names.join(", "))
+    };
+    source(event)
+        .or_else(|| event.as_object().map(members))
+        .unwrap_or_else(|| "something that is no JSON object".to_owned())
+}
+
+/// What an event of one of AWS's services is, by the names that they give their events.
+pub(crate) fn source(event: &Value) -> Option<String> {
+    let text = |of: &Value, member: &str| of.get(member).and_then(Value::as_str).map(printable);
     let first = event.get("Records").and_then(|records| records.get(0));
-    if let Some(source) = text(first, "eventSource").or_else(|| text(first, "EventSource")) {
-        return format!("records of {source}");
+    if let Some(source) = first.and_then(|first| text(first, "eventSource").or_else(|| text(first, "EventSource"))) {
+        return Some(format!("records of {source}"));
     }
-    if let Some(source) = text(Some(event), "eventSource") {
-        return format!("an event of {source}");
+    if let Some(source) = text(event, "eventSource") {
+        return Some(format!("an event of {source}"));
     }
-    if let (Some(source), Some(kind)) = (text(Some(event), "source"), text(Some(event), "detail-type")) {
-        return format!("EventBridge's {kind:?} of {source}");
+    // As SNS writes it into a queue.
+    if text(event, "Type").as_deref() == Some("Notification") && event.get("TopicArn").is_some() {
+        return Some("a notification of SNS".to_owned());
     }
-    match event {
-        Value::Object(members) => {
-            let names: Vec<String> = members.keys().take(MOST_NAMED).map(|name| printable(name)).collect();
-            format!("an event with the members {}", names.join(", "))
-        }
-        _ => "something that is no JSON object".to_owned(),
-    }
+    let (source, kind) = (text(event, "source")?, text(event, "detail-type")?);
+    Some(format!("EventBridge's {kind:?} of {source}"))
 }
 
 /// Short, and fit for a line of a log.
@@ -98,6 +104,7 @@ mod tests {
             (json!({ "Records": [{ "eventSource": "aws:s3", "s3": {} }] }), "records of aws:s3"),
             (json!({ "Records": [{ "EventSource": "aws:sns", "Sns": {} }] }), "records of aws:sns"),
             (json!({ "eventSource": "aws:kafka", "records": {} }), "an event of aws:kafka"),
+            (json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:…", "Message": "1" }), "a notification of SNS"),
             (
                 json!({ "source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification" }),
                 "EventBridge's \"EC2 Instance State-change Notification\" of aws.ec2",

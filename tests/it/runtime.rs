@@ -104,6 +104,20 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn send_sms_tells_what_it_was_invoked_with_and_answers_a_warm_up() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let send = Function::start("send-sms", &environment(&redis_url(), &queues, &gateway));
+    let of_s3 = json!({ "Records": [{ "eventSource": "aws:s3", "s3": { "object": { "key": "k" } } }] });
+    let error = send.invoke(&of_s3).await;
+    let message = error["errorMessage"].as_str().unwrap_or_default();
+    assert!(message.contains("invoked with records of aws:s3") && message.contains("takes messages"), "{error}");
+    assert_eq!(send.invoke(&event("send-sms/warm-up.json")).await, json!({ "batchItemFailures": [] }));
+    assert_eq!(queues.dead().await, 0);
+    assert!(written(send).iter().any(|line| line.contains("invoked with records of aws:s3")), "in the log, too");
+}
+
 /// The lines that a function has written.
 fn written(mut function: Function) -> Vec<String> {
     function.process.kill();
@@ -118,8 +132,7 @@ async fn lambdas_own_log_controls_count_and_metrics_survive_them() {
     let environment = environment(&redis_url(), &queues, &gateway).with("LOG_LEVEL", "debug");
     let bad = json!({ "Records": [{ "messageId": "1", "receiptHandle": "1", "body": "not a job", "attributes": {} }] });
     for (format, level) in [("JSON", "WARN"), ("JSON", "ERROR"), ("JSON", "INFO"), ("Text", "")] {
-        let controlled =
-            environment.clone().with("AWS_LAMBDA_LOG_FORMAT", format).with("AWS_LAMBDA_LOG_LEVEL", level);
+        let controlled = environment.clone().with("AWS_LAMBDA_LOG_FORMAT", format).with("AWS_LAMBDA_LOG_LEVEL", level);
         let send = Function::start("send-sms", &controlled);
         assert_eq!(send.invoke(&event("send-sms/one-job.json")).await, json!({ "batchItemFailures": [] }));
         assert_eq!(send.invoke(&bad).await, json!({ "batchItemFailures": [] }));
@@ -224,11 +237,13 @@ async fn a_function_that_lacks_variables_says_so_at_once() {
         ("send-sms", vec!["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]),
     ] {
         let mut command = Command::new(bootstrap(function));
-        command.env_clear().env("CODE_TTL", "soon");
+        command.env_clear().env("CODE_TTL", "soon").env("AWS_LAMBDA_LOG_LEVEL", "ERROR");
         let mut process = Process::spawn(command);
         assert!(!process.ended().await.success());
         let log = process.log();
-        assert_eq!(log.lines().count(), 1, "one message: {log}");
+        let line: Value =
+            serde_json::from_str(&log).unwrap_or_else(|_| panic!("one message, which Lambda keeps: {log}"));
+        assert_eq!(line["level"], "ERROR", "{line}");
         for name in names.iter().chain(&["CODE_TTL"]) {
             assert!(log.contains(name), "{name} in {log}");
         }

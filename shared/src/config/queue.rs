@@ -5,7 +5,8 @@ use url::Url;
 use super::vars::{Address, Vars};
 
 /// How AWS prints the URL of a queue.
-const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
+const FORM: &str =
+    "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
 
 /// Where a server that is not AWS's is named, for all of the SDK's calls.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];

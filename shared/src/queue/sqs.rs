@@ -31,9 +31,6 @@ const ATTEMPT: Duration = Duration::from_millis(220);
 /// Longest wait between the two.
 const BACKOFF: Duration = Duration::from_millis(20);
 
-/// What a function takes from its start until it asks for its first event.
-const START: Duration = Duration::from_millis(2);
-
 #[derive(Clone)]
 pub(super) struct SqsQueue {
     /// Made by whoever needs it first: it reads certificates and credentials.
@@ -48,14 +45,11 @@ impl SqsQueue {
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
     }
 
-    /// Makes the client beside the start, and a moment later, so that they do not share a processor. In a thread of its own: it
-    /// reads many files, and would hold up a thread that the network waits for.
-    pub(super) fn prepare(&self) {
+    /// Makes the client. In a thread of its own: it reads many files, and would hold up a thread that the network waits for.
+    pub(super) async fn prepare(&self) {
         let (runtime, client) = (Handle::current(), self.client.clone());
-        tokio::spawn(async {
-            tokio::time::sleep(START).await;
-            tokio::task::spawn_blocking(move || runtime.block_on(client));
-        });
+        // A panic in there comes again with the first call.
+        let _ = tokio::task::spawn_blocking(move || runtime.block_on(client)).await;
     }
 
     /// The client is there.

@@ -100,6 +100,15 @@ pub fn init(spans: Option<Spans>) {
     }
 }
 
+/// What a function cannot start without; if it is not to be had, the reason is logged, and the process ends. (What the runtime of Rust
+/// prints of an error has no level, and Lambda drops it where it keeps errors alone.)
+pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        tracing::error!(error = causes(&error), "not started");
+        std::process::exit(1)
+    })
+}
+
 /// Logs from another level on, written as in `LOG_LEVEL`.
 ///
 /// # Errors
