@@ -17,6 +17,7 @@ import tempfile
 import time
 import urllib.request
 
+from cold import Functions, Sqs
 from processes import Process, free_port
 from stacks import HERE, POOLS, SERVERS, TARGET, Broker, Limit, Ours, Peer, binary, clean, learned, numbers
 from timing import Timing
@@ -240,41 +241,17 @@ class Bench:
             with stack.web() as web:
                 self.keep("start to first answer (ms)", side, web.wait_until_answered(web.first) * 1e3)
 
-    # Functions under Lambda's Runtime Interface Emulator.
+    # Functions, from the start of the process on.
 
     def functions_round(self):
-        functions = ("hello", "request-code", "check-code", "send-sms")
-        # In turn, since a single start tells little. The first only brings the file into the page cache.
-        starts = [[self.init_time(function) for function in functions] for _ in range(STARTS + 1)][1:]
-        for function, times in zip(functions, zip(*starts, strict=True), strict=True):
-            self.keep("init under the emulator (ms)", function, statistics.median(times))
-
-    def init_time(self, function):
-        """Milliseconds from the start of the process until it asks for its first event, by the emulator's own report."""
-        queue = "https://sqs.us-east-1.amazonaws.com/000000000000/none"
-        environment = {
-            "AWS_LAMBDA_FUNCTION_NAME": function,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "none",
-            "AWS_SECRET_ACCESS_KEY": "none",
-            "REDIS_URL": os.environ["REDIS_URL"],
-            "QUEUE_URL": queue,
-            "DEAD_QUEUE_URL": queue,
-            "CODE_SECRET": "a secret of thirty-two characters",
-            "SMS_DSN": "null://default",
-            "LOG_LEVEL": "warn",
-        }
-        emulator_port, runtime_port = free_port(), free_port()
-        command = [os.environ["RIE"], "--log-level", "info", "--runtime-interface-emulator-address"]
-        command += [f"127.0.0.1:{emulator_port}", "--runtime-api-address", f"127.0.0.1:{runtime_port}", binary(function)]
-        with Process(function, command, environment, self.folder) as emulator:
-            while not listening(emulator_port):
-                time.sleep(0.01)
-            url = f"http://127.0.0.1:{emulator_port}/2015-03-31/functions/function/invocations"
-            urllib.request.urlopen(urllib.request.Request(url, b"{}"), timeout=20).close()
-            while not (report := re.search(r"INIT REPORT\(durationMs: ([\d.]+)\)", emulator.output())):
-                time.sleep(0.01)
-        return float(report[1])
+        with Sqs() as sqs:
+            functions = Functions(os.environ["REDIS_URL"], sqs)
+            names = ("hello", "request-code", "check-code", "send-sms")
+            # In turn, since a single start tells little. The first only brings the file into the page cache.
+            starts = [[functions.start(binary(name), name) for name in names] for _ in range(STARTS + 1)][1:]
+        for name, taken in zip(names, zip(*starts, strict=True), strict=True):
+            for figure in taken[0]:
+                self.keep(f"cold start: {figure}", name, statistics.median(start[figure] for start in taken))
 
     # Once, under valgrind: what repeats to the instruction.
 
@@ -303,11 +280,6 @@ def celery_message():
     identity = "6f1b0a3e-3a53-4f0e-9d52-2d2c3d0e7a11"
     headers = {"lang": "py", "task": "send_sms_code", "id": identity, "root_id": identity, "retries": 0, "eta": None}
     return body, {"content_type": "application/json", "content_encoding": "utf-8", "application_headers": headers}
-
-
-def listening(port):
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
 
 
 def wait_for_consumer(broker, queue):

@@ -64,12 +64,6 @@ def goals(results):
     yield row("jobs/s of one worker, no gateway : Celery", "jobs/s of one worker, no gateway", "ours", "peer", 3)
     yield row("jobs/s of one worker, HTTP stub : Celery", "jobs/s of one worker, an HTTP stub", "ours", "peer", 5)
     yield row("resident memory, peer : ours", "resident memory, web + worker (MB)", "ours", "peer", 8, True, " MB")
-    init = results["init under the emulator (ms)"]
-    for function in FUNCTIONS:
-        ratio = median(init[function]) / median(init["hello"])
-        met = "yes" if ratio <= 1.5 else "**no**"
-        mine, bare = shown(median(init[function])), shown(median(init["hello"]))
-        yield f"| init of `{function}` : bare hello | {mine} ms | {bare} ms | {ratio:.2f} | at most 1.5 | {met} |"
     for function in FUNCTIONS:
         size = zipped(function)
         yield f"| `{function}`, zipped | {size / 1e6:.2f} MB | | | under 5 MB | {'yes' if size < 5e6 else '**no**'} |"

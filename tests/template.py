@@ -104,6 +104,17 @@ def broad(resources, function):
     return {name for name in re.findall(r"policy/(?:service-role/)?(\w+)", policies) if name not in needed}
 
 
+def open_without_tls(resources):
+    """The queues that take requests without TLS."""
+    queues = {name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"}
+    for policy in (resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::SQS::QueuePolicy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            denies = statement["Effect"] == "Deny" and statement["Principal"] == "*" and statement["Action"] == "sqs:*"
+            if denies and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}:
+                queues -= {queue["Ref"] for queue in policy["Queues"]} & {statement["Resource"]["Fn::GetAtt"][0]}
+    return queues
+
+
 def known_to_moto(resources):
     """The resources that moto can create, without those that refer to one it cannot."""
     gone = {name for name, resource in resources.items() if resource["Type"] not in get_model_map()}
@@ -173,6 +184,8 @@ def main():
     for function in FUNCTIONS:
         check(f"policies of AWS for {function} beyond logs, traces and the network", broad(resources, function), set())
 
+    check("queues that are open without TLS", open_without_tls(resources), set())
+
     runbook = source("docs", "runbook.md")
     headings = {re.sub(r"[^\w\- ]", "", found.lower()).replace(" ", "-") for found in re.findall(r"^#+ (.*)$", runbook, re.M)}
     for name, alarm in resources.items():
@@ -207,4 +220,5 @@ def main():
     print(f"template.yaml agrees with the code ({len(resources)} resources after translation)")
 
 
-main()
+if __name__ == "__main__":
+    main()

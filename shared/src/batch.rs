@@ -10,22 +10,51 @@ use std::collections::HashMap;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
-use tracing::warn;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use tracing::{error, warn};
 
 use crate::delivery::{Deliveries, Outcome};
 use crate::entropy::random_u64;
+use crate::invocation::{Unexpected, answer_other};
 use crate::queue::{Queue, QueueError};
 use crate::telemetry::{causes, metrics};
+
+/// What `send-sms` is for, in the error that whoever invokes it with something else gets.
+const TAKES: &str = "messages of an SQS or RabbitMQ queue with jobs in it";
 
 /// What `send-sms` is invoked with.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Event {
     /// From an SQS event source mapping.
-    Sqs(SqsEvent),
+    Sqs(#[serde(deserialize_with = "of_sqs")] SqsEvent),
     /// From an Amazon MQ event source mapping.
     RabbitMq(RabbitMqEvent),
+    /// From elsewhere.
+    Other(Value),
+}
+
+/// The crate's type takes records of any source: all that it knows is optional.
+fn of_sqs<'de, D: Deserializer<'de>>(event: D) -> Result<SqsEvent, D::Error> {
+    let event = SqsEvent::deserialize(event)?;
+    let is_message = |record: &SqsMessage| {
+        record.message_id.is_some() && record.event_source.as_deref().is_none_or(|source| source == "aws:sqs")
+    };
+    let are_messages = !event.records.is_empty() && event.records.iter().all(is_message);
+    if are_messages { Ok(event) } else { Err(D::Error::custom("not of SQS")) }
+}
+
+/// Why an invocation failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// On Amazon MQ, the outcome of a message could not be put into the queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// It is not from a queue.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
 }
 
 /// `aws:rmq`. Only what is used is read: most properties of a message may be null, whatever samples show.
@@ -51,14 +80,19 @@ pub enum Response {
     RabbitMq,
 }
 
-/// Delivers every message of an event.
+/// Delivers every message of an event. To a warm-up it answers that there was none.
 ///
 /// # Errors
-/// On Amazon MQ, when the outcome of a message could not be put into the queue.
-pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, QueueError> {
+/// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event is not from a queue.
+pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, EventError> {
     match event {
         Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
-        Event::RabbitMq(event) => deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq),
+        Event::RabbitMq(event) => Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?),
+        Event::Other(event) => {
+            // Whoever invokes it without waiting for the answer finds the error in the log alone.
+            answer_other(&event, TAKES).inspect_err(|error| error!(%error, "no message"))?;
+            Ok(Response::Sqs(SqsBatchResponse::default()))
+        }
     }
 }
 

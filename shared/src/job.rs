@@ -1,7 +1,9 @@
 //! What is queued: ids and a version, never a code.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::invocation;
 use crate::message::{Autofill, Locale};
 use crate::phone::PhoneNumber;
 use crate::telemetry::{Names, TraceParent};
@@ -55,6 +57,12 @@ pub enum JobError {
         /// Counted from 1; 0 is before the first.
         column: usize,
     },
+    /// Nothing at all.
+    #[error("the message is empty, and not a job")]
+    Empty,
+    /// What another service has put into the queue.
+    #[error("the message is {0}, and not a job: look at what else sends into this queue")]
+    Foreign(String),
     /// A job of a later release.
     #[error("the job has version {0}, and this release reads version {VERSION}")]
     Version(u32),
@@ -68,9 +76,14 @@ const VERSION: u32 = 1;
 /// More attempts than any schedule has.
 const MAX_ATTEMPTS: u32 = 1_000;
 
-impl From<serde_json::Error> for JobError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Json { line: error.line(), column: error.column() }
+impl JobError {
+    fn of(body: &[u8], error: &serde_json::Error) -> Self {
+        if body.trim_ascii().is_empty() {
+            return Self::Empty;
+        }
+        let event: Option<Value> = serde_json::from_slice(body).ok();
+        let foreign = event.as_ref().and_then(invocation::source).map(Self::Foreign);
+        foreign.unwrap_or(Self::Json { line: error.line(), column: error.column() })
     }
 }
 
@@ -139,11 +152,12 @@ impl Job {
         struct Versioned {
             v: u32,
         }
-        let Versioned { v } = serde_json::from_slice(body)?;
+        let failed = |error| JobError::of(body, &error);
+        let Versioned { v } = serde_json::from_slice(body).map_err(failed)?;
         if v != VERSION {
             return Err(JobError::Version(v));
         }
-        let wire: Wire<'_> = serde_json::from_slice(body)?;
+        let wire: Wire<'_> = serde_json::from_slice(body).map_err(failed)?;
         if wire.attempts > MAX_ATTEMPTS {
             return Err(JobError::Field("attempts"));
         }
@@ -203,7 +217,15 @@ mod tests {
     fn what_is_no_job_says_why() {
         let good = job().encode();
         for (body, reason) in [
-            ("", "not a job"),
+            ("", "empty, and not a job"),
+            (" ", "empty, and not a job"),
+            (
+                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:1:t","Message":"{}"}"#,
+                "notification of SNS",
+            ),
+            (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, "the message is records of aws:s3, and not a job"),
+            (r#"{"source":"aws.ec2","detail-type":"Spot Interruption"}"#, "EventBridge's"),
+            (r#"{"+8613800138000":1}"#, "not a job: see line 1"),
             ("[]", "not a job"),
             ("{\"v\":1}", "not a job"),
             ("{\"v\":2,\"new\":true}", "version 2"),

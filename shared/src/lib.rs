@@ -40,5 +40,6 @@ pub mod batch;
 pub mod config;
 pub mod entropy;
 pub mod http;
+pub mod invocation;
 pub mod telemetry;
 pub mod tls;

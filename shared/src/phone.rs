@@ -36,10 +36,23 @@ pub struct PhoneNumber {
 /// Reads the metadata that numbers are parsed with, in a thread beside the start of a server: it takes some milliseconds, for
 /// which neither the start nor the first request should have to wait. (Otherwise the first number that is parsed waits.)
 pub fn prepare(region: Region) {
-    std::thread::spawn(move || {
-        let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
-        example.map(|number| number.get_type())
-    });
+    std::thread::spawn(move || read(region));
+}
+
+/// The same for a function, which has more of a processor before its first request than for it.
+pub async fn prepared(region: Region) {
+    // A panic in there would come again with the first number, and be told there.
+    let _ = tokio::task::spawn_blocking(move || read(region)).await;
+}
+
+/// Parses a number of the region, as it is typed there and elsewhere.
+fn read(region: Region) {
+    let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
+    if let Ok(number) = example {
+        for text in [&number.format_as(PhoneNumberFormat::E164), &*number.get_national_significant_number()] {
+            let _ = PhoneNumber::parse(text, region);
+        }
+    }
 }
 
 /// Why a text is not a number that a code can be sent to.

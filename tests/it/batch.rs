@@ -137,3 +137,51 @@ async fn amazon_mq_is_told_that_all_is_done_when_each_outcome_is_in_its_queue() 
     let again = function.queue.consumer(1).expect("a consumer").receive().await;
     assert_eq!(Job::decode(&again.body).expect("a job").attempts, 1);
 }
+
+/// What other services send, by what they are in words.
+const OTHERS: [(&str, &str); 6] = [
+    (r#"{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"k"}}}]}"#, "records of aws:s3"),
+    (r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"m"}}]}"#, "records of aws:sns"),
+    (r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"SGVsbG8="}}]}"#, "records of aws:kinesis"),
+    (r#"{"Records":[{"eventSource":"aws:dynamodb","eventID":"1","dynamodb":{}}]}"#, "records of aws:dynamodb"),
+    (r#"{"eventSource":"aws:kafka","records":{}}"#, "an event of aws:kafka"),
+    (r#"{"version":"2.0","routeKey":"POST /v1","rawPath":"/v1"}"#, "an event with the members"),
+];
+
+#[tokio::test]
+async fn an_event_that_is_from_no_queue_is_an_error_that_says_what_it_is() {
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let Function { deliveries, queue } = Function::new(&gateway);
+    for (event, came) in OTHERS {
+        let event = serde_json::from_str(event).expect("JSON");
+        let error = deliver_event(&deliveries, &queue, event).await.expect_err(came).to_string();
+        assert!(error.contains(came) && error.contains("this function takes messages of an SQS"), "{error}");
+    }
+    for warm_up in [r#"{"key1":"value1","key2":"value2"}"#, r#"{"detail-type":"Scheduled Event"}"#, "{}"] {
+        let event = serde_json::from_str(warm_up).expect("JSON");
+        let answer = deliver_event(&deliveries, &queue, event).await.expect(warm_up);
+        assert_eq!(serde_json::to_value(answer).expect("JSON"), json!({ "batchItemFailures": [] }), "{warm_up}");
+    }
+    assert_eq!(queue.dead_letters().await.expect("an answer"), [], "nothing to bury");
+}
+
+#[tokio::test]
+async fn what_others_put_into_the_queue_is_a_dead_letter_that_says_what_it_is() {
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let function = Function::new(&gateway);
+    let of_sns = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Message":"m"}"#;
+    assert_eq!(function.receives(&[("1", of_sns, 1), ("2", OTHERS[0].0, 1)]).await, Vec::<String>::new());
+    let without_body = json!({ "Records": [{ "messageId": "3", "attributes": {}, "eventSource": "aws:sqs" }] });
+    let event = serde_json::from_value(without_body).expect("an SQS event");
+    deliver_event(&function.deliveries, &function.queue, event).await.expect("delivered");
+    let dead = function.queue.dead_letters().await.expect("an answer");
+    let mut reasons: Vec<_> = dead.iter().map(|letter| letter.death.reason.as_str()).collect();
+    reasons.sort_unstable();
+    let look = "and not a job: look at what else sends into this queue";
+    let expected = [
+        format!("the message is a notification of SNS, {look}"),
+        "the message is empty, and not a job".to_owned(),
+        format!("the message is records of aws:s3, {look}"),
+    ];
+    assert_eq!(reasons, expected);
+}

@@ -49,7 +49,7 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let environment = environment(&redis_url(), &queues, &gateway);
-    let (mut request, check, send) = (
+    let (request, check, send) = (
         Function::start("request-code", &environment),
         Function::start("check-code", &environment),
         Function::start("send-sms", &environment),
@@ -89,10 +89,8 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     typed["body"] = json!({ "code": code }).to_string().into();
     assert_eq!(body(&check.invoke(&typed).await)["status"], "approved");
 
-    // The emulator gives the function's output for its own.
-    request.process.kill();
-    let output = request.process.standard_output();
-    let line = output.lines().find(|line| line.contains("\"outcome\":\"accepted\"")).expect("a line of metrics");
+    let lines = written(request);
+    let line = lines.iter().find(|line| line.contains("\"outcome\":\"accepted\"")).expect("a line of metrics");
     let line: Value = serde_json::from_str(line).expect("JSON");
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(
@@ -104,6 +102,56 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         (&line["function"], &directive["Dimensions"]),
         (&json!("request-code"), &json!([["function", "outcome"]]))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn send_sms_tells_what_it_was_invoked_with_and_answers_a_warm_up() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let send = Function::start("send-sms", &environment(&redis_url(), &queues, &gateway));
+    let of_s3 = json!({ "Records": [{ "eventSource": "aws:s3", "s3": { "object": { "key": "k" } } }] });
+    let error = send.invoke(&of_s3).await;
+    let message = error["errorMessage"].as_str().unwrap_or_default();
+    assert!(message.contains("invoked with records of aws:s3") && message.contains("takes messages"), "{error}");
+    assert_eq!(send.invoke(&event("send-sms/warm-up.json")).await, json!({ "batchItemFailures": [] }));
+    assert_eq!(queues.dead().await, 0);
+    assert!(written(send).iter().any(|line| line.contains("invoked with records of aws:s3")), "in the log, too");
+}
+
+/// The lines that a function has written.
+fn written(mut function: Function) -> Vec<String> {
+    function.process.kill();
+    // The emulator gives the function's output for its own.
+    function.process.standard_output().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lambdas_own_log_controls_count_and_metrics_survive_them() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway).with("LOG_LEVEL", "debug");
+    let bad = json!({ "Records": [{ "messageId": "1", "receiptHandle": "1", "body": "not a job", "attributes": {} }] });
+    for (format, level) in [("JSON", "WARN"), ("JSON", "ERROR"), ("JSON", "INFO"), ("Text", "")] {
+        let controlled = environment.clone().with("AWS_LAMBDA_LOG_FORMAT", format).with("AWS_LAMBDA_LOG_LEVEL", level);
+        let send = Function::start("send-sms", &controlled);
+        assert_eq!(send.invoke(&event("send-sms/one-job.json")).await, json!({ "batchItemFailures": [] }));
+        assert_eq!(send.invoke(&bad).await, json!({ "batchItemFailures": [] }));
+        let lines = written(send);
+        let objects: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let (metrics, told): (Vec<_>, Vec<_>) = objects.iter().partition(|line| line["_aws"].is_object());
+        assert!(metrics.iter().any(|line| line["sms_verify_batch_size"] == json!([1.0])), "{lines:?}");
+        for line in &metrics {
+            let (kept, at) = (&line["level"], line["timestamp"].as_str().unwrap_or_default());
+            let strict = ["WARN", "ERROR"].contains(&level);
+            assert_eq!((kept == level, at.ends_with('Z')), (strict, strict), "{format} {level}: {line}");
+        }
+        let info = lines.iter().any(|line| line.contains("dropped: approved, expired or replaced"));
+        assert_eq!(info, !["WARN", "ERROR"].contains(&level), "{format} {level}: {lines:?}");
+        let is_json = told.iter().any(|line| line["level"] == "ERROR" && line["timestamp"].is_string());
+        assert_eq!(is_json, format == "JSON", "{lines:?}");
+        let error = lines.iter().find(|line| line.contains("unreadable message")).expect("an error");
+        assert!(!error.contains('\u{1b}'), "no colours: {error}");
+    }
 }
 
 /// The subsegments that X-Ray's daemon is sent, until there are so many of this name.
@@ -189,11 +237,13 @@ async fn a_function_that_lacks_variables_says_so_at_once() {
         ("send-sms", vec!["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]),
     ] {
         let mut command = Command::new(bootstrap(function));
-        command.env_clear().env("CODE_TTL", "soon");
+        command.env_clear().env("CODE_TTL", "soon").env("AWS_LAMBDA_LOG_LEVEL", "ERROR");
         let mut process = Process::spawn(command);
         assert!(!process.ended().await.success());
         let log = process.log();
-        assert_eq!(log.lines().count(), 1, "one message: {log}");
+        let line: Value =
+            serde_json::from_str(&log).unwrap_or_else(|_| panic!("one message, which Lambda keeps: {log}"));
+        assert_eq!(line["level"], "ERROR", "{line}");
         for name in names.iter().chain(&["CODE_TTL"]) {
             assert!(log.contains(name), "{name} in {log}");
         }

@@ -18,8 +18,9 @@ use shared::verification::Policy;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
-use crate::support::sqs::{Queues, client};
-use crate::support::{Person, admissions, eventually, number, request};
+use crate::support::services::sqs_endpoint;
+use crate::support::sqs::{Queues, client, client_in};
+use crate::support::{Person, admissions, eventually, number, request, unique};
 
 struct Fixture {
     queue: Queue,
@@ -95,6 +96,20 @@ async fn a_dead_letter_has_its_reason_as_attribute() {
     assert_eq!(letter.body(), Some("not a job"));
     let reason = letter.message_attributes().and_then(|attributes| attributes.get("reason")).expect("a reason");
     assert_eq!(reason.string_value(), Some("cannot be read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_asked_in_the_region_that_its_url_names() {
+    // `AWS_REGION` is another.
+    let client = client_in("eu-central-1", &sqs_endpoint());
+    let name = unique("elsewhere");
+    let created = client.create_queue().queue_name(&name).send().await.expect("a queue");
+    let url = created.queue_url().expect("its URL");
+    let account = url.rsplit('/').nth(1).expect("an account");
+    let queue = Queue::from_url(&format!("https://sqs.eu-central-1.amazonaws.com/{account}/{name}"), None);
+    let queue = queue.expect("a URL");
+    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    assert!(Job::decode(receive(&client, url).await.body().expect("a body").as_bytes()).is_ok());
 }
 
 /// `request-code` and `send-sms` in this process, on the queues of a fixture.

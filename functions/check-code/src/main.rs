@@ -11,8 +11,10 @@ use shared::{http, telemetry};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
-    let config = CheckConfig::read(&environment)?;
-    let store = Store::redis(config.redis.expose(), config.policy)?;
+    let config = telemetry::needed(CheckConfig::read(&environment));
+    let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
+    // There is more of a processor now than for the first request.
+    store.prepare().await;
     let mut routes = http::store_health_router(store.clone())
         .merge(http::pictures_router(store.clone(), config.challenge))
         .merge(http::specification_router());

@@ -7,16 +7,22 @@ use shared::guard::Guard;
 use shared::http::RequestApi;
 use shared::queue::Queue;
 use shared::store::Store;
-use shared::{http, telemetry};
+use shared::{http, phone, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
-    let config = RequestConfig::read(&environment)?;
+    let config = telemetry::needed(RequestConfig::read(&environment));
     config.budget.warn_of_assumed(&config.countries);
-    let store = Store::redis(config.redis.expose(), config.policy)?;
-    let queue = Queue::from_url(config.queue.expose(), None)?;
-    queue.prepare();
+    let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
+    let queue = telemetry::needed(Queue::from_url(config.queue.expose(), None));
+    // There is more of a processor now than for the first request.
+    let challenge = async {
+        if let Some(challenge) = &config.challenge {
+            challenge.prepare().await
+        }
+    };
+    tokio::join!(phone::prepared(config.region), store.prepare(), queue.prepare(), challenge);
     let health = http::health_router(store.clone(), queue.clone());
     let RequestConfig { secrets, limits, countries, challenge, budget, meiduo_keys, .. } = config;
     let guard = Guard::new(config.guard);

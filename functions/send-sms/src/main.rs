@@ -13,12 +13,12 @@ use shared::telemetry::{self, emf};
 async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     emf::install();
-    let config = SendConfig::read(&environment)?;
+    let config = telemetry::needed(SendConfig::read(&environment));
     message::prepare(config.code_length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
-    let queue = Queue::from_url(config.queue.expose(), dead_queue)?;
+    let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
     let deliveries = Deliveries {
-        store: Store::redis(config.redis.expose(), config.policy)?,
+        store: telemetry::needed(Store::redis(config.redis.expose(), config.policy)),
         provider: config.provider,
         secrets: config.secrets,
         code_length: config.code_length,
@@ -26,6 +26,8 @@ async fn main() -> Result<(), Error> {
         policy: config.delivery_policy,
         test_numbers: config.test_numbers,
     };
+    // There is more of a processor now than for the first message.
+    tokio::join!(deliveries.store.prepare(), deliveries.provider.prepare());
     let (deliveries, queue) = (&deliveries, &queue);
     run(service_fn(async |event: LambdaEvent<Event>| {
         let response = deliver_event(deliveries, queue, event.payload).await;

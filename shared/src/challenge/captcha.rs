@@ -66,6 +66,10 @@ impl Captcha {
         }))
     }
 
+    pub(super) async fn prepare(&self) {
+        self.http.prepare().await;
+    }
+
     /// Asks the vendor whether a token is a person's.
     pub(super) async fn verify(&self, token: &str) -> Result<bool, ChallengeError> {
         if token.is_empty() || token.len() > MAX_TOKEN {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use self::captcha::Captcha;
 pub(crate) use self::picture::LIFETIME as PICTURE_LIFETIME;
@@ -128,6 +129,17 @@ impl VendorError {
 }
 
 impl Challenge {
+    /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's certificates.
+    pub async fn prepare(&self) {
+        let (kind, runtime) = (Arc::clone(&self.kind), Handle::current());
+        let read = move || match &*kind {
+            Kind::Captcha(captcha) => runtime.block_on(captcha.prepare()),
+            Kind::Pow { .. } | Kind::Picture => {}
+        };
+        // A panic in there comes again with the first verification.
+        let _ = tokio::task::spawn_blocking(read).await;
+    }
+
     /// Reads `pow`, `picture`, a captcha's DSN, or `off`. A word alone is a DSN without options.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! A variable that is empty counts as not set.
 
 mod local;
+mod queue;
 mod vars;
 
 use std::fmt;
@@ -286,7 +287,7 @@ mod tests {
         assert!(
             with(&[("REDIS_URL", " ")], |lookup| problems(CheckConfig::read(lookup))).contains("REDIS_URL is not set")
         );
-        let sqs = [("QUEUE_URL", "https://sqs.example/1/jobs")];
+        let sqs = [("QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/jobs")];
         assert!(with(&sqs, |lookup| problems(SendConfig::read(lookup))).contains("DEAD_QUEUE_URL is not set"));
     }
 

@@ -41,6 +41,10 @@ impl Address {
     pub(super) fn is_http(&self) -> bool {
         matches!(self.0.scheme(), "https" | "http")
     }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
 }
 
 impl fmt::Display for Address {
@@ -124,15 +128,7 @@ impl<'a> Vars<'a> {
         self.address("REDIS_URL", &["redis", "rediss"])
     }
 
-    pub(super) fn queue(&mut self) -> Option<Address> {
-        self.address("QUEUE_URL", &["amqp", "amqps", "https", "http"])
-    }
-
-    pub(super) fn dead_queue(&mut self) -> Option<Address> {
-        self.address("DEAD_QUEUE_URL", &["https", "http"])
-    }
-
-    fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
+    pub(super) fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
         let url = Url::parse(&self.get(name)?).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
         if url.is_none() {
             // http:// is for servers on this machine, in tests.

@@ -169,6 +169,10 @@ fn canonical_query<const N: usize>(parameters: [(&str, &str); N]) -> String {
 }
 
 impl Gateway for Aliyun {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time of its call")]
         Box::pin(self.call(sms, Timestamp::now(), random_bytes()))

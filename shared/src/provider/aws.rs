@@ -172,6 +172,10 @@ fn code_of(error: &SendTextMessageError) -> Option<String> {
 }
 
 impl Gateway for Aws {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.get_or_init(|| self.connect()).map(|_| ()).boxed()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         self.call(sms).boxed()
     }

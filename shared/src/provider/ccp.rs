@@ -118,6 +118,10 @@ fn read(body: &[u8]) -> Option<Answer> {
 }
 
 impl Gateway for Ccp {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time of its call")]
         Box::pin(self.call(sms, Timestamp::now()))

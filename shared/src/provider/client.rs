@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
@@ -22,11 +24,21 @@ pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A gateway's client, made when the first message goes out: to read the system's certificates takes long on a cold start.
+/// A gateway's client, made when the first message goes out, or before: to read the system's certificates takes long.
 #[derive(Default)]
 pub(crate) struct HttpClient(OnceLock<Client>);
 
 impl HttpClient {
+    /// Makes it, unless the first message will say why it cannot be made.
+    pub(crate) fn prepare(&self) -> BoxFuture<'_, ()> {
+        async {
+            if let (None, Ok(client)) = (self.0.get(), build()) {
+                self.0.get_or_init(|| client);
+            }
+        }
+        .boxed()
+    }
+
     /// A request to `gateway`.
     pub(crate) fn post(&self, gateway: &'static str, url: Url) -> Result<RequestBuilder, SendError> {
         if let Some(client) = self.0.get() {

@@ -89,6 +89,10 @@ pub(super) fn from_dsn(dsn: Dsn) -> Result<InboxClient, DsnError> {
 }
 
 impl Gateway for InboxClient {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         async move {
             let request = self.client.post(NAME, self.endpoint.clone())?.json(&InboxMessage::from(sms));

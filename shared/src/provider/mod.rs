@@ -18,7 +18,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, ready};
+use tokio::runtime::Handle;
 
 pub use self::class::Class;
 pub use self::inbox::{Inbox, InboxMessage};
@@ -155,6 +157,11 @@ trait Gateway: fmt::Debug + Send + Sync {
     /// Whether its receipts may name the message alone, and not the number.
     fn names_messages_alone(&self) -> bool {
         false
+    }
+
+    /// Reads beforehand what the first message would otherwise wait for.
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
     }
 
     /// Most digits of a code that its templates take, if they say.
@@ -304,6 +311,14 @@ impl Provider {
             closed: Mutex::default(),
         };
         Self(Arc::new(Routes::to(account)))
+    }
+
+    /// Reads beforehand what the first message would otherwise wait for, such as the system's certificates.
+    pub async fn prepare(&self) {
+        let (this, runtime) = (self.clone(), Handle::current());
+        let read = move || runtime.block_on(join_all(this.all().iter().map(|account| account.gateway.prepare())));
+        // A panic in there comes again with the first message.
+        let _ = tokio::task::spawn_blocking(read).await;
     }
 
     /// The gateways for a message, in the order in which they are to be tried; none if no route leads to its country.

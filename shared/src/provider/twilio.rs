@@ -130,6 +130,10 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
 }
 
 impl Gateway for Twilio {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         self.call(sms).boxed()
     }

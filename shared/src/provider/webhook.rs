@@ -160,6 +160,10 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
 }
 
 impl Gateway for Webhook {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         #[expect(clippy::disallowed_methods, reason = "a signature carries the time of its call")]
         Box::pin(self.call(sms, Timestamp::now()))

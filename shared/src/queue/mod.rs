@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use tracing::debug;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
 use crate::job::Job;
 use crate::provider::Class;
+use crate::telemetry::causes;
 
 /// A queue, chosen by URL scheme.
 #[derive(Debug, Clone)]
@@ -142,10 +144,14 @@ impl Queue {
         Self(Backend::Memory(memory::MemoryQueue::default()))
     }
 
-    /// Begins, beside the start, with what the first message would otherwise wait for.
-    pub fn prepare(&self) {
+    /// Does beforehand what the first message would otherwise wait for: reads settings and certificates, and connects. If it
+    /// cannot, the first message will tell.
+    pub async fn prepare(&self) {
         if let Backend::Sqs(queue) = &self.0 {
-            queue.prepare();
+            queue.prepare().await;
+        }
+        if let Err(error) = self.ping().await {
+            debug!(error = causes(&error), "the queue is not there yet");
         }
     }
 

@@ -6,9 +6,9 @@ mod dead;
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
@@ -31,9 +31,6 @@ const ATTEMPT: Duration = Duration::from_millis(220);
 /// Longest wait between the two.
 const BACKOFF: Duration = Duration::from_millis(20);
 
-/// What a function takes from its start until it asks for its first event.
-const START: Duration = Duration::from_millis(2);
-
 #[derive(Clone)]
 pub(super) struct SqsQueue {
     /// Made by whoever needs it first: it reads certificates and credentials.
@@ -44,18 +41,15 @@ pub(super) struct SqsQueue {
 
 impl SqsQueue {
     pub(super) fn new(url: &str, dead_url: Option<&str>) -> Self {
-        let client = connect().boxed().shared();
+        let client = connect(region(url)).boxed().shared();
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
     }
 
-    /// Makes the client beside the start, and a moment later, so that they do not share a processor. In a thread of its own: it
-    /// reads many files, and would hold up a thread that the network waits for.
-    pub(super) fn prepare(&self) {
+    /// Makes the client. In a thread of its own: it reads many files, and would hold up a thread that the network waits for.
+    pub(super) async fn prepare(&self) {
         let (runtime, client) = (Handle::current(), self.client.clone());
-        tokio::spawn(async {
-            tokio::time::sleep(START).await;
-            tokio::task::spawn_blocking(move || runtime.block_on(client));
-        });
+        // A panic in there comes again with the first call.
+        let _ = tokio::task::spawn_blocking(move || runtime.block_on(client)).await;
     }
 
     /// The client is there.
@@ -78,7 +72,7 @@ impl SqsQueue {
             request = request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header);
         }
         let delay = whole_seconds(delay.min(MAX_DELAY));
-        // A FIFO queue refuses a delay of its own, and no delay is the default.
+        // No delay is the default.
         let request = if delay > 0 { request.delay_seconds(delay) } else { request };
         request.send().await.map(|_| ()).map_err(failed)
     }
@@ -135,8 +129,23 @@ async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
     Ok(attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-async fn connect() -> Client {
-    let config = aws_config::defaults(BehaviorVersion::latest())
+/// The one that the host of a queue's URL names: the client asks there, wherever this process runs.
+fn region(url: &str) -> Option<Region> {
+    let host = url.split('/').nth(2)?;
+    let labels: Vec<&str> = host.split('.').collect();
+    let after = labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips")).map(|index| index + 1);
+    let index = after.or_else(|| labels.iter().position(|label| *label == "queue")?.checked_sub(1))?;
+    let named = labels.get(index).filter(|label| label.contains('-') && label.ends_with(|c: char| c.is_ascii_digit()));
+    named.map(|label| Region::new((*label).to_owned()))
+}
+
+async fn connect(region: Option<Region>) -> Client {
+    let config = aws_config::defaults(BehaviorVersion::latest());
+    let config = match region {
+        Some(region) => config.region(region),
+        None => config,
+    };
+    let config = config
         .http_client(crate::tls::aws_http_client())
         .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build())
         .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
@@ -157,5 +166,25 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {
 impl fmt::Debug for SqsQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SqsQueue({})", self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::region;
+
+    #[test]
+    fn a_queues_url_names_its_region() {
+        for (url, expected) in [
+            ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs", Some("eu-central-1")),
+            ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/jobs", Some("us-gov-west-1")),
+            ("https://vpce-0a-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/jobs", Some("us-east-1")),
+            ("https://us-west-2.queue.amazonaws.com/123456789012/jobs", Some("us-west-2")),
+            ("https://queue.amazonaws.com/123456789012/jobs", None),
+            ("http://127.0.0.1:4566/000000000000/jobs", None),
+            ("http://sqs:4566/000000000000/jobs", None),
+        ] {
+            assert_eq!(region(url).as_ref().map(AsRef::as_ref), expected, "{url}");
+        }
     }
 }

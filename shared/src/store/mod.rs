@@ -14,6 +14,7 @@ mod terms;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::debug;
 
 pub use self::clock::Clock;
 use self::keys::{account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, sent_key, verified_key};
@@ -24,6 +25,7 @@ pub use self::terms::{
 use crate::challenge::PictureId;
 use crate::guard::Conversion;
 use crate::limits::{Exceeded, Quota, Scope};
+use crate::telemetry::causes;
 use crate::verification::{NumberTag, Policy, Verification, VerificationId};
 
 /// A store, chosen by URL scheme.
@@ -270,6 +272,13 @@ impl Store {
     /// When the store cannot be asked.
     pub async fn settle(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
         dispatch!(self.settle(key, answer))
+    }
+
+    /// Connects beforehand, so that the first request need not wait for it. If it cannot, that will tell.
+    pub async fn prepare(&self) {
+        if let Err(error) = self.ping().await {
+            debug!(error = causes(&error), "the store is not there yet");
+        }
     }
 
     /// Asks for a sign of life.

@@ -11,6 +11,8 @@ use metrics::{
 };
 use serde_json::{Map, Value, json};
 
+use super::controls::Controls;
+
 /// Where the metrics stand in CloudWatch. Stacks are told apart by the dimension `function`, whose name holds the stack's.
 const NAMESPACE: &str = "sms-verify";
 
@@ -49,11 +51,17 @@ pub fn flush() {
     if values.is_empty() {
         return;
     }
-    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let variable = |name: &str| std::env::var(name).ok();
+    let function = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     #[expect(clippy::disallowed_methods, reason = "CloudWatch wants to know when it was")]
-    let now = Timestamp::now().as_millisecond();
+    let now = Timestamp::now();
     let mut text = String::new();
-    for line in lines(values, &function, now) {
+    for mut line in lines(values, &function, now.as_millisecond()) {
+        // Lambda takes a line that lacks either for INFO, and drops that where it keeps warnings alone.
+        if let Some(level) = Controls::read(&variable).kept_as() {
+            line["level"] = level.into();
+            line["timestamp"] = now.to_string().into();
+        }
         text.push_str(&line.to_string());
         text.push('\n');
     }

@@ -1,5 +1,7 @@
-//! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere.
+//! Logs, to standard error, from the level that `LOG_LEVEL` names: readable on a terminal, and lines of JSON elsewhere. On Lambda its
+//! own controls count, too.
 
+mod controls;
 pub mod emf;
 mod json;
 pub mod metrics;
@@ -8,10 +10,11 @@ pub mod xray;
 
 use std::env;
 use std::error::Error;
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::controls::{Controls, Form};
 pub use self::trace::{Names, Propagation, TraceParent, propagate};
 pub(crate) use self::trace::{begun, continued};
 use tracing::Metadata;
@@ -76,18 +79,21 @@ pub(crate) fn is_exported() -> bool {
 }
 
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a list of
-/// `target=level`. A wrong value is reported and `info` used: logs are not a reason not to start. `spans` gets what is begun and
+/// `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong value is reported and `info` used: logs
+/// are not a reason not to start. `spans` gets what is begun and
 /// ended, if somebody exports it.
 pub fn init(spans: Option<Spans>) {
-    let level = env::var("LOG_LEVEL").ok().filter(|level| !level.is_empty()).unwrap_or_else(|| "info".to_owned());
-    let parsed = targets(&level);
+    let controls = Controls::read(&|name| env::var(name).ok());
+    let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());
+    let parsed = level.map_or_else(|| targets(controls.unless_set()), |level| targets(&level));
     let problem = parsed.as_ref().err().cloned();
-    let (filter, handle) = reload::Layer::new(parsed.or_else(|_| targets("info")).unwrap_or_default());
+    let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
+    let (filter, handle) = reload::Layer::new(controls.within(&parsed));
     let lines = fmt::layer().with_writer(stderr);
-    let lines = if stderr().is_terminal() {
-        lines.boxed()
-    } else {
-        lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed()
+    let lines = match controls.form() {
+        Form::Terminal => lines.boxed(),
+        Form::Text => lines.with_ansi(false).boxed(),
+        Form::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed(),
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that the process logs already, as a test's does.
@@ -97,6 +103,15 @@ pub fn init(spans: Option<Spans>) {
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
     }
+}
+
+/// What a function cannot start without; if it is not to be had, the reason is logged, and the process ends. (What the runtime of Rust
+/// prints of an error has no level, and Lambda drops it where it keeps errors alone.)
+pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        tracing::error!(error = causes(&error), "not started");
+        std::process::exit(1)
+    })
 }
 
 /// Logs from another level on, written as in `LOG_LEVEL`.

@@ -21,10 +21,15 @@ pub fn client() -> Client {
 
 /// A client of an SQS server.
 pub fn client_at(endpoint: &str) -> Client {
+    client_in("us-east-1", endpoint)
+}
+
+/// A client of a region of an SQS server.
+pub fn client_in(region: &'static str, endpoint: &str) -> Client {
     shared::tls::install();
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
+        .region(Region::new(region))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint)
         .http_client(aws_smithy_http_client::Builder::new().build_http())
