@@ -73,7 +73,7 @@ impl CheckResult {
 
     /// Further tries, after a wrong code.
     pub(crate) fn attempts_left(&self) -> Option<u32> {
-        if let Self::Wrong { attempts_left } = self { Some(*attempts_left) } else { None }
+        if let Self::Wrong { attempts_left, .. } = self { Some(*attempts_left) } else { None }
     }
 }
 
