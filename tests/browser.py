@@ -245,6 +245,9 @@ def who_asks_for_a_locked_number_is_told_until_when(browser):
         expect(other.page.get_by_role("heading", name="驗證手機號碼")).to_be_visible()
         other.ask()
         expect(other.page.locator("#locked")).to_have_text(re.compile("該號碼已鎖定至"))
+        other.ask("13800138001")
+        expect(other.page.locator("#code")).to_be_focused()
+        expect(other.page.locator("#locked")).to_have_text("")
 
 
 @check

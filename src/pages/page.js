@@ -102,7 +102,8 @@ $("ask").onsubmit = event => {
       $("ask-error").textContent = answer.ok || locks(answer) ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
       const wait = answer.ok ? answer.resend_in : answer.retry_after;
-      if (wait) store.set({ again: Date.now() + wait * 1000 });
+      // Who has locked one number may have another.
+      if (wait && !locks(answer)) store.set({ again: Date.now() + wait * 1000 });
       if (answer.ok) {
         $("prove-error").textContent = "";
         $("code").removeAttribute("aria-invalid");
