@@ -1,5 +1,6 @@
 //! The samples, as they are in the documents: backends that are brought a token, in Django and in Express.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -106,4 +107,18 @@ async fn express() {
     let command = ["node", "samples/express/server.mjs"];
     a_backend_takes_tokens(&command).await;
     a_backend_refuses_what_was_given_to_another(&command).await;
+}
+
+#[test]
+fn each_sample_has_a_port_of_its_own() {
+    let ports =
+        [include_str!("../../samples/django/app.py"), include_str!("../../samples/express/server.mjs")].map(|sample| {
+            let addresses = sample.split("127.0.0.1:").skip(1);
+            let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+            addresses.map(digits).collect::<BTreeSet<_>>()
+        });
+    // The one that it serves at, as its command says, and that of sms-verify.
+    assert!(ports.iter().all(|ports| ports.len() == 2), "{ports:?}");
+    let shared: Vec<&String> = ports[0].intersection(&ports[1]).collect();
+    assert_eq!(shared, ["8080"]);
 }
