@@ -10,8 +10,11 @@ use url::Url;
 /// Longest time for an answer: store and queue answer within a second, or are down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Fails unless it answers with 200.
-pub async fn run(url: Url) -> Result<(), Box<dyn Error>> {
+/// Fails unless it answers with 200. An address alone is asked for `/readyz`: at `/` a page may be, which is there in any case.
+pub async fn run(mut url: Url) -> Result<(), Box<dyn Error>> {
+    if url.path() == "/" {
+        url.set_path("/readyz");
+    }
     let answer = Client::builder().no_proxy().timeout(PATIENCE).build()?.get(url).send().await?;
     let (status, body) = (answer.status(), answer.text().await?);
     writeln!(stdout(), "{body}")?;

@@ -47,16 +47,15 @@ def check_links(document, text):
 
 
 def check_commands(document, text):
-    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
-        for line in block.splitlines():
-            for start in ("cargo run --release -- ", "cargo run -- "):
-                if start in line:
-                    words = shlex.split(line.split(start, 1)[1], comments=True)
-                    words = words[:next((at for at, word in enumerate(words) if word in ("&", ";", "|", ">")), len(words))]
-                    done = subprocess.run([PROGRAM, *words, "--help"], env={}, capture_output=True, text=True)
-                    if done.returncode != 0:
-                        wrong(document, f"{line.strip()}: {done.stderr.strip()}")
-                    break
+    """Everything that is written as a command of the program is one, in blocks and in running text."""
+    lines = "".join(typed.blocks(text, "sh")).splitlines()
+    written = [line[found.end():] for line in lines if (found := re.search(r"cargo run( --release)? -- ", line))]
+    for command in written + re.findall(r"`sms-verify ([^`]+)`", text):
+        words = shlex.split(command, comments=True)
+        words = words[:next((at for at, word in enumerate(words) if word in ("&", ";", "|", ">")), len(words))]
+        done = subprocess.run([PROGRAM, *words, "--help"], env={}, capture_output=True, text=True)
+        if done.returncode != 0:
+            wrong(document, f"{command}: {done.stderr.strip()}")
 
 
 def check_variables():

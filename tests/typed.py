@@ -24,7 +24,7 @@ SERVICES = ROOT / "tests" / "services"
 COMMANDS_NOT_HERE = {
     "docker compose up --detach --wait": "no Docker: the same servers run as processes",
     "tests/run": "it is what runs this",
-    "cargo run --release -- simulate": "takes minutes; tests/it/simulate.rs",
+    "cargo run -- simulate": "takes minutes; tests/it/simulate.rs",
 }
 BLOCKS_NOT_HERE = {
     ("README.md", "tests/soak 10"): "takes as long as it says",

@@ -195,7 +195,7 @@ async fn a_worker_serves_its_metrics_and_its_health() {
     let exposed = Process::start(&["worker", "--metrics", "0.0.0.0:0"], &environment);
     let exposed = Client::new(&exposed.metrics().await.base.replace("0.0.0.0", "127.0.0.1"));
     assert_eq!(exposed.send(exposed.request("PUT", "/ops/log-level").body("debug")).await.status, 404);
-    let health = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
+    let health = Process::start(&["health", &client.base], &Environment::embedded());
     assert!(health.output().await.contains("ok"));
     drop(worker);
     let mut gone = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
