@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     // There is more of a processor now than for the first request.
     let challenge = async {
         if let Some(challenge) = &config.challenge {
-            challenge.prepare().await
+            challenge.prepare().await;
         }
     };
     tokio::join!(phone::prepared(config.region), store.prepare(), queue.prepare(), challenge);
