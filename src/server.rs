@@ -70,6 +70,10 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         .merge(specification_router())
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     let api = app(routes, &config.origins);
+    let api = match config.base_path.as_str() {
+        "" => api,
+        base => api.clone().nest(base, api),
+    };
     // Pages of other origins may call the API, and not read the inbox.
     let app = match (parts.has_pages(), &config.ops_token) {
         (true, _) => api.merge(pages::router(parts.inbox.clone(), config, ops::router(parts.ops()))),

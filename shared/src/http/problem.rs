@@ -40,6 +40,8 @@ pub(super) enum Problem {
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
+    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none can have.
+    NotARequest,
     /// The body says that it is something else than JSON.
     NotJson,
     /// The body is too large.
@@ -107,6 +109,9 @@ impl Problem {
             Self::Country(_) => {
                 let title = "No codes are sent to this country";
                 kind("country-not-allowed", StatusCode::UNPROCESSABLE_ENTITY, "4007", title, "手机号错误")
+            }
+            Self::NotARequest => {
+                kind("bad-request", StatusCode::BAD_REQUEST, "5006", "Not an HTTP request", "参数错误")
             }
             Self::NotJson => {
                 kind("not-json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "5006", "Send application/json", "参数错误")
@@ -178,6 +183,8 @@ impl Problem {
             Self::BadNumber(error) => error.to_string(),
             Self::Country(country) if zh => format!("暂不支持该国家或地区的号码：{}", country.code()),
             Self::Country(country) => format!("this installation sends no codes to {}", country.code()),
+            Self::NotARequest if zh => "请求的方法、路径或请求头无效".to_owned(),
+            Self::NotARequest => "the method, the path or a header is not valid".to_owned(),
             Self::NotJson if zh => "请求体须为 JSON".to_owned(),
             Self::NotJson => "the body must be JSON, with Content-Type: application/json".to_owned(),
             Self::TooLarge(most) if zh => format!("请求体超过 {most} 字节"),
