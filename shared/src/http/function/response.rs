@@ -18,6 +18,9 @@ pub struct Response {
     status_description: Option<String>,
     #[serde(flatten)]
     headers: Headers,
+    /// This API sets none; `cargo lambda watch` wants the list to be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[String; 0]>,
     body: String,
     is_base64_encoded: bool,
 }
@@ -41,13 +44,14 @@ impl Response {
                 Headers::Headers(lines.map(|(name, values)| (name, values.join(", "))).collect())
             }
         };
+        let cookies = matches!(form, Form::Two).then_some([]);
         // All bodies are in memory, and none can fail.
         let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let (body, is_base64_encoded) = match String::from_utf8(bytes.into()) {
             Ok(text) => (text, false),
             Err(error) => (STANDARD.encode(error.as_bytes()), true),
         };
-        Self { status_code: parts.status.as_u16(), status_description, headers, body, is_base64_encoded }
+        Self { status_code: parts.status.as_u16(), status_description, headers, cookies, body, is_base64_encoded }
     }
 }
 
