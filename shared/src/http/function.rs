@@ -69,12 +69,15 @@ impl Function {
             Event::Other(event) => return answer_other(&event, TAKES).map(Answer::Warm),
         };
         let form = event.form();
-        let response = match self.request(*event, trace) {
+        let mut headers = HeaderMap::new();
+        let read = headers_of(&event, &mut headers);
+        let language = locale(&headers).unwrap_or(Locale::En);
+        let response = match read.and_then(|()| self.request(*event, headers, trace)) {
             Ok(request) => {
                 let Ok(response) = self.app.clone().oneshot(request).await;
                 response
             }
-            Err((problem, language)) => {
+            Err(problem) => {
                 let mut response = problem.document(language);
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
@@ -83,28 +86,22 @@ impl Function {
         Ok(Answer::Http(Response::new(response, form).await))
     }
 
-    /// The request that an event tells of; or what is wrong with it, and the language to say so in.
-    fn request(&self, event: HttpEvent, trace: Option<String>) -> Result<Request, (Problem, Locale)> {
-        let mut headers = HeaderMap::new();
-        let read = headers_of(&event, &mut headers);
-        let language = locale(&headers).unwrap_or(Locale::En);
-        read.and_then(|()| self.read(event, headers, trace)).map_err(|problem| (problem, language))
-    }
-
-    fn read(&self, event: HttpEvent, mut headers: HeaderMap, trace: Option<String>) -> Result<Request, Problem> {
+    /// The request that an event tells of.
+    fn request(&self, event: HttpEvent, mut headers: HeaderMap, trace: Option<String>) -> Result<Request, Problem> {
         let method = Method::from_bytes(event.method().as_bytes()).map_err(|_| Problem::NotARequest)?;
         let uri = path::uri(&event, &self.base_path).parse::<Uri>().map_err(|_| Problem::NotARequest)?;
         let peer = event.source_ip().and_then(read_address);
         // Whoever reads addresses from the end of the list begins with the caller whom the event itself names.
         if let Some(peer) = peer {
-            headers.insert(FORWARDED_FOR, forwarded_to(&headers, peer)?);
+            let forwarded = forwarded_to(&headers, peer)?;
+            headers.try_insert(FORWARDED_FOR, forwarded).map_err(|_| Problem::NotARequest)?;
         }
         if let Some(trace) = trace.and_then(|trace| HeaderValue::try_from(trace).ok()) {
-            headers.insert(TRACE, trace);
+            headers.try_insert(TRACE, trace).map_err(|_| Problem::NotARequest)?;
         }
         let mut request = Request::new(body(event)?);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-        if let Some(peer) = peer.or_else(|| forwarded(request.headers()).last().and_then(|last| read_address(&last))) {
+        if let Some(peer) = peer.or_else(|| forwarded(request.headers()).last().and_then(|last| read_address(last))) {
             request.extensions_mut().insert(SourceIp(peer));
         }
         Ok(request)
