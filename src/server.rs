@@ -71,6 +71,10 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
         .merge(specification_router())
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
     let api = app(routes, &config.origins);
+    let api = match config.base_path.as_str() {
+        "" => api,
+        base => api.clone().nest(base, api),
+    };
     // Pages of other origins may call the API, and not read the inbox.
     let app = match (config.has_pages(), &config.ops_token) {
         (true, _) => {

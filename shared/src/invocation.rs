@@ -3,6 +3,8 @@
 //! A function takes its own events by their form; what has another form comes here. A warm-up is answered; of anything else the
 //! error says what it is, since whoever wired it up has nothing but the error to go by.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -16,12 +18,18 @@ pub struct Warm {
     status: &'static str,
 }
 
-/// A function was invoked with an event of another source.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A function was invoked with an event of another source. (Lambda's runtime logs errors by `Debug`.)
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invoked with {came}, but this function takes {takes}: look at what invokes it")]
 pub struct Unexpected {
     came: String,
     takes: &'static str,
+}
+
+impl fmt::Debug for Unexpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Answers an event that is none of those that the function works on; `takes` says in words which those are.

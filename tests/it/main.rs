@@ -112,3 +112,6 @@ mod functions;
 
 /// The release builds of the functions under Lambda's own runtime emulator.
 mod runtime;
+
+/// The release builds of the functions, and every event that there is a sample of.
+mod events;

@@ -18,7 +18,8 @@ use crate::support::process::{Environment, Process};
 use crate::support::services::{Service, redis_url};
 use crate::support::sqs::{Queues, client};
 
-fn event(path: &str) -> Value {
+/// A sample event.
+pub fn event(path: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(path);
     serde_json::from_str(&std::fs::read_to_string(path).expect("an event")).expect("JSON")
 }
@@ -31,7 +32,7 @@ async fn ask(function: &Function, to: &str) -> Value {
 }
 
 /// What the three functions are given on AWS.
-fn environment(redis: &str, queues: &Queues, gateway: &Gateway) -> Environment {
+pub fn environment(redis: &str, queues: &Queues, gateway: &Gateway) -> Environment {
     Environment::lambda()
         .with("REDIS_URL", redis)
         .with("QUEUE_URL", &queues.url)
@@ -54,9 +55,14 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         Function::start("check-code", &environment),
         Function::start("send-sms", &environment),
     );
-    for (file, status) in
-        [("http-api", 202), ("rest-api", 202), ("function-url", 202), ("http-api", 429), ("bad-number", 422)]
-    {
+    for (file, status) in [
+        ("http-api", 202),
+        ("rest-api", 202),
+        ("function-url", 202),
+        ("alb-health", 200),
+        ("http-api", 429),
+        ("bad-number", 422),
+    ] {
         let answer = request.invoke(&event(&format!("request-code/{file}.json"))).await;
         assert_eq!(answer["statusCode"], status, "{file}: {answer}");
     }
@@ -154,6 +160,29 @@ async fn lambdas_own_log_controls_count_and_metrics_survive_them() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_count_for_the_caller_whom_the_event_names() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway).with("LIMITS", "ip=2/day");
+    let request = Function::start("request-code", &environment);
+    let ask = async |to: &str, caller: &str, forwarded: &str| {
+        let mut asked = event("request-code/rest-api-edge.json");
+        asked["requestContext"]["identity"]["sourceIp"] = caller.into();
+        asked["headers"]["X-Forwarded-For"] = forwarded.into();
+        asked["multiValueHeaders"]["X-Forwarded-For"] = json!([forwarded]);
+        asked["body"] = json!({ "to": to }).to_string().into();
+        request.invoke(&asked).await["statusCode"].clone()
+    };
+    let caller = "198.51.100.7";
+    // Over one edge and over another; and another caller over the first.
+    assert_eq!(ask("+8613900139010", caller, "198.51.100.7, 130.176.0.1").await, 202);
+    assert_eq!(ask("+8613900139011", caller, "203.0.113.9, 198.51.100.7, 130.176.0.2").await, 202);
+    assert_eq!(ask("+8613900139012", caller, "198.51.100.7, 130.176.0.3").await, 429);
+    assert_eq!(ask("+8613900139012", caller, "").await, 429, "without the header");
+    assert_eq!(ask("+8613900139012", "198.51.100.8", "198.51.100.8, 130.176.0.1").await, 202);
+}
+
 /// The subsegments that X-Ray's daemon is sent, until there are so many of this name.
 async fn subsegments(daemon: &UdpSocket, until: &str, count: usize) -> Vec<Value> {
     let mut got: Vec<Value> = Vec::new();
@@ -227,6 +256,21 @@ async fn a_picture_comes_through_api_gateway() {
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{answer}");
     let png = STANDARD.decode(answer["body"].as_str().expect("a body")).expect("base64");
     assert!(png.starts_with(b"\x89PNG"));
+}
+
+/// Lambda's runtime panics without what Lambda tells every function. Where a panic aborts, the process ends by a signal; where it
+/// unwinds, as the runtime needs it to make an error of an invocation's panic, with 101.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_unwinds() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway);
+    for function in ["request-code", "check-code", "send-sms"] {
+        let mut command = Command::new(bootstrap(function));
+        command.env_clear().envs(environment.variables());
+        let mut process = Process::spawn(command);
+        assert_eq!(process.ended().await.code(), Some(101), "{function}: {}", process.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

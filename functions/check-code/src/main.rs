@@ -1,10 +1,10 @@
 //! `POST /v1/verifications/{id}/check`, `GET` and `DELETE /v1/verifications/{id}`, and the keys of tokens, behind API Gateway; with `SMS_DSN` also
 //! `POST /v1/receipts/{provider}`, and with `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
 
-use lambda_http::{Error, run};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::checking::Checks;
 use shared::config::{CheckConfig, environment};
-use shared::http::Receipts;
+use shared::http::{Event, Function, Receipts};
 use shared::store::Store;
 use shared::{http, telemetry};
 
@@ -22,7 +22,12 @@ async fn main() -> Result<(), Error> {
         let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));
     }
-    let CheckConfig { secrets, code_length, test_numbers, limits, region, callers, origins, .. } = config;
+    let CheckConfig { secrets, code_length, test_numbers, limits, region, callers, origins, base_path, .. } = config;
     let checks = Checks { store, secrets, code_length, test_numbers, limits };
-    run(http::measured(http::app(http::check_router(checks, region, callers).merge(routes), &origins))).await
+    let routes = http::check_router(checks, region, callers).merge(routes);
+    let function = &Function::new(http::measured(http::app(routes, &origins)), base_path);
+    run(service_fn(async |event: LambdaEvent<Event>| {
+        function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
+    }))
+    .await
 }

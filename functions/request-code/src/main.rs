@@ -1,10 +1,10 @@
 //! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip, then one queue call.
 
-use lambda_http::{Error, run};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::admission::Admissions;
 use shared::config::{RequestConfig, environment};
 use shared::guard::Guard;
-use shared::http::RequestApi;
+use shared::http::{Event, Function, RequestApi};
 use shared::queue::Queue;
 use shared::store::Store;
 use shared::{http, phone, telemetry};
@@ -27,8 +27,12 @@ async fn main() -> Result<(), Error> {
     let RequestConfig { secrets, limits, countries, challenge, budget, meiduo_keys, .. } = config;
     let guard = Guard::new(config.guard);
     let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget, meiduo_keys };
-    let RequestConfig { region, test_numbers, autofill, callers, origins, .. } = config;
+    let RequestConfig { region, test_numbers, autofill, callers, origins, base_path, .. } = config;
     let asking = RequestApi { admissions, region, test_numbers, autofill, callers, origins: origins.clone() };
     let routes = http::request_router(asking);
-    run(http::measured(http::app(routes.merge(health), &origins))).await
+    let function = &Function::new(http::measured(http::app(routes.merge(health), &origins)), base_path);
+    run(service_fn(async |event: LambdaEvent<Event>| {
+        function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
+    }))
+    .await
 }

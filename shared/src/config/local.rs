@@ -9,7 +9,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::{AllowedOrigins, Callers, TrustedProxies};
+use crate::http::{AllowedOrigins, BasePath, Callers, TrustedProxies};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
@@ -61,6 +61,8 @@ pub struct LocalConfig {
     pub callers: Callers,
     /// `ALLOW_ORIGINS`.
     pub origins: AllowedOrigins,
+    /// `BASE_PATH`.
+    pub base_path: BasePath,
     /// `MEIDUO_KEYS`.
     pub meiduo_keys: Option<MeiduoKeys>,
     /// `OPS_TOKEN`.
@@ -122,6 +124,7 @@ impl LocalConfig {
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard) = (vars.limits(), vars.countries(region), vars.guard());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
+        let base_path = vars.base_path();
         let asks = matches!(role, Role::All | Role::Api);
         let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
         let ops_token = vars.ops_token();
@@ -147,6 +150,7 @@ impl LocalConfig {
                 budget,
                 callers,
                 origins,
+                base_path,
                 meiduo_keys,
                 ops_token,
             })

@@ -19,7 +19,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::{AllowedOrigins, Callers};
+use crate::http::{AllowedOrigins, BasePath, Callers};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
@@ -94,6 +94,8 @@ pub struct RequestConfig {
     pub callers: Callers,
     /// `ALLOW_ORIGINS`.
     pub origins: AllowedOrigins,
+    /// `BASE_PATH`.
+    pub base_path: BasePath,
     /// `TEST_NUMBERS`.
     pub test_numbers: TestNumbers,
     /// `MEIDUO_KEYS`, with `CODE_LENGTH` and `TEST_NUMBERS`.
@@ -123,6 +125,8 @@ pub struct CheckConfig {
     pub callers: Callers,
     /// `ALLOW_ORIGINS`.
     pub origins: AllowedOrigins,
+    /// `BASE_PATH`.
+    pub base_path: BasePath,
     /// `DEFAULT_REGION`.
     pub region: Region,
 }
@@ -163,6 +167,7 @@ impl RequestConfig {
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
         let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
+        let base_path = vars.base_path();
         let code_length = vars.code_length();
         let test_numbers = vars.test_numbers(code_length);
         let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
@@ -181,6 +186,7 @@ impl RequestConfig {
                 budget,
                 callers,
                 origins,
+                base_path,
                 test_numbers,
                 meiduo_keys,
             })
@@ -199,7 +205,7 @@ impl CheckConfig {
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
         let (limits, challenge, callers) = (vars.limits(), vars.challenge(), vars.callers());
-        let (origins, region) = (vars.origins(), vars.region());
+        let (origins, region, base_path) = (vars.origins(), vars.region(), vars.base_path());
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -212,6 +218,7 @@ impl CheckConfig {
                 challenge,
                 callers,
                 origins,
+                base_path,
                 region,
             })
         })
@@ -319,6 +326,7 @@ mod tests {
             ("CHALLENGE", "captcha"),
             ("BUDGET", "5"),
             ("ALLOW_ORIGINS", "shop.example"),
+            ("BASE_PATH", "sms"),
             ("MEIDUO_KEYS", "yes"),
             ("OPS_TOKEN", "short"),
         ];

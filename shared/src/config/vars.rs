@@ -17,7 +17,7 @@ use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
 use crate::guard;
-use crate::http::{AllowedOrigins, ApiKeys, Callers, TrustedProxies};
+use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
@@ -247,6 +247,15 @@ impl<'a> Vars<'a> {
         parsed
             .inspect_err(|error| self.problem(error.variable(), &format!("is not usable: {error}")))
             .unwrap_or_default()
+    }
+
+    /// `BASE_PATH`: unless set, the API's paths begin at the root.
+    pub(super) fn base_path(&mut self) -> BasePath {
+        let Some(text) = self.get("BASE_PATH") else { return BasePath::default() };
+        BasePath::parse(&text).unwrap_or_else(|| {
+            self.problem("BASE_PATH", "needs the path before /v1, such as /sms");
+            BasePath::default()
+        })
     }
 
     /// `TRUSTED_PROXIES`, where on Lambda API Gateway is one, and `API_KEYS`.

@@ -15,12 +15,17 @@ use super::problem::Problem;
 use crate::signing::hex;
 use crate::telemetry::Names;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// `TRUSTED_PROXIES`: how many proxies in front of this process write down whom they were asked by. Each adds one address
-/// at the end of `X-Forwarded-For`; whatever stands before those is what a caller may have made up.
+/// at the end of `X-Forwarded-For`; whatever stands before those is what a caller may have made up. (In a function the list ends with
+/// the address that the event names as the caller's.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrustedProxies(pub u8);
+
+/// The caller's address as the event of a function names it; elsewhere the connection has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceIp(pub(super) IpAddr);
 
 /// `API_KEYS`: who may call, and the SHA-256 of the key that each has. Without any, everybody may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,9 +107,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = connected.or_else(|| parts.extensions.get().map(|SourceIp(ip)| *ip));
         let lists = parts.headers.get_all(FORWARDED_FOR).iter().filter_map(|list| list.to_str().ok());
-        let forwarded = lists.flat_map(|list| list.split(',')).map(|address| read(address.trim()));
+        let forwarded = lists.flat_map(|list| list.split(',')).map(|address| read_address(address.trim()));
         let mut forwarded: Vec<Option<IpAddr>> = forwarded.collect();
         forwarded.reverse();
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -118,7 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// An address as proxies write it, some with the port.
-fn read(text: &str) -> Option<IpAddr> {
+pub(super) fn read_address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_matches(['[', ']']);
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }

@@ -125,6 +125,12 @@ impl Problem {
                 "请在 ALLOW_ORIGINS 中加入该页面的源",
                 "請在 ALLOW_ORIGINS 中加入該頁面的來源"
             ),
+            Self::NotARequest => say!(
+                locale;
+                "the method, the path or a header is not valid",
+                "请求的方法、路径或请求头无效",
+                "請求的方法、路徑或標頭無效"
+            ),
             Self::BadHost => say!(
                 locale;
                 "send one Host, with the name that was asked for",

@@ -77,6 +77,13 @@ pub(super) const COUNTRY: Kind = kind(
     ["No codes are sent to this country", "不向该国家或地区发送验证码", "不向該國家或地區傳送驗證碼"],
     MOBILE,
 );
+pub(super) const NOT_A_REQUEST: Kind = kind(
+    "bad-request",
+    StatusCode::BAD_REQUEST,
+    "5006",
+    ["Not an HTTP request", "不是有效的 HTTP 请求", "不是有效的 HTTP 請求"],
+    PARAMETER,
+);
 pub(super) const NOT_JSON: Kind = kind(
     "not-json",
     StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -44,6 +44,8 @@ pub(super) enum Problem {
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
+    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none can have.
+    NotARequest,
     /// The body says that it is something else than JSON.
     NotJson,
     /// The body is compressed, or otherwise not as it is meant.
@@ -97,6 +99,7 @@ impl Problem {
             Self::MissingField(_) => kinds::MISSING_FIELD,
             Self::BadNumber(_) => kinds::BAD_NUMBER,
             Self::Country(_) => kinds::COUNTRY,
+            Self::NotARequest => kinds::NOT_A_REQUEST,
             Self::NotJson => kinds::NOT_JSON,
             Self::Encoded => kinds::ENCODED,
             Self::TooLarge(_) => kinds::TOO_LARGE,

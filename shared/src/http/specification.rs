@@ -131,8 +131,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_has_an_example_of_every_problem() {
-        // Those of no operation: a wrong method or host, and what a GET of the tutorial answers with 200.
-        let elsewhere = ["no-such-method", "bad-host", "cross-site"];
+        // Those of no operation: what is no request, a wrong method or host, and what a GET of the tutorial answers with 200.
+        let elsewhere = ["no-such-method", "bad-host", "cross-site", "bad-request"];
         let document = document();
         let mut examples: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         collect(&document, &mut examples);

@@ -31,7 +31,7 @@ use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 /// And spans that are for exporters alone: a line has the names of the one span that it is in.
 const CLIENTS: &str = "shared::spans=off,lapin=off,redis=warn,reqwest=warn,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,\
     aws_config=error,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
-    aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_http=warn,lambda_runtime=warn,lambda_runtime::runtime=error,\
+    aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_runtime=warn,lambda_runtime::runtime=error,\
     lambda_runtime_api_client=warn";
 
 /// An error with its causes, for a line of a log: JSON would leave them out.

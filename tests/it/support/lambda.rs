@@ -86,7 +86,15 @@ impl Traced {
         let (events, next) = channel(1);
         let (answer, answers) = channel(1);
         let next = Arc::new(Mutex::new(next));
+        let error = answer.clone();
         let routes = Router::new()
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/error",
+                post(async move |body: String| {
+                    error.send(serde_json::from_str(&body).expect("JSON")).await.expect("somebody waits");
+                    StatusCode::ACCEPTED
+                }),
+            )
             .route(
                 "/2018-06-01/runtime/invocation/next",
                 get(async move || match next.lock().await.recv().await {
@@ -112,7 +120,7 @@ impl Traced {
         Self { events, answers, process: Process::spawn(command) }
     }
 
-    /// An invocation as part of this trace.
+    /// The response to an invocation as part of this trace, or its error.
     pub async fn invoke(&mut self, event: &Value, trace: &str) -> Value {
         self.events.send((event.clone(), trace.to_owned())).await.expect("the function waits for events");
         let answer = timeout(Duration::from_secs(20), self.answers.recv()).await;

@@ -48,7 +48,6 @@ impl Environment {
         environment
             .with("LIMITS", "off")
             .with("CHALLENGE", "off")
-            .with("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")
             .with("CODE_SECRET", &unique("a-secret-of-this-test"))
