@@ -63,6 +63,8 @@ pub struct LocalConfig {
     pub origins: AllowedOrigins,
     /// `MEIDUO_KEYS`.
     pub meiduo_keys: Option<MeiduoKeys>,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
     /// `OPS_TOKEN`.
     pub ops_token: Option<OpsToken>,
 }
@@ -130,7 +132,7 @@ impl LocalConfig {
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
         let asks = matches!(role, Role::All | Role::Api);
         let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
-        let ops_token = vars.ops_token();
+        let (accepts_eviction, ops_token) = (vars.accepts_eviction(), vars.ops_token());
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -154,6 +156,7 @@ impl LocalConfig {
                 callers,
                 origins,
                 meiduo_keys,
+                accepts_eviction,
                 ops_token,
             })
         })

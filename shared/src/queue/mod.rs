@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
+use crate::dsn::{Dsn, DsnError};
 use crate::job::Job;
 use crate::provider::Class;
 
@@ -102,8 +103,11 @@ pub enum QueueError {
     /// The URL names no queue that is known here.
     #[error("{0}")]
     Url(&'static str),
+    /// The URL says what cannot be meant.
+    #[error("it {0}")]
+    Address(#[from] DsnError),
     /// RabbitMQ, or the way to it.
-    #[error("RabbitMQ failed")]
+    #[error("RabbitMQ failed{}", rabbitmq::in_words(.0))]
     RabbitMq(#[from] lapin::Error),
     /// RabbitMQ answered that it did not keep the message.
     #[error("RabbitMQ did not keep the message: {0}")]
@@ -128,7 +132,12 @@ impl Queue {
     pub fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
-            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
+            "https" | "http" => {
+                for url in [Some(url), dead_url].into_iter().flatten() {
+                    check_url(url)?;
+                }
+                Backend::Sqs(sqs::SqsQueue::new(url, dead_url))
+            }
             _ => {
                 return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
             }
@@ -253,6 +262,21 @@ impl Queue {
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
         }
     }
+}
+
+/// Whether a queue's URL, which begins as it should, says what can be meant.
+///
+/// # Errors
+/// When it does not.
+pub(crate) fn check_url(url: &str) -> Result<(), DsnError> {
+    if url.starts_with("amqp") {
+        return rabbitmq::RabbitMqQueue::check(url);
+    }
+    let dsn = Dsn::parse(url)?;
+    if !dsn.url().username().is_empty() || dsn.url().password().is_some() || dsn.url().fragment().is_some() {
+        return Err(DsnError::Server("is not the URL of an SQS queue, which has no user and no #"));
+    }
+    dsn.finish()
 }
 
 impl Queue {
