@@ -4,6 +4,7 @@
 use lambda_http::{Error, run};
 use shared::checking::Checks;
 use shared::config::{CheckConfig, environment};
+use shared::eviction::EvictionWatch;
 use shared::http::Receipts;
 use shared::store::Store;
 use shared::{http, telemetry};
@@ -13,6 +14,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     let config = CheckConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
+    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
     let mut routes = http::store_health_router(store.clone())
         .merge(http::pictures_router(store.clone(), config.challenge))
         .merge(http::specification_router());

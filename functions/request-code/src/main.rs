@@ -3,6 +3,7 @@
 use lambda_http::{Error, run};
 use shared::admission::Admissions;
 use shared::config::{RequestConfig, environment};
+use shared::eviction::EvictionWatch;
 use shared::guard::Guard;
 use shared::http::RequestApi;
 use shared::queue::Queue;
@@ -14,6 +15,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     let config = RequestConfig::read(&environment)?;
     let store = Store::redis(config.redis.expose(), config.policy)?;
+    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
     let queue = Queue::from_url(config.queue.expose(), None)?;
     queue.prepare();
     let health = http::health_router(store.clone(), queue.clone());
