@@ -18,5 +18,5 @@ pub async fn run(mut url: Url) -> Result<(), Box<dyn Error>> {
     let answer = Client::builder().no_proxy().timeout(PATIENCE).build()?.get(url).send().await?;
     let (status, body) = (answer.status(), answer.text().await?);
     writeln!(stdout(), "{body}")?;
-    if status.is_success() { Ok(()) } else { Err(format!("it answers with {status}").into()) }
+    if status.is_success() { Ok(()) } else { Err(format!("it answers with {status}: its log says why").into()) }
 }

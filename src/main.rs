@@ -68,6 +68,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         None => {
             ops::measure();
             let mut parts = Parts::new(configured(Role::All)?)?;
+            parts.watch_eviction();
             let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
             let stop = Stop::on_signals()?;
             let server = server::bind(&mut parts).await?;
@@ -81,6 +82,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Api) => {
             ops::measure();
             let mut parts = Parts::new(configured(Role::Api)?)?;
+            parts.watch_eviction();
             let server = server::bind(&mut parts).await?;
             parts.announce(true, false);
             server.run(Stop::on_signals()?).await?;
@@ -88,6 +90,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Worker { concurrency, invoke: None, metrics }) => {
             ops::measure();
             let parts = Parts::new(configured(Role::Worker)?)?;
+            parts.watch_eviction();
             let consumer = parts.queue.consumer(concurrency)?;
             let stop = Stop::on_signals()?;
             if let Some(listen) = metrics {

@@ -6,6 +6,7 @@ use shared::code::Secrets;
 use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
 use shared::entropy::random_bytes;
+use shared::eviction::EvictionWatch;
 use shared::guard::Guard;
 use shared::http::Receipts;
 use shared::provider::{Inbox, Provider};
@@ -47,6 +48,11 @@ impl Parts {
         let provider = config.provider.clone().unwrap_or_else(|| Provider::inbox(inbox.clone()));
         let secrets = config.secrets.clone().unwrap_or_else(|| Secrets::from_random(random_bytes()));
         Ok(Self { config, store, queue, inbox, secrets, provider })
+    }
+
+    /// From here on it is told if Redis may forget.
+    pub fn watch_eviction(&self) {
+        EvictionWatch::new(self.store.clone(), self.config.accepts_eviction).begin();
     }
 
     pub fn admissions(&self) -> Admissions {

@@ -49,7 +49,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     // Connected before the first request. What is down is no reason not to start: it may come up later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
     if let Err(error) = store {
-        warn!(error = causes(&error), "the store cannot be reached yet");
+        warn!(error = causes(&error), "the store cannot be used yet");
     }
     if let Err(error) = queue {
         warn!(error = causes(&error), "the queue cannot be reached yet");

@@ -70,11 +70,12 @@ start_services() {
   step "starting private services"
   [ -n "${REDIS_URL-}" ] || REDIS_URL=$(tests/services start redis "$services/redis")
   [ -n "${QUEUE_URL-}" ] || QUEUE_URL=$(tests/services start rabbitmq "$services/rabbitmq")
+  TEST_REDIS_CLUSTER=$(tests/services start redis-cluster "$services/redis-cluster")
   TEST_SQS_ENDPOINT=$(tests/services start sqs "$services/sqs")
   # What the AWS SDK needs to talk to a server on this machine.
   export AWS_ENDPOINT_URL_SQS=$TEST_SQS_ENDPOINT AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   TEST_RIE=$(echo "$tools"/lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-"$(uname -m | sed s/aarch64/arm64/)")
-  export REDIS_URL QUEUE_URL TEST_SQS_ENDPOINT TEST_RIE
+  export REDIS_URL TEST_REDIS_CLUSTER QUEUE_URL TEST_SQS_ENDPOINT TEST_RIE
 }
 
 # Everything that the tests need.

@@ -15,7 +15,7 @@ use crate::message::Locale;
 use crate::signing::hex;
 use crate::verification::Purpose;
 
-/// What is wrong with an `SMS_DSN` or a `CHALLENGE`. It names parts, never their secret values.
+/// What is wrong with an `SMS_DSN`, a `CHALLENGE` or the URL of a server. It names parts, never their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum DsnError {
     /// Not a URL.
@@ -36,7 +36,13 @@ pub enum DsnError {
     /// An option with a value that cannot be.
     #[error("has a wrong value for {0}")]
     Value(&'static str),
-    /// An option that the gateway does not know.
+    /// An option that is there twice.
+    #[error("has the option {0} twice")]
+    Twice(String),
+    /// What a server's URL cannot say.
+    #[error("{0}")]
+    Server(&'static str),
+    /// An option that is not known.
     #[error("has an unknown option {0}")]
     Unknown(String),
     /// Credentials would travel in clear.
@@ -61,7 +67,9 @@ impl Dsn {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name), decode(value));
             let (Some(name), Some(value)) = (name, value) else { return Err(DsnError::Encoding) };
-            options.insert(name, value);
+            if let Some(name) = options.insert(name.clone(), value).map(|_| name) {
+                return Err(DsnError::Twice(shown(name)));
+            }
         }
         Ok(Self { url, options })
     }
@@ -79,6 +87,21 @@ impl Dsn {
             None | Some("default") => String::new(),
             Some(host) => self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
         }
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The names of the options that are left.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &str> {
+        self.options.keys().map(String::as_str)
+    }
+
+    /// User and password, where there are any, can be read.
+    pub(crate) fn credentials(&self) -> Result<(), DsnError> {
+        let parts = [Some(self.url.username()), self.url.password()];
+        if parts.into_iter().flatten().all(|part| decode(part).is_some()) { Ok(()) } else { Err(DsnError::Encoding) }
     }
 
     pub(crate) fn scheme(&self) -> &str {

@@ -30,6 +30,8 @@ mod proxy;
 pub mod queue;
 pub mod store;
 
+pub mod eviction;
+
 // What the ports' adapters and the edges share.
 mod dsn;
 mod signing;

@@ -6,11 +6,11 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::collector::Collector;
-use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url};
 use crate::support::services::Service;
 use crate::support::vendor::{Stub, Vendor};
+use crate::support::{eventually, unique};
 
 /// A process, and the collector of its traces.
 struct Scene {
@@ -188,4 +188,39 @@ async fn few_codes_are_typed_back() {
     assert!(scene.client.metric("checks_total", &[r#"result="right""#]).await < 0.3 * 61.0);
     scene.log(r#""message":"admitted""#).await;
     scene.traced("request", "202").await;
+}
+
+/// And what is said of a Redis that cannot, of one that is accepted, and of one that does not tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_may_forget() {
+    const WARNING: &str = "Redis evicts when its memory is full, and then";
+    let redis = Service::redis();
+    for [name, value] in [["maxmemory", "100mb"], ["maxmemory-policy", "volatile-lru"]] {
+        redis.command(&["config", "set", name, value]);
+    }
+    let environment =
+        Environment::embedded().with("REDIS_URL", &redis.url).with("CODE_SECRET", &unique("a-secret-of-this-test"));
+    let (evicts, accepted) = (environment.clone(), environment.with("EVICTION", "accept"));
+    let deployment = Deployment::whole(&evicts);
+    deployment.api.logs(WARNING).await;
+    assert!(deployment.api.log().contains("volatile-lru"));
+    deployment.client.measures("sms_verify_store_evicts 1").await;
+    let deployment = Deployment::whole(&accepted);
+    deployment.api.logs("accepted by EVICTION").await;
+    assert!(!deployment.api.log().contains(WARNING));
+    deployment.client.measures("sms_verify_store_evicts 0").await;
+    // A worker tells it, too.
+    let worker = evicts.clone().with("QUEUE_URL", Environment::services().get("QUEUE_URL"));
+    let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &worker.with("SMS_DSN", "null://default"));
+    worker.logs(WARNING).await;
+    worker.metrics().await.measures("sms_verify_store_evicts 1").await;
+
+    redis.command(&["acl", "setuser", "default", "-info"]);
+    Deployment::whole(&evicts).api.logs("does not tell its maxmemory-policy").await;
+    redis.command(&["acl", "setuser", "default", "+info"]);
+    // Without a limit it never does.
+    redis.command(&["config", "set", "maxmemory", "0"]);
+    let deployment = Deployment::whole(&evicts);
+    deployment.client.measures("sms_verify_store_evicts 0").await;
+    assert!(!deployment.api.log().contains("evicts"));
 }

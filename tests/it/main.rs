@@ -98,6 +98,9 @@ mod worker;
 /// A store or a queue that is down.
 mod outage;
 
+/// A Redis that cannot do what is needed, or forgets: is it noticed, and said?
+mod unfit;
+
 /// Every part killed, cut off, slow or wrong in turn, and the books of what became of each request.
 mod faults;
 

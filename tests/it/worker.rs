@@ -44,7 +44,7 @@ async fn delivered(gateway: &Gateway, wanted: &HashSet<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_asked_to_stop_finishes_what_it_has_and_returns_the_rest() {
     let environment = Environment::services();
-    let gateway = Gateway::start(&[], Reply::AcceptAfter(Duration::from_millis(300))).await;
+    let gateway = Gateway::start(&[], Reply::AcceptAfter(Duration::from_secs(1))).await;
     let deployment = api(&environment);
     let wanted = ask_for(&deployment, 30).await;
     assert_eq!(wanted.len(), 30);

@@ -4,6 +4,7 @@
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::checking::Checks;
 use shared::config::{CheckConfig, environment};
+use shared::eviction::EvictionWatch;
 use shared::http::{Event, Function, Receipts};
 use shared::store::Store;
 use shared::{http, telemetry};
@@ -13,6 +14,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     let config = telemetry::needed(CheckConfig::read(&environment));
     let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
+    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
     // There is more of a processor now than for the first request.
     store.prepare().await;
     let mut routes = http::store_health_router(store.clone())

@@ -3,6 +3,7 @@
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::admission::Admissions;
 use shared::config::{RequestConfig, environment};
+use shared::eviction::EvictionWatch;
 use shared::guard::Guard;
 use shared::http::{Event, Function, RequestApi};
 use shared::queue::Queue;
@@ -15,6 +16,7 @@ async fn main() -> Result<(), Error> {
     let config = telemetry::needed(RequestConfig::read(&environment));
     config.budget.warn_of_assumed(&config.countries);
     let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
+    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
     let queue = telemetry::needed(Queue::from_url(config.queue.expose(), None));
     // There is more of a processor now than for the first request.
     let challenge = async {

@@ -4,6 +4,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::batch::{Event, deliver_event};
 use shared::config::{Address, SendConfig, environment};
 use shared::delivery::Deliveries;
+use shared::eviction::EvictionWatch;
 use shared::message;
 use shared::queue::Queue;
 use shared::store::Store;
@@ -17,8 +18,10 @@ async fn main() -> Result<(), Error> {
     message::prepare(config.code_length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
     let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
+    let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
+    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
     let deliveries = Deliveries {
-        store: telemetry::needed(Store::redis(config.redis.expose(), config.policy)),
+        store,
         provider: config.provider,
         secrets: config.secrets,
         code_length: config.code_length,

@@ -65,6 +65,8 @@ pub struct LocalConfig {
     pub base_path: BasePath,
     /// `MEIDUO_KEYS`.
     pub meiduo_keys: Option<MeiduoKeys>,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
     /// `OPS_TOKEN`.
     pub ops_token: Option<OpsToken>,
 }
@@ -127,7 +129,7 @@ impl LocalConfig {
         let base_path = vars.base_path();
         let asks = matches!(role, Role::All | Role::Api);
         let meiduo_keys = if asks { vars.meiduo_keys(code_length, &test_numbers) } else { None };
-        let ops_token = vars.ops_token();
+        let (accepts_eviction, ops_token) = (vars.accepts_eviction(), vars.ops_token());
         vars.finish(|| {
             Some(Self {
                 listen,
@@ -152,6 +154,7 @@ impl LocalConfig {
                 origins,
                 base_path,
                 meiduo_keys,
+                accepts_eviction,
                 ops_token,
             })
         })

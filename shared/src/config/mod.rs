@@ -98,6 +98,8 @@ pub struct RequestConfig {
     pub base_path: BasePath,
     /// `TEST_NUMBERS`.
     pub test_numbers: TestNumbers,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
     /// `MEIDUO_KEYS`, with `CODE_LENGTH` and `TEST_NUMBERS`.
     pub meiduo_keys: Option<MeiduoKeys>,
 }
@@ -117,6 +119,8 @@ pub struct CheckConfig {
     pub provider: Option<Provider>,
     /// `TEST_NUMBERS`.
     pub test_numbers: TestNumbers,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
     /// `LIMITS`.
     pub limits: Limits,
     /// `CHALLENGE`.
@@ -154,6 +158,8 @@ pub struct SendConfig {
     pub delivery_policy: DeliveryPolicy,
     /// `TEST_NUMBERS`.
     pub test_numbers: TestNumbers,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
 }
 
 impl RequestConfig {
@@ -171,6 +177,7 @@ impl RequestConfig {
         let code_length = vars.code_length();
         let test_numbers = vars.test_numbers(code_length);
         let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
+        let accepts_eviction = vars.accepts_eviction();
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -188,6 +195,7 @@ impl RequestConfig {
                 origins,
                 base_path,
                 test_numbers,
+                accepts_eviction,
                 meiduo_keys,
             })
         })
@@ -206,6 +214,7 @@ impl CheckConfig {
         let test_numbers = vars.test_numbers(code_length);
         let (limits, challenge, callers) = (vars.limits(), vars.challenge(), vars.callers());
         let (origins, region, base_path) = (vars.origins(), vars.region(), vars.base_path());
+        let accepts_eviction = vars.accepts_eviction();
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -214,6 +223,7 @@ impl CheckConfig {
                 code_length,
                 provider,
                 test_numbers,
+                accepts_eviction,
                 limits,
                 challenge,
                 callers,
@@ -244,6 +254,7 @@ impl SendConfig {
         vars.fit(provider.as_ref(), code_length);
         let (schedule, delivery_policy) = (vars.schedule(), vars.delivery_policy());
         let test_numbers = vars.test_numbers(code_length);
+        let accepts_eviction = vars.accepts_eviction();
         vars.finish(|| {
             Some(Self {
                 redis: redis?,
@@ -256,6 +267,7 @@ impl SendConfig {
                 schedule,
                 delivery_policy,
                 test_numbers,
+                accepts_eviction,
             })
         })
     }
@@ -329,10 +341,28 @@ mod tests {
             ("BASE_PATH", "sms"),
             ("MEIDUO_KEYS", "yes"),
             ("OPS_TOKEN", "short"),
+            ("EVICTION", "yes"),
         ];
         let text = with(&wrong, |lookup| problems(LocalConfig::read(lookup, Role::All)));
         for (name, _) in wrong {
             assert!(text.contains(name), "{name} in: {text}");
+        }
+    }
+
+    #[test]
+    fn what_a_servers_url_cannot_say_is_an_error_at_start() {
+        for (name, url, problem) in [
+            ("REDIS_URL", "redis://h?db=3", "has the option db"),
+            ("REDIS_URL", "redis+sentinel://h", "needs a URL that starts with redis:// or rediss://"),
+            ("REDIS_URL", "unix:///run/redis.sock", "needs a URL that starts with redis:// or rediss://"),
+            ("REDIS_URL", "redis://:p#w@h", "%23"),
+            ("QUEUE_URL", "amqp://h?frame_max=4096", "has a frame_max below 8192"),
+            ("QUEUE_URL", "https://sqs.example/1/jobs?queue=jobs", "has an unknown option queue"),
+            ("QUEUE_URL", "https://u:p@sqs.example/1/jobs", "is not the URL of an SQS queue"),
+            ("DEAD_QUEUE_URL", "https://sqs.example/1/dead#x", "is not the URL of an SQS queue"),
+        ] {
+            let text = with(&[(name, url)], |lookup| problems(LocalConfig::read(lookup, Role::All)));
+            assert!(text.contains(&format!("{name} ")) && text.contains(problem), "{url}: {text}");
         }
     }
 

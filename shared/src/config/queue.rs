@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::vars::{Address, Vars};
+use crate::queue;
 
 /// How AWS prints the URL of a queue.
 const FORM: &str =
@@ -34,7 +35,7 @@ impl Vars<'_> {
             self.problem(name, &format!("is an ARN, and needs the queue's URL: {FORM}"));
             return None;
         }
-        let address = self.address(name, schemes)?;
+        let address = self.address(name, schemes, queue::check_url)?;
         if address.is_http() {
             let asked = ENDPOINTS.iter().any(|variable| self.get(variable).is_some());
             if let Some(flaw) = flaw(address.url(), asked) {
@@ -50,7 +51,8 @@ fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     let host = url.host_str().unwrap_or_default();
     let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
     let named = segments.len() > 1 && segments.iter().all(|segment| !segment.is_empty());
-    let bare = url.query().is_none() && url.fragment().is_none();
+    let user = !url.username().is_empty() || url.password().is_some();
+    let bare = !user && url.query().is_none() && url.fragment().is_none();
     if segments.last().is_some_and(|name| name.ends_with(".fifo")) {
         let why = "is a FIFO queue, which takes no delay for a single message and wants a group for each";
         Some(format!("{why}: create a standard queue, without .fifo at the end of its name"))

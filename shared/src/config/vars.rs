@@ -16,6 +16,7 @@ use crate::budget::Budget;
 use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
+use crate::dsn::DsnError;
 use crate::guard;
 use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
 use crate::limits::Limits;
@@ -23,9 +24,9 @@ use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
-use crate::proxy;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
+use crate::{proxy, queue, store};
 
 /// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
 #[derive(Clone)]
@@ -125,17 +126,34 @@ impl<'a> Vars<'a> {
     }
 
     pub(super) fn redis(&mut self) -> Option<Address> {
-        self.address("REDIS_URL", &["redis", "rediss"])
+        self.address("REDIS_URL", &["redis", "rediss"], store::check_url)
     }
 
-    pub(super) fn address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
-        let url = Url::parse(&self.get(name)?).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
-        if url.is_none() {
+    pub(super) fn address(
+        &mut self,
+        name: &str,
+        schemes: &[&str],
+        check: impl Fn(&str) -> Result<(), DsnError>,
+    ) -> Option<Address> {
+        let text = self.get(name)?;
+        if !schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://"))) {
             // http:// is for servers on this machine, in tests.
             let forms = schemes.iter().filter(|scheme| **scheme != "http").map(|scheme| format!("{scheme}://"));
             self.problem(name, &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")));
+            return None;
         }
-        url.map(Address)
+        let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {
+            self.problem(
+                name,
+                "is no URL, such as scheme://user:password@host:port: in a password, # / ? @ and % are written %23 %2F %3F %40 %25",
+            );
+            return None;
+        };
+        if let Err(error) = check(&text) {
+            self.problem(name, &error.to_string());
+            return None;
+        }
+        Some(Address(url))
     }
 
     pub(super) fn secrets(&mut self) -> Option<Secrets> {
@@ -270,6 +288,15 @@ impl<'a> Vars<'a> {
             ApiKeys::default()
         });
         Callers { proxies, keys }
+    }
+
+    /// `EVICTION`: whether a Redis that evicts is accepted.
+    pub(super) fn accepts_eviction(&mut self) -> bool {
+        let Some(word) = self.get("EVICTION") else { return false };
+        if word != "accept" {
+            self.problem("EVICTION", "needs accept, or is left out");
+        }
+        true
     }
 
     /// `OPS_TOKEN`: as hard to guess as a secret.

@@ -73,7 +73,7 @@ impl MemoryQueue {
     }
 }
 
-/// Those that there are, and which is the next. For the contract's tests: no command looks into a process's memory.
+/// Those that there are, and which is the next: for `/ops` of the process whose memory it is.
 pub(super) struct DeadLetters {
     queue: MemoryQueue,
     next: usize,

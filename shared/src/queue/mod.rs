@@ -16,6 +16,7 @@ use tracing::debug;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
+use crate::dsn::{Dsn, DsnError};
 use crate::job::Job;
 use crate::provider::Class;
 use crate::telemetry::causes;
@@ -104,8 +105,11 @@ pub enum QueueError {
     /// The URL names no queue that is known here.
     #[error("{0}")]
     Url(&'static str),
+    /// The URL says what cannot be meant.
+    #[error("it {0}")]
+    Address(#[from] DsnError),
     /// RabbitMQ, or the way to it.
-    #[error("RabbitMQ failed")]
+    #[error("RabbitMQ failed{}", rabbitmq::in_words(.0))]
     RabbitMq(#[from] lapin::Error),
     /// RabbitMQ answered that it did not keep the message.
     #[error("RabbitMQ did not keep the message: {0}")]
@@ -130,7 +134,9 @@ impl Queue {
     pub fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
-            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
+            "https" | "http" => {
+                Backend::Sqs(sqs::SqsQueue::new(url, dead_url))
+            }
             _ => {
                 return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
             }
@@ -259,6 +265,14 @@ impl Queue {
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
         }
     }
+}
+
+/// Whether the URL of a queue on RabbitMQ says what can be meant.
+///
+/// # Errors
+/// When it does not.
+pub(crate) fn check_url(url: &str) -> Result<(), DsnError> {
+    if url.starts_with("amqp") { rabbitmq::RabbitMqQueue::check(url) } else { Ok(()) }
 }
 
 impl Queue {

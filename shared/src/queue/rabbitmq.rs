@@ -8,6 +8,8 @@
 //! is a new message: the worker publishes it, waits for the confirm, and only then acknowledges the old one.
 
 mod acks;
+mod address;
+mod causes;
 mod consumer;
 mod dead;
 mod topology;
@@ -22,26 +24,15 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tracing::debug;
-use url::Url;
 
+use self::address::Address;
+pub(super) use self::causes::in_words;
 pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
 pub(super) use self::dead::DeadLetters;
-use self::topology::{Kind, Topology, text};
+use self::topology::{Topology, text};
 use super::{Death, Delay, Depth, QueueError};
+use crate::dsn::DsnError;
 use crate::telemetry::TraceParent;
-
-/// Name of the queue, unless the URL has `?queue=`.
-const DEFAULT_QUEUE: &str = "sms-verify";
-
-/// Type of the main queue, unless the URL has `?type=`: `quorum` or `classic`.
-const DEFAULT_TYPE: &str = "quorum";
-
-/// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed after two.
-const HEARTBEAT: &str = "10";
-
-/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps room for 32 frames in
-/// each direction, which is 8 MiB of each connection with RabbitMQ's own 128 KiB.
-const FRAME_MAX: &str = "8192";
 
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,28 +78,13 @@ enum Target<'a> {
 impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         crate::tls::install();
-        let mut url = Url::parse(url).map_err(|_| QueueError::Url("the queue's URL is none"))?;
-        let options: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let option = |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let name = option("queue").unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
-        // The longest name made of it is 255 bytes.
-        if name.is_empty() || name.len() > 200 {
-            return Err(QueueError::Url("the queue's name is empty or longer than 200 bytes"));
-        }
-        let kind = option("type").unwrap_or_else(|| DEFAULT_TYPE.to_owned());
-        let kind = Kind::parse(&kind).ok_or(QueueError::Url("the queue URL's type needs quorum or classic"))?;
-        let heartbeat = option("heartbeat").unwrap_or_else(|| HEARTBEAT.to_owned());
-        if heartbeat.parse::<u16>().is_err() {
-            return Err(QueueError::Url("the queue URL's heartbeat needs a number of seconds"));
-        }
-        url.query_pairs_mut()
-            .clear()
-            .extend_pairs(options.iter().filter(|(key, _)| !["queue", "type", "heartbeat"].contains(&key.as_str())))
-            .append_pair("heartbeat", &heartbeat);
-        if option("frame_max").is_none() {
-            url.query_pairs_mut().append_pair("frame_max", FRAME_MAX);
-        }
-        Ok(Self { url: url.as_str().into(), queues: Topology::new(&name, kind), publisher: Arc::default() })
+        let Address { url, queue, kind } = Address::parse(url)?;
+        Ok(Self { url: url.as_str().into(), queues: Topology::new(&queue, kind), publisher: Arc::default() })
+    }
+
+    /// Whether such a URL can be used.
+    pub(super) fn check(url: &str) -> Result<(), DsnError> {
+        Address::parse(url).map(drop)
     }
 
     pub(super) async fn send(&self, body: &[u8], delay: Delay, trace: Option<&TraceParent>) -> Result<(), QueueError> {

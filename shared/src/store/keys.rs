@@ -50,6 +50,11 @@ pub(super) fn guard_key(subject: &str) -> String {
     format!("sms-verify:guard:{subject}")
 }
 
+/// Where the probe writes: one of a few places, which are on all shards.
+pub(super) fn probe_key(random: u64) -> String {
+    format!("sms-verify:probe:{}", random % 100)
+}
+
 /// Where what is known of an account at a gateway stands.
 pub(super) fn account_key(account: &str) -> String {
     format!("sms-verify:gateway:{{{account}}}")

@@ -17,12 +17,15 @@ use jiff::Timestamp;
 use tracing::debug;
 
 pub use self::clock::Clock;
-use self::keys::{account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, sent_key, verified_key};
+use self::keys::{
+    account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, probe_key, sent_key, verified_key,
+};
 pub use self::terms::{
     Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish, Health, Permit,
     Release,
 };
 use crate::challenge::PictureId;
+use crate::dsn::DsnError;
 use crate::guard::Conversion;
 use crate::limits::{Exceeded, Quota, Scope};
 use crate::telemetry::causes;
@@ -44,12 +47,26 @@ const CLAIM_HELD: Duration = Duration::from_secs(10);
 /// How long an answer is kept: as long as a verification lives.
 const ANSWER_KEPT: Duration = Policy::MAX_LIFE;
 
+/// What becomes of entries when the store's memory is full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Eviction {
+    /// They stay, and what would need more memory is refused.
+    Never,
+    /// Some are thrown away, by this `maxmemory-policy`.
+    By(String),
+    /// Redis does not tell.
+    Unknown,
+}
+
 /// The store could not be asked, or did not answer in time.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or an error from the server.
-    #[error("the store failed")]
+    #[error("the store failed{}", redis::in_words(.0))]
     Redis(#[from] ::redis::RedisError),
+    /// The URL says what cannot be meant.
+    #[error("it {0}")]
+    Address(#[from] DsnError),
     /// No answer within the time that a request may take.
     #[error("the store did not answer within {} ms", redis::DEADLINE.as_millis())]
     Timeout,
@@ -88,7 +105,9 @@ impl Store {
         })
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
         match &self.0 {
             Backend::Redis(store) => store.clock(),
             Backend::Memory(store) => store.clock(),
@@ -281,13 +300,35 @@ impl Store {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Asks whether the store can do what a request needs, by a write like those of a request. (On a Redis Cluster on one of its
+    /// shards, each time on another.)
     ///
     /// # Errors
-    /// When there is none.
+    /// When it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
         dispatch!(self.ping())
     }
+}
+
+impl Store {
+    /// Asks what becomes of entries when the store's memory is full.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    pub async fn eviction(&self) -> Result<Eviction, StoreError> {
+        match &self.0 {
+            Backend::Redis(store) => store.eviction().await,
+            Backend::Memory(_) => Ok(Eviction::Never),
+        }
+    }
+}
+
+/// Whether a store's URL, which begins as it should, says what can be meant.
+///
+/// # Errors
+/// When it does not.
+pub(crate) fn check_url(url: &str) -> Result<(), DsnError> {
+    redis::check(url)
 }
 
 /// Milliseconds as the stores count them.

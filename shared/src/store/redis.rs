@@ -3,8 +3,11 @@
 //! The scripts stand in `scripts/`, one file each. They tell a repeated request by its name, so that a command whose
 //! answer was lost with its connection can simply be sent again.
 
+mod address;
 mod answer;
+mod causes;
 mod connection;
+mod eviction;
 mod limited;
 mod scripts;
 
@@ -15,15 +18,18 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 
+pub(super) use self::address::check;
 use self::answer::{Answer, unexpected};
+pub(super) use self::causes::in_words;
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Finish, Health, Permit,
-    StoreError, account_key, claim_key, key, message_key, millis, picture_key, resend, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Finish, Health,
+    Permit, StoreError, account_key, claim_key, key, message_key, millis, picture_key, probe_key, resend, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
+use crate::entropy::random_u64;
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
 
 #[derive(Clone)]
@@ -35,6 +41,7 @@ pub(super) struct RedisStore {
 
 impl RedisStore {
     pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
+        check(url)?;
         Ok(Self { connection: Connection::new(url)?, policy: Arc::new(policy), clock: Clock::default() })
     }
 
@@ -199,7 +206,11 @@ impl RedisStore {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.connection.ping().await
+        self.run(self.scripts().probe.call([probe_key(random_u64())])).await
+    }
+
+    pub(super) async fn eviction(&self) -> Result<Eviction, StoreError> {
+        self.connection.eviction().await
     }
 
     fn scripts(&self) -> &'static Scripts {

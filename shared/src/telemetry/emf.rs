@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use serde_json::{Map, Value, json};
 
@@ -34,6 +34,7 @@ type Labels = Vec<(String, String)>;
 #[derive(Debug, Clone)]
 enum Values {
     Count(u64),
+    Gauge(f64),
     Times(Vec<f64>),
 }
 
@@ -87,7 +88,7 @@ fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
     let mut lines: Vec<Vec<(String, Values)>> = Vec::new();
     for (name, values) in metrics {
         let parts = match values {
-            Values::Count(_) => vec![values],
+            Values::Count(_) | Values::Gauge(_) => vec![values],
             Values::Times(times) => times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect(),
         };
         for (index, part) in parts.into_iter().enumerate() {
@@ -111,6 +112,7 @@ fn line(labels: &[(String, String)], metrics: Vec<(String, Values)>, function: &
         definitions.push(json!({ "Name": name, "Unit": unit }));
         let value = match value {
             Values::Count(count) => json!(count),
+            Values::Gauge(value) => json!(value),
             Values::Times(times) => json!(times),
         };
         members.insert(name, value);
@@ -150,6 +152,22 @@ impl CounterFn for Metric {
     }
 }
 
+impl GaugeFn for Metric {
+    fn increment(&self, by: f64) {
+        self.record(|before| {
+            if let Some(Values::Gauge(value)) = before { Values::Gauge(value + by) } else { Values::Gauge(by) }
+        });
+    }
+
+    fn decrement(&self, by: f64) {
+        GaugeFn::increment(self, -by);
+    }
+
+    fn set(&self, value: f64) {
+        self.record(|_| Values::Gauge(value));
+    }
+}
+
 impl HistogramFn for Metric {
     fn record(&self, value: f64) {
         self.record(|before| match before {
@@ -171,9 +189,8 @@ impl Recorder for Emf {
         Counter::from_arc(Metric::of(key))
     }
 
-    /// There is none.
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Metric::of(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 
 use crate::admission::AdmissionError;
 use crate::limits::Refusal;
@@ -42,6 +42,8 @@ pub const REFUSED: &str = "sms_verify_refused_total";
 pub const RECEIPTS: &str = "sms_verify_receipts_total";
 /// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held, each time.
 pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
+/// 1 where Redis may evict entries and nobody has accepted that, else 0.
+pub const STORE_EVICTS: &str = "sms_verify_store_evicts";
 /// Messages in one invocation of `send-sms`.
 pub const BATCH_SIZE: &str = "sms_verify_batch_size";
 
@@ -144,6 +146,10 @@ pub(crate) fn refused(gateway: &str, code: &str) {
     }
     let code = if codes.contains(code) { code } else { "other" };
     counter!(REFUSED, "gateway" => gateway.to_owned(), "code" => code.to_owned()).increment(1);
+}
+
+pub(crate) fn evicts(evicts: bool) {
+    gauge!(STORE_EVICTS).set(f64::from(u8::from(evicts)));
 }
 
 pub(crate) fn receipt(gateway: &str, delivered: bool) {

@@ -45,10 +45,11 @@ async fn that_fails_for_longer_than_codes_live() {
         ] {
             let mut scene = Scene::start(fault, policy, short_lived()).await;
             scene.gateway.always(reply);
-            scene.ask(0..5).await;
             scene.add_worker().await;
+            scene.ask(0..5).await;
             let books = scene.balance().await;
-            assert_eq!((books.delivered, books.dead), (0, JOBS), "each is with the operator");
+            // What a machine is too slow to try once before the code expires is dropped.
+            assert_eq!((books.delivered, books.dead + books.dropped), (0, JOBS), "each is with the operator");
         }
     }
 }
@@ -105,6 +106,6 @@ async fn that_cannot_be_found() {
         scene.set_for_workers("SMS_DSN", &dsn);
         scene.add_worker().await;
         let books = scene.balance().await;
-        assert_eq!((books.delivered, books.dead), (0, JOBS));
+        assert_eq!((books.delivered, books.dead + books.dropped), (0, JOBS));
     }
 }

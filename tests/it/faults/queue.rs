@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::queue::Queue;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -38,6 +39,19 @@ async fn rabbitmq_restarts_with_jobs_in_it() {
         scene.ask_until_accepted(20).await;
         let books = scene.balance().await;
         assert_eq!((books.accepted, books.delivered, books.dead), (11, 11, 0), "{books}");
+    }
+    each_queues_type_is_said(&rabbitmq).await;
+}
+
+/// A virtual host may have another default.
+async fn each_queues_type_is_said(rabbitmq: &Service) {
+    let url = format!("{}?queue=said&type=classic", rabbitmq.url);
+    let queue = Queue::from_url(&url, None).expect("a URL");
+    eventually("the queue is there", || async { queue.ping().await.ok() }).await;
+    let queues = rabbitmq.rabbitmqctl_says(&["list_queues", "name", "arguments"]);
+    let of = |name: &str| queues.lines().find(|line| line.starts_with(&format!("{name}\t"))).expect(name).to_owned();
+    for (name, kind) in [("said", "classic"), ("said.dead", "quorum")] {
+        assert!(of(name).contains(&format!(r#"{{"x-queue-type","{kind}"}}"#)), "{queues}");
     }
 }
 

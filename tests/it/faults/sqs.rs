@@ -11,7 +11,7 @@ use crate::support::proxy::Proxy;
 use crate::support::scene::{Books, Ledger, POLICIES};
 use crate::support::services::redis_url;
 use crate::support::sqs::{Queues, client};
-use crate::support::{eventually, number};
+use crate::support::{GIVE_UP, eventually, number};
 
 /// An API on SQS by way of a proxy, and the function that sends.
 struct Scene {
@@ -59,7 +59,7 @@ impl Scene {
     async fn ask_until_accepted(&mut self, index: u32) {
         let began = Instant::now();
         while !matches!(self.ask(index).await, Some((202, _))) {
-            assert!(began.elapsed() < Duration::from_secs(60), "never accepted: {}", self.api.log());
+            assert!(began.elapsed() < GIVE_UP, "never accepted: {}", self.api.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -153,13 +153,23 @@ async fn whose_connections_break() {
 async fn whose_caller_hangs_up_has_not_asked_in_vain() {
     let mut scene = Scene::start("caller hangs up", POLICIES[0], Environment::services()).await;
     scene.add_worker().await;
-    scene.api_store.hold();
-    let client = scene.client.clone();
-    let asking = tokio::spawn(async move { client.try_ask(number(0).e164()).await });
-    scene.api_store.holds_something().await;
-    asking.abort();
-    // The server notices within milliseconds, and the store has 500.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    scene.api_store.pass();
-    assert_eq!(scene.gateway.got(1).await[0].to, number(0).national(), "no cooldown without an SMS");
+    for index in 0..20 {
+        scene.api_store.hold();
+        let client = scene.client.clone();
+        let asking = tokio::spawn(async move { client.try_ask(number(index).e164()).await });
+        scene.api_store.holds_something().await;
+        asking.abort();
+        // The server notices within milliseconds, and the store has 500. A busy machine may need longer: then the number is usable at once.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        scene.api_store.pass();
+        let sent = eventually("an SMS, or no cooldown", || async {
+            let sent = scene.gateway.calls().iter().any(|call| call.to == number(index).national());
+            let usable = !sent && scene.client.ask(number(index).e164()).await.status == 202;
+            (sent || usable).then_some(sent)
+        });
+        if sent.await {
+            return;
+        }
+    }
+    panic!("each has asked in vain");
 }

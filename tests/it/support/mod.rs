@@ -10,6 +10,7 @@ pub mod scene;
 pub mod services;
 pub mod siteverify;
 pub mod sqs;
+pub mod taker;
 pub mod vendor;
 
 use std::future::Future;
@@ -95,9 +96,12 @@ pub fn request(to: PhoneNumber) -> Request {
     }
 }
 
-/// Waits until `look` finds something; gives up after a minute.
+/// After this a test that waits gives up. It ends what hangs; no machine is so slow.
+pub const GIVE_UP: Duration = Duration::from_secs(180);
+
+/// Waits until `look` finds something; gives up after [`GIVE_UP`].
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + GIVE_UP;
     loop {
         if let Some(found) = look().await {
             return found;

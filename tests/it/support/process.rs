@@ -349,6 +349,11 @@ impl Client {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Waits until a metric has this line.
+    pub async fn measures(&self, line: &str) {
+        eventually(line, || async { self.get("/metrics").await.body.to_string().contains(line).then_some(()) }).await;
+    }
+
     /// The messages to a number in the inbox, newest first.
     pub async fn inbox(&self, to: &str) -> Vec<Value> {
         let all = self.get("/inbox.json").await.body;

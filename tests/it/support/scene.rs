@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::gateway::{Call, Gateway, Reply};
 use super::process::{Client, Environment, Process, base_url};
 use super::proxy::Proxy;
-use super::{eventually, number};
+use super::{GIVE_UP, eventually, number};
 
 /// The two policies on SMS that were perhaps sent.
 pub const POLICIES: [&str; 2] = ["at_least_once", "at_most_once"];
@@ -173,7 +173,7 @@ impl Scene {
     pub async fn ask_until_accepted(&mut self, index: u32) {
         let began = Instant::now();
         while !matches!(self.ask([index]).await.pop(), Some(Some((202, _)))) {
-            assert!(began.elapsed() < Duration::from_secs(60), "never accepted");
+            assert!(began.elapsed() < GIVE_UP, "never accepted");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

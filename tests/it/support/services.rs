@@ -10,6 +10,11 @@ pub fn redis_url() -> String {
     from_environment("REDIS_URL")
 }
 
+/// The shared Redis Cluster.
+pub fn redis_cluster_url() -> String {
+    from_environment("TEST_REDIS_CLUSTER")
+}
+
 /// The shared RabbitMQ, with a queue that is only this test's.
 pub fn rabbitmq_url() -> String {
     with_own_queue(&from_environment("QUEUE_URL"))
@@ -73,6 +78,16 @@ impl Service {
         Self::start("rabbitmq")
     }
 
+    /// A node of a Redis Cluster that has no slots yet.
+    pub fn redis_node() -> Self {
+        Self::start("redis-node")
+    }
+
+    /// A Sentinel, which keeps no data.
+    pub fn redis_sentinel() -> Self {
+        Self::start("redis-sentinel")
+    }
+
     fn start(kind: &'static str) -> Self {
         let folder = std::env::temp_dir().join(unique(kind));
         let url = services(&["start", kind, &folder.to_string_lossy()]);
@@ -105,7 +120,12 @@ impl Service {
 
     /// Asks RabbitMQ's own tool to do something.
     pub fn rabbitmqctl(&self, arguments: &[&str]) {
-        services(&[&["rabbitmqctl", &*self.folder.to_string_lossy()], arguments].concat());
+        self.rabbitmqctl_says(arguments);
+    }
+
+    /// What RabbitMQ's own tool says.
+    pub fn rabbitmqctl_says(&self, arguments: &[&str]) -> String {
+        services(&[&["rabbitmqctl", &*self.folder.to_string_lossy()], arguments].concat())
     }
 
     /// Kills it, at once and without a word.

@@ -1,9 +1,11 @@
 //! SQS queues as the template makes them, and a poller that plays Lambda's event source mapping.
 
 use std::ops::AsyncFn;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Value, json};
@@ -32,6 +34,8 @@ pub fn client_in(region: &'static str, endpoint: &str) -> Client {
         .region(Region::new(region))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint)
+        // As long as a busy machine may take: the SDK would wait 3.1 s for a connection.
+        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(60)).build())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     Client::from_conf(config)

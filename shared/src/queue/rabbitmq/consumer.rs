@@ -9,9 +9,10 @@ use lapin::types::FieldTable;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::super::{Message, Receipt as AnyReceipt};
+use super::super::{Message, QueueError, Receipt as AnyReceipt};
 use super::acks::Acks;
 use super::{END_TIMEOUT, RabbitMqQueue, close};
+use crate::telemetry::causes;
 
 /// A message in hand, on the channel that it came by.
 #[derive(Debug)]
@@ -58,7 +59,9 @@ impl RabbitMqConsumer {
                 match self.connect().await {
                     Ok(open) => self.open = Some(open),
                     Err(error) => {
-                        warn!(%error, retry_ms = u64::try_from(wait.as_millis()).unwrap_or_default(), "no connection to RabbitMQ");
+                        let retry_ms = u64::try_from(wait.as_millis()).unwrap_or_default();
+                        let error = QueueError::from(error);
+                        warn!(error = causes(&error), retry_ms, "no connection to RabbitMQ");
                         tokio::time::sleep(wait).await;
                         wait = (wait * 2).min(longest);
                         continue;

@@ -1,5 +1,6 @@
 //! The queues on the broker: their names, and what they are declared with.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +25,14 @@ pub(super) enum Kind {
     Classic,
 }
 
-impl Kind {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
         match text {
-            "quorum" => Some(Self::Quorum),
-            "classic" => Some(Self::Classic),
-            _ => None,
+            "quorum" => Ok(Self::Quorum),
+            "classic" => Ok(Self::Classic),
+            _ => Err(()),
         }
     }
 }
@@ -69,7 +72,7 @@ impl Topology {
         declare(channel, &self.dead(), quorum(DEAD_DELIVERY_LIMIT)).await?;
         let main = match self.kind {
             Kind::Quorum => dead_letters_to(&self.dead()),
-            Kind::Classic => FieldTable::default(),
+            Kind::Classic => typed("classic"),
         };
         declare(channel, self.main(), main).await
     }
@@ -88,9 +91,16 @@ async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result
     channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await.map(|_| ())
 }
 
-fn quorum(delivery_limit: i32) -> FieldTable {
+/// A queue whose type is said: a virtual host may have another default than classic. RabbitMQ takes it for one that is there without
+/// its type having been said, if it is of that type, and refuses it otherwise.
+fn typed(kind: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-queue-type".into(), text(kind));
+    arguments
+}
+
+fn quorum(delivery_limit: i32) -> FieldTable {
+    let mut arguments = typed("quorum");
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
     arguments
 }

@@ -11,7 +11,8 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, ServerErrorKind, ToRedisArgs,
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError, ServerErrorKind,
+    ToRedisArgs, Value,
 };
 use tracing::{debug, info};
 
@@ -93,7 +94,7 @@ impl Call {
 
 /// What commands travel on; clones share one connection.
 #[derive(Clone)]
-enum Link {
+pub(super) enum Link {
     Server(ConnectionManager),
     Cluster(ClusterConnection),
 }
@@ -155,8 +156,17 @@ impl Connection {
         .await
     }
 
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.in_time(async { self.link().query::<()>(&redis::cmd("PING")).await }).await
+    /// A section of `INFO`, of each primary of a cluster. An error says nothing against the connection.
+    pub(super) async fn info(&self, section: &str) -> Result<Vec<String>, StoreError> {
+        let (mut link, mut cmd) = (self.link(), redis::cmd("INFO"));
+        cmd.arg(section);
+        let answer = tokio::time::timeout(self.deadline, link.query(&cmd)).await.map_err(|_| StoreError::Timeout)??;
+        let nodes = if let Value::Map(nodes) = answer { nodes } else { vec![(Value::Nil, answer)] };
+        Ok(nodes
+            .into_iter()
+            .map(|(_, text)| redis::from_redis_value(text))
+            .collect::<Result<_, ParsingError>>()
+            .map_err(RedisError::from)?)
     }
 
     /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the call twice.)
@@ -215,7 +225,7 @@ impl Connection {
     }
 
     /// A server answered that another one has the key.
-    fn join_cluster(&self) -> Result<Link, RedisError> {
+    pub(super) fn join_cluster(&self) -> Result<Link, RedisError> {
         let mut present = self.lock();
         if matches!(present.link, Link::Server(_)) {
             info!("REDIS_URL names a node of a cluster");
@@ -231,8 +241,8 @@ impl Connection {
         let tcp = node.tcp_settings().clone();
         ClusterClient::builder([node])
             .tcp_settings(tcp)
-            .connection_timeout(DEADLINE)
-            .response_timeout(DEADLINE)
+            .connection_timeout(self.deadline)
+            .response_timeout(self.deadline)
             .overall_response_timeout(None)
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(RETRY_WAIT.0)

@@ -24,6 +24,7 @@ pub(super) struct Scripts {
     pub(super) permit: Script,
     pub(super) report: Script,
     pub(super) circuit: Script,
+    pub(super) probe: Script,
 }
 
 /// A file of `store/scripts/`.
@@ -60,6 +61,33 @@ impl Scripts {
             permit: plain(lua!("permit")),
             report: plain(lua!("report")),
             circuit: plain(lua!("circuit")),
+            probe: plain(lua!("probe")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// The commands that a script sends.
+    fn commands(source: &str) -> impl Iterator<Item = String> {
+        source.split("redis.call('").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0.to_lowercase()))
+    }
+
+    #[test]
+    fn the_probe_uses_each_command_that_the_scripts_use() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/scripts");
+        let all: String = fs::read_dir(folder)
+            .expect("a folder")
+            .map(|file| fs::read_to_string(file.expect("a file").path()).expect("text"))
+            .collect();
+        let needed: BTreeSet<String> = commands(&all).collect();
+        let probe = format!("{}{}", lua!("clock"), lua!("probe"));
+        assert_eq!(commands(&probe).collect::<BTreeSet<_>>(), needed);
+        let named: BTreeSet<String> = super::super::causes::COMMANDS.split(' ').map(str::to_owned).collect();
+        assert_eq!(named, needed.into_iter().chain(["eval", "evalsha"].map(str::to_owned)).collect());
     }
 }
