@@ -26,7 +26,7 @@ use crate::phone::{Countries, Region};
 use crate::provider::Provider;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
-use crate::{proxy, queue, store};
+use crate::{proxy, store};
 
 /// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use tracing::debug;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
-use crate::dsn::{Dsn, DsnError};
+use crate::dsn::DsnError;
 use crate::job::Job;
 use crate::provider::Class;
 use crate::telemetry::causes;
@@ -134,9 +134,7 @@ impl Queue {
     pub fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
-            "https" | "http" => {
-                Backend::Sqs(sqs::SqsQueue::new(url, dead_url))
-            }
+            "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
             _ => {
                 return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
             }

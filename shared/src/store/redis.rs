@@ -26,7 +26,8 @@ use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Finish, Health,
-    Permit, StoreError, account_key, claim_key, key, message_key, millis, picture_key, probe_key, resend, timestamp, until,
+    Permit, StoreError, account_key, claim_key, key, message_key, millis, picture_key, probe_key, resend, timestamp,
+    until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::entropy::random_u64;
