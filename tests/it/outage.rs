@@ -105,11 +105,13 @@ async fn an_accepted_request_is_one_command() {
         worker.ended().await;
     }
     deployment.client.get("/readyz").await;
-    let monitor = monitor.announces("\"PING\"");
+    let monitor = monitor.announces("\"sms-verify:probe:");
     let seen = &monitor.announced;
-    let from_clients: Vec<&str> =
-        seen.lines().filter(|line| line.contains("] \"") && !line.contains(" lua]")).collect();
-    // admit by the API; begin, permit and finish by the worker; and the PING that ends the test.
+    let from_clients: Vec<&str> = seen
+        .lines()
+        .filter(|line| line.contains("] \"") && !line.contains(" lua]") && !line.contains("\"INFO\""))
+        .collect();
+    // admit by the API; begin, permit and finish by the worker; and the probe that ends the test. (INFO is asked for once a minute.)
     assert_eq!(from_clients.len(), 5, "{seen}");
-    assert!(from_clients[..4].iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
+    assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }
