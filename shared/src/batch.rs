@@ -6,9 +6,11 @@
 //! could not; what was sent by then is not sent again.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -52,6 +54,9 @@ pub enum EventError {
     /// On Amazon MQ, the outcome of a message could not be put into the queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// On Amazon MQ, the delivery of a message panicked.
+    #[error("the delivery of a message panicked")]
+    Panicked,
     /// It is not from a queue.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
@@ -87,7 +92,7 @@ pub enum Response {
 pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, EventError> {
     match event {
         Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
-        Event::RabbitMq(event) => Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?),
+        Event::RabbitMq(event) => deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq),
         Event::Other(event) => {
             // Whoever invokes it without waiting for the answer finds the error in the log alone.
             answer_other(&event, TAKES).inspect_err(|error| error!(%error, "no message"))?;
@@ -100,8 +105,8 @@ async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) ->
     metrics::batch(event.records.len());
     let mut response = SqsBatchResponse::default();
     let records = event.records.into_iter().map(|record| async move {
-        let done = deliver_record(deliveries, queue, &record).await;
-        (record.message_id, done)
+        let done = caught(deliver_record(deliveries, queue, &record)).await;
+        (record.message_id, done.unwrap_or(false))
     });
     for (message_id, done) in join_all(records).await {
         if !done {
@@ -140,14 +145,32 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
     }
 }
 
-async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), QueueError> {
+async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), EventError> {
     let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
     metrics::batch(messages.len());
     let messages = messages.into_iter().map(|message| async move {
         // What is not base64 did not come from Amazon MQ, and is no job either.
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
-        deliveries.deliver(&body, 1, random_u64()).await.settle(queue, &body).await
+        let delivered = async { deliveries.deliver(&body, 1, random_u64()).await.settle(queue, &body).await };
+        Ok(caught(delivered).await.ok_or(EventError::Panicked)??)
     });
     // Every message is settled before the first failure is told.
     join_all(messages).await.into_iter().collect()
+}
+
+/// What became of one message; nothing if that panicked, which must not decide over the others.
+async fn caught<T>(delivery: impl Future<Output = T>) -> Option<T> {
+    let result = AssertUnwindSafe(delivery).catch_unwind().await;
+    result.inspect_err(|_| error!("the delivery of a message panicked: it comes again")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_one_messages_own() {
+        let deliveries = (0..3).map(|number| caught(async move { if number == 1 { panic!("one") } else { number } }));
+        assert_eq!(join_all(deliveries).await, [Some(0), None, Some(2)]);
+    }
 }
