@@ -20,15 +20,8 @@ async fn main() -> Result<(), Error> {
     let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
     let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
     EvictionWatch::new(store.clone(), config.accepts_eviction).once();
-    let deliveries = Deliveries {
-        store,
-        provider: config.provider,
-        secrets: config.secrets,
-        code_length: config.code_length,
-        schedule: config.schedule,
-        policy: config.delivery_policy,
-        test_numbers: config.test_numbers,
-    };
+    let SendConfig { provider, secrets, code_length, schedule, delivery_policy: policy, test_numbers, .. } = config;
+    let deliveries = Deliveries { store, provider, secrets, code_length, schedule, policy, test_numbers };
     // There is more of a processor now than for the first message.
     tokio::join!(deliveries.store.prepare(), deliveries.provider.prepare());
     let (deliveries, queue) = (&deliveries, &queue);
