@@ -75,7 +75,7 @@ def check(what, actual, expected):
 def typed_in():
     try:
         command = f"set -euo pipefail\n{AWS}{block()}"
-        done = subprocess.run(["bash", "-c", command], cwd=ROOT, env={**os.environ, **VALUES}, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["bash", "-c", command], cwd=ROOT, env={**os.environ, **VALUES}, capture_output=True, text=True, timeout=300)
         if done.returncode:
             sys.exit(f"docs/deploy.md: {done.stderr}{done.stdout}")
     finally:

@@ -85,7 +85,7 @@ def check_session(document, text):
             shown = json.loads(shown)
             if "inbox" in command:
                 command = f"until {command} | grep -qF '{shown[0]['to']}'; do sleep 0.05; done; {command}"
-            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60).stdout)
+            answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300).stdout)
             alike = list(answer[0]) == list(shown[0]) if isinstance(shown, list) else list(answer) == list(shown)
             if not alike:
                 wrong(document, f"{command} answers {answer}")
@@ -100,7 +100,7 @@ def check_printed(document, text):
     """Types in what a document shows that prints the same everywhere."""
     for block in typed.blocks(text, "console"):
         command, shown = re.match(r"\$ (.*<<'(\w+)'\n.*?\n\2\n)(.*)", block, re.S).group(1, 3)
-        printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60).stdout
+        printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300).stdout
         if printed != shown:
             wrong(document, f"{command.splitlines()[0]} prints {printed}")
 

@@ -45,7 +45,7 @@ OTHER_BLOCKS = {
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/deploy.md")},
 }
 # Seconds that a document may take, and one whose functions may have to be compiled.
-LONGEST, LONGEST_WITH_FUNCTIONS = 120, 600
+LONGEST, LONGEST_WITH_FUNCTIONS = 300, 1800
 
 # What a document's server does not say, since Debian's nginx has it in its own files.
 NGINX = """
@@ -233,7 +233,7 @@ def wait_for(process, port):
 
 def status(url):
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -5,6 +5,7 @@
 //! to come again into its wait queue itself, and fails, so that the whole batch is handed out again, only when it
 //! could not; what was sent by then is not sent again.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
@@ -54,9 +55,6 @@ pub enum EventError {
     /// On Amazon MQ, the outcome of a message could not be put into the queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// On Amazon MQ, the delivery of a message panicked.
-    #[error("the delivery of a message panicked")]
-    Panicked,
     /// It is not from a queue.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
@@ -92,7 +90,7 @@ pub enum Response {
 pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, EventError> {
     match event {
         Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
-        Event::RabbitMq(event) => deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq),
+        Event::RabbitMq(event) => Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?),
         Event::Other(event) => {
             // Whoever invokes it without waiting for the answer finds the error in the log alone.
             answer_other(&event, TAKES).inspect_err(|error| error!(%error, "no message"))?;
@@ -103,13 +101,16 @@ pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event)
 
 async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     metrics::batch(event.records.len());
+    let records = event.records.iter();
+    all(records.map(|record| (record.message_id.clone(), deliver_record(deliveries, queue, record)))).await
+}
+
+/// Names the messages that are to come again: those that may not be deleted, and those whose delivery panicked.
+async fn all(deliveries: impl Iterator<Item = (Option<String>, impl Future<Output = bool>)>) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    let records = event.records.into_iter().map(|record| async move {
-        let done = caught(deliver_record(deliveries, queue, &record)).await;
-        (record.message_id, done.unwrap_or(false))
-    });
-    for (message_id, done) in join_all(records).await {
-        if !done {
+    let deliveries = deliveries.map(|(message_id, delivery)| async { (message_id, caught(delivery).await) });
+    for (message_id, done) in join_all(deliveries).await {
+        if !done.unwrap_or(false) {
             // Without an id SQS retries the whole batch, which is what a record without one deserves.
             response.add_failure(message_id.unwrap_or_default());
         }
@@ -145,14 +146,15 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
     }
 }
 
-async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), EventError> {
+async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), QueueError> {
     let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
     metrics::batch(messages.len());
     let messages = messages.into_iter().map(|message| async move {
         // What is not base64 did not come from Amazon MQ, and is no job either.
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
-        let delivered = async { deliveries.deliver(&body, 1, random_u64()).await.settle(queue, &body).await };
-        Ok(caught(delivered).await.ok_or(EventError::Panicked)??)
+        // Neighbours are not handed out again for one that panics each time.
+        let outcome = caught(deliveries.deliver(&body, 1, random_u64())).await;
+        outcome.unwrap_or_else(|| Outcome::Dead("the delivery panicked".into())).settle(queue, &body).await
     });
     // Every message is settled before the first failure is told.
     join_all(messages).await.into_iter().collect()
@@ -161,16 +163,31 @@ async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitM
 /// What became of one message; nothing if that panicked, which must not decide over the others.
 async fn caught<T>(delivery: impl Future<Output = T>) -> Option<T> {
     let result = AssertUnwindSafe(delivery).catch_unwind().await;
-    result.inspect_err(|_| error!("the delivery of a message panicked: it comes again")).ok()
+    result.inspect_err(|panic| error!(panic = words(&**panic), "the delivery of a message panicked")).ok()
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
     async fn a_panic_is_one_messages_own() {
-        let deliveries = (0..3).map(|number| caught(async move { if number == 1 { panic!("one") } else { number } }));
-        assert_eq!(join_all(deliveries).await, [Some(0), None, Some(2)]);
+        let deliveries = ["done", "panics", "fails"].map(|name| {
+            let delivery = async move {
+                assert!(name != "panics", "as it is to");
+                name == "done"
+            };
+            (Some(name.to_owned()), delivery.boxed())
+        });
+        let again = all(deliveries.into_iter()).await.batch_item_failures;
+        let again: Vec<_> = again.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(again, ["panics", "fails"]);
     }
 }

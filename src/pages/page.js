@@ -54,8 +54,8 @@ const lock = seconds => {
 
 const isLocked = () => $("code").disabled;
 
-/** Whether an answer says that too many wrong codes were typed: the last of them was, or one more. */
-const locks = ({ attempts_left, violated_policies }) => attempts_left === 0 || violated_policies?.includes("attempts");
+/** Whether an answer says that too many wrong codes were typed: the last of them was, or one more. What takes longer comes first. */
+const locks = ({ attempts_left, violated_policies }) => attempts_left === 0 || violated_policies?.[0] === "attempts";
 
 /** Does something, and says so if the server cannot be reached. */
 const attempt = async (errors, action) => {
@@ -175,8 +175,11 @@ const watch = async () => {
     $("prove-error").textContent = say("gone");
     return forget();
   }
-  if (seen && isLocked() !== Boolean(seen.locked_for)) lock(seen.locked_for);
-  if (seen) $("delivery").textContent = say(`delivery.${seen.delivery}`);
+  // A problem tells nothing of it.
+  if (seen?.ok) {
+    if (isLocked() !== Boolean(seen.locked_for)) lock(seen.locked_for);
+    $("delivery").textContent = say(`delivery.${seen.delivery}`);
+  }
   timers.watch = setTimeout(watch, seen?.delivery === "delivered" ? 5000 : 1000);
 };
 

@@ -100,6 +100,8 @@ async fn a_wrong_path_method_or_type_is_named() {
         ("/v1/verifications", "gzip", 415),
         ("/v1/verifications", "identity, br", 415),
         ("/v1/verifications", "Identity", 422),
+        ("/v1/verifications", "", 422),
+        ("/v1/verifications", "identity,", 422),
         ("/v1/verifications/x/check", "zstd", 415),
         ("/v1/receipts/ccp", "deflate", 415),
     ] {

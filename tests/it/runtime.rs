@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use base64::Engine;
@@ -11,12 +10,12 @@ use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::lambda::{Function, Traced, bootstrap};
 use crate::support::process::{Environment, Process};
 use crate::support::services::{Service, redis_url};
 use crate::support::sqs::{Queues, client};
+use crate::support::{GIVE_UP, eventually};
 
 /// A sample event.
 pub fn event(path: &str) -> Value {
@@ -188,7 +187,7 @@ async fn subsegments(daemon: &UdpSocket, until: &str, count: usize) -> Vec<Value
     let mut got: Vec<Value> = Vec::new();
     while got.iter().filter(|one| one["name"] == until).count() < count {
         let mut datagram = [0; 65_536];
-        let received = timeout(Duration::from_secs(20), daemon.recv(&mut datagram)).await;
+        let received = timeout(GIVE_UP, daemon.recv(&mut datagram)).await;
         let size = received.unwrap_or_else(|_| panic!("{until} is not in {got:?}")).expect("a datagram");
         let text = std::str::from_utf8(&datagram[..size]).expect("text");
         let document = text.strip_prefix("{\"format\": \"json\", \"version\": 1}\n").expect("the daemon's header");

@@ -24,8 +24,8 @@ impl Vars<'_> {
         let jobs = self.get("QUEUE_URL").and_then(|url| Url::parse(&url).ok())?;
         if &jobs == dead.url() {
             self.problem("DEAD_QUEUE_URL", "is that of QUEUE_URL: dead letters need a queue of their own");
-        } else if matches!(jobs.scheme(), "https" | "http") && jobs.host() != dead.url().host() {
-            self.problem("DEAD_QUEUE_URL", "is of another region or server than QUEUE_URL: SQS wants both in one");
+        } else if queue::differ_in_region(jobs.as_str(), dead.url().as_str()) {
+            self.problem("DEAD_QUEUE_URL", "is of another region than QUEUE_URL: SQS wants both in one");
         }
         Some(dead)
     }
@@ -155,5 +155,6 @@ mod tests {
         let elsewhere = "https://sqs.us-east-1.amazonaws.com/123456789012/dead";
         assert!(sent(JOBS, elsewhere).contains("DEAD_QUEUE_URL is of another region"));
         assert_eq!(sent("amqp://mq.example", DEAD), "", "which is not read there");
+        assert_eq!(sent("https://eu-central-1.queue.amazonaws.com/123456789012/jobs", DEAD), "", "an older name");
     }
 }

@@ -43,8 +43,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 /// Whether a body is compressed, or otherwise not as it is meant.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let is_identity = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
-    headers.get_all(CONTENT_ENCODING).iter().any(|codings| !codings.as_bytes().split(|b| *b == b',').all(is_identity))
+    let names = headers.get_all(CONTENT_ENCODING).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    // Empty elements of a list do not count.
+    names.map(<[u8]>::trim_ascii).any(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderName;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -109,9 +109,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let peer = connected.or_else(|| parts.extensions.get().map(|SourceIp(ip)| *ip));
-        let lists = parts.headers.get_all(FORWARDED_FOR).iter().filter_map(|list| list.to_str().ok());
-        let forwarded = lists.flat_map(|list| list.split(',')).map(|address| read_address(address.trim()));
-        let mut forwarded: Vec<Option<IpAddr>> = forwarded.collect();
+        let mut forwarded: Vec<Option<IpAddr>> = forwarded(&parts.headers).map(read_address).collect();
         forwarded.reverse();
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = authorization.and_then(|value| {
@@ -121,6 +119,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let names = parts.extensions.remove::<Names>().unwrap_or_default();
         Ok(Self { peer, forwarded, bearer, names })
     }
+}
+
+/// The addresses in `X-Forwarded-For`, in their order.
+pub(super) fn forwarded(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+    let lists = headers.get_all(FORWARDED_FOR).iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
 /// An address as proxies write it, some with the port.

@@ -49,7 +49,7 @@ impl Problem {
             }
             Self::Down(parts) => {
                 let parts = parts.join(", ");
-                say!(locale; "not reachable: {parts}", "服务暂时不可用，请稍后重试", "服務暫時無法使用，請稍後重試")
+                say!(locale; "cannot be used now: {parts}", "服务暂时不可用，请稍后重试", "服務暫時無法使用，請稍後重試")
             }
             _ => self.detail_of_a_call(locale),
         }

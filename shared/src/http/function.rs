@@ -13,7 +13,6 @@ use std::net::IpAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
@@ -23,17 +22,16 @@ pub use self::event::Event;
 use self::event::HttpEvent;
 pub use self::path::BasePath;
 use self::response::Response;
-use super::client::{FORWARDED_FOR, SourceIp, read_address};
+use super::client::{FORWARDED_FOR, SourceIp, forwarded, read_address};
 use super::flaw::BodyFlaw;
 use super::locale;
+use super::named::XRAY;
 use super::problem::Problem;
 use crate::invocation::{Unexpected, Warm, answer_other};
 use crate::message::Locale;
 
 /// What a function that answers requests is for, in the words of an error.
 const TAKES: &str = "HTTP requests of API Gateway, a function URL or an Application Load Balancer";
-
-const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// A function that answers HTTP requests.
 #[derive(Debug)]
@@ -77,11 +75,7 @@ impl Function {
                 let Ok(response) = self.app.clone().oneshot(request).await;
                 response
             }
-            Err(problem) => {
-                let mut response = problem.document(language);
-                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                response
-            }
+            Err(problem) => problem.document(language),
         };
         Ok(Answer::Http(Response::new(response, form).await))
     }
@@ -97,11 +91,11 @@ impl Function {
             headers.try_insert(FORWARDED_FOR, forwarded).map_err(|_| Problem::NotARequest)?;
         }
         if let Some(trace) = trace.and_then(|trace| HeaderValue::try_from(trace).ok()) {
-            headers.try_insert(TRACE, trace).map_err(|_| Problem::NotARequest)?;
+            headers.try_insert(XRAY, trace).map_err(|_| Problem::NotARequest)?;
         }
         let mut request = Request::new(body(event)?);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-        if let Some(peer) = peer.or_else(|| forwarded(request.headers()).last().and_then(|last| read_address(last))) {
+        if let Some(peer) = peer.or_else(|| forwarded(request.headers()).next_back().and_then(read_address)) {
             request.extensions_mut().insert(SourceIp(peer));
         }
         Ok(request)
@@ -141,19 +135,13 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Problem> 
     headers.try_append(name, value).map(|_| ()).map_err(|_| Problem::NotARequest)
 }
 
-/// The addresses in `X-Forwarded-For`, in their order.
-fn forwarded(headers: &HeaderMap) -> Vec<String> {
-    let lists = headers.get_all(FORWARDED_FOR).iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(|address| address.trim().to_owned()).collect()
-}
-
 /// The same up to the caller that the event names. What follows is of AWS's own: an edge-optimised REST API writes the edge's
 /// address behind the caller's.
 fn forwarded_to(headers: &HeaderMap, peer: IpAddr) -> Result<HeaderValue, Problem> {
-    let mut addresses = forwarded(headers);
+    let (peers, mut addresses) = (peer.to_string(), forwarded(headers).collect::<Vec<_>>());
     match addresses.iter().rposition(|address| read_address(address) == Some(peer)) {
         Some(last) => addresses.truncate(last + 1),
-        None => addresses.push(peer.to_string()),
+        None => addresses.push(&peers),
     }
     HeaderValue::try_from(addresses.join(", ")).map_err(|_| Problem::NotARequest)
 }

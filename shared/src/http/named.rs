@@ -19,7 +19,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
-const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Longest name that a caller may give.
 const MAX_NAME: usize = 64;

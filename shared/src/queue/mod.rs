@@ -265,6 +265,11 @@ impl Queue {
     }
 }
 
+/// Whether the URLs of two SQS queues name regions that differ.
+pub(crate) fn differ_in_region(one: &str, other: &str) -> bool {
+    matches!((sqs::region(one), sqs::region(other)), (Some(one), Some(other)) if one != other)
+}
+
 /// Whether the URL of a queue on RabbitMQ says what can be meant.
 ///
 /// # Errors

@@ -130,7 +130,7 @@ async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
 }
 
 /// The one that the host of a queue's URL names: the client asks there, wherever this process runs.
-fn region(url: &str) -> Option<Region> {
+pub(super) fn region(url: &str) -> Option<Region> {
     let host = url.split('/').nth(2)?;
     let labels: Vec<&str> = host.split('.').collect();
     let after = labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips")).map(|index| index + 1);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use metrics::{
@@ -46,6 +46,9 @@ pub fn install() {
     }
 }
 
+/// The level that lines of metrics have to say, if they have to. It does not change while a function runs.
+static KEPT_AS: OnceLock<Option<&'static str>> = OnceLock::new();
+
 /// Prints what was recorded since the last time.
 pub fn flush() {
     let values = std::mem::take(&mut *RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,7 +62,7 @@ pub fn flush() {
     let mut text = String::new();
     for mut line in lines(values, &function, now.as_millisecond()) {
         // Lambda takes a line that lacks either for INFO, and drops that where it keeps warnings alone.
-        if let Some(level) = Controls::read(&variable).kept_as() {
+        if let Some(level) = *KEPT_AS.get_or_init(|| Controls::read(&variable).kept_as()) {
             line["level"] = level.into();
             line["timestamp"] = now.to_string().into();
         }

@@ -1,11 +1,10 @@
 //! Real connections from clients that send too much, too slowly, or something else than HTTP.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::GIVE_UP;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment};
 
@@ -45,12 +44,12 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
     }
     let half =
         b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";
-    let half = tokio::time::timeout(Duration::from_secs(60), sends(&deployment, half));
+    let half = tokio::time::timeout(GIVE_UP, sends(&deployment, half));
     deployment.client.ask("13800138000").await.id();
     let answer = half.await.expect("an end");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     for stream in idle {
-        tokio::time::timeout(Duration::from_secs(30), rest(stream)).await.expect("the connection was not closed");
+        tokio::time::timeout(GIVE_UP, rest(stream)).await.expect("the connection was not closed");
     }
     assert_eq!(deployment.client.get("/healthz").await.status, 200);
 }

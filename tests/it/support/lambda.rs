@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
-use super::eventually;
 use super::process::{Environment, Process};
+use super::{GIVE_UP, eventually};
 
 /// `target/lambda/NAME/bootstrap`, which `tests/run` builds.
 pub fn bootstrap(function: &str) -> PathBuf {
@@ -49,7 +49,7 @@ impl Function {
             .envs(environment.variables());
         shared::tls::install();
         let process = Process::spawn(command);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + GIVE_UP;
         while TcpStream::connect(("127.0.0.1", ports[0])).is_err() {
             assert!(Instant::now() < deadline, "the emulator does not listen: {}", process.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -123,7 +123,7 @@ impl Traced {
     /// The response to an invocation as part of this trace, or its error.
     pub async fn invoke(&mut self, event: &Value, trace: &str) -> Value {
         self.events.send((event.clone(), trace.to_owned())).await.expect("the function waits for events");
-        let answer = timeout(Duration::from_secs(20), self.answers.recv()).await;
+        let answer = timeout(GIVE_UP, self.answers.recv()).await;
         answer.ok().flatten().unwrap_or_else(|| panic!("no answer: {}", self.process.log()))
     }
 }

@@ -1,5 +1,7 @@
 //! What Redis does when its memory is full. `CONFIG GET` would tell, and is forbidden by many who host it; `INFO` is not.
 
+use redis::RedisError;
+
 use super::super::{Eviction, StoreError};
 use super::connection::Connection;
 
@@ -12,10 +14,15 @@ impl Connection {
         }
         match self.info("memory").await {
             Ok(texts) => Ok(worst(texts.iter().map(|text| of(text)))),
-            Err(StoreError::Redis(error)) if !error.is_io_error() => Ok(Eviction::Unknown),
+            Err(StoreError::Redis(error)) if is_forbidden(&error) => Ok(Eviction::Unknown),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether the command may not be called here; what passes, such as LOADING, is no answer.
+fn is_forbidden(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM") || error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 
 /// Of all nodes, the one that loses most.
