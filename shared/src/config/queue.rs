@@ -134,6 +134,8 @@ mod tests {
             ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs/", "is not the URL of a queue"),
             ("https://sqs.eu-central-1.amazonaws.com", "is not the URL of a queue"),
             ("https://sqs.eu-central-1.amazonaws.com/jobs", "is not the URL of a queue"),
+            ("https://user:password@sqs.eu-central-1.amazonaws.com/123456789012/jobs", "is not the URL of a queue"),
+            ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs#x", "is not the URL of a queue"),
             ("https://console.aws.amazon.com/sqs/v3/home?region=eu-central-1#/queues", "is not the URL of a queue"),
             ("https://b-1.mq.eu-central-1.amazonaws.com/api/queues", "of a server that is not AWS's"),
             ("http://queues.example:4566/000000000000/jobs", "needs AWS_ENDPOINT_URL_SQS=http://HOST:PORT"),
