@@ -56,7 +56,7 @@ def check_kubernetes():
             check(f"{name}: {probe} asks another path", not target or target["path"] in ("/healthz", "/readyz"))
     scaled = next(one for one in documents if one["kind"] == "ScaledObject")["spec"]
     check("KEDA scales what is not there", scaled["scaleTargetRef"]["name"] in deployments)
-    source = (ROOT / "shared" / "src" / "queue" / "rabbitmq.rs").read_text()
+    source = (ROOT / "shared" / "src" / "queue" / "rabbitmq" / "address.rs").read_text()
     queue = re.search(r'DEFAULT_QUEUE: &str = "(.*?)"', source)[1]
     check("KEDA looks at another queue", scaled["triggers"][0]["metadata"]["queueName"] == queue)
 
