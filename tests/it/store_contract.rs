@@ -48,6 +48,7 @@ contract! {
     a_lease_that_is_given_back_leaves_unknown_what_was
     nothing_is_sent_for_what_is_over
     a_verification_shows_its_latest_sms
+    it_is_ready_however_often_it_is_asked
 }
 
 fn as_it_is(open: Open<'_>) -> Open<'_> {
@@ -455,6 +456,14 @@ async fn nothing_is_sent_for_what_is_over(open: Open<'_>) {
     assert_eq!(store.begin(&Person::new().asks().id, 1, LEASE, 1).await.expect("an answer"), Begin::Gone);
     assert_eq!(check(&store, &verification, true).await, CheckResult::Approved);
     assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone, "approved");
+}
+
+async fn it_is_ready_however_often_it_is_asked(open: Open<'_>) {
+    let store = open(Policy::default());
+    // More often within a second than probes have keys.
+    for _ in 0..300 {
+        store.ping().await.expect("ready");
+    }
 }
 
 async fn a_verification_shows_its_latest_sms(open: Open<'_>) {

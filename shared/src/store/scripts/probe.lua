@@ -1,7 +1,13 @@
--- Does what a request does, with each command that the other scripts use. The first one takes memory: Redis refuses what it has no
--- memory for only before the first write of a script.
--- KEYS     a key of the probe's own, which is gone a second later
+-- Does what a request does, with each command that the other scripts use. The first one takes memory, since Redis refuses what it has
+-- no memory for only before the first write of a script; and it does not mind what another probe has left under the key.
+-- KEYS     a key of probes, which is gone a second later
 local key, soon = KEYS[1], string.format('%.0f', clock() / 1000 + 1000)
+redis.call('SET', key, 1, 'PX', 1000)
+redis.call('SET', key, 2, 'KEEPTTL')
+redis.call('GET', key)
+redis.call('MGET', key)
+redis.call('PEXPIREAT', key, soon)
+redis.call('DEL', key)
 redis.call('HSET', key, 'probe', 1)
 redis.call('PEXPIRE', key, 1000)
 redis.call('HINCRBY', key, 'probe', 1)
@@ -9,9 +15,3 @@ redis.call('HGET', key, 'probe')
 redis.call('HMGET', key, 'probe')
 redis.call('HEXISTS', key, 'probe')
 redis.call('HDEL', key, 'probe')
-redis.call('DEL', key)
-redis.call('SET', key, 1, 'PX', 1000)
-redis.call('SET', key, 2, 'KEEPTTL')
-redis.call('GET', key)
-redis.call('MGET', key)
-redis.call('PEXPIREAT', key, soon)
