@@ -61,7 +61,7 @@ def check_commands(document, text):
 def check_variables():
     document = ROOT / "docs" / "configuration.md"
     described = set(re.findall(r"`([A-Z][A-Z_]{4,})`", "\n".join(re.findall(r"^\| (`.*?) \|", document.read_text(), re.M))))
-    source = "".join((ROOT / "shared" / "src" / file).read_text() for file in ("config/vars.rs", "config/queue.rs", "telemetry/mod.rs"))
+    source = "".join((ROOT / "shared" / "src" / file).read_text() for file in ("config/vars.rs", "config/address.rs", "config/queue.rs", "telemetry/mod.rs"))
     pattern = r'(?:get|var|number|seconds|address|list)\(\s*"([A-Z][A-Z_]{4,})"'
     read = set(re.findall(pattern, source))
     # What the environment says of itself, and the last word on test numbers, which stands with them.

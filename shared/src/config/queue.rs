@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::vars::{Address, Vars};
+use super::address::Address;
+use super::vars::Vars;
 use crate::queue;
 
 /// How AWS prints the URL of a queue.

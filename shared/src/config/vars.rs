@@ -9,14 +9,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use subtle::ConstantTimeEq;
-use url::Url;
 
 use super::{ConfigError, INBOX, Lookup};
 use crate::budget::Budget;
 use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
 use crate::delivery::{DeliveryPolicy, Schedule};
-use crate::dsn::DsnError;
 use crate::guard;
 use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
 use crate::limits::Limits;
@@ -24,45 +22,9 @@ use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
 use crate::phone::{Countries, Region};
 use crate::provider::Provider;
+use crate::proxy;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
-use crate::{proxy, store};
-
-/// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
-#[derive(Clone)]
-pub struct Address(Url);
-
-impl Address {
-    /// The whole URL, for the client that connects to it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-
-    pub(super) fn is_http(&self) -> bool {
-        matches!(self.0.scheme(), "https" | "http")
-    }
-
-    pub(super) fn url(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(self.0.path())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// `OPS_TOKEN`: what operators show. `Debug` hides it.
 #[derive(Clone)]
@@ -123,37 +85,6 @@ impl<'a> Vars<'a> {
             Some(value) if self.problems.is_empty() => Ok(value),
             _ => Err(ConfigError(self.problems)),
         }
-    }
-
-    pub(super) fn redis(&mut self) -> Option<Address> {
-        self.address("REDIS_URL", &["redis", "rediss"], store::check_url)
-    }
-
-    pub(super) fn address(
-        &mut self,
-        name: &str,
-        schemes: &[&str],
-        check: impl Fn(&str) -> Result<(), DsnError>,
-    ) -> Option<Address> {
-        let text = self.get(name)?;
-        if !schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://"))) {
-            // http:// is for servers on this machine, in tests.
-            let forms = schemes.iter().filter(|scheme| **scheme != "http").map(|scheme| format!("{scheme}://"));
-            self.problem(name, &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")));
-            return None;
-        }
-        let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {
-            self.problem(
-                name,
-                "is no URL, such as scheme://user:password@host:port: in a password, # / ? @ and % are written %23 %2F %3F %40 %25",
-            );
-            return None;
-        };
-        if let Err(error) = check(&text) {
-            self.problem(name, &error.to_string());
-            return None;
-        }
-        Some(Address(url))
     }
 
     pub(super) fn secrets(&mut self) -> Option<Secrets> {
