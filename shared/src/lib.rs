@@ -34,6 +34,7 @@ pub mod eviction;
 
 // What the ports' adapters and the edges share.
 mod dsn;
+mod prepare;
 mod signing;
 pub mod times;
 

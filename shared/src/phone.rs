@@ -10,7 +10,9 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber as Parsed, PhoneNumberForma
 
 pub use self::places::{Countries, Country, Region};
 use self::typed::is_plus;
+
 pub(crate) use self::typed::{ascii_digit, is_skipped};
+use crate::prepare::in_its_own_thread;
 
 /// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an international prefix.
 const MAX_INPUT_CHARS: usize = 40;
@@ -41,8 +43,7 @@ pub fn prepare(region: Region) {
 
 /// The same for a function, which has more of a processor before its first request than for it.
 pub async fn prepared(region: Region) {
-    // A panic in there would come again with the first number, and be told there.
-    let _ = tokio::task::spawn_blocking(move || read(region)).await;
+    in_its_own_thread(async move { read(region) }).await;
 }
 
 /// Parses a number of the region, as it is typed there and elsewhere.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::runtime::Handle;
 
 use self::captcha::Captcha;
 pub(crate) use self::picture::LIFETIME as PICTURE_LIFETIME;
@@ -21,6 +20,7 @@ use crate::code::Secrets;
 use crate::dsn::{Dsn, DsnError};
 use crate::limits::{Quota, Rule, Scope, Window};
 use crate::phone::PhoneNumber;
+use crate::prepare::in_its_own_thread;
 use crate::provider::SendError;
 use crate::store::{Store, StoreError};
 
@@ -131,13 +131,13 @@ impl VendorError {
 impl Challenge {
     /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's certificates.
     pub async fn prepare(&self) {
-        let (kind, runtime) = (Arc::clone(&self.kind), Handle::current());
-        let read = move || match &*kind {
-            Kind::Captcha(captcha) => runtime.block_on(captcha.prepare()),
-            Kind::Pow { .. } | Kind::Picture => {}
-        };
-        // A panic in there comes again with the first verification.
-        let _ = tokio::task::spawn_blocking(read).await;
+        let kind = Arc::clone(&self.kind);
+        in_its_own_thread(async move {
+            if let Kind::Captcha(captcha) = &*kind {
+                captcha.prepare().await;
+            }
+        })
+        .await;
     }
 
     /// Reads `pow`, `picture`, a captcha's DSN, or `off`. A word alone is a DSN without options.

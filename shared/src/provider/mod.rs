@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, ready};
-use tokio::runtime::Handle;
 
 pub use self::class::Class;
 pub use self::inbox::{Inbox, InboxMessage};
@@ -32,6 +31,7 @@ use crate::dsn::Dsn;
 pub use crate::dsn::DsnError;
 use crate::message::{self, Autofill, Locale};
 use crate::phone::PhoneNumber;
+use crate::prepare::in_its_own_thread;
 use crate::verification::Purpose;
 
 /// Declares the gateways' files, and names each by the schemes of its DSNs.
@@ -315,10 +315,9 @@ impl Provider {
 
     /// Reads beforehand what the first message would otherwise wait for, such as the system's certificates.
     pub async fn prepare(&self) {
-        let (this, runtime) = (self.clone(), Handle::current());
-        let read = move || runtime.block_on(join_all(this.all().iter().map(|account| account.gateway.prepare())));
-        // A panic in there comes again with the first message.
-        let _ = tokio::task::spawn_blocking(read).await;
+        let this = self.clone();
+        in_its_own_thread(async move { join_all(this.all().iter().map(|account| account.gateway.prepare())).await })
+            .await;
     }
 
     /// The gateways for a message, in the order in which they are to be tried; none if no route leads to its country.

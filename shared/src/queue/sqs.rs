@@ -14,10 +14,10 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use tokio::runtime::Handle;
 
 pub(super) use self::dead::DeadLetters;
 use super::{DEADLINE, Death, Depth, QueueError};
+use crate::prepare::in_its_own_thread;
 use crate::telemetry::{TraceParent, xray};
 
 /// Longest delay of a message, SQS's own limit.
@@ -45,11 +45,9 @@ impl SqsQueue {
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
     }
 
-    /// Makes the client. In a thread of its own: it reads many files, and would hold up a thread that the network waits for.
+    /// Makes the client.
     pub(super) async fn prepare(&self) {
-        let (runtime, client) = (Handle::current(), self.client.clone());
-        // A panic in there comes again with the first call.
-        let _ = tokio::task::spawn_blocking(move || runtime.block_on(client)).await;
+        in_its_own_thread(self.client.clone()).await;
     }
 
     /// The client is there.
