@@ -20,7 +20,8 @@ const NOBODY: &str = "+8613800138000";
 /// Not the code of any verification.
 const CODE: &str = "012345";
 
-/// Calls the gateways for this number; without one a stub on this machine, in the place of each, which accepts everything.
+/// Calls the gateways for this number; without one a stub on this machine, in the place of each,
+/// which accepts everything.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
     let dsn = environment("SMS_DSN").filter(|dsn| !["", "inbox:"].contains(&dsn.trim())).ok_or(
@@ -40,7 +41,11 @@ pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
     for account in accounts {
         failed += usize::from(!show(account, &sms, stub).await);
     }
-    println!("{} of {count} accepted{}", count - failed, if stub.is_some() { " by the stub" } else { "" });
+    println!(
+        "{} of {count} accepted{}",
+        count - failed,
+        if stub.is_some() { " by the stub" } else { "" }
+    );
     if failed > 0 { Err("not every gateway accepted the message".into()) } else { Ok(()) }
 }
 
@@ -53,8 +58,12 @@ async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
         println!("{}\n\n--> {}", exchange.request, exchange.answer);
     }
     match &result {
-        Ok(accepted) => println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)")),
-        Err(error) if error.meaning.is_empty() => println!("\n{}: {}\n", error.class.as_str(), error.reason),
+        Ok(accepted) => {
+            println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)"))
+        }
+        Err(error) if error.meaning.is_empty() => {
+            println!("\n{}: {}\n", error.class.as_str(), error.reason)
+        }
         Err(error) => println!("\n{}: {}, {}\n", error.class.as_str(), error.reason, error.meaning),
     }
     result.is_ok()

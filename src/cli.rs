@@ -38,8 +38,8 @@ Examples:
 
 /// Phone verification by SMS.
 ///
-/// Without a command it does everything in one process, with nothing else to install: API, sender, a page to try it on, and an
-/// inbox in place of a phone.
+/// Without a command it does everything in one process, with nothing else to install: API, sender,
+/// a page to try it on, and an inbox in place of a phone.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, after_long_help = format!("{ENVIRONMENT}\n\n{EXAMPLES}"))]
 pub struct Cli {
@@ -51,13 +51,14 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API alone, on Redis and a queue that it shares with senders
     ///
-    /// Needs REDIS_URL, QUEUE_URL and CODE_SECRET. While LISTEN is loopback it serves page, inbox and docs, too. On SIGTERM it
-    /// finishes the requests in hand.
+    /// Needs REDIS_URL, QUEUE_URL and CODE_SECRET. While LISTEN is loopback it serves page, inbox
+    /// and docs, too. On SIGTERM it finishes the requests in hand.
     Api,
     /// Take jobs from RabbitMQ and send them
     ///
-    /// Needs REDIS_URL, QUEUE_URL, CODE_SECRET and SMS_DSN; without the last it sends to the inbox of an API on this machine. On
-    /// SIGTERM it finishes the jobs in hand and gives the others back.
+    /// Needs REDIS_URL, QUEUE_URL, CODE_SECRET and SMS_DSN; without the last it sends to the inbox
+    /// of an API on this machine. On SIGTERM it finishes the jobs in hand and gives the others
+    /// back.
     Worker {
         /// Jobs in hand at the same time, 6000 at most; with --invoke, invocations
         #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
@@ -66,7 +67,8 @@ pub enum Command {
         /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
         #[arg(long, value_name = "URL", value_parser = http_url)]
         invoke: Option<Url>,
-        /// Serve /metrics, /healthz and /readyz here, such as at 127.0.0.1:9464; with OPS_TOKEN /metrics needs it
+        /// Serve /metrics, /healthz and /readyz here, such as at 127.0.0.1:9464; with OPS_TOKEN
+        /// /metrics needs it
         #[arg(long, value_name = "ADDRESS", conflicts_with = "invoke")]
         metrics: Option<SocketAddr>,
     },
@@ -77,12 +79,13 @@ pub enum Command {
     },
     /// Replay a day of people and attackers, and show what pumping, bombing and guessing come to
     ///
-    /// Through the real admission, with a virtual clock: with the cooldown alone, with the limits (LIMITS), with the conversion
-    /// guard, with challenges, and with a budget (BUDGET).
+    /// Through the real admission, with a virtual clock: with the cooldown alone, with the limits
+    /// (LIMITS), with the conversion guard, with challenges, and with a budget (BUDGET).
     Simulate(Simulation),
     /// Look after SMS that were given up, and stand in the dead-letter queue
     ///
-    /// Needs QUEUE_URL and, on SQS, DEAD_QUEUE_URL. Safe to interrupt: what was not done yet is still a dead letter.
+    /// Needs QUEUE_URL and, on SQS, DEAD_QUEUE_URL. Safe to interrupt: what was not done yet is
+    /// still a dead letter.
     Dead {
         #[command(subcommand)]
         action: DeadAction,
@@ -131,9 +134,11 @@ pub struct Simulation {
 
 #[derive(Debug, Subcommand)]
 pub enum ProviderAction {
-    /// Call each gateway of SMS_DSN once, and show request, answer and its class, with secrets masked
+    /// Call each gateway of SMS_DSN once, and show request, answer and its class, with secrets
+    /// masked
     Check {
-        /// Really send a message to this number. Without it a stub on this machine stands in for the gateways
+        /// Really send a message to this number. Without it a stub on this machine stands in for
+        /// the gateways
         #[arg(long, value_name = "NUMBER")]
         to: Option<String>,
     },
@@ -190,7 +195,9 @@ pub struct Which {
 impl DeadAction {
     pub fn which(&self) -> &Which {
         match self {
-            Self::List { which, .. } | Self::Redrive { which, .. } | Self::Purge { which, .. } => which,
+            Self::List { which, .. } | Self::Redrive { which, .. } | Self::Purge { which, .. } => {
+                which
+            }
         }
     }
 
@@ -219,6 +226,8 @@ fn url(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
 /// Days have 24 hours.
 fn time(text: &str) -> Result<Duration, String> {
     let span: Span = text.parse().map_err(|_| "needs a time such as 30m, 2h or 1d".to_owned())?;
-    let seconds = span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())).map_err(|error| error.to_string())?;
+    let seconds = span
+        .total((Unit::Second, SpanRelativeTo::days_are_24_hours()))
+        .map_err(|error| error.to_string())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -7,14 +7,11 @@ use shared::queue::QueueError;
 use shared::telemetry::causes;
 
 const CONFIG: &str = "docs/configuration.md has every variable";
-const SERVICES: &str =
-    "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
+const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
 const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
     one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
-const TIMEOUT: &str =
-    "is it under load, or far off? What was not done yet is still a dead letter: run the command again";
-const SQS: &str =
-    "are QUEUE_URL and DEAD_QUEUE_URL right, and AWS_REGION and credentials set (`aws sts get-caller-identity`)?";
+const TIMEOUT: &str = "is it under load, or far off? What was not done yet is still a dead letter: run the command again";
+const SQS: &str = "are QUEUE_URL and DEAD_QUEUE_URL right, and AWS_REGION and credentials set (`aws sts get-caller-identity`)?";
 
 /// Tells it.
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
@@ -32,8 +29,9 @@ pub fn complain(error: &(dyn Error + 'static)) {
 
 fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(config) = error.downcast_ref::<ConfigError>() {
-        let services =
-            config.problems().any(|problem| problem.starts_with("REDIS_URL") || problem.starts_with("QUEUE_URL"));
+        let services = config
+            .problems()
+            .any(|problem| problem.starts_with("REDIS_URL") || problem.starts_with("QUEUE_URL"));
         return Some(if services { SERVICES } else { CONFIG });
     }
     match error.downcast_ref::<QueueError>()? {

@@ -31,7 +31,8 @@ struct Done {
 
 /// Does it, and says what was done. What was taken and stays is given back, however it ends.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
-    let (mut letters, mut done, mut stop) = (queue.dead().await?, Done::default(), Stop::on_signals()?);
+    let (mut letters, mut done, mut stop) =
+        (queue.dead().await?, Done::default(), Stop::on_signals()?);
     let ended = tokio::select! {
         ended = act(&mut letters, &action, &mut done) => ended,
         () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
@@ -41,7 +42,10 @@ pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>
     ended
 }
 
-fn report(action: &DeadAction, Done { done, no_jobs, alive, listed }: &Done) -> Result<(), std::io::Error> {
+fn report(
+    action: &DeadAction,
+    Done { done, no_jobs, alive, listed }: &Done,
+) -> Result<(), std::io::Error> {
     let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
     match action {
         DeadAction::List { json: true, .. } => writeln!(out, "{:#}", Value::from(listed.clone()))?,
@@ -53,7 +57,11 @@ fn report(action: &DeadAction, Done { done, no_jobs, alive, listed }: &Done) -> 
         writeln!(out, "{alive} dead letter(s) left: their code may still be accepted")?;
     }
     if *no_jobs > 0 {
-        let which = if action.is_of_the_expired() { "no jobs, and of the last ten minutes" } else { "no jobs" };
+        let which = if action.is_of_the_expired() {
+            "no jobs, and of the last ten minutes"
+        } else {
+            "no jobs"
+        };
         writeln!(
             out,
             "{no_jobs} message(s) left: they are {which} (`dead list` shows them, `dead purge` deletes them)"
@@ -62,7 +70,11 @@ fn report(action: &DeadAction, Done { done, no_jobs, alive, listed }: &Done) -> 
     Ok(())
 }
 
-async fn act(letters: &mut DeadLetters, action: &DeadAction, done: &mut Done) -> Result<(), Box<dyn Error>> {
+async fn act(
+    letters: &mut DeadLetters,
+    action: &DeadAction,
+    done: &mut Done,
+) -> Result<(), Box<dyn Error>> {
     let (progress, which, now) = (progress(letters.count, action), action.which(), now());
     if let DeadAction::List { json: false, .. } = action {
         writeln!(stdout(), "{}", HEADINGS)?;
@@ -82,7 +94,11 @@ async fn act(letters: &mut DeadLetters, action: &DeadAction, done: &mut Done) ->
         match action {
             DeadAction::List { json, .. } => {
                 let listed = described(&letter, job.as_ref());
-                if *json { done.listed.push(listed) } else { writeln!(stdout(), "{}", row(&listed))? }
+                if *json {
+                    done.listed.push(listed)
+                } else {
+                    writeln!(stdout(), "{}", row(&listed))?
+                }
             }
             DeadAction::Redrive { .. } if job.is_none() => {
                 done.no_jobs += 1;
@@ -119,10 +135,12 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
 /// What a queue does not know the age of died at no time that can be asked for.
 fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
     let young = which.since.is_none_or(|since| age(letter.at, now).is_some_and(|age| age <= since));
-    young && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
+    young
+        && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
 }
 
-/// Whether no code of it can be accepted any more: a verification lives for so long at most, and begins before its job dies.
+/// Whether no code of it can be accepted any more: a verification lives for so long at most, and
+/// begins before its job dies.
 fn is_expired(letter: &DeadLetter, job: Option<&Job>, now: Timestamp) -> bool {
     let asked = job.and_then(|job| Timestamp::from_millisecond(job.at?).ok());
     age(asked.or(letter.at), now).is_some_and(|age| age > Policy::MAX_LIFE)
@@ -135,7 +153,8 @@ fn progress(count: usize, action: &DeadAction) -> ProgressBar {
         DeadAction::Redrive { .. } => "looked at, to be put back",
         DeadAction::Purge { .. } => "looked at, to be deleted",
     };
-    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {per_sec}, {eta} left");
+    let style =
+        ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {per_sec}, {eta} left");
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX)).with_message(what);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
@@ -155,11 +174,13 @@ fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
     })
 }
 
-const HEADINGS: &str = "DIED AT               ATTEMPTS  CLASS          TO                 VERIFICATION  REASON";
+const HEADINGS: &str =
+    "DIED AT               ATTEMPTS  CLASS          TO                 VERIFICATION  REASON";
 
 fn row(letter: &Value) -> String {
     let text = |name: &str| letter[name].as_str().unwrap_or("-");
     let died = text("died_at").split('.').next().unwrap_or("-").trim_end_matches('Z');
-    let (attempts, class, to) = (&letter["attempts"], text("class"), letter["to"].as_str().unwrap_or("(no job)"));
+    let (attempts, class, to) =
+        (&letter["attempts"], text("class"), letter["to"].as_str().unwrap_or("(no job)"));
     format!("{died:<20}  {attempts:<8}  {class:<13}  {to:<17}  {}  {}", text("id"), text("reason"))
 }

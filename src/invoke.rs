@@ -1,8 +1,9 @@
-//! `worker --invoke`: plays SQS and its event source mapping for a function under `cargo lambda watch`.
+//! `worker --invoke`: plays SQS and its event source mapping for a function under `cargo lambda
+//! watch`.
 //!
-//! It takes messages from RabbitMQ, hands them to the function as one SQS event, and does with the partial batch
-//! response what SQS would: what succeeded is deleted; what failed comes again later, and after its last attempt is a
-//! dead letter.
+//! It takes messages from RabbitMQ, hands them to the function as one SQS event, and does with the
+//! partial batch response what SQS would: what succeeded is deleted; what failed comes again later,
+//! and after its last attempt is a dead letter.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,12 +45,14 @@ pub struct Invoker {
 
 impl Invoker {
     pub fn new(function: Url, queue: Queue, schedule: Schedule) -> Result<Self, reqwest::Error> {
-        // No time limit: the first invocation waits until `cargo lambda watch` has built the function.
+        // No time limit: the first invocation waits until `cargo lambda watch` has built the
+        // function.
         let client = Client::builder().no_proxy().build()?;
         Ok(Self { function, queue, schedule, client })
     }
 
-    /// Invokes until asked to stop; then finishes what is in hand and returns the rest to the queue.
+    /// Invokes until asked to stop; then finishes what is in hand and returns the rest to the
+    /// queue.
     pub async fn run(self, mut consumer: Consumer, concurrency: u16, mut stop: Stop) {
         info!(function = %self.function, "handing jobs to a function");
         let free = Arc::new(Semaphore::new(usize::from(concurrency)));
@@ -72,8 +75,8 @@ impl Invoker {
         consumer.close().await;
     }
 
-    /// Invokes until the function has answered. Messages that were given back in the meantime would come near the
-    /// queue's delivery limit.
+    /// Invokes until the function has answered. Messages that were given back in the meantime would
+    /// come near the queue's delivery limit.
     async fn hand_over(&self, batch: Vec<Message>, stop: &mut Stop) {
         let failed = loop {
             match self.invoke(&batch).await {
@@ -96,7 +99,8 @@ impl Invoker {
     async fn invoke(&self, batch: &[Message]) -> Result<Failed, reqwest::Error> {
         let event = sqs_event(batch).to_string();
         let answer = self.client.post(self.function.clone()).body(event).send().await?;
-        let ok = answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error");
+        let ok =
+            answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error");
         let body = answer.bytes().await?;
         Ok(if ok { Failed::read(&body, batch.len()) } else { Failed::All })
     }
@@ -124,16 +128,19 @@ enum Failed {
 }
 
 impl Failed {
-    /// Reads a partial batch response as an event source mapping does: an empty answer is success; one that cannot be
-    /// read, or names an item that was not sent, is the failure of all.
+    /// Reads a partial batch response as an event source mapping does: an empty answer is success;
+    /// one that cannot be read, or names an item that was not sent, is the failure of all.
     fn read(body: &[u8], sent: usize) -> Self {
         if matches!(body, b"" | b"null") {
             return Self::Some(HashSet::new());
         }
         match serde_json::from_slice::<SqsBatchResponse>(body) {
             Ok(response) => {
-                let named: HashSet<String> =
-                    response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+                let named: HashSet<String> = response
+                    .batch_item_failures
+                    .into_iter()
+                    .map(|failure| failure.item_identifier)
+                    .collect();
                 let known = |name: &String| (0..sent).any(|index| *name == index.to_string());
                 if named.iter().all(known) { Self::Some(named) } else { Self::All }
             }

@@ -1,5 +1,5 @@
-//! Local mode: the same API, the same delivery and a demo page in one process, or as processes of their own on Redis
-//! and RabbitMQ, which is also how sms-verify is hosted without AWS.
+//! Local mode: the same API, the same delivery and a demo page in one process, or as processes of
+//! their own on Redis and RabbitMQ, which is also how sms-verify is hosted without AWS.
 
 mod check;
 mod cli;
@@ -53,7 +53,8 @@ async fn main() {
     if let Err(error) = &result {
         complain::complain(&**error);
     }
-    // All that was to be finished is. What still runs, such as a connection that waits for a silent server, is not waited for.
+    // All that was to be finished is. What still runs, such as a connection that waits for a silent
+    // server, is not waited for.
     exit(i32::from(result.is_err()));
 }
 
@@ -73,8 +74,13 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let stop = Stop::on_signals()?;
             let server = server::bind(&mut parts).await?;
             parts.announce(true, true);
-            let worker =
-                worker::run(consumer, parts.deliveries(), parts.queue.clone(), cli::DEFAULT_CONCURRENCY, stop.clone());
+            let worker = worker::run(
+                consumer,
+                parts.deliveries(),
+                parts.queue.clone(),
+                cli::DEFAULT_CONCURRENCY,
+                stop.clone(),
+            );
             // Either ends only when both are to end.
             let (served, ()) = tokio::join!(server.run(stop), worker);
             served?;
@@ -102,7 +108,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Worker { concurrency, invoke: Some(function), .. }) => {
             let parts = Parts::new(configured(Role::Invoker)?)?;
             let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
-            let invoker = invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
+            let invoker =
+                invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
         Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,

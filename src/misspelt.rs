@@ -1,5 +1,5 @@
-//! Variables whose names are nearly those that are read: a slip of the pen would leave a limit, a key or a store unset without a
-//! word.
+//! Variables whose names are nearly those that are read: a slip of the pen would leave a limit, a
+//! key or a store unset without a word.
 
 use std::ffi::OsString;
 

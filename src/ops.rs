@@ -1,7 +1,9 @@
-//! The operators' side: `/metrics` for Prometheus, and `/ops`, a live view of rates, queue, gateways, countries and dead letters.
+//! The operators' side: `/metrics` for Prometheus, and `/ops`, a live view of rates, queue,
+//! gateways, countries and dead letters.
 //!
-//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which callers send as a bearer token. A
-//! worker serves its metrics where it is told to, behind the token if there is one.
+//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which
+//! callers send as a bearer token. A worker serves its metrics where it is told to, behind the
+//! token if there is one.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,9 +27,12 @@ use shared::store::Store;
 use shared::telemetry::set_level;
 use shared::times::rfc3339;
 
-/// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole life.
-const SECONDS: [f64; 16] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 600.0];
+/// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole
+/// life.
+const SECONDS: [f64; 16] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
+    600.0,
+];
 
 /// How often what was timed is put into its buckets when nobody asks.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -42,7 +47,8 @@ static PROMETHEUS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Begins to measure. To be called once, before anything happens.
 pub fn measure() {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
     let Ok(handle) = builder.and_then(PrometheusBuilder::install_recorder) else { return };
     let upkeep = handle.clone();
     tokio::spawn(async move {
@@ -76,20 +82,33 @@ pub fn router(ops: Ops) -> Router {
 
 /// Metrics alone, of a process that serves nothing else.
 pub fn metrics_router(token: Option<OpsToken>) -> Router {
-    Router::new().route("/metrics", get(metrics)).layer(from_fn_with_state(token, only_with_the_token))
+    Router::new()
+        .route("/metrics", get(metrics))
+        .layer(from_fn_with_state(token, only_with_the_token))
 }
 
 /// How much a process logs, while it runs.
 pub fn level_router(token: Option<OpsToken>) -> Router {
-    Router::new().route("/ops/log-level", put(log_level)).layer(from_fn_with_state(token, only_with_the_token))
+    Router::new()
+        .route("/ops/log-level", put(log_level))
+        .layer(from_fn_with_state(token, only_with_the_token))
 }
 
-async fn only_with_the_token(State(token): State<Option<OpsToken>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn only_with_the_token(
+    State(token): State<Option<OpsToken>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let given = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match (token, given) {
         (Some(token), given) if !given.is_some_and(|(_, given)| token.is(given.trim())) => {
-            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "OPS_TOKEN is needed\n").into_response()
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "OPS_TOKEN is needed\n")
+                .into_response()
         }
         _ => next.run(request).await,
     }
@@ -102,7 +121,8 @@ async fn metrics() -> String {
 /// What all processes of an installation share.
 async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let query = request.uri().query().unwrap_or_default();
-    let list = query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
+    let list =
+        query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
     let depth = ops.queue.depth().await.ok();
     let countries = list.split(',').filter_map(Country::parse).take(COUNTRIES).map(async |country| {
         let known = ops.store.conversion(&country.code()).await.ok()?;
@@ -114,7 +134,8 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
         Some(json!({ "name": account.name(), "failures": circuit.failures, "open_for": open_for }))
     });
     let (countries, gateways) = tokio::join!(join_all(countries), join_all(gateways));
-    let [countries, gateways] = [countries, gateways].map(|all| all.into_iter().flatten().collect::<Vec<_>>());
+    let [countries, gateways] =
+        [countries, gateways].map(|all| all.into_iter().flatten().collect::<Vec<_>>());
     let queue = depth.map(|depth| json!({ "jobs": depth.jobs, "dead": depth.dead }));
     Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
 }

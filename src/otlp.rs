@@ -1,4 +1,5 @@
-//! Traces for a collector, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP. Otherwise none of this is loaded.
+//! Traces for a collector, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP. Otherwise
+//! none of this is loaded.
 
 use std::env;
 use std::error::Error;
@@ -25,21 +26,26 @@ impl Drop for Exporter {
     }
 }
 
-/// What makes spans of this process part of traces, if a collector is named. The endpoint and all else is read from
-/// OpenTelemetry's own variables.
+/// What makes spans of this process part of traces, if a collector is named. The endpoint and all
+/// else is read from OpenTelemetry's own variables.
 pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
         return Ok(None);
     }
-    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?;
+    let exporter =
+        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?;
     let variable = |name| env::var(name).unwrap_or_default();
-    let is_named =
-        !variable("OTEL_SERVICE_NAME").is_empty() || variable("OTEL_RESOURCE_ATTRIBUTES").contains("service.name=");
+    let is_named = !variable("OTEL_SERVICE_NAME").is_empty()
+        || variable("OTEL_RESOURCE_ATTRIBUTES").contains("service.name=");
     let resource = Resource::builder();
-    let resource = if is_named { resource } else { resource.with_service_name("sms-verify") }.build();
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let resource =
+        if is_named { resource } else { resource.with_service_name("sms-verify") }.build();
+    let provider =
+        SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sms-verify"));
-    let ours = Targets::new().with_target("shared", LevelFilter::DEBUG).with_target("sms_verify", LevelFilter::DEBUG);
+    let ours = Targets::new()
+        .with_target("shared", LevelFilter::DEBUG)
+        .with_target("sms_verify", LevelFilter::DEBUG);
     propagate(Box::new(W3c(TraceContextPropagator::new())));
     Ok(Some((layer.with_filter(ours).boxed(), Exporter(provider))))
 }
@@ -56,7 +62,8 @@ impl Propagation for W3c {
     }
 
     fn set_parent(&self, span: &Span, parent: &TraceParent) {
-        let carrier = std::collections::HashMap::from([(HEADER.to_owned(), parent.as_str().to_owned())]);
+        let carrier =
+            std::collections::HashMap::from([(HEADER.to_owned(), parent.as_str().to_owned())]);
         let _ = span.set_parent(self.0.extract(&carrier));
     }
 }

@@ -1,4 +1,5 @@
-//! The demo page, the inbox and the API's documentation: for this machine's own user, while `LISTEN` is loopback.
+//! The demo page, the inbox and the API's documentation: for this machine's own user, while
+//! `LISTEN` is loopback.
 
 use std::net::IpAddr;
 
@@ -88,7 +89,8 @@ fn docs() -> Router {
         }
         response
     };
-    Router::from(SwaggerUi::new("/docs").config(Config::from("../openapi.json"))).layer(map_response(policy))
+    Router::from(SwaggerUi::new("/docs").config(Config::from("../openapi.json")))
+        .layer(map_response(policy))
 }
 
 /// What the page has to know of the configuration.
@@ -107,17 +109,24 @@ async fn keep(State(inbox): State<Inbox>, Json(message): Json<InboxMessage>) -> 
     StatusCode::NO_CONTENT
 }
 
-/// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it cannot help
-/// sending its name as Host.
+/// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it
+/// cannot help sending its name as Host.
 pub async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.parse::<u16>().is_ok())
+        .map_or(host, |(name, _)| name);
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
     // What a proxy on this machine passes on came from elsewhere.
     let passed_on = PASSED_ON.iter().any(|header| request.headers().contains_key(*header));
     if !passed_on && (name == "localhost" || address.is_ok_and(|address| address.is_loopback())) {
         with_policy(next.run(request).await).await
     } else {
-        (StatusCode::MISDIRECTED_REQUEST, "open this page as http://127.0.0.1 or http://localhost\n").into_response()
+        (
+            StatusCode::MISDIRECTED_REQUEST,
+            "open this page as http://127.0.0.1 or http://localhost\n",
+        )
+            .into_response()
     }
 }

@@ -1,4 +1,5 @@
-//! The parts that this process runs on: configured ones, or embedded ones where nothing is configured.
+//! The parts that this process runs on: configured ones, or embedded ones where nothing is
+//! configured.
 
 use shared::admission::Admissions;
 use shared::checking::Checks;
@@ -41,12 +42,15 @@ impl Parts {
             None => Store::memory(config.policy),
         };
         let queue = match &config.queue {
-            Some(url) => Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose))?,
+            Some(url) => {
+                Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose))?
+            }
             None => Queue::memory(),
         };
         let inbox = Inbox::default();
         let provider = config.provider.clone().unwrap_or_else(|| Provider::inbox(inbox.clone()));
-        let secrets = config.secrets.clone().unwrap_or_else(|| Secrets::from_random(random_bytes()));
+        let secrets =
+            config.secrets.clone().unwrap_or_else(|| Secrets::from_random(random_bytes()));
         Ok(Self { config, store, queue, inbox, secrets, provider })
     }
 
@@ -80,7 +84,11 @@ impl Parts {
     }
 
     pub fn receipts(&self) -> Receipts {
-        Receipts { store: self.store.clone(), secrets: self.secrets.clone(), provider: self.provider.clone() }
+        Receipts {
+            store: self.store.clone(),
+            secrets: self.secrets.clone(),
+            provider: self.provider.clone(),
+        }
     }
 
     pub fn ops(&self) -> Ops {

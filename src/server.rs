@@ -8,8 +8,8 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum_server::Handle;
 use shared::http::{
-    AllowedOrigins, RequestApi, app, check_router, health_router, one_host, pictures_router, receipts_router,
-    request_router, specification_router,
+    AllowedOrigins, RequestApi, app, check_router, health_router, one_host, pictures_router,
+    receipts_router, request_router, specification_router,
 };
 use shared::phone;
 use shared::telemetry::causes;
@@ -23,11 +23,12 @@ use crate::stop::Stop;
 /// How long requests in hand may take once the process has been asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a new connection may take to send its first request, so that clients which send nothing use up nothing.
+/// How long a new connection may take to send its first request, so that clients which send nothing
+/// use up nothing.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
-/// How long a connection may take for each further request: longer than a proxy in front keeps it for later use,
-/// which is mostly 60 s.
+/// How long a connection may take for each further request: longer than a proxy in front keeps it
+/// for later use, which is mostly 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(65);
 
 /// Most bytes of a request's line and headers together.
@@ -46,7 +47,8 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let listener = TcpListener::bind(listen).map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
     phone::prepare(parts.config.region);
-    // Connected before the first request. What is down is no reason not to start: it may come up later.
+    // Connected before the first request. What is down is no reason not to start: it may come up
+    // later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
     if let Err(error) = store {
         warn!(error = causes(&error), "the store cannot be used yet");
@@ -95,7 +97,8 @@ pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), Lis
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
-    let health = app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
+    let health =
+        app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
     let token = parts.config.ops_token.clone();
     let mut pages = ops::metrics_router(token.clone());
     // Nobody on the network may change what is logged, but for an operator.
@@ -130,7 +133,12 @@ impl Server {
             .first_request_timeout(FIRST_REQUEST)
             .accept_error_handler(|_, error| warn!(%error, "a connection could not be taken"));
         // Whoever has sent all and closes that half of the connection still gets the answer.
-        server.http_builder().http1().header_read_timeout(KEEP_ALIVE).max_buf_size(MAX_HEAD).half_close(true);
+        server
+            .http_builder()
+            .http1()
+            .header_read_timeout(KEEP_ALIVE)
+            .max_buf_size(MAX_HEAD)
+            .half_close(true);
         tokio::spawn(async move {
             stop.requested().await;
             handle.graceful_shutdown(Some(GRACE));

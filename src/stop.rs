@@ -15,7 +15,8 @@ impl Stop {
     /// Listens for the signals from now on.
     pub fn on_signals() -> io::Result<Self> {
         let (sender, receiver) = watch::channel(false);
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}

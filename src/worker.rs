@@ -1,4 +1,5 @@
-//! The sender: takes messages from the queue, delivers them, and acknowledges each after its outcome is safe.
+//! The sender: takes messages from the queue, delivers them, and acknowledges each after its
+//! outcome is safe.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,13 @@ use crate::stop::Stop;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
-pub async fn run(mut consumer: Consumer, deliveries: Deliveries, queue: Queue, concurrency: u16, mut stop: Stop) {
+pub async fn run(
+    mut consumer: Consumer,
+    deliveries: Deliveries,
+    queue: Queue,
+    concurrency: u16,
+    mut stop: Stop,
+) {
     message::prepare(deliveries.code_length);
     let deliveries = Arc::new(deliveries);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
@@ -44,13 +51,16 @@ pub async fn run(mut consumer: Consumer, deliveries: Deliveries, queue: Queue, c
 }
 
 /// A free place, and then a message for it.
-async fn next(consumer: &mut Consumer, free: &Arc<Semaphore>) -> Option<(Message, tokio::sync::OwnedSemaphorePermit)> {
+async fn next(
+    consumer: &mut Consumer,
+    free: &Arc<Semaphore>,
+) -> Option<(Message, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(free).acquire_owned().await.ok()?;
     Some((consumer.receive().await, permit))
 }
 
-/// Does with a message what its outcome asks for. While the queue does not take it the message stays in hand: given
-/// back, it would be delivered once more than its attempts allow.
+/// Does with a message what its outcome asks for. While the queue does not take it the message
+/// stays in hand: given back, it would be delivered once more than its attempts allow.
 pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mut Stop) {
     while let Err(error) = outcome.settle(queue, &message.body).await {
         warn!(error = causes(&error), "the queue does not take the outcome of a message");

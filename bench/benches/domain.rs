@@ -1,10 +1,11 @@
-//! What one request and one delivery cost in this process alone: store and queue are the embedded ones, the gateway is
-//! none. Times, and the bytes that are allocated.
+//! What one request and one delivery cost in this process alone: store and queue are the embedded
+//! ones, the gateway is none. Times, and the bytes that are allocated.
 //!
 //! ```text
 //! cargo bench -p bench
 //! ```
-//! Compare with the numbers before a change: a regression shows here long before it shows in requests a second.
+//! Compare with the numbers before a change: a regression shows here long before it shows in
+//! requests a second.
 
 #![expect(clippy::expect_used, reason = "what is prepared here cannot fail")]
 
@@ -55,7 +56,12 @@ fn number(national: u64) -> PhoneNumber {
 }
 
 fn id() -> VerificationId {
-    VerificationId::new(secrets().newest_key_id(), secrets().tag(&number(3_800_138_000)), [7; 16], &Purpose::default())
+    VerificationId::new(
+        secrets().newest_key_id(),
+        secrets().tag(&number(3_800_138_000)),
+        [7; 16],
+        &Purpose::default(),
+    )
 }
 
 fn job(to: PhoneNumber, id: VerificationId) -> Job {
@@ -100,7 +106,9 @@ fn derive_a_code(bencher: Bencher<'_, '_>) {
 fn text_of_a_message(bencher: Bencher<'_, '_>) {
     let code = secrets().derive(&id(), CodeLength::default()).expect("a code");
     let purpose = Purpose::default();
-    bencher.bench(|| message::text(black_box(&code), Duration::from_secs(300), Locale::ZhCn, &purpose, None));
+    bencher.bench(|| {
+        message::text(black_box(&code), Duration::from_secs(300), Locale::ZhCn, &purpose, None)
+    });
 }
 
 #[divan::bench]
@@ -143,7 +151,8 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
             .body(Body::from(format!(r#"{{"to":"1{national:010}"}}"#)))
             .expect("a request")
     };
-    let mut ask = |national| runtime.block_on(app.call(request(national))).expect("an answer").status();
+    let mut ask =
+        |national| runtime.block_on(app.call(request(national))).expect("an answer").status();
     let (next, expected): (fn(u64) -> u64, _) = match case {
         "accepted" => (|_| fresh(), StatusCode::ACCEPTED),
         _ => (|number| number, StatusCode::TOO_MANY_REQUESTS),
@@ -171,11 +180,23 @@ fn deliver(bencher: Bencher<'_, '_>) {
         let (to, random) = (number(fresh()), fresh());
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&random.to_le_bytes());
-        let id = VerificationId::new(secrets.newest_key_id(), secrets.tag(&to), bytes, &Purpose::default());
-        let candidate =
-            Candidate { id: id.clone(), to: to.masked(), windows: Vec::new(), quotas: Vec::new(), guarded: Vec::new() };
+        let id = VerificationId::new(
+            secrets.newest_key_id(),
+            secrets.tag(&to),
+            bytes,
+            &Purpose::default(),
+        );
+        let candidate = Candidate {
+            id: id.clone(),
+            to: to.masked(),
+            windows: Vec::new(),
+            quotas: Vec::new(),
+            guarded: Vec::new(),
+        };
         runtime.block_on(store.admit(&candidate)).expect("admitted");
         job(to, id).encode()
     };
-    bencher.with_inputs(prepare).bench_local_values(|body| runtime.block_on(deliveries.deliver(body.as_bytes(), 1, 1)));
+    bencher
+        .with_inputs(prepare)
+        .bench_local_values(|body| runtime.block_on(deliveries.deliver(body.as_bytes(), 1, 1)));
 }

@@ -100,20 +100,29 @@ pub enum AdmissionError {
 }
 
 impl Admissions {
-    /// Admits a request for a code and queues its SMS, or says why not. `random` comes from the operating system's
-    /// generator.
+    /// Admits a request for a code and queues its SMS, or says why not. `random` comes from the
+    /// operating system's generator.
     ///
     /// # Errors
-    /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although its confirm was lost,
-    /// the sender drops; unless the store fails too, within a tenth of a second.)
-    pub async fn request(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
+    /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although
+    /// its confirm was lost, the sender drops; unless the store fails too, within a tenth of a
+    /// second.)
+    pub async fn request(
+        &self,
+        request: Request,
+        random: [u8; 16],
+    ) -> Result<Verification, AdmissionError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
         metrics::requested(country, self.budget.price(country), &result, began.elapsed());
         result
     }
 
-    async fn decide(&self, request: Request, random: [u8; 16]) -> Result<Verification, AdmissionError> {
+    async fn decide(
+        &self,
+        request: Request,
+        random: [u8; 16],
+    ) -> Result<Verification, AdmissionError> {
         let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
         if !self.countries.contain(country) {
             return Err(AdmissionError::Country(country));
@@ -121,10 +130,16 @@ impl Admissions {
         let solved = self.solved(proof.as_ref(), &to, random).await?;
         let challenges = self.challenge.is_some() && solved.is_none();
         let guard = self.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
-        let limits = self.limits.request(&to, country, ip, tenant.as_deref(), &self.secrets).into_iter();
+        let limits =
+            self.limits.request(&to, country, ip, tenant.as_deref(), &self.secrets).into_iter();
         let candidate = Candidate {
             guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
-            id: VerificationId::new(self.secrets.newest_key_id(), self.secrets.tag(&to), random, &purpose),
+            id: VerificationId::new(
+                self.secrets.newest_key_id(),
+                self.secrets.tag(&to),
+                random,
+                &purpose,
+            ),
             to: to.masked(),
             windows: self.limits.of(Scope::Number).collect(),
             quotas: limits
@@ -151,7 +166,8 @@ impl Admissions {
             Ok(Decision::Challenged) => return Err(self.demand(&to, random, false)),
             Ok(Decision::Refused(refusal)) => return Err(self.refused(refusal, &to, random)),
             Err(error) => {
-                // The store may have admitted it and its answer be lost: taken back when the store answers again.
+                // The store may have admitted it and its answer be lost: taken back when the store
+                // answers again.
                 self.release(candidate, RELEASE_WAIT_LONG).await;
                 return Err(error.into());
             }
@@ -175,9 +191,15 @@ impl Admissions {
             at: Some(self.now_ms()),
             names,
         };
-        match self.queue.send(&job, Delay::NONE).instrument(debug_span!(target: "shared::spans", "enqueue")).await {
+        match self
+            .queue
+            .send(&job, Delay::NONE)
+            .instrument(debug_span!(target: "shared::spans", "enqueue"))
+            .await
+        {
             Ok(()) => Ok(verification),
-            // A healthy store has done this long before the wait is over, and the number is usable at once.
+            // A healthy store has done this long before the wait is over, and the number is usable
+            // at once.
             Err(error) => match self.release(candidate, RELEASE_WAIT).await {
                 Some(Release::Begun) => {
                     info!(id = %job.id, "the queue's confirm was lost, but a sender has the job");
@@ -188,7 +210,8 @@ impl Admissions {
         }
     }
 
-    /// Whether a task was solved, and what that counts on. A wrong answer is a refusal, also where none was needed.
+    /// Whether a task was solved, and what that counts on. A wrong answer is a refusal, also where
+    /// none was needed.
     async fn solved(
         &self,
         proof: Option<&Proof>,
@@ -196,12 +219,14 @@ impl Admissions {
         random: [u8; 16],
     ) -> Result<Option<Vec<Quota>>, AdmissionError> {
         match (&self.challenge, proof) {
-            (Some(challenge), Some(proof)) => match challenge.judge(proof, &self.store, &self.secrets, to).await {
-                Ok(Some(quotas)) => Ok(Some(quotas)),
-                Ok(None) => Err(self.demand(to, random, true)),
-                Err(ChallengeError::Store(error)) => Err(error.into()),
-                Err(ChallengeError::Vendor(error)) => Err(error.into()),
-            },
+            (Some(challenge), Some(proof)) => {
+                match challenge.judge(proof, &self.store, &self.secrets, to).await {
+                    Ok(Some(quotas)) => Ok(Some(quotas)),
+                    Ok(None) => Err(self.demand(to, random, true)),
+                    Err(ChallengeError::Store(error)) => Err(error.into()),
+                    Err(ChallengeError::Vendor(error)) => Err(error.into()),
+                }
+            }
             (Some(challenge), None) if challenge.always => Err(self.demand(to, random, false)),
             _ => Ok(None),
         }
@@ -231,9 +256,10 @@ impl Admissions {
         AdmissionError::Refused(refusal)
     }
 
-    /// Takes an admission back, and tries again while the store is slow: what it was too late to answer it may still
-    /// carry out. Should the job have been queued after all, either its sender finds the admission gone and drops it,
-    /// or the sender was faster, and then the request stands. Nothing, if the store does not answer within `wait`.
+    /// Takes an admission back, and tries again while the store is slow: what it was too late to
+    /// answer it may still carry out. Should the job have been queued after all, either its sender
+    /// finds the admission gone and drops it, or the sender was faster, and then the request
+    /// stands. Nothing, if the store does not answer within `wait`.
     async fn release(&self, candidate: Candidate, wait: Duration) -> Option<Release> {
         let (store, id) = (self.store.clone(), candidate.id.clone());
         let released = until_answered(move || {

@@ -19,8 +19,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// As many as may be under way: while the store is down there is no end of them.
 static UNDER_WAY: Semaphore = Semaphore::const_new(1_000);
 
-/// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it goes on in a task of its
-/// own.
+/// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it
+/// goes on in a task of its own.
 pub(crate) struct ToTheEnd<F>(Option<Pin<Box<F>>>)
 where
     F: Future<Output: Send> + Send + 'static;
@@ -53,8 +53,9 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for ToTheEnd<F> {
     }
 }
 
-/// Makes a call until the store has answered it, in a task that goes on when nobody waits for it. (On Lambda it goes on
-/// while the function is invoked.) Gives nothing if the store did not answer for too long.
+/// Makes a call until the store has answered it, in a task that goes on when nobody waits for it.
+/// (On Lambda it goes on while the function is invoked.) Gives nothing if the store did not answer
+/// for too long.
 pub(crate) fn until_answered<T, F>(call: impl Fn() -> F + Send + 'static) -> JoinHandle<Option<T>>
 where
     T: Send + 'static,

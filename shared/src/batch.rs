@@ -1,9 +1,11 @@
-//! The edge of `send-sms`: a batch of messages from SQS or from Amazon MQ for RabbitMQ, each delivered by itself.
+//! The edge of `send-sms`: a batch of messages from SQS or from Amazon MQ for RabbitMQ, each
+//! delivered by itself.
 //!
-//! One message never decides over another: all are parsed and delivered at the same time. On SQS the response names
-//! those that are to be handed out again. Amazon MQ knows only all or nothing: the function puts each message that is
-//! to come again into its wait queue itself, and fails, so that the whole batch is handed out again, only when it
-//! could not; what was sent by then is not sent again.
+//! One message never decides over another: all are parsed and delivered at the same time. On SQS
+//! the response names those that are to be handed out again. Amazon MQ knows only all or nothing:
+//! the function puts each message that is to come again into its wait queue itself, and fails, so
+//! that the whole batch is handed out again, only when it could not; what was sent by then is not
+//! sent again.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -43,7 +45,8 @@ pub enum Event {
 fn of_sqs<'de, D: Deserializer<'de>>(event: D) -> Result<SqsEvent, D::Error> {
     let event = SqsEvent::deserialize(event)?;
     let is_message = |record: &SqsMessage| {
-        record.message_id.is_some() && record.event_source.as_deref().is_none_or(|source| source == "aws:sqs")
+        record.message_id.is_some()
+            && record.event_source.as_deref().is_none_or(|source| source == "aws:sqs")
     };
     let are_messages = !event.records.is_empty() && event.records.iter().all(is_message);
     if are_messages { Ok(event) } else { Err(D::Error::custom("not of SQS")) }
@@ -60,7 +63,8 @@ pub enum EventError {
     Unexpected(#[from] Unexpected),
 }
 
-/// `aws:rmq`. Only what is used is read: most properties of a message may be null, whatever samples show.
+/// `aws:rmq`. Only what is used is read: most properties of a message may be null, whatever samples
+/// show.
 #[derive(Debug, Deserialize)]
 pub struct RabbitMqEvent {
     #[serde(rename = "rmqMessagesByQueue")]
@@ -86,11 +90,18 @@ pub enum Response {
 /// Delivers every message of an event. To a warm-up it answers that there was none.
 ///
 /// # Errors
-/// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event is not from a queue.
-pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event) -> Result<Response, EventError> {
+/// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event
+/// is not from a queue.
+pub async fn deliver_event(
+    deliveries: &Deliveries,
+    queue: &Queue,
+    event: Event,
+) -> Result<Response, EventError> {
     match event {
         Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
-        Event::RabbitMq(event) => Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?),
+        Event::RabbitMq(event) => {
+            Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?)
+        }
         Event::Other(event) => {
             // Whoever invokes it without waiting for the answer finds the error in the log alone.
             answer_other(&event, TAKES).inspect_err(|error| error!(%error, "no message"))?;
@@ -102,16 +113,23 @@ pub async fn deliver_event(deliveries: &Deliveries, queue: &Queue, event: Event)
 async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     metrics::batch(event.records.len());
     let records = event.records.iter();
-    all(records.map(|record| (record.message_id.clone(), deliver_record(deliveries, queue, record)))).await
+    all(records
+        .map(|record| (record.message_id.clone(), deliver_record(deliveries, queue, record))))
+    .await
 }
 
-/// Names the messages that are to come again: those that may not be deleted, and those whose delivery panicked.
-async fn all(deliveries: impl Iterator<Item = (Option<String>, impl Future<Output = bool>)>) -> SqsBatchResponse {
+/// Names the messages that are to come again: those that may not be deleted, and those whose
+/// delivery panicked.
+async fn all(
+    deliveries: impl Iterator<Item = (Option<String>, impl Future<Output = bool>)>,
+) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    let deliveries = deliveries.map(|(message_id, delivery)| async { (message_id, caught(delivery).await) });
+    let deliveries =
+        deliveries.map(|(message_id, delivery)| async { (message_id, caught(delivery).await) });
     for (message_id, done) in join_all(deliveries).await {
         if !done.unwrap_or(false) {
-            // Without an id SQS retries the whole batch, which is what a record without one deserves.
+            // Without an id SQS retries the whole batch, which is what a record without one
+            // deserves.
             response.add_failure(message_id.unwrap_or_default());
         }
     }
@@ -121,8 +139,14 @@ async fn all(deliveries: impl Iterator<Item = (Option<String>, impl Future<Outpu
 /// Whether the message may be deleted.
 async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMessage) -> bool {
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
-    let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    deliveries.deliver_and(body, receives, random_u64(), |outcome| settle(queue, record, body, outcome)).await
+    let receives = record
+        .attributes
+        .get("ApproximateReceiveCount")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1);
+    deliveries
+        .deliver_and(body, receives, random_u64(), |outcome| settle(queue, record, body, outcome))
+        .await
 }
 
 /// Whether the message may be deleted.
@@ -146,7 +170,11 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
     }
 }
 
-async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitMqEvent) -> Result<(), QueueError> {
+async fn deliver_rabbitmq(
+    deliveries: &Deliveries,
+    queue: &Queue,
+    event: RabbitMqEvent,
+) -> Result<(), QueueError> {
     let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
     metrics::batch(messages.len());
     let messages = messages.into_iter().map(|message| async move {
@@ -154,7 +182,10 @@ async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitM
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
         // Neighbours are not handed out again for one that panics each time.
         let outcome = caught(deliveries.deliver(&body, 1, random_u64())).await;
-        outcome.unwrap_or_else(|| Outcome::Dead("the delivery panicked".into())).settle(queue, &body).await
+        outcome
+            .unwrap_or_else(|| Outcome::Dead("the delivery panicked".into()))
+            .settle(queue, &body)
+            .await
     });
     // Every message is settled before the first failure is told.
     join_all(messages).await.into_iter().collect()
@@ -163,7 +194,9 @@ async fn deliver_rabbitmq(deliveries: &Deliveries, queue: &Queue, event: RabbitM
 /// What became of one message; nothing if that panicked, which must not decide over the others.
 async fn caught<T>(delivery: impl Future<Output = T>) -> Option<T> {
     let result = AssertUnwindSafe(delivery).catch_unwind().await;
-    result.inspect_err(|panic| error!(panic = words(&**panic), "the delivery of a message panicked")).ok()
+    result
+        .inspect_err(|panic| error!(panic = words(&**panic), "the delivery of a message panicked"))
+        .ok()
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -1,7 +1,8 @@
 //! The budget: how much money the SMS of an hour and of a day may cost.
 //!
-//! What an SMS costs, its country says. When the budget of the present hour or day is spent, a reserve is left for numbers that
-//! were verified before; when that is spent too, no SMS is sent until the hour or the day (of UTC) is over.
+//! What an SMS costs, its country says. When the budget of the present hour or day is spent, a
+//! reserve is left for numbers that were verified before; when that is spent too, no SMS is sent
+//! until the hour or the day (of UTC) is over.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -89,8 +90,8 @@ impl Budget {
         Self::default()
     }
 
-    /// Reads a list such as `20/hour,100/day` in USD, and prices such as `CN=0.05,other=0.10`, which take the place of
-    /// those that hold otherwise.
+    /// Reads a list such as `20/hour,100/day` in USD, and prices such as `CN=0.05,other=0.10`,
+    /// which take the place of those that hold otherwise.
     ///
     /// # Errors
     /// [`BudgetError`] quotes the part that is wrong.
@@ -100,7 +101,8 @@ impl Budget {
             let form = || BudgetError::Form(item.to_owned());
             let (amount, span) = item.split_once('/').ok_or_else(form)?;
             let amount = money(amount).filter(|amount| *amount > 0).ok_or_else(form)?;
-            let (_, seconds) = SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
+            let (_, seconds) =
+                SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
             let span = Duration::from_secs(seconds);
             if spending.most.iter().any(|(_, other)| *other == span) {
                 return Err(BudgetError::Twice(item.to_owned()));
@@ -116,8 +118,8 @@ impl Budget {
         !self.0.most.is_empty()
     }
 
-    /// The prices that are only assumed: where codes are sent, and what an SMS there counts on the budget. Nothing without a
-    /// budget, or if `PRICES` says all of them.
+    /// The prices that are only assumed: where codes are sent, and what an SMS there counts on the
+    /// budget. Nothing without a budget, or if `PRICES` says all of them.
     #[must_use]
     pub fn assumed(&self, countries: &Countries) -> Option<String> {
         if !self.is_set() {
@@ -126,8 +128,12 @@ impl Budget {
         let Some(codes) = countries.codes() else {
             return self.0.own.is_empty().then(|| "every country".to_owned());
         };
-        let assumed = codes.iter().filter(|code| !self.0.own.contains(*code)).filter_map(|code| Country::parse(code));
-        let shown: Vec<String> = assumed.map(|country| format!("{}={}", country.code(), self.usd(country))).collect();
+        let assumed = codes
+            .iter()
+            .filter(|code| !self.0.own.contains(*code))
+            .filter_map(|code| Country::parse(code));
+        let shown: Vec<String> =
+            assumed.map(|country| format!("{}={}", country.code(), self.usd(country))).collect();
         (!shown.is_empty()).then(|| shown.join(","))
     }
 
@@ -136,7 +142,8 @@ impl Budget {
         self.price(country) as f64 / 1e6
     }
 
-    /// Says which prices are assumed, if there are any: an international vendor's, which may be far from the gateway's own.
+    /// Says which prices are assumed, if there are any: an international vendor's, which may be far
+    /// from the gateway's own.
     pub fn warn_of_assumed(&self, countries: &Countries) {
         if let Some(prices) = self.assumed(countries) {
             warn!(
@@ -201,10 +208,13 @@ fn priced(code: &str, item: &str) -> Result<Country, BudgetError> {
     Country::parse(code).ok_or_else(|| BudgetError::Price(item.to_owned()))
 }
 
-/// The prices of `prices.toml`, which has no more of TOML's forms than these: to read all of them, a start would take longer.
+/// The prices of `prices.toml`, which has no more of TOML's forms than these: to read all of them,
+/// a start would take longer.
 fn table() -> impl Iterator<Item = (&'static str, f64)> {
     let lines = PRICES.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(" = ")).filter_map(|(name, price)| Some((name, price.parse().ok()?)))
+    lines
+        .filter_map(|line| line.split_once(" = "))
+        .filter_map(|(name, price)| Some((name, price.parse().ok()?)))
 }
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
@@ -252,7 +262,10 @@ mod tests {
         let network = allowances(&budget, "+881")[0].price;
         assert!(network > 0 && network != 200_000, "no country has it: {network}");
         let named = Budget::parse("20/hour", "+881=2.50,other=0.2").expect("valid");
-        assert_eq!(["+881", "+870"].map(|code| allowances(&named, code)[0].price), [2_500_000, network]);
+        assert_eq!(
+            ["+881", "+870"].map(|code| allowances(&named, code)[0].price),
+            [2_500_000, network]
+        );
         assert!(!Budget::none().is_set() && Budget::none().quotas(country("CN")).is_empty());
         assert!(!Budget::parse("", "").expect("none").is_set());
     }
@@ -264,10 +277,19 @@ mod tests {
             Budget::parse(budget, prices).expect(budget).assumed(&countries)
         };
         assert_eq!(assumed("5/day", "", "CN").as_deref(), Some("CN=0.1082"));
-        assert_eq!(assumed("5/day", "CN=0.008", "CN,HK,+881").as_deref(), Some("HK=0.0723,+881=0.1"));
-        assert_eq!(assumed("5/day", "other=0.2", "CN").as_deref(), Some("CN=0.1082"), "which is no other");
+        assert_eq!(
+            assumed("5/day", "CN=0.008", "CN,HK,+881").as_deref(),
+            Some("HK=0.0723,+881=0.1")
+        );
+        assert_eq!(
+            assumed("5/day", "other=0.2", "CN").as_deref(),
+            Some("CN=0.1082"),
+            "which is no other"
+        );
         assert_eq!(assumed("5/day", "", "all").as_deref(), Some("every country"));
-        for (budget, prices, countries) in [("", "", "CN"), ("5/day", "CN=0.008", "CN"), ("5/day", "CN=0.008", "all")] {
+        for (budget, prices, countries) in
+            [("", "", "CN"), ("5/day", "CN=0.008", "CN"), ("5/day", "CN=0.008", "all")]
+        {
             assert_eq!(assumed(budget, prices, countries), None, "{budget} {prices} {countries}");
         }
     }
@@ -284,7 +306,10 @@ mod tests {
         );
         for (code, price) in countries {
             assert_eq!(price.as_float(), Some(read[code.as_str()]), "{code}");
-            assert_eq!(Region::parse(code).map(|region| (region.code(), region.within())), Some((code.clone(), None)));
+            assert_eq!(
+                Region::parse(code).map(|region| (region.code(), region.within())),
+                Some((code.clone(), None))
+            );
             assert!((0.0005..1.0).contains(&read[code.as_str()]), "{code}");
         }
     }
@@ -303,7 +328,11 @@ mod tests {
             ("5/day", "CN=free", "\"CN=free\""),
             ("5/day", "+99=1", "\"+99=1\""),
             ("5/day", "881=1", "\"881=1\""),
-            ("5/day", "AX=1", "\"AX\" names a region without mobile numbers of its own, which are counted to FI"),
+            (
+                "5/day",
+                "AX=1",
+                "\"AX\" names a region without mobile numbers of its own, which are counted to FI",
+            ),
         ] {
             let error = Budget::parse(budget, prices).expect_err(budget).to_string();
             assert!(error.contains(part), "{budget} {prices}: {error}");

@@ -29,11 +29,13 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Judges a typed code, which came from `ip` if that is known and counted. The store counts the attempt before it acts on
-    /// whether the code was right. `request` is a random number, drawn for this call.
+    /// Judges a typed code, which came from `ip` if that is known and counted. The store counts the
+    /// attempt before it acts on whether the code was right. `request` is a random number, drawn
+    /// for this call.
     ///
     /// # Errors
-    /// When the store did not answer. It may have judged the code all the same: [`Checks::find`] tells.
+    /// When the store did not answer. It may have judged the code all the same: [`Checks::find`]
+    /// tells.
     pub async fn check(
         &self,
         id: &VerificationId,
@@ -46,7 +48,10 @@ impl Checks {
             return Ok(CheckResult::Gone);
         };
         let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
-        let result = self.store.check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets)).await?;
+        let result = self
+            .store
+            .check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets))
+            .await?;
         metrics::checked(&result);
         info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked");
         Ok(result)
@@ -58,7 +63,8 @@ impl Checks {
         self.secrets.tag(number) == id.tag()
     }
 
-    /// Counts a number that is not the verification's as a wrong code, so that nobody tries numbers out.
+    /// Counts a number that is not the verification's as a wrong code, so that nobody tries numbers
+    /// out.
     ///
     /// # Errors
     /// As [`Checks::check`].
@@ -68,7 +74,8 @@ impl Checks {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        let result = self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await?;
+        let result =
+            self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await?;
         metrics::checked(&result);
         info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked with another number");
         Ok(result)
@@ -76,7 +83,13 @@ impl Checks {
 
     /// A token that says that a number was verified, for whoever cannot ask the store.
     #[must_use]
-    pub fn token(&self, keys: &TokenKeys, id: &VerificationId, number: &PhoneNumber, tenant: Option<&str>) -> String {
+    pub fn token(
+        &self,
+        keys: &TokenKeys,
+        id: &VerificationId,
+        number: &PhoneNumber,
+        tenant: Option<&str>,
+    ) -> String {
         keys.sign(id, number, tenant, self.store.clock().micros() / 1_000_000)
     }
 

@@ -1,7 +1,8 @@
 //! Codes and the secret they come from.
 //!
-//! A code is never stored and never queued: it is derived from the verification's id whenever it is needed, in the
-//! manner of RFC 4226 §5.3 (HOTP), as `truncate(HMAC-SHA256(secret, id ‖ purpose)) mod 10^length`.
+//! A code is never stored and never queued: it is derived from the verification's id whenever it is
+//! needed, in the manner of RFC 4226 §5.3 (HOTP), as `truncate(HMAC-SHA256(secret, id ‖ purpose))
+//! mod 10^length`.
 
 use std::fmt;
 
@@ -44,8 +45,8 @@ impl Default for CodeLength {
     }
 }
 
-/// The digits that are sent and typed back. `Debug` hides them, there is no `Display`, and they compare in constant
-/// time only.
+/// The digits that are sent and typed back. `Debug` hides them, there is no `Display`, and they
+/// compare in constant time only.
 #[derive(Clone)]
 pub struct Code(String);
 
@@ -83,8 +84,9 @@ impl fmt::Debug for Code {
 
 /// `CODE_SECRET`: one secret, or several separated by commas with the newest first.
 ///
-/// The newest signs new ids; the others answer for codes that are still in flight, so that a secret is rotated by
-/// putting a new one in front and taking the old one away 10 minutes later. Phone numbers are tagged with the
+/// The newest signs new ids; the others answer for codes that are still in flight, so that a secret
+/// is rotated by putting a new one in front and taking the old one away 10 minutes later. Phone
+/// numbers are tagged with the
 /// *oldest* of the list: putting a new one in front changes no cooldown.
 #[derive(Clone)]
 pub struct Secrets(Vec<Secret>);
@@ -102,9 +104,13 @@ struct Secret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Too short to resist guessing.
-    #[error("each secret needs at least {} characters, such as `openssl rand -hex 32` gives", Secrets::MIN_LENGTH)]
+    #[error(
+        "each secret needs at least {} characters, such as `openssl rand -hex 32` gives",
+        Secrets::MIN_LENGTH
+    )]
     TooShort,
-    /// Two of the list cannot be told apart (they are equal, or the one byte that names each collides).
+    /// Two of the list cannot be told apart (they are equal, or the one byte that names each
+    /// collides).
     #[error("two of the secrets share a key id; generate one of them anew")]
     SameKeyId,
 }
@@ -152,7 +158,8 @@ impl Secrets {
         NumberTag::from_hash(&hash)
     }
 
-    /// What stands in the store for an address: the same for the same one, and nothing that it could be read from.
+    /// What stands in the store for an address: the same for the same one, and nothing that it
+    /// could be read from.
     #[must_use]
     pub fn pseudonym(&self, of: &[u8]) -> String {
         let oldest = &self.0[self.0.len() - 1];
@@ -215,8 +222,8 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// RFC 4226 §5.3's dynamic truncation, over 63 bits in place of 31: with 31, ten digits do not fit and six are
-/// measurably uneven (0.05 %); with 63 the unevenness is below one in 10^9.
+/// RFC 4226 §5.3's dynamic truncation, over 63 bits in place of 31: with 31, ten digits do not fit
+/// and six are measurably uneven (0.05 %); with 63 the unevenness is below one in 10^9.
 fn truncate(hash: &[u8; 32], length: CodeLength) -> Code {
     let offset = usize::from(hash[31] & 0x0f);
     let mut word = [0; 8];
@@ -236,7 +243,12 @@ mod tests {
 
     fn id(secrets: &Secrets, random: u128, purpose: &str) -> VerificationId {
         let purpose = Purpose::parse(purpose).expect("a purpose");
-        VerificationId::new(secrets.newest_key_id(), NumberTag::from_hash(&[7; 32]), random.to_be_bytes(), &purpose)
+        VerificationId::new(
+            secrets.newest_key_id(),
+            NumberTag::from_hash(&[7; 32]),
+            random.to_be_bytes(),
+            &purpose,
+        )
     }
 
     fn code(secrets: &Secrets, id: &VerificationId) -> Option<String> {
@@ -248,8 +260,11 @@ mod tests {
         let (old, new) = (Secrets::parse(OLD).expect("valid"), Secrets::parse(NEW).expect("valid"));
         let first = id(&old, 1, "login");
         assert_eq!(code(&old, &first), code(&old, &first));
-        let others =
-            [code(&old, &id(&old, 2, "login")), code(&old, &id(&old, 1, "pay")), code(&new, &id(&new, 1, "login"))];
+        let others = [
+            code(&old, &id(&old, 2, "login")),
+            code(&old, &id(&old, 1, "pay")),
+            code(&new, &id(&new, 1, "login")),
+        ];
         assert!(others.iter().all(|other| other.is_some() && *other != code(&old, &first)));
     }
 
@@ -261,8 +276,13 @@ mod tests {
         let in_flight = id(&old, 1, "login");
         assert_eq!(code(&both, &in_flight), code(&old, &in_flight));
         assert_eq!(code(&new, &in_flight), None);
-        let number = PhoneNumber::parse("13800138000", crate::phone::Region::default()).expect("valid");
-        assert_eq!(both.tag(&number), old.tag(&number), "a new secret in front forgets no cooldown");
+        let number =
+            PhoneNumber::parse("13800138000", crate::phone::Region::default()).expect("valid");
+        assert_eq!(
+            both.tag(&number),
+            old.tag(&number),
+            "a new secret in front forgets no cooldown"
+        );
     }
 
     #[test]
@@ -274,7 +294,8 @@ mod tests {
             assert_eq!(code.len(), 6);
             first_digits[usize::from(code.as_bytes()[0] - b'0')] += 1;
         }
-        // 1,000 each on average, with a standard deviation of 30: 6 of them is one run in a billion.
+        // 1,000 each on average, with a standard deviation of 30: 6 of them is one run in a
+        // billion.
         assert!(first_digits.iter().all(|count| (820..1180).contains(count)), "{first_digits:?}");
     }
 
@@ -292,7 +313,10 @@ mod tests {
             "०१२३४५",
             "𝟎𝟏𝟐𝟑𝟒𝟓",
         ] {
-            assert!(Code::parse(text, length).is_some_and(|code| code.expose() == "012345"), "{text:?}");
+            assert!(
+                Code::parse(text, length).is_some_and(|code| code.expose() == "012345"),
+                "{text:?}"
+            );
         }
         for text in [
             "",
@@ -314,8 +338,14 @@ mod tests {
     fn nothing_secret_is_shown() {
         let secrets = Secrets::parse(OLD).expect("valid");
         assert_eq!(format!("{secrets:?}"), "Secrets(1 of them)");
-        assert_eq!(format!("{:?}", Code::parse("012345", CodeLength::default())), "Some(Code(******))");
+        assert_eq!(
+            format!("{:?}", Code::parse("012345", CodeLength::default())),
+            "Some(Code(******))"
+        );
         assert_eq!(Secrets::parse("short").map(|_| ()), Err(SecretError::TooShort));
-        assert_eq!(Secrets::parse(&format!("{OLD},{OLD}")).map(|_| ()), Err(SecretError::SameKeyId));
+        assert_eq!(
+            Secrets::parse(&format!("{OLD},{OLD}")).map(|_| ()),
+            Err(SecretError::SameKeyId)
+        );
     }
 }

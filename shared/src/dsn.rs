@@ -1,7 +1,7 @@
 //! Data source names: `scheme://user:password@host:port?option=value`, as notifiers write them.
 //!
-//! What is reserved in URLs is percent-encoded in them. A `+` is a plus, so that `from=+15005550006` is that number. The
-//! host `default` is the vendor's own.
+//! What is reserved in URLs is percent-encoded in them. A `+` is a plus, so that
+//! `from=+15005550006` is that number. The host `default` is the vendor's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,8 @@ use crate::message::Locale;
 use crate::signing::hex;
 use crate::verification::Purpose;
 
-/// What is wrong with an `SMS_DSN`, a `CHALLENGE` or the URL of a server. It names parts, never their secret values.
+/// What is wrong with an `SMS_DSN`, a `CHALLENGE` or the URL of a server. It names parts, never
+/// their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum DsnError {
     /// Not a URL.
@@ -25,7 +26,9 @@ pub enum DsnError {
     #[error("names no gateway that is known here: {0}:// (docs/providers.md lists them)")]
     Scheme(String),
     /// No challenge of this name.
-    #[error("names no challenge that is known here: off, pow, picture, turnstile://, hcaptcha:// or recaptcha://")]
+    #[error(
+        "names no challenge that is known here: off, pow, picture, turnstile://, hcaptcha:// or recaptcha://"
+    )]
     NoChallenge,
     /// The routes around the DSNs do not fit together.
     #[error("{0}")]
@@ -46,7 +49,9 @@ pub enum DsnError {
     #[error("has an unknown option {0}")]
     Unknown(String),
     /// Credentials would travel in clear.
-    #[error("has tls=false, which is for a stub on this machine only (127.0.0.1, [::1], localhost)")]
+    #[error(
+        "has tls=false, which is for a stub on this machine only (127.0.0.1, [::1], localhost)"
+    )]
     ClearText,
     /// A percent sign that encodes nothing.
     #[error("has a part that is not percent-encoded UTF-8")]
@@ -77,7 +82,8 @@ impl Dsn {
     /// A name for the account that holds no secret: 64 bits of a hash.
     pub(crate) fn identity(&self) -> String {
         let (scheme, user) = (self.url.scheme(), self.url.username());
-        let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or_default());
+        let (host, port) =
+            (self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or_default());
         hex(&Sha256::digest(format!("{scheme}://{user}@{host}:{port}"))[..8])
     }
 
@@ -85,7 +91,9 @@ impl Dsn {
     pub(crate) fn host(&self) -> String {
         match self.url.host_str() {
             None | Some("default") => String::new(),
-            Some(host) => self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            Some(host) => {
+                self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            }
         }
     }
 
@@ -101,7 +109,11 @@ impl Dsn {
     /// User and password, where there are any, can be read.
     pub(crate) fn credentials(&self) -> Result<(), DsnError> {
         let parts = [Some(self.url.username()), self.url.password()];
-        if parts.into_iter().flatten().all(|part| decode(part).is_some()) { Ok(()) } else { Err(DsnError::Encoding) }
+        if parts.into_iter().flatten().all(|part| decode(part).is_some()) {
+            Ok(())
+        } else {
+            Err(DsnError::Encoding)
+        }
     }
 
     pub(crate) fn scheme(&self) -> &str {
@@ -116,8 +128,8 @@ impl Dsn {
         self.url.password().and_then(decoded).ok_or(DsnError::Missing("the password before the @"))
     }
 
-    /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may be given. The host
-    /// `default` is `vendor`.
+    /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may
+    /// be given. The host `default` is `vendor`.
     pub(crate) fn base_url(&mut self, vendor: &str) -> Result<Url, DsnError> {
         let tls = self.option::<bool>("tls")?.unwrap_or(true);
         if !tls && !self.is_loopback() {
@@ -129,7 +141,8 @@ impl Dsn {
         self.base_url_with(if tls { "https" } else { "http" })
     }
 
-    /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` leads to this machine only.
+    /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` leads
+    /// to this machine only.
     pub(crate) fn inner_url(&self) -> Result<Url, DsnError> {
         let scheme = self.url.scheme().split_once('+').map_or("https", |(_, scheme)| scheme);
         if scheme != "https" && !self.is_loopback() {
@@ -139,7 +152,11 @@ impl Dsn {
     }
 
     pub(crate) fn base_url_with(&self, scheme: &str) -> Result<Url, DsnError> {
-        let host = self.url.host_str().filter(|host| !host.is_empty()).ok_or(DsnError::Missing("a host"))?;
+        let host = self
+            .url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or(DsnError::Missing("a host"))?;
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
         Ok(Url::parse(&format!("{scheme}://{host}{port}/"))?)
     }
@@ -149,7 +166,10 @@ impl Dsn {
         match self.url.host() {
             Some(Host::Ipv6(address)) => address.is_loopback(),
             Some(Host::Domain("localhost")) => true,
-            Some(host) => host.to_string().parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+            Some(host) => host
+                .to_string()
+                .parse::<std::net::Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback()),
             None => false,
         }
     }
@@ -168,19 +188,22 @@ impl Dsn {
         self.option(name)?.ok_or(DsnError::Missing(name))
     }
 
-    /// `template=1` and, where a purpose or a language has one of its own, `template.login=2`, `template.en=3`,
-    /// `template.login.en=4`.
+    /// `template=1` and, where a purpose or a language has one of its own, `template.login=2`,
+    /// `template.en=3`, `template.login.en=4`.
     pub(crate) fn templates(&mut self) -> Result<Templates, DsnError> {
         let default = self.required("template")?;
-        let own = self.options.extract_if(.., |name, _| name.starts_with("template.")).collect::<BTreeMap<_, _>>();
+        let own = self
+            .options
+            .extract_if(.., |name, _| name.starts_with("template."))
+            .collect::<BTreeMap<_, _>>();
         match own.keys().find(|name| !Templates::is_name(name)) {
             Some(name) => Err(DsnError::Unknown(name.clone())),
             None => Ok(Templates { default, own }),
         }
     }
 
-    /// `template_kind`: the variables of a vendor's verification templates have `most` digits at most, those of a `notice` as
-    /// many as one likes.
+    /// `template_kind`: the variables of a vendor's verification templates have `most` digits at
+    /// most, those of a `notice` as many as one likes.
     pub(crate) fn most_digits(&mut self, most: usize) -> Result<Option<usize>, DsnError> {
         match self.option::<String>("template_kind")?.as_deref() {
             None | Some("verification") => Ok(Some(most)),
@@ -204,13 +227,16 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    /// The one for a purpose in a language: that of both, else of the purpose, else of the language, else the default. Whoever has
-    /// none in traditional characters can read that in simplified ones.
+    /// The one for a purpose in a language: that of both, else of the purpose, else of the
+    /// language, else the default. Whoever has none in traditional characters can read that in
+    /// simplified ones.
     pub(crate) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
         let purpose = purpose.as_str();
         let locales = locale.choose(&["en"][..], &["zh-CN"], &["zh-Hant", "zh-CN"]);
         let of_both = locales.iter().map(|locale| format!("template.{purpose}.{locale}"));
-        let of_one = std::iter::once(purpose).chain(locales.iter().copied()).map(|one| format!("template.{one}"));
+        let of_one = std::iter::once(purpose)
+            .chain(locales.iter().copied())
+            .map(|one| format!("template.{one}"));
         of_both.chain(of_one).find_map(|name| self.own.get(&name)).unwrap_or(&self.default)
     }
 
@@ -232,9 +258,11 @@ impl fmt::Debug for Dsn {
     }
 }
 
-/// An option's name, if it is like one: what an `&` that is not encoded cuts off may be part of a secret.
+/// An option's name, if it is like one: what an `&` that is not encoded cuts off may be part of a
+/// secret.
 fn shown(name: String) -> String {
-    let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
+    let plain = name.len() <= 40
+        && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
     if plain { name } else { "(an & within a value is written %26)".to_owned() }
 }
 
@@ -265,18 +293,33 @@ mod tests {
             ("ccp://sid:hunter2@example.com?app_id=A&template=1&tls=false", "on this machine only"),
             ("ccp://sid:hunter2@h?app_id=A&template=1&utc_offset=99", "wrong value for utc_offset"),
             ("inbox+http://example.com:8080", "on this machine only"),
-            ("ccp://sid:hunter2@h?app_id=A&template=1&template.a.b.c=2", "unknown option template.a.b.c"),
+            (
+                "ccp://sid:hunter2@h?app_id=A&template=1&template.a.b.c=2",
+                "unknown option template.a.b.c",
+            ),
             ("ccp://sid:hunter2@h?app_id=A&template=1&rate=0", "wrong value for rate"),
             ("ccp://sid:hunter2@h?app_id=A&template=1&receipts=short", "wrong value for receipts"),
             ("ccp://sid:hunter2@h?app_id=%ff&template=1", "not percent-encoded"),
             ("aliyun://key:hunter2@default?template=1", "lacks sign"),
             ("tencent://id:hunter2@default?sign=S&template=1", "lacks app_id"),
             ("twilio://sid:hunter2@default", "lacks from"),
-            ("twilio://sid:hunter2@default?from=+15005550006&callback=no", "wrong value for callback"),
-            ("twilio://SK00112233445566778899aabbccddeeff:hunter2@default?from=+15005550006", "lacks account"),
-            ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=hunter2", "wrong value for shared_key"),
+            (
+                "twilio://sid:hunter2@default?from=+15005550006&callback=no",
+                "wrong value for callback",
+            ),
+            (
+                "twilio://SK00112233445566778899aabbccddeeff:hunter2@default?from=+15005550006",
+                "lacks account",
+            ),
+            (
+                "twilio://AC1:hunter2@default?from=+15005550006&shared_key=hunter2",
+                "wrong value for shared_key",
+            ),
             ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=id:a", "lacks callback"),
-            ("twilio://AC1:hunter2@default?from=+15005550006&callback=https://h/&shared_key=id:a&hunter2", "%26"),
+            (
+                "twilio://AC1:hunter2@default?from=+15005550006&callback=https://h/&shared_key=id:a&hunter2",
+                "%26",
+            ),
             ("aws://default", "lacks origination"),
             ("webhook+https://example.com/sms", "lacks the password"),
             ("webhook+http://:hunter2hunter2hunter2@example.com/sms", "on this machine only"),
@@ -293,9 +336,13 @@ mod tests {
 
     #[test]
     fn a_purpose_and_a_language_may_have_a_template_of_their_own() {
-        let mut dsn = Dsn::parse("x://h?template=1&template.login=2&template.en=3&template.login.en=4").expect("a DSN");
+        let mut dsn =
+            Dsn::parse("x://h?template=1&template.login=2&template.en=3&template.login.en=4")
+                .expect("a DSN");
         let templates = dsn.templates().expect("templates");
-        let of = |purpose, locale| templates.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned();
+        let of = |purpose, locale| {
+            templates.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned()
+        };
         assert_eq!([of("", Locale::ZhCn), of("login", Locale::ZhCn)], ["1", "2"]);
         assert_eq!([of("other", Locale::En), of("login", Locale::En)], ["3", "4"]);
         assert_eq!([of("", Locale::ZhHant), of("login", Locale::ZhHant)], ["1", "2"]);
@@ -304,7 +351,9 @@ mod tests {
         let own = "x://h?template=1&template.zh-CN=2&template.login.zh-CN=3&template.login.zh-Hant=4&template.pay=5";
         let mut dsn = Dsn::parse(own).expect("a DSN");
         let templates = dsn.templates().expect("templates");
-        let of = |purpose| templates.of(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned();
+        let of = |purpose| {
+            templates.of(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned()
+        };
         assert_eq!([of(""), of("login"), of("pay")], ["2", "4", "5"]);
         dsn.finish().expect("all options are taken");
     }

@@ -1,6 +1,8 @@
-//! Whether Redis throws entries away when its memory is full: looked at from the start on, told in the log and as a metric.
+//! Whether Redis throws entries away when its memory is full: looked at from the start on, told in
+//! the log and as a metric.
 //!
-//! What it throws away is not seen by anybody: a number that is locked may guess again, a cooldown is over, a limit counts from zero.
+//! What it throws away is not seen by anybody: a number that is locked may guess again, a cooldown
+//! is over, a limit counts from zero.
 
 use std::time::Duration;
 
@@ -62,7 +64,9 @@ impl EvictionWatch {
             return;
         }
         match &found {
-            Eviction::Never if matches!(self.told, Some(Eviction::By(_))) => info!("Redis no longer evicts"),
+            Eviction::Never if matches!(self.told, Some(Eviction::By(_))) => {
+                info!("Redis no longer evicts")
+            }
             Eviction::Never => {}
             Eviction::By(policy) if self.accepted => {
                 info!(policy, "Redis evicts when it is full: accepted by EVICTION");

@@ -1,19 +1,22 @@
 //! The conversion guard: SMS whose codes nobody types back.
 //!
-//! Bots that are paid for each SMS ask for codes and have no use for them; people type them back. So it is counted, for each
-//! country, how many of the SMS of the past days were; and Page's test (CUSUM) weighs the one hypothesis, that codes are typed
-//! back as often as that, against another, that fewer are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to a score,
-//! one with an approval `ln(q / p)`, which is negative; the score does not fall below 0.
+//! Bots that are paid for each SMS ask for codes and have no use for them; people type them back.
+//! So it is counted, for each country, how many of the SMS of the past days were; and Page's test
+//! (CUSUM) weighs the one hypothesis, that codes are typed back as often as that, against another,
+//! that fewer are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to a score, one with an
+//! approval `ln(q / p)`, which is negative; the score does not fall below 0.
 //!
-//! - For each *block of numbers* the other hypothesis is that a quarter as many are typed back. From a half of the
-//!   threshold on the block is suspicious, and requests for its numbers have to solve a challenge. At the threshold it is
-//!   refused, but for one SMS after two hours, and then after four, eight and sixteen if those before were in vain, by which it
-//!   can recover; the score halves in a day.
-//! - For each *country* it is that three quarters as many are. At the threshold its requests have to solve a challenge, for two
-//!   hours, and for four, eight and sixteen if it happens again within a day. No country is refused.
+//! - For each *block of numbers* the other hypothesis is that a quarter as many are typed back.
+//!   From a half of the threshold on the block is suspicious, and requests for its numbers have to
+//!   solve a challenge. At the threshold it is refused, but for one SMS after two hours, and then
+//!   after four, eight and sixteen if those before were in vain, by which it can recover; the score
+//!   halves in a day.
+//! - For each *country* it is that three quarters as many are. At the threshold its requests have
+//!   to solve a challenge, for two hours, and for four, eight and sixteen if it happens again
+//!   within a day. No country is refused.
 //!
-//! Of a block or a country whose codes are typed back as usual, the score reaches the threshold `-ln(ERROR)` once in
-//! 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.
+//! Of a block or a country whose codes are typed back as usual, the score reaches the threshold
+//! `-ln(ERROR)` once in 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +26,8 @@ use crate::limits::{Quota, Rule, Scope};
 use crate::phone::{Country, PhoneNumber};
 use crate::store::{Store, StoreError};
 
-/// How often a block is taken for one that is abused although it is not: once in so many SMS, or less often.
+/// How often a block is taken for one that is abused although it is not: once in so many SMS, or
+/// less often.
 const ERROR: f64 = 1e-4;
 
 /// Of a block that is abused, so many of the codes that are typed back elsewhere are.
@@ -36,7 +40,8 @@ const COUNTRY_ABUSED: f64 = 0.75;
 /// Fewest SMS of a country whose outcome is known, before anything is concluded from them.
 const LEAST: f64 = 200.0;
 
-/// Where fewer codes than that are typed back, the guard knows nothing: nobody tells it of approvals, or all is abuse.
+/// Where fewer codes than that are typed back, the guard knows nothing: nobody tells it of
+/// approvals, or all is abuse.
 const LEAST_RATE: f64 = 0.3;
 
 /// A rate very close to 1 would make a suspect of everybody who mistypes a number.
@@ -82,7 +87,8 @@ pub enum Answer {
     Challenge,
 }
 
-/// How SMS and approvals are weighed. Where there is nothing to weigh them against, they are only counted, and all is 0.
+/// How SMS and approvals are weighed. Where there is nothing to weigh them against, they are only
+/// counted, and all is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Test {
     /// What is done about it.
@@ -96,7 +102,8 @@ pub struct Test {
 }
 
 impl Test {
-    /// The test of a block against the base rate of its country; nothing where there is none to test against.
+    /// The test of a block against the base rate of its country; nothing where there is none to
+    /// test against.
     #[must_use]
     pub fn of_block(rate: f64, answer: Answer) -> Option<Self> {
         Self::against(rate, ABUSED, ERROR, answer)
@@ -111,8 +118,12 @@ impl Test {
     fn against(rate: f64, abused: f64, error: f64, answer: Answer) -> Option<Self> {
         let good = rate.min(MOST_RATE);
         let bad = good * abused;
-        let test =
-            Self { answer, threshold: -error.ln(), up: ((1.0 - bad) / (1.0 - good)).ln(), down: (bad / good).ln() };
+        let test = Self {
+            answer,
+            threshold: -error.ln(),
+            up: ((1.0 - bad) / (1.0 - good)).ln(),
+            down: (bad / good).ln(),
+        };
         (rate >= LEAST_RATE).then_some(test)
     }
 }
@@ -149,8 +160,8 @@ impl Guard {
         Self { mode, learned: Arc::default() }
     }
 
-    /// What an SMS to a number counts on. `challenges`: something can be asked of whoever is suspicious, and nothing has been
-    /// solved yet.
+    /// What an SMS to a number counts on. `challenges`: something can be asked of whoever is
+    /// suspicious, and nothing has been solved yet.
     ///
     /// # Errors
     /// When the store cannot be asked for what became of the SMS to the country.
@@ -197,7 +208,8 @@ impl Guard {
     }
 }
 
-/// How the guard knows the block of a number. It stands beside the masked number, which shows the other digits.
+/// How the guard knows the block of a number. It stands beside the masked number, which shows the
+/// other digits.
 #[must_use]
 pub fn block(to: &PhoneNumber, secrets: &Secrets) -> String {
     secrets.pseudonym(to.block().as_bytes())
@@ -226,7 +238,10 @@ mod tests {
         assert_eq!(Test::of_block(0.0, Answer::Refuse), None, "a load test");
         assert_eq!(Test::of_block(0.29, Answer::Refuse), None);
         let strictest = Test::of_block(1.0, Answer::Refuse).expect("a test");
-        assert!(strictest.up * 3.0 < strictest.threshold, "three who mistyped are no abuse: {strictest:?}");
+        assert!(
+            strictest.up * 3.0 < strictest.threshold,
+            "three who mistyped are no abuse: {strictest:?}"
+        );
     }
 
     #[test]
@@ -234,14 +249,17 @@ mod tests {
         let mut random = 7_u64;
         let of_block = |rate| (Test::of_block(rate, Answer::Refuse), 100);
         let of_country = |rate| (Test::of_country(rate, Answer::Refuse), 1);
-        for (rate, (test, most)) in
-            [0.5, 0.8, 0.9].into_iter().flat_map(|rate| [(rate, of_block(rate)), (rate, of_country(rate))])
+        for (rate, (test, most)) in [0.5, 0.8, 0.9]
+            .into_iter()
+            .flat_map(|rate| [(rate, of_block(rate)), (rate, of_country(rate))])
         {
             let test = test.expect("a test");
             let (mut score, mut alarms) = (0.0_f64, 0);
             for _ in 0..1_000_000 {
                 // A linear congruential generator (Knuth's MMIX).
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let typed_back = (random >> 40) as f64 / (1_u64 << 24) as f64 <= rate;
                 score = (score + if typed_back { test.down } else { test.up }).max(0.0);
                 if score >= test.threshold {

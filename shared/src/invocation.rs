@@ -1,7 +1,8 @@
 //! Invocations with something else than what a function works on: told from the event alone.
 //!
-//! A function takes its own events by their form; what has another form comes here. A warm-up is answered; of anything else the
-//! error says what it is, since whoever wired it up has nothing but the error to go by.
+//! A function takes its own events by their form; what has another form comes here. A warm-up is
+//! answered; of anything else the error says what it is, since whoever wired it up has nothing but
+//! the error to go by.
 
 use std::fmt;
 
@@ -18,7 +19,8 @@ pub struct Warm {
     status: &'static str,
 }
 
-/// A function was invoked with an event of another source. (Lambda's runtime logs errors by `Debug`.)
+/// A function was invoked with an event of another source. (Lambda's runtime logs errors by
+/// `Debug`.)
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invoked with {came}, but this function takes {takes}: look at what invokes it")]
 pub struct Unexpected {
@@ -32,16 +34,22 @@ impl fmt::Debug for Unexpected {
     }
 }
 
-/// Answers an event that is none of those that the function works on; `takes` says in words which those are.
+/// Answers an event that is none of those that the function works on; `takes` says in words which
+/// those are.
 ///
 /// # Errors
 /// [`Unexpected`] for anything but a warm-up.
 pub fn answer_other(event: &Value, takes: &'static str) -> Result<Warm, Unexpected> {
-    if is_warm_up(event) { Ok(Warm { status: "ok" }) } else { Err(Unexpected { came: describe(event), takes }) }
+    if is_warm_up(event) {
+        Ok(Warm { status: "ok" })
+    } else {
+        Err(Unexpected { came: describe(event), takes })
+    }
 }
 
-/// Whether somebody only wants an environment to be there, or to see that the function runs: a schedule of EventBridge, a plugin
-/// that keeps functions warm, the test event that Lambda's console suggests, or nothing at all.
+/// Whether somebody only wants an environment to be there, or to see that the function runs: a
+/// schedule of EventBridge, a plugin that keeps functions warm, the test event that Lambda's
+/// console suggests, or nothing at all.
 fn is_warm_up(event: &Value) -> bool {
     let is = |name: &str, value: &str| event.get(name).and_then(Value::as_str) == Some(value);
     let has = |name: &str| event.get(name).is_some();
@@ -50,10 +58,12 @@ fn is_warm_up(event: &Value) -> bool {
     of_nothing || of_a_plugin || has("key1") || is("detail-type", "Scheduled Event")
 }
 
-/// What an event is. Values of members that are not known are not told: they may be somebody's number, or a secret.
+/// What an event is. Values of members that are not known are not told: they may be somebody's
+/// number, or a secret.
 fn describe(event: &Value) -> String {
     let members = |members: &Map<String, Value>| {
-        let names: Vec<String> = members.keys().take(MOST_NAMED).map(|name| printable(name)).collect();
+        let names: Vec<String> =
+            members.keys().take(MOST_NAMED).map(|name| printable(name)).collect();
         format!("an event with the members {}", names.join(", "))
     };
     source(event)
@@ -65,7 +75,9 @@ fn describe(event: &Value) -> String {
 pub(crate) fn source(event: &Value) -> Option<String> {
     let text = |of: &Value, member: &str| of.get(member).and_then(Value::as_str).map(printable);
     let first = event.get("Records").and_then(|records| records.get(0));
-    if let Some(source) = first.and_then(|first| text(first, "eventSource").or_else(|| text(first, "EventSource"))) {
+    if let Some(source) =
+        first.and_then(|first| text(first, "eventSource").or_else(|| text(first, "EventSource")))
+    {
         return Some(format!("records of {source}"));
     }
     if let Some(source) = text(event, "eventSource") {
@@ -112,7 +124,10 @@ mod tests {
             (json!({ "Records": [{ "eventSource": "aws:s3", "s3": {} }] }), "records of aws:s3"),
             (json!({ "Records": [{ "EventSource": "aws:sns", "Sns": {} }] }), "records of aws:sns"),
             (json!({ "eventSource": "aws:kafka", "records": {} }), "an event of aws:kafka"),
-            (json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:…", "Message": "1" }), "a notification of SNS"),
+            (
+                json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:…", "Message": "1" }),
+                "a notification of SNS",
+            ),
             (
                 json!({ "source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification" }),
                 "EventBridge's \"EC2 Instance State-change Notification\" of aws.ec2",
@@ -121,7 +136,9 @@ mod tests {
             (json!(["+8613800138000"]), "something that is no JSON object"),
         ] {
             let error = answer_other(&event, "requests").expect_err("no warm-up").to_string();
-            let expected = format!("invoked with {came}, but this function takes requests: look at what invokes it");
+            let expected = format!(
+                "invoked with {came}, but this function takes requests: look at what invokes it"
+            );
             assert_eq!(error, expected);
         }
     }

@@ -14,8 +14,8 @@ use crate::verification::VerificationId;
 pub struct Job {
     /// The verification that the SMS is for.
     pub id: VerificationId,
-    /// Which SMS of that verification: 1 for the first, 2 after the first resend. With the id it names the job, so
-    /// that a job that is delivered twice is sent once.
+    /// Which SMS of that verification: 1 for the first, 2 after the first resend. With the id it
+    /// names the job, so that a job that is delivered twice is sent once.
     pub send: u32,
     /// Where it goes.
     pub to: PhoneNumber,
@@ -147,7 +147,8 @@ impl Job {
     /// # Errors
     /// [`JobError`] for anything that [`Job::encode`] did not write.
     pub fn decode(body: &[u8]) -> Result<Self, JobError> {
-        /// Read first, so that a later version's other fields do not hide that it is a later version.
+        /// Read first, so that a later version's other fields do not hide that it is a later
+        /// version.
         #[derive(Deserialize)]
         struct Versioned {
             v: u32,
@@ -163,7 +164,9 @@ impl Job {
         }
         let autofill = match (wire.origin, wire.app_hash) {
             (Some(host), None) => Some(Autofill::origin(host).ok_or(JobError::Field("origin"))?),
-            (None, Some(hash)) => Some(Autofill::app_hash(hash).ok_or(JobError::Field("app_hash"))?),
+            (None, Some(hash)) => {
+                Some(Autofill::app_hash(hash).ok_or(JobError::Field("app_hash"))?)
+            }
             (None, None) => None,
             (Some(_), Some(_)) => return Err(JobError::Field("origin")),
         };
@@ -192,7 +195,12 @@ mod tests {
 
     fn job() -> Job {
         Job {
-            id: VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default()),
+            id: VerificationId::new(
+                1,
+                NumberTag::from_hash(&[2; 32]),
+                [3; 16],
+                &Purpose::default(),
+            ),
             send: 2,
             to: PhoneNumber::from_e164("+8613800138000").expect("valid"),
             locale: Locale::ZhCn,
@@ -203,7 +211,9 @@ mod tests {
             at: Some(1_700_000_000_000),
             names: Names {
                 request_id: Some("request-1".to_owned()),
-                trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+                trace: TraceParent::parse(
+                    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                ),
             },
         }
     }
@@ -223,7 +233,10 @@ mod tests {
                 r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:1:t","Message":"{}"}"#,
                 "notification of SNS",
             ),
-            (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, "the message is records of aws:s3, and not a job"),
+            (
+                r#"{"Records":[{"eventSource":"aws:s3"}]}"#,
+                "the message is records of aws:s3, and not a job",
+            ),
             (r#"{"source":"aws.ec2","detail-type":"Spot Interruption"}"#, "EventBridge's"),
             (r#"{"+8613800138000":1}"#, "not a job: see line 1"),
             ("[]", "not a job"),
@@ -233,7 +246,10 @@ mod tests {
             (good.replace(job().id.as_str(), "x").as_str(), "id is not valid"),
             (good.replace("example.com", "a b").as_str(), "origin is not valid"),
             (good.replace("zh-CN", "tlh").as_str(), "locale is not valid"),
-            (good.replace("\"attempts\":1", "\"attempts\":4294967295").as_str(), "attempts is not valid"),
+            (
+                good.replace("\"attempts\":1", "\"attempts\":4294967295").as_str(),
+                "attempts is not valid",
+            ),
             (good.replace("\"+8613800138000\"", "8613800138000").as_str(), "not a job"),
         ] {
             let error = Job::decode(body.as_bytes()).expect_err(body).to_string();

@@ -1,7 +1,8 @@
 //! sms-verify's library: the domain, the ports it needs, their adapters, and the edges.
 //!
-//! Read it in the order of the list below. Data flows one way: an edge parses a request into domain types, a use
-//! case decides, a port carries the decision out. The domain knows no AWS, no AMQP and no HTTP.
+//! Read it in the order of the list below. Data flows one way: an edge parses a request into domain
+//! types, a use case decides, a port carries the decision out. The domain knows no AWS, no AMQP and
+//! no HTTP.
 
 // The domain: values first, then what stands in the way of abuse, then the three use cases.
 pub mod code;

@@ -1,8 +1,9 @@
-//! Limits: how many SMS one number, one caller, one block of numbers, one country, or all together may cause in a time, and
-//! how many wrong codes.
+//! Limits: how many SMS one number, one caller, one block of numbers, one country, or all together
+//! may cause in a time, and how many wrong codes.
 //!
-//! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA): `most` may come at once, and
-//! then one in every `span / most`; so each is one time in the store, whatever it counts.
+//! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA):
+//! `most` may come at once, and then one in every `span / most`; so each is one time in the store,
+//! whatever it counts.
 
 mod refusal;
 
@@ -22,7 +23,8 @@ const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip
 /// Spans by their names.
 const SPANS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
 
-/// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a thousandth at most.
+/// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a
+/// thousandth at most.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Most SMS of a number's window: the store keeps the time of each of them.
@@ -57,8 +59,16 @@ pub enum Scope {
 
 impl Scope {
     /// Those that `LIMITS` sets.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Number, Self::Ip, Self::Prefix, Self::Country, Self::Tenant, Self::Total, Self::WrongIp, Self::Wrong];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Number,
+        Self::Ip,
+        Self::Prefix,
+        Self::Country,
+        Self::Tenant,
+        Self::Total,
+        Self::WrongIp,
+        Self::Wrong,
+    ];
 
     /// Its name in `LIMITS` and in the `violated_policies` of an answer.
     #[must_use]
@@ -113,7 +123,8 @@ pub enum Rule {
     Rate(Window),
     /// While the codes of a block of numbers are typed back.
     Conversion(Test),
-    /// While the codes of a country are typed back as usual: a limit that asks for a challenge and refuses nothing.
+    /// While the codes of a country are typed back as usual: a limit that asks for a challenge and
+    /// refuses nothing.
     Country(Test),
     /// While there is money.
     Budget(Allowance),
@@ -125,8 +136,8 @@ impl Quota {
     }
 }
 
-/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name stays as it is by default;
-/// `off` alone is no limits at all.
+/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name
+/// stays as it is by default; `off` alone is no limits at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits(Arc<[(Scope, Window)]>);
 
@@ -140,7 +151,9 @@ pub enum LimitsError {
     #[error("{0:?} is none of number, ip, prefix, country, tenant, total, wrong-ip and wrong")]
     Scope(String),
     /// Not a number of 1 or more, or too many for the span.
-    #[error("{0:?} lets pass none, or too many: up to 1000 in a second, and up to {MOST_OF_A_NUMBER} to a number")]
+    #[error(
+        "{0:?} lets pass none, or too many: up to 1000 in a second, and up to {MOST_OF_A_NUMBER} to a number"
+    )]
     Most(String),
     /// Named twice.
     #[error("{0:?} is there twice")]
@@ -204,10 +217,9 @@ impl Limits {
     }
 
     fn quotas(&self, subject: impl Fn(Scope) -> Option<String>) -> Vec<Quota> {
-        let quotas = self
-            .0
-            .iter()
-            .map(|&(scope, window)| Some(Quota { scope, subject: subject(scope)?, rule: Rule::Rate(window) }));
+        let quotas = self.0.iter().map(|&(scope, window)| {
+            Some(Quota { scope, subject: subject(scope)?, rule: Rule::Rate(window) })
+        });
         quotas.flatten().collect()
     }
 }
@@ -230,7 +242,8 @@ impl List {
     fn parse(text: &str) -> Result<Self, LimitsError> {
         let mut list = Self::default();
         for item in text.split_whitespace() {
-            let (name, values) = item.split_once('=').ok_or_else(|| LimitsError::Form(item.to_owned()))?;
+            let (name, values) =
+                item.split_once('=').ok_or_else(|| LimitsError::Form(item.to_owned()))?;
             let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
             let scope = scope.ok_or_else(|| LimitsError::Scope(name.to_owned()))?;
             if list.named.contains(&scope) {
@@ -239,7 +252,11 @@ impl List {
             list.named.push(scope);
             for value in values.split(',').filter(|_| values != "off") {
                 let window = window(scope, value)?;
-                if list.windows.iter().any(|&(of, Window { span, .. })| (of, span) == (scope, window.span)) {
+                if list
+                    .windows
+                    .iter()
+                    .any(|&(of, Window { span, .. })| (of, span) == (scope, window.span))
+                {
                     return Err(LimitsError::Twice(value.to_owned()));
                 }
                 list.windows.push((scope, window));
@@ -288,11 +305,17 @@ mod tests {
         let default = Limits::default();
         assert_eq!(Limits::parse(""), Ok(default.clone()));
         assert_eq!(default.0.len(), DEFAULT.split([' ', ',']).count(), "all of it is read");
-        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day").expect("valid");
-        let most = |scope| limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>();
+        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day")
+            .expect("valid");
+        let most = |scope| {
+            limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>()
+        };
         assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
         assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);
-        assert_eq!((most(Scope::WrongIp), most(Scope::Wrong)), (vec![(100, 3600)], vec![(9, 86_400)]));
+        assert_eq!(
+            (most(Scope::WrongIp), most(Scope::Wrong)),
+            (vec![(100, 3600)], vec![(9, 86_400)])
+        );
         assert_eq!(Limits::parse("off"), Ok(Limits::none()));
     }
 
@@ -320,13 +343,21 @@ mod tests {
     fn a_subject_names_neither_a_number_nor_an_address() {
         let limits = Limits::parse("country=1/day total=1/day wrong=1/day").expect("valid");
         let home = Region::default();
-        let (to, country) = (PhoneNumber::parse("13800138000", home).expect("a number"), Country::from(home));
+        let (to, country) =
+            (PhoneNumber::parse("13800138000", home).expect("a number"), Country::from(home));
         let subjects = |ip: &str| {
             let ip = Some(ip.parse().expect("an address"));
-            let [requests, checks] = [limits.request(&to, country, ip, None, &secrets()), limits.check(ip, &secrets())];
-            requests.into_iter().chain(checks).map(|quota| (quota.scope, quota.subject)).collect::<Vec<_>>()
+            let [requests, checks] =
+                [limits.request(&to, country, ip, None, &secrets()), limits.check(ip, &secrets())];
+            requests
+                .into_iter()
+                .chain(checks)
+                .map(|quota| (quota.scope, quota.subject))
+                .collect::<Vec<_>>()
         };
-        let of = |ip: &str, scope| subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject);
+        let of = |ip: &str, scope| {
+            subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject)
+        };
         assert_eq!(of("192.0.2.1", Scope::Prefix), Some("+861380013".to_owned()));
         assert_eq!(of("192.0.2.1", Scope::Country), Some("CN".to_owned()));
         assert!(!format!("{:?}", subjects("192.0.2.1")).contains("192.0"));
@@ -336,6 +367,10 @@ mod tests {
         assert_eq!(ip("192.0.2.1"), of("192.0.2.1", Scope::WrongIp));
         assert_eq!(ip("2001:db8:0:1::1"), ip("2001:db8:0:1:ffff::2"), "one /64");
         assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8:0:2::1"), "another");
-        assert_eq!(limits.request(&to, country, None, None, &secrets()).len(), 3, "nobody is not limited");
+        assert_eq!(
+            limits.request(&to, country, None, None, &secrets()).len(),
+            3,
+            "nobody is not limited"
+        );
     }
 }

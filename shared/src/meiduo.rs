@@ -1,6 +1,8 @@
-//! `MEIDUO_KEYS`: what the tutorial's register view reads from Redis, so that it can stay as it is while it moves here.
+//! `MEIDUO_KEYS`: what the tutorial's register view reads from Redis, so that it can stay as it is
+//! while it moves here.
 //!
-//! This puts numbers and codes into the store in clear, and whoever reads them there is under no limit of attempts.
+//! This puts numbers and codes into the store in clear, and whoever reads them there is under no
+//! limit of attempts.
 
 use crate::code::{CodeLength, Secrets};
 use crate::phone::PhoneNumber;
@@ -21,8 +23,9 @@ pub struct MeiduoKeys {
 }
 
 impl MeiduoKeys {
-    /// Writes `sms_{mobile}`, the code, for as long as it is accepted, and `send_flag_{mobile}` for the time of the cooldown.
-    /// A code for a purpose is worth nothing there, and is not written: the site's own view has to wait all the same.
+    /// Writes `sms_{mobile}`, the code, for as long as it is accepted, and `send_flag_{mobile}` for
+    /// the time of the cooldown. A code for a purpose is worth nothing there, and is not written:
+    /// the site's own view has to wait all the same.
     pub(crate) async fn write(
         &self,
         store: &Store,

@@ -6,7 +6,9 @@ mod typed;
 
 use std::fmt;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber as Parsed, PhoneNumberFormat, PhoneNumberType};
+use rlibphonenumber::{
+    PHONE_NUMBER_UTIL, PhoneNumber as Parsed, PhoneNumberFormat, PhoneNumberType,
+};
 
 pub use self::places::{Countries, Country, Region};
 use self::typed::is_plus;
@@ -14,29 +16,33 @@ use self::typed::is_plus;
 pub(crate) use self::typed::{ascii_digit, is_skipped};
 use crate::prepare::in_its_own_thread;
 
-/// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an international prefix.
+/// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an
+/// international prefix.
 const MAX_INPUT_CHARS: usize = 40;
 
 /// Digits at a number's end in which those of one block differ.
 const BLOCK_DIGITS: usize = 4;
 
-/// Country calling codes of one and of two digits; all others have three (ITU-T E.164, list of assigned country codes).
+/// Country calling codes of one and of two digits; all others have three (ITU-T E.164, list of
+/// assigned country codes).
 const ONE_DIGIT: [&str; 2] = ["1", "7"];
 const TWO_DIGITS: [&str; 44] = [
-    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51",
-    "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90",
-    "91", "92", "93", "94", "95", "98",
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
 ];
 
-/// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`] is the way to the digits.
+/// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`] is
+/// the way to the digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber {
     e164: String,
     country_code_digits: usize,
 }
 
-/// Reads the metadata that numbers are parsed with, in a thread beside the start of a server: it takes some milliseconds, for
-/// which neither the start nor the first request should have to wait. (Otherwise the first number that is parsed waits.)
+/// Reads the metadata that numbers are parsed with, in a thread beside the start of a server: it
+/// takes some milliseconds, for which neither the start nor the first request should have to wait.
+/// (Otherwise the first number that is parsed waits.)
 pub fn prepare(region: Region) {
     std::thread::spawn(move || read(region));
 }
@@ -48,9 +54,12 @@ pub async fn prepared(region: Region) {
 
 /// Parses a number of the region, as it is typed there and elsewhere.
 fn read(region: Region) {
-    let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
+    let example =
+        PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
     if let Ok(number) = example {
-        for text in [&number.format_as(PhoneNumberFormat::E164), &*number.get_national_significant_number()] {
+        for text in
+            [&number.format_as(PhoneNumberFormat::E164), &*number.get_national_significant_number()]
+        {
             let _ = PhoneNumber::parse(text, region);
         }
     }
@@ -82,26 +91,31 @@ impl PhoneNumber {
     /// Hong Kong `001`) comes before `00`.
     ///
     /// # Errors
-    /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that lacks a digit.
+    /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that
+    /// lacks a digit.
     pub fn parse(text: &str, region: Region) -> Result<Self, PhoneError> {
         Self::parse_with_country(text, region).map(|(number, _)| number)
     }
 
-    /// The same, with the country that the number belongs to: several share a calling code, such as +1.
+    /// The same, with the country that the number belongs to: several share a calling code, such as
+    /// +1.
     ///
     /// # Errors
     /// As [`PhoneNumber::parse`].
     pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Country), PhoneError> {
         let text = normalize(text).ok_or(PhoneError::Invalid)?;
         Self::dialled(&text, region).or_else(|error| match behind_zeros(&text) {
-            Some(international) if error == PhoneError::Invalid => Self::dialled(&international, region),
+            Some(international) if error == PhoneError::Invalid => {
+                Self::dialled(&international, region)
+            }
             _ => Err(error),
         })
     }
 
     /// What digits reach in a region.
     fn dialled(digits: &str, region: Region) -> Result<(Self, Country), PhoneError> {
-        let number = PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
+        let number =
+            PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
         let kind = number.get_type();
         Self::mobile(&number, kind).map_or_else(|| Self::of_another_form(&number, kind), Ok)
     }
@@ -121,7 +135,10 @@ impl PhoneNumber {
 
     /// A number that is no mobile one: what it is in its country's present form, or what is wrong
     /// with it.
-    fn of_another_form(number: &Parsed, kind: PhoneNumberType) -> Result<(Self, Country), PhoneError> {
+    fn of_another_form(
+        number: &Parsed,
+        kind: PhoneNumberType,
+    ) -> Result<(Self, Country), PhoneError> {
         let assigned = kind != PhoneNumberType::Unknown;
         let refused = if assigned { PhoneError::NotMobile } else { PhoneError::Invalid };
         let code = number.country_code;
@@ -155,18 +172,24 @@ impl PhoneNumber {
             let number = PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).ok()?;
             let main = PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code)?;
             let country = number.get_region_code().unwrap_or(main);
-            Some((Self::from_e164(&Self::of(&number).e164)?, Country::of(country, number.country_code)?))
+            Some((
+                Self::from_e164(&Self::of(&number).e164)?,
+                Country::of(country, number.country_code)?,
+            ))
         })
     }
 
-    /// Reads what [`PhoneNumber::e164`] gave, such as the number in a queued job. That it exists was made sure when it was
-    /// parsed; here is looked only whether it has the form of one.
+    /// Reads what [`PhoneNumber::e164`] gave, such as the number in a queued job. That it exists
+    /// was made sure when it was parsed; here is looked only whether it has the form of one.
     #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
         // E.164 has up to 15; the shortest numbers in use have 7 with their country code.
         let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-        fits.then(|| Self { e164: text.to_owned(), country_code_digits: country_code_digits(digits) })
+        fits.then(|| Self {
+            e164: text.to_owned(),
+            country_code_digits: country_code_digits(digits),
+        })
     }
 
     /// The number with `+` and country code, digits only: `+8613800138000`.
@@ -193,7 +216,8 @@ impl PhoneNumber {
         &self.e164[..self.e164.len() - BLOCK_DIGITS]
     }
 
-    /// The number as it may be shown and logged: country code, stars, and the last four digits (two of a short one).
+    /// The number as it may be shown and logged: country code, stars, and the last four digits (two
+    /// of a short one).
     #[must_use]
     pub fn masked(&self) -> String {
         let national = self.national();
@@ -228,7 +252,8 @@ fn behind_zeros(digits: &str) -> Option<String> {
     digits.strip_prefix("00").map(|international| format!("+{international}"))
 }
 
-/// ASCII digits with at most one leading `+`, or nothing if the text holds anything that is not part of a number.
+/// ASCII digits with at most one leading `+`, or nothing if the text holds anything that is not
+/// part of a number.
 fn normalize(text: &str) -> Option<String> {
     let text = text.trim();
     if text.chars().count() > MAX_INPUT_CHARS {

@@ -3,8 +3,8 @@
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-/// Does it in a thread of its own: what reads many files would hold up a thread that the network waits for. A panic in there is
-/// not told: it comes again with whoever needs the result.
+/// Does it in a thread of its own: what reads many files would hold up a thread that the network
+/// waits for. A panic in there is not told: it comes again with whoever needs the result.
 pub(crate) async fn in_its_own_thread(work: impl Future + Send + 'static) {
     let runtime = Handle::current();
     let _ = spawn_blocking(move || {

@@ -1,7 +1,8 @@
-//! The way out through a proxy, where `HTTPS_PROXY` names one: for gateways, the vendors of captchas, and AWS alike.
+//! The way out through a proxy, where `HTTPS_PROXY` names one: for gateways, the vendors of
+//! captchas, and AWS alike.
 //!
-//! Only what is `https://` goes through it, so that it sees hosts and no messages. What is `http://` is on this machine, or
-//! on its host, such as the address that hands out credentials.
+//! Only what is `https://` goes through it, so that it sees hosts and no messages. What is
+//! `http://` is on this machine, or on its host, such as the address that hands out credentials.
 
 use std::env;
 
@@ -27,7 +28,8 @@ impl Proxy {
     pub(crate) fn of_environment() -> Option<Self> {
         let lookup = |name: &str| env::var(name).ok();
         let (_, url) = named(&lookup)?;
-        let direct = first(&lookup, &["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
+        let direct =
+            first(&lookup, &["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
         Some(Self { url: usable(&url)?, direct: format!("{direct},{LOOPBACK}") })
     }
 
@@ -42,7 +44,8 @@ impl Proxy {
     }
 }
 
-/// The variable whose proxy cannot be used, if there is one: to go past it unasked would be no service.
+/// The variable whose proxy cannot be used, if there is one: to go past it unasked would be no
+/// service.
 pub(crate) fn unusable(lookup: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
     let (name, url) = named(lookup)?;
     usable(&url).is_none().then_some(name)
@@ -52,7 +55,10 @@ fn named(lookup: &dyn Fn(&str) -> Option<String>) -> Option<(&'static str, Strin
     first(lookup, &VARIABLES)
 }
 
-fn first(lookup: &dyn Fn(&str) -> Option<String>, names: &[&'static str]) -> Option<(&'static str, String)> {
+fn first(
+    lookup: &dyn Fn(&str) -> Option<String>,
+    names: &[&'static str],
+) -> Option<(&'static str, String)> {
     names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
 }
 
@@ -70,17 +76,27 @@ mod tests {
     #[test]
     fn a_proxy_is_one_for_http() {
         let unusable = |vars: &[(&str, &str)]| {
-            let found =
-                |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            let found = |name: &str| {
+                vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            };
             unusable(&found)
         };
-        for good in ["http://proxy:3128", "https://user:pass@proxy", "proxy.example:3128", "http://[::1]:3128"] {
+        for good in [
+            "http://proxy:3128",
+            "https://user:pass@proxy",
+            "proxy.example:3128",
+            "http://[::1]:3128",
+        ] {
             assert_eq!(unusable(&[("HTTPS_PROXY", good)]), None, "{good}");
         }
         for bad in ["socks5://127.0.0.1:1080", "nonsense://proxy", "http://"] {
             assert_eq!(unusable(&[("HTTPS_PROXY", bad)]), Some("HTTPS_PROXY"), "{bad}");
             assert_eq!(unusable(&[("all_proxy", bad)]), Some("all_proxy"), "{bad}");
-            assert_eq!(unusable(&[("all_proxy", bad), ("https_proxy", "http://proxy")]), None, "the first counts");
+            assert_eq!(
+                unusable(&[("all_proxy", bad), ("https_proxy", "http://proxy")]),
+                None,
+                "the first counts"
+            );
         }
         assert_eq!(unusable(&[("HTTPS_PROXY", ""), ("HTTP_PROXY", "socks5://x")]), None);
     }

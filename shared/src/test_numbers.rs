@@ -1,8 +1,8 @@
-//! Test numbers: numbers with a code that is known beforehand, for the people who review an app in its store and for
-//! automatic tests. Nothing is ever sent to them.
+//! Test numbers: numbers with a code that is known beforehand, for the people who review an app in
+//! its store and for automatic tests. Nothing is ever sent to them.
 //!
-//! Whoever knows such a number can log in with it: they end by themselves at a date, and a function takes them only if it is
-//! told twice.
+//! Whoever knows such a number can log in with it: they end by themselves at a date, and a function
+//! takes them only if it is told twice.
 
 use jiff::Timestamp;
 
@@ -29,7 +29,11 @@ impl TestNumbers {
             let number = number.starts_with('+').then(|| read(number))?;
             Some((number?, Code::parse(code, length)?))
         };
-        let codes = list.split(',').filter(|text| !text.trim().is_empty()).map(entry).collect::<Option<_>>()?;
+        let codes = list
+            .split(',')
+            .filter(|text| !text.trim().is_empty())
+            .map(entry)
+            .collect::<Option<_>>()?;
         Some(Self { codes, until })
     }
 
@@ -41,7 +45,9 @@ impl TestNumbers {
     pub fn number(&self, text: &str, region: Region) -> Result<(PhoneNumber, Country), PhoneError> {
         PhoneNumber::parse_with_country(text, region).or_else(|error| {
             let mut meant = PhoneNumber::by_form(text, region).filter(|_| self.still_count());
-            meant.find(|(number, _)| self.codes.iter().any(|(known, _)| known == number)).ok_or(error)
+            meant
+                .find(|(number, _)| self.codes.iter().any(|(known, _)| known == number))
+                .ok_or(error)
         })
     }
 
@@ -93,20 +99,33 @@ mod tests {
             ("010-62552266", "CN", "+861062552266", "CN"),
             ("13800138000", "CN", "+8613800138000", "CN"),
         ] {
-            let (number, belongs) = tests.number(text, Region::parse(region).expect(region)).expect(text);
-            assert_eq!((number.e164(), belongs.code().as_str()), (e164, country), "{region} {text}");
+            let (number, belongs) =
+                tests.number(text, Region::parse(region).expect(region)).expect(text);
+            assert_eq!(
+                (number.e164(), belongs.code().as_str()),
+                (e164, country),
+                "{region} {text}"
+            );
         }
         let other = |text| tests.number(text, Region::default()).map(|_| ());
         assert_eq!(other("+447700900124"), Err(PhoneError::Invalid), "what is not in the list");
         assert_eq!(other("+861062552267"), Err(PhoneError::NotMobile));
         let ended = parse(list, "2020-01-01T00:00:00Z").expect("numbers");
-        assert_eq!(ended.number("+447700900123", Region::default()).map(|_| ()), Err(PhoneError::Invalid));
+        assert_eq!(
+            ended.number("+447700900123", Region::default()).map(|_| ()),
+            Err(PhoneError::Invalid)
+        );
     }
 
     #[test]
     fn a_test_number_has_the_form_of_one() {
-        for list in ["447700900123=012345", "+44770=012345", "+4477009001234567=012345", "+99912345678=012345", "+44=1"]
-        {
+        for list in [
+            "447700900123=012345",
+            "+44770=012345",
+            "+4477009001234567=012345",
+            "+99912345678=012345",
+            "+44=1",
+        ] {
             assert!(parse(list, LATER).is_none(), "{list}");
         }
         assert!(parse(" , ", LATER).is_some_and(|none| none.codes.is_empty()));

@@ -1,4 +1,5 @@
-//! Times as answers have them: RFC 3339 in UTC, always to the millisecond, so that they are compared and sorted as text, too.
+//! Times as answers have them: RFC 3339 in UTC, always to the millisecond, so that they are
+//! compared and sorted as text, too.
 
 use jiff::Timestamp;
 use serde::Serializer;

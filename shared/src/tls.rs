@@ -9,7 +9,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::proxy::Proxy;
 
-/// Makes ring the cryptography of the process. Every adapter that may open a TLS connection calls this first.
+/// Makes ring the cryptography of the process. Every adapter that may open a TLS connection calls
+/// this first.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,7 +1,9 @@
-//! Tokens: what a browser brings to a product's own backend, so that the backend can trust that a number was verified.
+//! Tokens: what a browser brings to a product's own backend, so that the backend can trust that a
+//! number was verified.
 //!
-//! A token is a JWT (RFC 7519), signed with Ed25519 (RFC 8037). The keys come from `CODE_SECRET` and are rotated with it; a
-//! verifier reads their public halves from a JWK Set (RFC 7517), where each is named by its thumbprint (RFC 7638).
+//! A token is a JWT (RFC 7519), signed with Ed25519 (RFC 8037). The keys come from `CODE_SECRET`
+//! and are rotated with it; a verifier reads their public halves from a JWK Set (RFC 7517), where
+//! each is named by its thumbprint (RFC 7638).
 
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use crate::verification::VerificationId;
 /// How long a token is valid: as long as it takes a browser to hand it on.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 
-/// How far a token is dated back, in seconds, so that a verifier whose clock is a little behind does not take it for one of the
-/// future.
+/// How far a token is dated back, in seconds, so that a verifier whose clock is a little behind
+/// does not take it for one of the future.
 const BACKDATED: i64 = 5;
 
 /// Who signs.
@@ -33,14 +35,22 @@ impl TokenKeys {
     #[must_use]
     #[expect(clippy::expect_used, reason = "any 32 bytes are a seed")]
     pub fn new(secrets: &Secrets) -> Self {
-        let pair = |seed: [u8; 32]| Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed");
+        let pair = |seed: [u8; 32]| {
+            Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed")
+        };
         Self(secrets.token_seeds().map(pair).collect())
     }
 
-    /// Says, signed with the newest key, that the number was verified `now` (seconds since 1970), to whom it was asked by, where
-    /// callers have keys.
+    /// Says, signed with the newest key, that the number was verified `now` (seconds since 1970),
+    /// to whom it was asked by, where callers have keys.
     #[must_use]
-    pub fn sign(&self, id: &VerificationId, number: &PhoneNumber, tenant: Option<&str>, now: i64) -> String {
+    pub fn sign(
+        &self,
+        id: &VerificationId,
+        number: &PhoneNumber,
+        tenant: Option<&str>,
+        now: i64,
+    ) -> String {
         let key = &self.0[0];
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": thumbprint(key) });
         let mut claims = json!({
@@ -87,7 +97,9 @@ mod tests {
     /// RFC 8037, appendices A.2 and A.3: a key, and its thumbprint.
     #[test]
     fn a_key_is_named_by_its_thumbprint() {
-        let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
+        let seed = URL_SAFE_NO_PAD
+            .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
+            .expect("base64url");
         let key = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a seed");
         assert_eq!(encode(key.public_key()), "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         assert_eq!(thumbprint(&key), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
@@ -96,10 +108,13 @@ mod tests {
     #[test]
     fn a_token_is_dated_a_little_back_and_lives_as_long_as_it_is_said() {
         use crate::verification::{NumberTag, Purpose};
-        let id = VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default());
+        let id =
+            VerificationId::new(1, NumberTag::from_hash(&[2; 32]), [3; 16], &Purpose::default());
         let number = PhoneNumber::from_e164("+8613800138000").expect("a number");
-        let token = TokenKeys::new(&Secrets::from_random([1; 32])).sign(&id, &number, None, 1_000_000);
-        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("base64url");
+        let token =
+            TokenKeys::new(&Secrets::from_random([1; 32])).sign(&id, &number, None, 1_000_000);
+        let claims =
+            URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("base64url");
         let claims: Value = serde_json::from_slice(&claims).expect("JSON");
         assert_eq!((&claims["iat"], &claims["exp"]), (&json!(999_995), &json!(1_000_300)));
     }

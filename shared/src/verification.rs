@@ -15,10 +15,10 @@ const FIXED_BYTES: usize = 1 + TAG_BYTES + RANDOM_BYTES;
 
 /// The name of a verification: 36 URL-safe characters, plus those of a purpose if one was given.
 ///
-/// It reads, in base64url, as `key id (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key id names the secret
-/// that the code comes from; the tag names the place in the store, so that a check needs one round trip; the random
-/// part is what nobody can guess; the purpose is part of what the code is derived from. An id that was altered names
-/// nothing.
+/// It reads, in base64url, as `key id (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key
+/// id names the secret that the code comes from; the tag names the place in the store, so that a
+/// check needs one round trip; the random part is what nobody can guess; the purpose is part of
+/// what the code is derived from. An id that was altered names nothing.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerificationId {
     text: String,
@@ -95,7 +95,8 @@ impl fmt::Debug for VerificationId {
     }
 }
 
-/// A keyed hash of a phone number, of 80 bits: among 10^9 numbers two share one with a chance below 10^-6.
+/// A keyed hash of a phone number, of 80 bits: among 10^9 numbers two share one with a chance below
+/// 10^-6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NumberTag([u8; TAG_BYTES]);
 
@@ -133,7 +134,8 @@ impl fmt::Debug for NumberTag {
     }
 }
 
-/// What a proof is for, such as `login` or `reset-password`: up to 32 of `a–z 0–9 _ -`, empty when the caller gave none.
+/// What a proof is for, such as `login` or `reset-password`: up to 32 of `a–z 0–9 _ -`, empty when
+/// the caller gave none.
 ///
 /// A code sent for one purpose is worth nothing for another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -146,7 +148,8 @@ impl Purpose {
     /// Reads a purpose; nothing if it holds other characters or too many.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         (text.len() <= Self::MAX_LENGTH && text.chars().all(allowed)).then(|| Self(text.to_owned()))
     }
 
@@ -214,7 +217,8 @@ impl DeliveryState {
     }
 }
 
-/// A verification as its caller sees it. Durations count from the moment at which the store answered.
+/// A verification as its caller sees it. Durations count from the moment at which the store
+/// answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// Its name.
@@ -248,10 +252,11 @@ pub struct Policy {
     pub resend_interval: Duration,
     /// Wrong codes per number before it is locked: `MAX_ATTEMPTS`.
     pub max_attempts: u32,
-    /// Longest life of a code, resends included, and the time for which wrong codes are remembered, counted from the
-    /// first. Always [`Policy::MAX_LIFE`] outside of tests.
+    /// Longest life of a code, resends included, and the time for which wrong codes are remembered,
+    /// counted from the first. Always [`Policy::MAX_LIFE`] outside of tests.
     pub max_life: Duration,
-    /// How long it is remembered that a number was verified; not at all where nobody asks for it, which is without a `BUDGET`.
+    /// How long it is remembered that a number was verified; not at all where nobody asks for it,
+    /// which is without a `BUDGET`.
     pub remember: Duration,
 }
 
@@ -259,7 +264,8 @@ impl Policy {
     /// A quarter of a year: in that time most of those who use a product verify their number again.
     pub const REMEMBER: Duration = Duration::from_secs(90 * 86_400);
 
-    /// 10 minutes: NIST's limit for an out-of-band secret (SP 800-63B, revision 4 §3.1.3.2, revision 3 §5.1.3.2).
+    /// 10 minutes: NIST's limit for an out-of-band secret (SP 800-63B, revision 4 §3.1.3.2,
+    /// revision 3 §5.1.3.2).
     pub const MAX_LIFE: Duration = Duration::from_secs(600);
 }
 
@@ -281,7 +287,8 @@ mod tests {
 
     #[test]
     fn an_id_reads_back_and_names_its_parts() {
-        let (tag, purpose) = (NumberTag::from_hash(&[9; 32]), Purpose::parse("reset-password").expect("a purpose"));
+        let (tag, purpose) =
+            (NumberTag::from_hash(&[9; 32]), Purpose::parse("reset-password").expect("a purpose"));
         let id = VerificationId::new(3, tag, [5; 16], &purpose);
         let read = VerificationId::parse(id.as_str()).expect("reads back");
         assert_eq!(read, id);
@@ -292,7 +299,8 @@ mod tests {
     #[test]
     fn what_cannot_be_an_id_is_none() {
         let long = "A".repeat(200);
-        for text in ["", "abc", "../../etc/passwd", "ÄÖÜ", &"A".repeat(35), &"A".repeat(37), &long] {
+        for text in ["", "abc", "../../etc/passwd", "ÄÖÜ", &"A".repeat(35), &"A".repeat(37), &long]
+        {
             assert_eq!(VerificationId::parse(text), None, "{text:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! Who asks for codes in a day, and what they do then. Every figure is an assumption of the simulation.
+//! Who asks for codes in a day, and what they do then. Every figure is an assumption of the
+//! simulation.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -11,7 +12,8 @@ const ATTACK_AT: u64 = 6;
 const DAY: u64 = 86_400;
 
 /// Of a thousand people, how many are awake to sign up, by the hour of the day.
-const BY_HOUR: [u32; 24] = [15, 8, 5, 4, 4, 8, 18, 35, 50, 58, 60, 58, 55, 52, 52, 55, 58, 60, 62, 68, 72, 66, 48, 29];
+const BY_HOUR: [u32; 24] =
+    [15, 8, 5, 4, 4, 8, 18, 35, 50, 58, 60, 58, 55, 52, 52, 55, 58, 60, 62, 68, 72, 66, 48, 29];
 
 /// Somebody, or something, with a plan.
 #[derive(Debug, Clone)]
@@ -37,13 +39,14 @@ pub enum Step {
     Wrong,
 }
 
-/// A day of people: most type their code back; some mistype it, or their number, or wait for an SMS that does not come and ask
-/// again; some give up.
+/// A day of people: most type their code back; some mistype it, or their number, or wait for an SMS
+/// that does not come and ask again; some give up.
 pub fn people(count: u32, seed: u64) -> Vec<Actor> {
     let mut rng = Rng::with_seed(seed);
     let mut actors = Vec::new();
     for _ in 0..count {
-        let (to, ip, begins) = (number(rng.u64(0..1_000_000_000)), address(&mut rng), time_of_day(&mut rng));
+        let (to, ip, begins) =
+            (number(rng.u64(0..1_000_000_000)), address(&mut rng), time_of_day(&mut rng));
         let types = seconds(5 + rng.u64(0..30) + rng.u64(0..30));
         let plan = match rng.u32(0..100) {
             0..4 => vec![ask(), (types, Step::Wrong), (seconds(8), Step::Right)],
@@ -51,7 +54,14 @@ pub fn people(count: u32, seed: u64) -> Vec<Actor> {
             8..12 => vec![ask()],
             12..16 => {
                 let mistyped = number(rng.u64(0..1_000_000_000));
-                actors.push(Actor { attacks: false, solves: true, to: mistyped, ip, begins, plan: vec![ask()] });
+                actors.push(Actor {
+                    attacks: false,
+                    solves: true,
+                    to: mistyped,
+                    ip,
+                    begins,
+                    plan: vec![ask()],
+                });
                 vec![(seconds(40), Step::Ask), (types, Step::Right)]
             }
             _ => vec![ask(), (types, Step::Right)],
@@ -79,8 +89,14 @@ pub enum Attack {
 }
 
 impl Attack {
-    pub const ALL: [Self; 6] =
-        [Self::OneBlock, Self::ManyBlocks, Self::RotatingAddresses, Self::SlowDrip, Self::Bombing, Self::Guessing];
+    pub const ALL: [Self; 6] = [
+        Self::OneBlock,
+        Self::ManyBlocks,
+        Self::RotatingAddresses,
+        Self::SlowDrip,
+        Self::Bombing,
+        Self::Guessing,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -116,13 +132,16 @@ impl Attack {
             let block = blocks[index as usize % blocks.len()];
             let within = if self == Self::Bombing { 0 } else { rng.u64(0..10_000) };
             let guesses = if self == Self::Guessing { 5 } else { 0 };
-            let plan = std::iter::once(ask()).chain((0..guesses).map(|_| (seconds(2), Step::Wrong))).collect();
+            let plan = std::iter::once(ask())
+                .chain((0..guesses).map(|_| (seconds(2), Step::Wrong)))
+                .collect();
             actors.push(Actor {
                 attacks: true,
                 solves,
                 to: number(block * 10_000 + within),
                 ip: Ipv4Addr::from_bits(0xC612_0000 + index % addresses).into(),
-                begins: seconds(ATTACK_AT * 3600) + Duration::from_millis(period * u64::from(index)),
+                begins: seconds(ATTACK_AT * 3600)
+                    + Duration::from_millis(period * u64::from(index)),
                 plan,
             });
         }
@@ -141,7 +160,8 @@ fn number(index: u64) -> PhoneNumber {
     PhoneNumber::from_e164(&format!("+8613{index:09}")).expect("a number")
 }
 
-/// Three in ten come through one of 40 addresses of mobile carriers, one from one of 100 offices, the others from home.
+/// Three in ten come through one of 40 addresses of mobile carriers, one from one of 100 offices,
+/// the others from home.
 fn address(rng: &mut Rng) -> IpAddr {
     let (network, host) = match rng.u32(0..10) {
         0..3 => (0x0A00_0000, rng.u32(0..40)),

@@ -12,7 +12,9 @@ pub struct Database {
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    #[error("the database of --redis holds {0} keys: name an empty one, such as redis://127.0.0.1:6379/15")]
+    #[error(
+        "the database of --redis holds {0} keys: name an empty one, such as redis://127.0.0.1:6379/15"
+    )]
     NotEmpty(u64),
     #[error("the database of --redis cannot be used")]
     Redis(#[from] RedisError),
@@ -23,8 +25,14 @@ pub enum DatabaseError {
 impl Database {
     pub async fn of_its_own(url: &str) -> Result<Self, DatabaseError> {
         let client = Client::open(url)?;
-        let keys = redis::cmd("DBSIZE").query_async(&mut client.get_multiplexed_async_connection().await?).await?;
-        if keys > 0 { Err(DatabaseError::NotEmpty(keys)) } else { Ok(Self { url: url.to_owned(), client }) }
+        let keys = redis::cmd("DBSIZE")
+            .query_async(&mut client.get_multiplexed_async_connection().await?)
+            .await?;
+        if keys > 0 {
+            Err(DatabaseError::NotEmpty(keys))
+        } else {
+            Ok(Self { url: url.to_owned(), client })
+        }
     }
 
     pub fn store(&self) -> Result<Store, DatabaseError> {

@@ -1,5 +1,5 @@
-//! `simulate`: a day of people and attackers through the real admission, by a clock that is moved by hand: with nothing, with the
-//! limits, with the conversion guard as well, and so on.
+//! `simulate`: a day of people and attackers through the real admission, by a clock that is moved
+//! by hand: with nothing, with the limits, with the conversion guard as well, and so on.
 
 mod actors;
 mod database;
@@ -43,7 +43,8 @@ enum Layer {
 }
 
 impl Layer {
-    const ALL: [Self; 6] = [Self::Cooldown, Self::Limits, Self::Guard, Self::Challenge, Self::Solved, Self::Budget];
+    const ALL: [Self; 6] =
+        [Self::Cooldown, Self::Limits, Self::Guard, Self::Challenge, Self::Solved, Self::Budget];
 
     fn name(self) -> &'static str {
         match self {
@@ -81,13 +82,17 @@ impl Settings {
         };
         Ok(Self {
             limits: Limits::parse(&read("LIMITS")).map_err(|error| format!("LIMITS {error}"))?,
-            budget: Budget::parse(&read("BUDGET"), &prices).map_err(|error| format!("{} {error}", error.variable()))?,
+            budget: Budget::parse(&read("BUDGET"), &prices)
+                .map_err(|error| format!("{} {error}", error.variable()))?,
         })
     }
 
     /// The layers that there are: that of the budget, if there is one.
     fn layers(&self) -> Vec<Layer> {
-        Layer::ALL.into_iter().filter(|layer| *layer != Layer::Budget || self.budget.is_set()).collect()
+        Layer::ALL
+            .into_iter()
+            .filter(|layer| *layer != Layer::Budget || self.budget.is_set())
+            .collect()
     }
 
     fn defence(&self, layer: Layer) -> Result<Defence, Box<dyn Error>> {
@@ -112,7 +117,9 @@ struct Row {
 pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
     let Simulation { seed, people, price, only, redis, svg } = simulation;
     let settings = Settings::read(price)?;
-    let drawing = svg.map(|path| File::create(&path).map_err(|error| told(&path, &error)).map(|file| (path, file)));
+    let drawing = svg.map(|path| {
+        File::create(&path).map_err(|error| told(&path, &error)).map(|file| (path, file))
+    });
     let drawing = drawing.transpose()?;
     let database = match redis {
         Some(url) => Some(Database::of_its_own(url.as_str()).await?),
@@ -122,14 +129,18 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         && !Attack::ALL.into_iter().any(|attack| attack.name().contains(only))
     {
         let names: Vec<&str> = Attack::ALL.into_iter().map(Attack::name).collect();
-        return Err(format!("no attack has {only} in its name: there are {}", names.join(", ")).into());
+        return Err(
+            format!("no attack has {only} in its name: there are {}", names.join(", ")).into()
+        );
     }
     println!("seed {seed}, {people} people a day, {price} USD for an SMS\n");
     println!(
         "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenges to people | codes compared |"
     );
     let mut rows = Vec::new();
-    for attack in Attack::ALL.into_iter().filter(|attack| only.as_ref().is_none_or(|only| attack.name().contains(only)))
+    for attack in Attack::ALL
+        .into_iter()
+        .filter(|attack| only.as_ref().is_none_or(|only| attack.name().contains(only)))
     {
         let mut outcomes: Vec<(Layer, Outcome)> = Vec::new();
         for layer in settings.layers() {
@@ -137,7 +148,14 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
                 Some(database) => database.store()?,
                 None => Store::memory(policy()),
             };
-            let outcome = days(World::new(seed, store, settings.defence(layer)?)?, attack, layer, seed, people).await;
+            let outcome = days(
+                World::new(seed, store, settings.defence(layer)?)?,
+                attack,
+                layer,
+                seed,
+                people,
+            )
+            .await;
             if let Some(database) = &database {
                 database.empty().await?;
             }
@@ -179,7 +197,14 @@ async fn days(
     Ok(world.outcome())
 }
 
-fn line(attack: Attack, layer: Layer, outcome: &Outcome, without: u32, people: u32, price: f64) -> String {
+fn line(
+    attack: Attack,
+    layer: Layer,
+    outcome: &Outcome,
+    without: u32,
+    people: u32,
+    price: f64,
+) -> String {
     format!(
         "| {} | {} | {} | {:.2} | {} | {} | {:.2} % | {} | {} |",
         attack.name(),
@@ -187,7 +212,9 @@ fn line(attack: Attack, layer: Layer, outcome: &Outcome, without: u32, people: u
         outcome.sent,
         f64::from(outcome.sent) * price,
         percent(1.0 - f64::from(outcome.sent) / f64::from(without.max(1))),
-        outcome.detected.map_or_else(|| "never".to_owned(), |after| format!("{} s", after.as_secs())),
+        outcome
+            .detected
+            .map_or_else(|| "never".to_owned(), |after| format!("{} s", after.as_secs())),
         100.0 * f64::from(outcome.people_refused) / f64::from(people),
         outcome.people_challenged,
         outcome.compared,

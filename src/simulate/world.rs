@@ -1,4 +1,5 @@
-//! The product in the simulation: the real admission and the real check on a store with a virtual clock.
+//! The product in the simulation: the real admission and the real check on a store with a virtual
+//! clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -53,7 +54,8 @@ impl World {
     /// What stands between attackers and the gateway is `defence`.
     pub fn new(seed: u64, store: Store, defence: Defence) -> Result<Self, Box<dyn Error>> {
         let mut rng = Rng::with_seed(seed);
-        // The same each time: a day is divided into the same slots. Far off, so that no Redis forgets what is still needed.
+        // The same each time: a day is divided into the same slots. Far off, so that no Redis
+        // forgets what is still needed.
         let clock = Clock::virtual_from("2100-01-01T00:00:00Z".parse()?);
         let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
@@ -71,14 +73,23 @@ impl World {
         };
         let (code_length, test_numbers) = (CodeLength::default(), TestNumbers::default());
         let checks = Checks { store, secrets, code_length, test_numbers, limits };
-        Ok(Self { admissions, checks, clock, rng, now: Duration::ZERO, outcome: Outcome::default() })
+        Ok(Self {
+            admissions,
+            checks,
+            clock,
+            rng,
+            now: Duration::ZERO,
+            outcome: Outcome::default(),
+        })
     }
 
-    /// Lets all of them do what they have planned, in the order of the clock, until the day is over.
+    /// Lets all of them do what they have planned, in the order of the clock, until the day is
+    /// over.
     pub async fn day(&mut self, actors: Vec<Actor>) -> Result<(), Box<dyn Error>> {
         self.now = Duration::ZERO;
         let mut ids: Vec<Option<VerificationId>> = vec![None; actors.len()];
-        let first = |index: usize| Reverse((actors[index].begins + actors[index].plan[0].0, index, 0));
+        let first =
+            |index: usize| Reverse((actors[index].begins + actors[index].plan[0].0, index, 0));
         let mut agenda: BinaryHeap<_> = (0..actors.len()).map(first).collect();
         while let Some(Reverse((at, index, step))) = agenda.pop() {
             self.advance(at);
@@ -120,7 +131,11 @@ impl World {
         }
     }
 
-    async fn ask(&mut self, actor: &Actor, id: &mut Option<VerificationId>) -> Result<bool, Box<dyn Error>> {
+    async fn ask(
+        &mut self,
+        actor: &Actor,
+        id: &mut Option<VerificationId>,
+    ) -> Result<bool, Box<dyn Error>> {
         let mut result = self.request(actor, None).await;
         if let Err(AdmissionError::Challenge { task, .. }) = &result {
             self.stopped(actor);
@@ -145,7 +160,11 @@ impl World {
         }
     }
 
-    async fn request(&mut self, actor: &Actor, proof: Option<Proof>) -> Result<Verification, AdmissionError> {
+    async fn request(
+        &mut self,
+        actor: &Actor,
+        proof: Option<Proof>,
+    ) -> Result<Verification, AdmissionError> {
         let request = Request {
             to: actor.to.clone(),
             country: Region::default().into(),
@@ -167,13 +186,23 @@ impl World {
         }
     }
 
-    async fn types(&mut self, actor: &Actor, step: Step, id: &VerificationId) -> Result<bool, Box<dyn Error>> {
+    async fn types(
+        &mut self,
+        actor: &Actor,
+        step: Step,
+        id: &VerificationId,
+    ) -> Result<bool, Box<dyn Error>> {
         let length = self.checks.code_length;
         let right = self.checks.secrets.derive(id, length).ok_or("a code of this process")?;
-        let typed = if step == Step::Right { right } else { other(&right, length).ok_or("another code")? };
+        let typed = if step == Step::Right {
+            right
+        } else {
+            other(&right, length).ok_or("another code")?
+        };
         let result = self.checks.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
         if actor.attacks {
-            self.outcome.compared += u32::from(!matches!(result, CheckResult::Refused(_) | CheckResult::Gone));
+            self.outcome.compared +=
+                u32::from(!matches!(result, CheckResult::Refused(_) | CheckResult::Gone));
         } else if matches!(result, CheckResult::Refused(_)) {
             self.outcome.people_refused += 1;
         }

@@ -1,5 +1,6 @@
-//! The fault of each alarm that can be produced without AWS, once, and where it is seen: in the metrics, in what the operators'
-//! view reads, in the log, and in the trace. What to do about it stands in docs/runbook.md.
+//! The fault of each alarm that can be produced without AWS, once, and where it is seen: in the
+//! metrics, in what the operators' view reads, in the log, and in the trace. What to do about it
+//! stands in docs/runbook.md.
 
 use std::time::Instant;
 
@@ -22,8 +23,9 @@ struct Scene {
 impl Scene {
     async fn start(environment: Environment) -> Self {
         let (collector, endpoint) = Collector::start().await;
-        let environment =
-            environment.with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).with("OTEL_BSP_SCHEDULE_DELAY", "50");
+        let environment = environment
+            .with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+            .with("OTEL_BSP_SCHEDULE_DELAY", "50");
         let Deployment { api, client, .. } = Deployment::whole(&environment);
         Self { process: api, client, collector }
     }
@@ -44,7 +46,8 @@ impl Scene {
 
     /// What the view shows, once it is as expected.
     async fn view(&self, expected: impl Fn(&Value) -> bool) {
-        let looked = async || Some(self.client.get("/ops.json?countries=CN").await.body).filter(&expected);
+        let looked =
+            async || Some(self.client.get("/ops.json?countries=CN").await.body).filter(&expected);
         eventually("the view", looked).await;
     }
 
@@ -56,7 +59,11 @@ impl Scene {
     async fn traced(&self, name: &str, attribute: &str) {
         let spans = async || {
             let mut spans = self.collector.spans().into_iter();
-            spans.find(|span| span.name == name && format!("{:?}", span.attributes).contains(attribute)).map(|_| ())
+            spans
+                .find(|span| {
+                    span.name == name && format!("{:?}", span.attributes).contains(attribute)
+                })
+                .map(|_| ())
         };
         eventually(&format!("{name} with {attribute}"), spans).await;
     }
@@ -65,7 +72,10 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters() {
     let gateway = Gateway::start(&[], Reply::Http(503)).await;
-    let scene = Scene::start(Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("MAX_RETRIES", "0")).await;
+    let scene = Scene::start(
+        Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("MAX_RETRIES", "0"),
+    )
+    .await;
     scene.ask(2).await;
     scene.counted("deliveries_total", r#"outcome="dead""#, 2.0).await;
     scene.view(|state| state["queue"]["dead"] == 2).await;
@@ -106,7 +116,11 @@ async fn a_country_is_not_served() {
     scene.ask(6).await;
     scene.counted("deliveries_total", r#"outcome="dead""#, 6.0).await;
     scene.counted("gateway_calls_total", r#"result="not_here""#, 6.0).await;
-    scene.view(|state| state["queue"]["dead"] == 6 && state["gateways"][0]["open_for"].as_f64() == Some(0.0)).await;
+    scene
+        .view(|state| {
+            state["queue"]["dead"] == 6 && state["gateways"][0]["open_for"].as_f64() == Some(0.0)
+        })
+        .await;
     scene.log("no gateway serves this number: twilio: 21408").await;
     scene.traced("gateway", "not_here").await;
 }
@@ -115,10 +129,13 @@ async fn a_country_is_not_served() {
 async fn the_queue_is_old() {
     let (collector, endpoint) = Collector::start().await;
     let environment = Environment::services().with("SMS_DSN", "null://default");
-    let environment = environment.with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).with("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let environment = environment
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .with("OTEL_BSP_SCHEDULE_DELAY", "50");
     let api = Process::start(&["api"], &environment).announces("/v1/verifications");
     let asked_at = Instant::now();
-    let mut scene = Scene { client: Client::new(&base_url(&api.announced)), process: api, collector };
+    let mut scene =
+        Scene { client: Client::new(&base_url(&api.announced)), process: api, collector };
     scene.ask(2).await;
     scene.view(|state| state["queue"]["jobs"] == 2).await;
     // Nobody took them; now somebody does.
@@ -127,7 +144,10 @@ async fn the_queue_is_old() {
     scene.process = worker;
     scene.counted("queue_age_seconds_count", "", 2.0).await;
     assert!(scene.client.metric("queue_age_seconds_sum", &[]).await > 0.0);
-    assert!(scene.client.metric("queue_age_seconds_sum", &[]).await < 2.0 * asked_at.elapsed().as_secs_f64());
+    assert!(
+        scene.client.metric("queue_age_seconds_sum", &[]).await
+            < 2.0 * asked_at.elapsed().as_secs_f64()
+    );
     scene.log(r#""message":"sent""#).await;
     scene.traced("delivery", "trace_id").await;
 }
@@ -150,7 +170,8 @@ async fn codes_are_late() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_answers_5xx() {
     let redis = Service::redis();
-    let environment = Environment::services().with("REDIS_URL", &redis.url).with("SMS_DSN", "null://default");
+    let environment =
+        Environment::services().with("REDIS_URL", &redis.url).with("SMS_DSN", "null://default");
     let scene = Scene::start(environment).await;
     assert_eq!(scene.ask(1).await, [202]);
     drop(redis);
@@ -164,7 +185,8 @@ async fn the_api_answers_5xx() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_budget_is_spent() {
-    let environment = Environment::embedded().with("BUDGET", "0.2/hour,10/day").with("PRICES", "CN=0.05");
+    let environment =
+        Environment::embedded().with("BUDGET", "0.2/hour,10/day").with("PRICES", "CN=0.05");
     let scene = Scene::start(environment).await;
     let statuses = scene.ask(8).await;
     assert!(statuses.starts_with(&[202]) && statuses.ends_with(&[429]), "{statuses:?}");
@@ -198,8 +220,9 @@ async fn redis_may_forget() {
     for [name, value] in [["maxmemory", "100mb"], ["maxmemory-policy", "volatile-lru"]] {
         redis.command(&["config", "set", name, value]);
     }
-    let environment =
-        Environment::embedded().with("REDIS_URL", &redis.url).with("CODE_SECRET", &unique("a-secret-of-this-test"));
+    let environment = Environment::embedded()
+        .with("REDIS_URL", &redis.url)
+        .with("CODE_SECRET", &unique("a-secret-of-this-test"));
     let (evicts, accepted) = (environment.clone(), environment.with("EVICTION", "accept"));
     let deployment = Deployment::whole(&evicts);
     deployment.api.logs(WARNING).await;
@@ -211,7 +234,10 @@ async fn redis_may_forget() {
     deployment.client.measures("sms_verify_store_evicts 0").await;
     // A worker tells it, too.
     let worker = evicts.clone().with("QUEUE_URL", Environment::services().get("QUEUE_URL"));
-    let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &worker.with("SMS_DSN", "null://default"));
+    let worker = Process::start(
+        &["worker", "--metrics", "127.0.0.1:0"],
+        &worker.with("SMS_DSN", "null://default"),
+    );
     worker.logs(WARNING).await;
     worker.metrics().await.measures("sms_verify_store_evicts 1").await;
 

@@ -1,4 +1,5 @@
-//! Answers that must not tell what is known of a number or of an id. (That their time does not is measured by `bench/run 3 timing`.)
+//! Answers that must not tell what is known of a number or of an id. (That their time does not is
+//! measured by `bench/run 3 timing`.)
 
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ fn told(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
-        .filter(|(name, _)| !["date", "location", "content-length", "x-request-id"].contains(&name.as_str()))
+        .filter(|(name, _)| {
+            !["date", "location", "content-length", "x-request-id"].contains(&name.as_str())
+        })
         .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
         .collect();
     headers.sort();
@@ -42,7 +45,10 @@ fn of_nobody(id: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_ids_are_answered_alike() {
     for environment in [Environment::embedded(), Environment::services()] {
-        let environment = environment.with("RESEND_INTERVAL", "1").with("CODE_TTL", "2").with("BUDGET", "9999/day");
+        let environment = environment
+            .with("RESEND_INTERVAL", "1")
+            .with("CODE_TTL", "2")
+            .with("BUDGET", "9999/day");
         let deployment = Deployment::whole(&environment);
         let client = &deployment.client;
         let [verified, replaced, new] = [1, 2, 3].map(|index| number(index).e164().to_owned());
@@ -56,9 +62,16 @@ async fn numbers_and_ids_are_answered_alike() {
         assert_eq!(told(&client.check(&expired, "000000").await), checked, "expired");
         for over in [&expired, &used, &of_nobody(&used)] {
             let path = format!("/v1/verifications/{over}");
-            assert_eq!(told(&client.send(client.request("DELETE", &path)).await), checked, "deleted");
+            assert_eq!(
+                told(&client.send(client.request("DELETE", &path)).await),
+                checked,
+                "deleted"
+            );
         }
-        assert_eq!(told(&client.status(&expired).await), told(&client.status(&of_nobody(&used)).await));
+        assert_eq!(
+            told(&client.status(&expired).await),
+            told(&client.status(&of_nobody(&used)).await)
+        );
         let again = client.ask(&replaced).await;
         assert_ne!(again.id(), expired);
         assert_eq!(told(&client.check(&expired, "000000").await), checked, "replaced");

@@ -19,9 +19,16 @@ fn problem(answer: &Answer) -> (u16, &str, &str) {
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.body["status"], answer.status);
     for member in ["type", "title", "detail", "code", "errmsg"] {
-        assert!(answer.body[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {answer:?}");
+        assert!(
+            answer.body[member].as_str().is_some_and(|text| !text.is_empty()),
+            "{member} in {answer:?}"
+        );
     }
-    (answer.status, answer.body["code"].as_str().expect("text"), answer.body["field"].as_str().unwrap_or("-"))
+    (
+        answer.status,
+        answer.body["code"].as_str().expect("text"),
+        answer.body["field"].as_str().unwrap_or("-"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,9 +61,11 @@ async fn a_bad_request_for_a_code_is_named() {
         assert_eq!(problem(&answer), expected, "{body}");
     }
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    for (body, status) in
-        [(b"\xff\xfe".to_vec(), 400), (deep.as_bytes()[..16_000].to_vec(), 400), (vec![b' '; 20_000], 413)]
-    {
+    for (body, status) in [
+        (b"\xff\xfe".to_vec(), 400),
+        (deep.as_bytes()[..16_000].to_vec(), 400),
+        (vec![b' '; 20_000], 413),
+    ] {
         assert_eq!(problem(&post(&deployment.client, "/v1/verifications", body).await).0, status);
     }
     assert_eq!(deployment.client.get("/inbox.json").await.body, json!([]), "nothing was sent");
@@ -94,7 +103,9 @@ async fn a_wrong_path_method_or_type_is_named() {
     assert_eq!(problem(&client.get("/v2").await).0, 404);
     let answer = client.send(client.request("DELETE", "/v1/verifications")).await;
     assert_eq!((problem(&answer).0, answer.header("allow")), (405, "POST"));
-    let form = client.request("POST", "/v1/verifications").header("content-type", "application/x-www-form-urlencoded");
+    let form = client
+        .request("POST", "/v1/verifications")
+        .header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(problem(&client.send(form.body("to=13800138000")).await).0, 415);
     for (path, coding, status) in [
         ("/v1/verifications", "gzip", 415),
@@ -127,9 +138,13 @@ async fn a_request_says_one_host() {
         answer.split(' ').nth(1).expect("a status").to_owned()
     };
     for path in ["/healthz", "/nothing", "/", "/metrics", "/inbox.json"] {
-        for hosts in
-            [&[][..], &["127.0.0.1", "127.0.0.1"], &["127.0.0.1", "other.example"], &["a b"], &["me@127.0.0.1"]]
-        {
+        for hosts in [
+            &[][..],
+            &["127.0.0.1", "127.0.0.1"],
+            &["127.0.0.1", "other.example"],
+            &["a b"],
+            &["me@127.0.0.1"],
+        ] {
             assert_eq!(status(path, "1.1", hosts).await, "400", "{path} {hosts:?}");
         }
         assert_ne!(status(path, "1.1", &["127.0.0.1"]).await, "400", "{path}");
@@ -152,7 +167,11 @@ async fn a_problem_speaks_the_callers_language() {
         let request = client.request("POST", "/v1/verifications").header("accept-language", accept);
         let answer = client.send(request.json(&json!({ "to": "13800138000" }))).await;
         assert_eq!((answer.status, &answer.body["errmsg"]), (429, &json!(errmsg)), "{accept}");
-        assert_eq!((&answer.body["title"], answer.header("content-language")), (&json!(title), language), "{accept}");
+        assert_eq!(
+            (&answer.body["title"], answer.header("content-language")),
+            (&json!(title), language),
+            "{accept}"
+        );
     }
     let table = client.request("GET", "/sms_codes/13800138000/").header("accept-language", "zh-TW");
     assert_eq!(client.send(table).await.body["errmsg"], "傳送簡訊過於頻繁");
@@ -178,7 +197,8 @@ async fn a_language_that_is_not_spoken_is_as_if_it_were_not_asked_for() {
         let answer = client.send(request.json(&json!({ "to": to.e164(), "locale": locale }))).await;
         assert_eq!(answer.status, 202, "{locale}");
         client.code(to.e164()).await;
-        let text = client.inbox(to.e164()).await.remove(0)["text"].as_str().expect("text").to_owned();
+        let text =
+            client.inbox(to.e164()).await.remove(0)["text"].as_str().expect("text").to_owned();
         assert!(text.starts_with(words), "{locale}, {accept}: {text}");
     }
 }
@@ -193,10 +213,14 @@ async fn a_number_that_lacks_a_digit_is_told_which() {
         ("+55 11 6123 4567", "en", "a 9 after the area code"),
         ("+55 11 6123 4567", "zh-CN", "在区号之后有一个 9"),
     ] {
-        let request = client.request("POST", "/v1/verifications").header("accept-language", language);
+        let request =
+            client.request("POST", "/v1/verifications").header("accept-language", language);
         let answer = client.send(request.json(&json!({ "to": number }))).await;
         assert_eq!((problem(&answer), &answer.body["missing"]), ((422, "4007", "to"), &json!("9")));
-        assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{answer:?}");
+        assert!(
+            answer.body["detail"].as_str().is_some_and(|detail| detail.contains(words)),
+            "{answer:?}"
+        );
     }
 }
 
@@ -213,7 +237,8 @@ async fn the_inbox_is_for_this_machine_only() {
         assert_eq!(client.get(path).await.status, 200, "{path}");
     }
     // What a proxy passes on may look like this machine's own.
-    let environment = Environment::embedded().with("TRUSTED_PROXIES", "1").with("SMS_DSN", "null://default");
+    let environment =
+        Environment::embedded().with("TRUSTED_PROXIES", "1").with("SMS_DSN", "null://default");
     let behind_a_proxy = Deployment::whole(&environment);
     for path in ["/inbox.json", "/inbox", "/", "/ops", "/ops.json", "/metrics"] {
         assert_eq!(behind_a_proxy.client.get(path).await.status, 404, "{path}");
@@ -225,8 +250,10 @@ async fn the_inbox_is_for_this_machine_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_configuration_is_named_at_once() {
     use crate::support::process::Process;
-    let wrong =
-        Environment::embedded().with("CODE_TTL", "soon").with("REDIS_URL", "cache:6379").with("SMS_DSN", "smtp://x");
+    let wrong = Environment::embedded()
+        .with("CODE_TTL", "soon")
+        .with("REDIS_URL", "cache:6379")
+        .with("SMS_DSN", "smtp://x");
     let mut process = Process::start(&[], &wrong);
     assert!(!process.ended().await.success());
     for name in ["CODE_TTL", "REDIS_URL", "SMS_DSN"] {

@@ -1,4 +1,5 @@
-//! A batch of messages at the edge of `send-sms`, from SQS and from Amazon MQ: each message for itself.
+//! A batch of messages at the edge of `send-sms`, from SQS and from Amazon MQ: each message for
+//! itself.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Function {
         };
         let event: Value = json!({ "Records": records.iter().map(record).collect::<Vec<_>>() });
         let event = serde_json::from_value(event).expect("an SQS event");
-        let Ok(Response::Sqs(response)) = deliver_event(&self.deliveries, &self.queue, event).await else {
+        let Ok(Response::Sqs(response)) = deliver_event(&self.deliveries, &self.queue, event).await
+        else {
             panic!("not SQS's")
         };
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
@@ -77,7 +79,9 @@ async fn one_bad_message_never_fails_its_neighbours() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let function = Function::new(&gateway);
     let ((_, first), (_, second)) = (function.job(1).await, function.job(2).await);
-    let again = function.receives(&[("1", &first, 1), ("2", "\u{0}", 1), ("3", "", 1), ("4", &second, 1)]).await;
+    let again = function
+        .receives(&[("1", &first, 1), ("2", "\u{0}", 1), ("3", "", 1), ("4", &second, 1)])
+        .await;
     assert_eq!(again, Vec::<String>::new());
     assert_eq!(gateway.calls().len(), 2);
     let dead = function.queue.dead_letters().await.expect("an answer");
@@ -129,9 +133,11 @@ async fn amazon_mq_is_told_that_all_is_done_when_each_outcome_is_in_its_queue() 
     function.deliveries.schedule.backoff = Duration::from_millis(50);
     let (_, body) = function.job(1).await;
     let data = |body: &str| json!({ "data": STANDARD.encode(body), "basicProperties": { "priority": null } });
-    let event = json!({ "rmqMessagesByQueue": { "sms-verify::/": [data(&body), data("not a job")] } });
+    let event =
+        json!({ "rmqMessagesByQueue": { "sms-verify::/": [data(&body), data("not a job")] } });
     let event = serde_json::from_value(event).expect("an Amazon MQ event");
-    let response = deliver_event(&function.deliveries, &function.queue, event).await.expect("settled");
+    let response =
+        deliver_event(&function.deliveries, &function.queue, event).await.expect("settled");
     assert_eq!(serde_json::to_value(response).expect("JSON"), Value::Null);
     assert_eq!(function.queue.dead_letters().await.expect("an answer").len(), 1);
     let again = function.queue.consumer(1).expect("a consumer").receive().await;
@@ -142,8 +148,14 @@ async fn amazon_mq_is_told_that_all_is_done_when_each_outcome_is_in_its_queue() 
 const OTHERS: [(&str, &str); 6] = [
     (r#"{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"k"}}}]}"#, "records of aws:s3"),
     (r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"m"}}]}"#, "records of aws:sns"),
-    (r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"SGVsbG8="}}]}"#, "records of aws:kinesis"),
-    (r#"{"Records":[{"eventSource":"aws:dynamodb","eventID":"1","dynamodb":{}}]}"#, "records of aws:dynamodb"),
+    (
+        r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"SGVsbG8="}}]}"#,
+        "records of aws:kinesis",
+    ),
+    (
+        r#"{"Records":[{"eventSource":"aws:dynamodb","eventID":"1","dynamodb":{}}]}"#,
+        "records of aws:dynamodb",
+    ),
     (r#"{"eventSource":"aws:kafka","records":{}}"#, "an event of aws:kafka"),
     (r#"{"version":"2.0","routeKey":"POST /v1","rawPath":"/v1"}"#, "an event with the members"),
 ];
@@ -155,12 +167,21 @@ async fn an_event_that_is_from_no_queue_is_an_error_that_says_what_it_is() {
     for (event, came) in OTHERS {
         let event = serde_json::from_str(event).expect("JSON");
         let error = deliver_event(&deliveries, &queue, event).await.expect_err(came).to_string();
-        assert!(error.contains(came) && error.contains("this function takes messages of an SQS"), "{error}");
+        assert!(
+            error.contains(came) && error.contains("this function takes messages of an SQS"),
+            "{error}"
+        );
     }
-    for warm_up in [r#"{"key1":"value1","key2":"value2"}"#, r#"{"detail-type":"Scheduled Event"}"#, "{}"] {
+    for warm_up in
+        [r#"{"key1":"value1","key2":"value2"}"#, r#"{"detail-type":"Scheduled Event"}"#, "{}"]
+    {
         let event = serde_json::from_str(warm_up).expect("JSON");
         let answer = deliver_event(&deliveries, &queue, event).await.expect(warm_up);
-        assert_eq!(serde_json::to_value(answer).expect("JSON"), json!({ "batchItemFailures": [] }), "{warm_up}");
+        assert_eq!(
+            serde_json::to_value(answer).expect("JSON"),
+            json!({ "batchItemFailures": [] }),
+            "{warm_up}"
+        );
     }
     assert_eq!(queue.dead_letters().await.expect("an answer"), [], "nothing to bury");
 }
@@ -170,8 +191,12 @@ async fn what_others_put_into_the_queue_is_a_dead_letter_that_says_what_it_is() 
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let function = Function::new(&gateway);
     let of_sns = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Message":"m"}"#;
-    assert_eq!(function.receives(&[("1", of_sns, 1), ("2", OTHERS[0].0, 1)]).await, Vec::<String>::new());
-    let without_body = json!({ "Records": [{ "messageId": "3", "attributes": {}, "eventSource": "aws:sqs" }] });
+    assert_eq!(
+        function.receives(&[("1", of_sns, 1), ("2", OTHERS[0].0, 1)]).await,
+        Vec::<String>::new()
+    );
+    let without_body =
+        json!({ "Records": [{ "messageId": "3", "attributes": {}, "eventSource": "aws:sqs" }] });
     let event = serde_json::from_value(without_body).expect("an SQS event");
     deliver_event(&function.deliveries, &function.queue, event).await.expect("delivered");
     let dead = function.queue.dead_letters().await.expect("an answer");

@@ -1,5 +1,5 @@
-//! What a store promises of budgets, case by case, for the memory, for Redis, and for Redis Cluster; by a clock that is moved by
-//! hand.
+//! What a store promises of budgets, case by case, for the memory, for Redis, and for Redis
+//! Cluster; by a clock that is moved by hand.
 
 use std::time::Duration;
 
@@ -40,8 +40,13 @@ impl Purse {
     fn of(open: Open<'_>) -> Self {
         // At the beginning of an hour.
         let now = Timestamp::now().as_second();
-        let clock = Clock::virtual_from(Timestamp::from_second(now - now % 3600 + 3600).expect("a time"));
-        let policy = Policy { resend_interval: Duration::from_millis(1), remember: HOUR * 24, ..Policy::default() };
+        let clock =
+            Clock::virtual_from(Timestamp::from_second(now - now % 3600 + 3600).expect("a time"));
+        let policy = Policy {
+            resend_interval: Duration::from_millis(1),
+            remember: HOUR * 24,
+            ..Policy::default()
+        };
         let store = open(policy).with_clock(clock.clone());
         Self { store, clock, subject: unique("budget"), known: Person::new() }
     }
@@ -61,12 +66,15 @@ impl Purse {
         self.store.admit(candidate).await.expect("an answer")
     }
 
-    /// Strangers ask until there is no more money for them: how many SMS they are sent, and how often it was told that most is spent.
+    /// Strangers ask until there is no more money for them: how many SMS they are sent, and how
+    /// often it was told that most is spent.
     async fn strangers(&self) -> (u32, u32, Refusal) {
         let (mut sent, mut told) = (0, 0);
         loop {
             match self.admit(&self.asks(&Person::new())).await {
-                Decision::Admitted { alarm, .. } => (sent, told) = (sent + 1, told + u32::from(alarm)),
+                Decision::Admitted { alarm, .. } => {
+                    (sent, told) = (sent + 1, told + u32::from(alarm))
+                }
                 Decision::Refused(refusal) => return (sent, told, refusal),
                 Decision::Challenged => panic!("nothing is suspicious"),
             }
@@ -77,7 +85,8 @@ impl Purse {
     async fn is_known(&self) {
         let decision = self.admit(&self.known.asks()).await;
         let Decision::Admitted { verification, .. } = decision else { panic!("{decision:?}") };
-        let checked = self.store.check(&verification.id, true, random_u64(), &[]).await.expect("an answer");
+        let checked =
+            self.store.check(&verification.id, true, random_u64(), &[]).await.expect("an answer");
         assert_eq!(checked, CheckResult::Approved);
         self.clock.advance(Duration::from_secs(1));
     }
@@ -98,7 +107,10 @@ async fn when_it_is_spent_there_is_a_reserve_for_numbers_that_were_verified(purs
     purse.clock.advance(HOUR * 24);
     purse.strangers().await;
     let decision = purse.admit(&purse.asks(&purse.known)).await;
-    assert!(matches!(decision, Decision::Refused(_)), "that it was verified is forgotten: {decision:?}");
+    assert!(
+        matches!(decision, Decision::Refused(_)),
+        "that it was verified is forgotten: {decision:?}"
+    );
 }
 
 async fn another_hour_has_a_budget_of_its_own(purse: Purse) {
@@ -114,7 +126,10 @@ async fn another_hour_has_a_budget_of_its_own(purse: Purse) {
 async fn it_is_told_once_when_most_is_spent(purse: Purse) {
     for sent in 1..=10 {
         let decision = purse.admit(&purse.asks(&Person::new())).await;
-        assert!(matches!(decision, Decision::Admitted { alarm, .. } if alarm == (sent == 8)), "{sent}: {decision:?}");
+        assert!(
+            matches!(decision, Decision::Admitted { alarm, .. } if alarm == (sent == 8)),
+            "{sent}: {decision:?}"
+        );
     }
     purse.clock.advance(HOUR);
     assert_eq!(purse.strangers().await.1, 1, "and once in the next hour");
@@ -135,7 +150,8 @@ async fn of_many_at_once_as_many_as_there_is_money_for(purse: Purse) {
         let store = purse.store.clone();
         async move { store.admit(&candidate).await.expect("an answer") }
     }));
-    let admitted = all.await.iter().filter(|decision| matches!(decision, Decision::Admitted { .. })).count();
+    let admitted =
+        all.await.iter().filter(|decision| matches!(decision, Decision::Admitted { .. })).count();
     assert_eq!((admitted, purse.strangers().await.0), (10, 0));
 }
 

@@ -1,4 +1,5 @@
-//! Challenges as callers meet them over HTTP: proof of work, pictures, and captchas of a third party, which is a stub.
+//! Challenges as callers meet them over HTTP: proof of work, pictures, and captchas of a third
+//! party, which is a stub.
 
 use std::process::Command;
 
@@ -15,7 +16,9 @@ fn anybody() -> String {
 }
 
 fn deployment(challenge: &str) -> Deployment {
-    Deployment::whole(&Environment::services().with("CHALLENGE", challenge).with("RESEND_INTERVAL", "1"))
+    Deployment::whole(
+        &Environment::services().with("CHALLENGE", challenge).with("RESEND_INTERVAL", "1"),
+    )
 }
 
 async fn ask(client: &Client, to: &str, proof: &str) -> Answer {
@@ -33,9 +36,14 @@ fn task(answer: &Answer, ends: &str) -> Value {
 fn solve(task: &Value) -> String {
     let text = |name: &str| task[name].as_str().expect(name).to_owned();
     let (salt, challenge) = (text("salt"), text("challenge"));
-    let hash =
-        |number: &u64| Sha256::digest(format!("{salt}{number}")).iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let number = (0..=task["maxnumber"].as_u64().expect("a number")).find(|number| hash(number) == challenge);
+    let hash = |number: &u64| {
+        Sha256::digest(format!("{salt}{number}"))
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    };
+    let number = (0..=task["maxnumber"].as_u64().expect("a number"))
+        .find(|number| hash(number) == challenge);
     let answer = json!({ "algorithm": text("algorithm"), "challenge": challenge, "number": number.expect("a solution"),
         "salt": salt, "signature": text("signature") });
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, answer.to_string())
@@ -53,7 +61,11 @@ async fn work_is_accepted_once_and_for_its_number_alone() {
         assert_eq!(ask(client, &to, &proof).await.status, 202);
         tokio::time::sleep(std::time::Duration::from_millis(1010)).await;
         let another = solve(&task(&ask(client, &to, &proof).await, "failed"));
-        assert_eq!(ask(client, &to, &another).await.status, 202, "what comes with a refusal is a new task");
+        assert_eq!(
+            ask(client, &to, &another).await.status,
+            202,
+            "what comes with a refusal is a new task"
+        );
         for nonsense in ["", "x", "e30=", &"x".repeat(5000)] {
             task(&ask(client, &anybody(), nonsense).await, "failed");
         }
@@ -69,7 +81,10 @@ async fn a_library_of_altcha_solves_the_work_and_is_believed() {
         s = altcha.solve_challenge(t['challenge'], t['salt'], t['algorithm'], t['maxnumber'], 0); \
         print(base64.b64encode(json.dumps({**{k: t[k] for k in ('algorithm', 'challenge', 'salt', 'signature')}, \
         'number': s.number, 'took': 1}).encode()).decode())";
-    let output = Command::new("python").args(["-c", script, &task.to_string()]).output().expect("python runs");
+    let output = Command::new("python")
+        .args(["-c", script, &task.to_string()])
+        .output()
+        .expect("python runs");
     let proof = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(ask(&deployment.client, &to, proof.trim()).await.status, 202);
@@ -88,19 +103,32 @@ async fn a_picture_is_read_once() {
     let deployment = deployment("picture://default?when=always");
     let client = &deployment.client;
     let url = crate::support::services::redis_url();
-    let mut redis = redis::Client::open(url).expect("a URL").get_multiplexed_async_connection().await.expect("Redis");
+    let mut redis = redis::Client::open(url)
+        .expect("a URL")
+        .get_multiplexed_async_connection()
+        .await
+        .expect("Redis");
     let mut shown = async || -> (String, String) {
-        let uuid = task(&client.ask(&anybody()).await, "required")["uuid"].as_str().expect("a uuid").to_owned();
+        let uuid = task(&client.ask(&anybody()).await, "required")["uuid"]
+            .as_str()
+            .expect("a uuid")
+            .to_owned();
         let picture = client.send(client.request("GET", &format!("/v1/pictures/{uuid}"))).await;
         assert_eq!((picture.status, picture.header("content-type")), (200, "image/png"));
         assert_eq!(picture.header("cache-control"), "no-store");
         let key = format!("img_{uuid}");
-        let life: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.expect("an answer");
+        let life: i64 =
+            redis::cmd("TTL").arg(&key).query_async(&mut redis).await.expect("an answer");
         assert!((290..=300).contains(&life), "{life} s");
         (redis::cmd("GET").arg(&key).query_async(&mut redis).await.expect("a text"), uuid)
     };
     let ask = async |uuid: &str, text: &str| {
-        client.post("/v1/verifications", &json!({ "to": anybody(), "uuid": uuid, "image_code": text })).await
+        client
+            .post(
+                "/v1/verifications",
+                &json!({ "to": anybody(), "uuid": uuid, "image_code": text }),
+            )
+            .await
     };
     let (text, uuid) = shown().await;
     assert_eq!(ask(&uuid, &text.to_lowercase()).await.status, 202);
@@ -153,13 +181,17 @@ async fn a_captcha_is_what_its_vendor_says() {
             }
         }
         assert!(stub.asked().iter().all(|asked| asked == "token-of-a-person"));
-        assert!(!deployment.logs().contains(SECRET) && !deployment.logs().contains("token-of-a-person"));
+        assert!(
+            !deployment.logs().contains(SECRET) && !deployment.logs().contains("token-of-a-person")
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_captcha_whose_vendor_is_down_lets_nobody_pass() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a port");
     let deployment = deployment(&format!("turnstile://{SITEKEY}:{SECRET}@{nobody}?tls=false"));
     let (client, to) = (&deployment.client, anybody());
     let answer = ask(client, &to, "token-of-a-person").await;

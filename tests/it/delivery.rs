@@ -1,4 +1,5 @@
-//! Attempts, back-off, dead letters, and what is never sent: the program on real services, against the vendor's stub.
+//! Attempts, back-off, dead letters, and what is never sent: the program on real services, against
+//! the vendor's stub.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ async fn delivery_state(client: &Client, id: &str, state: &str) {
     .await;
 }
 
-/// Sends another job and waits for it: whatever was queued before it is settled by then, unless it waits for its turn.
+/// Sends another job and waits for it: whatever was queued before it is settled by then, unless it
+/// waits for its turn.
 async fn everything_else_is_settled(client: &Client, gateway: &Gateway) {
     let marker = number(99_999_999);
     client.ask(marker.e164()).await;
@@ -30,7 +32,8 @@ async fn everything_else_is_settled(client: &Client, gateway: &Gateway) {
     .await;
 }
 
-/// `dead list` until it says what is expected, since a dead letter that was looked at returns a moment later.
+/// `dead list` until it says what is expected, since a dead letter that was looked at returns a
+/// moment later.
 async fn dead_list(environment: &Environment, expected: &str) -> String {
     eventually(expected, || async {
         let output = dead(environment, "list").await;
@@ -46,7 +49,8 @@ async fn dead(environment: &Environment, action: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_fails_twice_gets_three_calls_and_sends_one_sms() {
     for environment in [Environment::embedded(), Environment::services()] {
-        let gateway = Gateway::start(&[Reply::Refuse("160000"), Reply::Http(503)], Reply::Accept).await;
+        let gateway =
+            Gateway::start(&[Reply::Refuse("160000"), Reply::Http(503)], Reply::Accept).await;
         let deployment = deployment(&gateway, environment).await;
         let id = deployment.client.ask(TO).await.id();
         let calls = gateway.got(3).await;
@@ -55,9 +59,14 @@ async fn a_gateway_that_fails_twice_gets_three_calls_and_sends_one_sms() {
         assert!(gaps[0] >= Duration::from_secs(1) && gaps[1] >= Duration::from_secs(2), "{gaps:?}");
         delivery_state(&deployment.client, &id, "sent").await;
         everything_else_is_settled(&deployment.client, &gateway).await;
-        let calls: Vec<_> = gateway.calls().into_iter().filter(|call| call.to == "13800138000").collect();
+        let calls: Vec<_> =
+            gateway.calls().into_iter().filter(|call| call.to == "13800138000").collect();
         assert_eq!(calls.len(), 3, "two refused, one accepted");
-        assert!(calls.iter().all(|call| call.code == calls[0].code && call.request_id == calls[0].request_id));
+        assert!(
+            calls
+                .iter()
+                .all(|call| call.code == calls[0].code && call.request_id == calls[0].request_id)
+        );
         assert!(calls[0].request_id.len() <= 32);
         assert_eq!(deployment.client.check(&id, &calls[0].code).await.status, 200);
     }
@@ -74,7 +83,10 @@ async fn a_gateway_that_always_fails_gets_four_calls_and_then_it_is_a_dead_lette
     println!("RETRY_BACKOFF=1: gaps between the attempts {gaps:.2?}");
     delivery_state(&deployment.client, &id, "failed").await;
     let listed = dead_list(&environment, "1 dead letter").await;
-    assert!(listed.contains(&id) && listed.contains("out of attempts, after attempt 4"), "{listed}");
+    assert!(
+        listed.contains(&id) && listed.contains("out of attempts, after attempt 4"),
+        "{listed}"
+    );
     assert!(listed.contains("+86*******8000") && !listed.contains("13800138000"), "{listed}");
 
     // A redrive while the code lives gives it all its attempts again.
@@ -82,8 +94,10 @@ async fn a_gateway_that_always_fails_gets_four_calls_and_then_it_is_a_dead_lette
     gateway.got(5).await;
 
     // After the code has expired it sends nothing.
-    eventually("the code's expiry", || async { (deployment.client.status(&id).await.status == 404).then_some(()) })
-        .await;
+    eventually("the code's expiry", || async {
+        (deployment.client.status(&id).await.status == 404).then_some(())
+    })
+    .await;
     dead_list(&environment, "1 dead letter").await;
     let before = gateway.calls().len();
     assert!(dead(&environment, "redrive").await.contains("1 job(s)"));
@@ -110,14 +124,19 @@ async fn an_answer_that_is_lost_is_followed_by_the_same_code_under_the_same_key(
     let deployment = deployment(&gateway, Environment::services()).await;
     let id = deployment.client.ask(TO).await.id();
     let calls = gateway.got(3).await;
-    assert!(calls.iter().all(|call| call.code == calls[0].code && call.request_id == calls[0].request_id));
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.code == calls[0].code && call.request_id == calls[0].request_id)
+    );
     delivery_state(&deployment.client, &id, "sent").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resend_brings_the_same_code_under_another_key() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let deployment = deployment(&gateway, Environment::services().with("RESEND_INTERVAL", "1")).await;
+    let deployment =
+        deployment(&gateway, Environment::services().with("RESEND_INTERVAL", "1")).await;
     let first = deployment.client.ask(TO).await.id();
     let second = eventually("the end of the cooldown", || async {
         Some(deployment.client.ask(TO).await).filter(|answer| answer.status == 202)
@@ -125,7 +144,10 @@ async fn a_resend_brings_the_same_code_under_another_key() {
     assert_eq!(second.await.id(), first);
     let calls = gateway.got(2).await;
     assert_eq!(calls[0].code, calls[1].code);
-    assert_ne!(calls[0].request_id, calls[1].request_id, "the vendor must not take it for a repetition");
+    assert_ne!(
+        calls[0].request_id, calls[1].request_id,
+        "the vendor must not take it for a repetition"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,10 +181,18 @@ async fn a_message_that_is_no_job_is_a_dead_letter_at_once_and_stops_nobody() {
 /// Puts any message into the queue, as only somebody else's program would.
 async fn publish(environment: &Environment, body: &[u8]) {
     let (url, queue) = environment.get("QUEUE_URL").split_once("?queue=").expect("a queue name");
-    let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await.expect("RabbitMQ");
+    let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default())
+        .await
+        .expect("RabbitMQ");
     let channel = connection.create_channel().await.expect("a channel");
     let options = lapin::options::BasicPublishOptions::default();
-    let confirm = channel.basic_publish("".into(), queue.into(), options, body, lapin::BasicProperties::default());
+    let confirm = channel.basic_publish(
+        "".into(),
+        queue.into(),
+        options,
+        body,
+        lapin::BasicProperties::default(),
+    );
     confirm.await.expect("published").await.expect("sent");
     connection.close(200, "done".into()).await.expect("closed");
 }

@@ -1,4 +1,5 @@
-//! Every event that AWS's crate and tools have a sample of, into the release builds of all three functions.
+//! Every event that AWS's crate and tools have a sample of, into the release builds of all three
+//! functions.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +13,8 @@ use crate::support::process::Environment;
 use crate::support::services::redis_url;
 use crate::support::sqs::{Queues, client};
 
-/// All that `sam local generate-event` can generate, as it does without options, in one process: it takes a second to start.
+/// All that `sam local generate-event` can generate, as it does without options, in one process: it
+/// takes a second to start.
 const GENERATE: &str = r#"
 import json
 from samcli.lib.generated_sample_events.events import Events
@@ -37,17 +39,26 @@ fn fixtures() -> PathBuf {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let metadata = output(
         Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--offline",
+                "--filter-platform",
+                &platform,
+            ])
             .current_dir(env!("CARGO_MANIFEST_DIR")),
     );
     let packages = metadata["packages"].as_array().expect("packages");
-    let package = packages.iter().find(|package| package["name"] == "aws_lambda_events").expect("the crate");
+    let package =
+        packages.iter().find(|package| package["name"] == "aws_lambda_events").expect("the crate");
     let manifest = package["manifest_path"].as_str().expect("a path");
     PathBuf::from(manifest).with_file_name("src").join("fixtures")
 }
 
 fn samples() -> Vec<(String, Value)> {
-    let files = std::fs::read_dir(fixtures()).expect("a folder").map(|entry| entry.expect("a file").path());
+    let files =
+        std::fs::read_dir(fixtures()).expect("a folder").map(|entry| entry.expect("a file").path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let crates = files.map(|path| {
         let text = std::fs::read_to_string(&path).expect("text");
@@ -55,20 +66,30 @@ fn samples() -> Vec<(String, Value)> {
     });
     let generated = output(Command::new("python").args(["-c", GENERATE]));
     let generated = generated.as_array().expect("a list").clone();
-    let generated = generated.into_iter().enumerate().map(|(index, event)| (format!("sam, {index}"), event));
+    let generated =
+        generated.into_iter().enumerate().map(|(index, event)| (format!("sam, {index}"), event));
     crates.chain(generated).collect()
 }
 
-/// Invokes a function with everything, and then with an event of its own: nothing starts it again if it ends.
-async fn survives(function: &str, environment: &Environment, samples: &[(String, Value)], own: &str) -> Vec<Value> {
+/// Invokes a function with everything, and then with an event of its own: nothing starts it again
+/// if it ends.
+async fn survives(
+    function: &str,
+    environment: &Environment,
+    samples: &[(String, Value)],
+    own: &str,
+) -> Vec<Value> {
     let mut running = Traced::start(function, environment).await;
     let mut answers = Vec::new();
     for (name, sample) in samples {
-        let answer = running.invoke(sample, "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0").await;
+        let answer =
+            running.invoke(sample, "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0").await;
         assert!(answer["errorMessage"] != "", "{name}: an error says what is wrong");
         answers.push(answer);
     }
-    answers.push(running.invoke(&event(own), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0").await);
+    answers.push(
+        running.invoke(&event(own), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0").await,
+    );
     answers
 }
 
@@ -87,15 +108,19 @@ async fn no_event_ends_a_function() {
     assert_eq!(request.last().expect("an answer")["statusCode"], 202);
     assert_eq!(check.last().expect("an answer")["statusCode"], 200);
     assert_eq!(send.last(), Some(&json!({ "batchItemFailures": [] })));
-    // A request has a response, whatever it asks for; of anything else that is no warm-up it is said what it is.
+    // A request has a response, whatever it asks for; of anything else that is no warm-up it is
+    // said what it is.
     for answers in [&request, &check] {
         for (answer, (name, sample)) in answers.iter().zip(&samples) {
             let responded = answer["statusCode"].is_u64() || *answer == json!({ "status": "ok" });
-            let told = answer["errorMessage"].as_str().is_some_and(|error| error.contains("takes HTTP requests"));
+            let told = answer["errorMessage"]
+                .as_str()
+                .is_some_and(|error| error.contains("takes HTTP requests"));
             assert!(responded || told, "{name}: {answer}");
             let context = &sample["requestContext"];
             let of_an_authorizer = !sample["routeArn"].is_null() || !sample["methodArn"].is_null();
-            let of_http = (context["elb"].is_object() || context["http"].is_object()) && !of_an_authorizer;
+            let of_http =
+                (context["elb"].is_object() || context["http"].is_object()) && !of_an_authorizer;
             assert!(!of_http || responded, "{name}: {answer}");
         }
     }

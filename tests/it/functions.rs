@@ -16,10 +16,20 @@ struct Lambda {
 
 impl Lambda {
     fn watch(environment: &Environment) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port")
+            .port();
         let mut command = cargo();
         command
-            .args(["lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1", "--invoke-port"])
+            .args([
+                "lambda",
+                "watch",
+                "--ignore-changes",
+                "--invoke-address",
+                "127.0.0.1",
+                "--invoke-port",
+            ])
             .arg(port.to_string())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs(environment.variables());
@@ -37,24 +47,34 @@ impl Lambda {
     /// `cargo lambda invoke FUNCTION --data-file FILE`.
     async fn invoke(&self, function: &str, file: &std::path::Path) -> Value {
         let mut command = cargo();
-        command.args(["lambda", "invoke", "--invoke-address", "127.0.0.1", "--invoke-port", &self.port.to_string()]);
+        command.args([
+            "lambda",
+            "invoke",
+            "--invoke-address",
+            "127.0.0.1",
+            "--invoke-port",
+            &self.port.to_string(),
+        ]);
         command.arg(function).arg("--data-file").arg(file);
         let output = Process::spawn(command).output().await;
         serde_json::from_str(&output).unwrap_or_else(|_| panic!("not JSON: {output}"))
     }
 }
 
-/// `cargo` as from a shell: what it tells the tests of their own package would make it build dependencies anew.
+/// `cargo` as from a shell: what it tells the tests of their own package would make it build
+/// dependencies anew.
 fn cargo() -> Command {
     let mut command = Command::new("cargo");
-    let of_the_tests = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let of_the_tests =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars().filter(|(name, _)| of_the_tests(name)) {
         command.env_remove(name);
     }
     command
 }
 
-/// The first request: the watcher listens a moment after it was started, and then builds the function.
+/// The first request: the watcher listens a moment after it was started, and then builds the
+/// function.
 async fn first_answer(client: &Client, to: &str) -> Answer {
     eventually("an answer of the first function", || async {
         let request = client.request("POST", "/v1/verifications").json(&json!({ "to": to }));
@@ -71,8 +91,10 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
     let environment = environment.with("SMS_DSN", &format!("inbox+{}", inbox.client.base));
     drop(inbox.workers);
     let lambda = Lambda::watch(&environment);
-    let (request_code, check_code) = (lambda.function_url("request-code"), lambda.function_url("check-code"));
-    let invoker = Process::start(&["worker", "--invoke", &lambda.invocations("send-sms")], &environment);
+    let (request_code, check_code) =
+        (lambda.function_url("request-code"), lambda.function_url("check-code"));
+    let invoker =
+        Process::start(&["worker", "--invoke", &lambda.invocations("send-sms")], &environment);
 
     let to = "+8613800138000";
     let asked = first_answer(&request_code, to).await;
@@ -87,8 +109,10 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
 
     for function in ["request-code", "check-code", "send-sms"] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(function);
-        let mut files: Vec<_> =
-            std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("a file").path())
+            .collect();
         files.sort();
         assert!(!files.is_empty());
         for file in files {
@@ -96,12 +120,17 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
             let name = file.file_stem().and_then(|name| name.to_str()).expect("a name");
             match (function, name) {
                 ("request-code", "bad-number") => assert_eq!(answer["statusCode"], 422, "{answer}"),
-                ("request-code" | "check-code", "warm-up") => assert_eq!(answer, json!({ "status": "ok" })),
+                ("request-code" | "check-code", "warm-up") => {
+                    assert_eq!(answer, json!({ "status": "ok" }))
+                }
                 ("request-code", "sms-codes" | "alb-health") | ("check-code", "keys") => {
                     assert_eq!(answer["statusCode"], 200, "{answer}");
                 }
                 ("request-code", _) => {
-                    assert!([202, 429].contains(&answer["statusCode"].as_u64().unwrap_or(0)), "{answer}");
+                    assert!(
+                        [202, 429].contains(&answer["statusCode"].as_u64().unwrap_or(0)),
+                        "{answer}"
+                    );
                 }
                 ("check-code", _) => assert_eq!(answer["statusCode"], 404, "{answer}"),
                 (_, "amazon-mq") => assert_eq!(answer, Value::Null),

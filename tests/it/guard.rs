@@ -1,4 +1,5 @@
-//! The conversion guard as callers meet it: it learns a country, and finds the block that nobody types codes back of.
+//! The conversion guard as callers meet it: it learns a country, and finds the block that nobody
+//! types codes back of.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ impl Scene {
         let verification = self.admissions.request(request(to), random_bytes()).await?;
         self.clock.advance(Duration::from_secs(20));
         if types_back {
-            let checked = self.admissions.store.check(&verification.id, true, random_u64(), &[]).await;
+            let checked =
+                self.admissions.store.check(&verification.id, true, random_u64(), &[]).await;
             assert_eq!(checked.expect("an answer"), CheckResult::Approved);
         }
         self.clock.advance(Duration::from_secs(60));
@@ -50,7 +52,8 @@ impl Scene {
         }
     }
 
-    /// Asks for codes for numbers of as many blocks as there are SMS, and types none back; solves challenges, or does not.
+    /// Asks for codes for numbers of as many blocks as there are SMS, and types none back; solves
+    /// challenges, or does not.
     async fn spread_bots(&self, count: u32, solve: bool) -> u32 {
         let mut sent = 0;
         for index in 0..count {
@@ -60,7 +63,8 @@ impl Scene {
                 Err(AdmissionError::Challenge { task, wrong: false }) => {
                     let proof = if solve { task.solve() } else { None };
                     let solved = Request { proof, ..request(to) };
-                    sent += u32::from(self.admissions.request(solved, random_bytes()).await.is_ok());
+                    sent +=
+                        u32::from(self.admissions.request(solved, random_bytes()).await.is_ok());
                     self.clock.advance(Duration::from_secs(60));
                 }
                 Err(error) => panic!("{error}"),
@@ -102,7 +106,10 @@ async fn a_country_that_is_abused_all_over_asks_for_challenges_that_people_solve
     scene.admissions.challenge = Challenge::parse("pow://default?effort=10").expect("a challenge");
     scene.people(300).await;
     let sent = scene.spread_bots(200, false).await;
-    assert!((5..40).contains(&sent), "some until it is known what became of the first: {sent} of 200");
+    assert!(
+        (5..40).contains(&sent),
+        "some until it is known what became of the first: {sent} of 200"
+    );
     let solved = scene.spread_bots(20, true).await;
     assert_eq!(solved, 20, "whoever solves it is not refused");
     let refused = scene.admissions.request(request(number(1_110_000)), random_bytes()).await;
@@ -116,5 +123,9 @@ async fn nothing_is_refused_by_a_guard_that_observes_or_has_learned_nothing() {
         scene.people(people).await;
         assert_eq!(scene.bots(100).await, 100, "{mode:?}");
     }
-    assert_eq!(Scene::new(Mode::Enforce).bots(1000).await, 1000, "a load test, of which nobody types a code back");
+    assert_eq!(
+        Scene::new(Mode::Enforce).bots(1000).await,
+        1000,
+        "a load test, of which nobody types a code back"
+    );
 }

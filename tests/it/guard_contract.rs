@@ -1,5 +1,5 @@
-//! What a store promises of the conversion guard, case by case, for the memory, for Redis, and for Redis Cluster; by a clock
-//! that is moved by hand.
+//! What a store promises of the conversion guard, case by case, for the memory, for Redis, and for
+//! Redis Cluster; by a clock that is moved by hand.
 
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ impl Block {
         }
     }
 
-    /// No block is looked at, and of the country fewer codes than usual are a reason to ask for a challenge.
+    /// No block is looked at, and of the country fewer codes than usual are a reason to ask for a
+    /// challenge.
     fn of_the_country(mut self) -> Self {
         self.test = Test::default();
         self.of_country = Test::of_country(0.8, Answer::Challenge).expect("a test");
@@ -72,13 +73,19 @@ impl Block {
 
     /// SMS without an approval that it takes until the block is refused.
     fn patience(&self) -> u32 {
-        (1..100).find(|count| f64::from(*count) * self.test.up >= self.test.threshold).expect("an end")
+        (1..100)
+            .find(|count| f64::from(*count) * self.test.up >= self.test.threshold)
+            .expect("an end")
     }
 
     fn asks(&self) -> Candidate {
         let of_country = country_quota(self.country.clone(), self.of_country);
         let quotas = vec![block_quota(self.subject.clone(), self.test), of_country];
-        Candidate { quotas, guarded: vec![self.subject.clone(), self.country.clone()], ..Person::new().asks() }
+        Candidate {
+            quotas,
+            guarded: vec![self.subject.clone(), self.country.clone()],
+            ..Person::new().asks()
+        }
     }
 
     /// Somebody else asks.
@@ -127,7 +134,8 @@ impl Block {
     }
 
     async fn approves(&self, verification: &Verification) {
-        let result = self.store.check(&verification.id, true, random_u64(), &[]).await.expect("an answer");
+        let result =
+            self.store.check(&verification.id, true, random_u64(), &[]).await.expect("an answer");
         assert_eq!(result, CheckResult::Approved);
     }
 }
@@ -140,7 +148,10 @@ async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block:
         assert_eq!(exceeded, [Exceeded::Limit(Scope::Conversion)]);
         // Until the next probe, from the time at which it was known that the last was in vain.
         let expected = HOUR * hours;
-        assert!(retry_after <= expected && retry_after + KNOWN > expected, "{hours} hours: {retry_after:?}");
+        assert!(
+            retry_after <= expected && retry_after + KNOWN > expected,
+            "{hours} hours: {retry_after:?}"
+        );
         block.clock.advance(retry_after - Duration::from_secs(1));
         block.sends().await.expect_err("a second too early");
         block.clock.advance(Duration::from_secs(1));
@@ -193,7 +204,9 @@ async fn an_approval_that_comes_late_is_made_good(block: Block) {
     for round in 0..3 {
         let mut sent = Vec::new();
         for _ in 0..count {
-            sent.push(block.sends().await.unwrap_or_else(|refusal| panic!("{round}: {refusal:?}")).0);
+            sent.push(
+                block.sends().await.unwrap_or_else(|refusal| panic!("{round}: {refusal:?}")).0,
+            );
         }
         block.clock.advance(KNOWN);
         for verification in &sent {
@@ -284,7 +297,10 @@ async fn a_country_is_learned_from(block: Block) {
     assert!((known.sent - 10.0).abs() < 0.01 && (known.approved - 7.0).abs() < 0.01, "{known:?}");
     block.clock.advance(Duration::from_secs(7 * 86_400));
     let later = block.store.conversion(&block.country).await.expect("an answer");
-    assert!((later.sent - 5.0).abs() < 0.01 && (later.approved - 3.5).abs() < 0.01, "half after a week: {later:?}");
+    assert!(
+        (later.sent - 5.0).abs() < 0.01 && (later.approved - 3.5).abs() < 0.01,
+        "half after a week: {later:?}"
+    );
 }
 
 async fn a_suspicious_block_asks_for_a_challenge(mut block: Block) {

@@ -21,7 +21,10 @@ fn behind_a_proxy(limits: &str) -> Deployment {
 }
 
 fn environment(limits: &str) -> Environment {
-    Environment::services().with("TRUSTED_PROXIES", "1").with("SMS_DSN", "null://default").with("LIMITS", limits)
+    Environment::services()
+        .with("TRUSTED_PROXIES", "1")
+        .with("SMS_DSN", "null://default")
+        .with("LIMITS", limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +52,11 @@ async fn the_policy_that_is_waited_for_is_named() {
         let client = &deployment.client;
         assert_eq!(client.ask("13800138000").await.header("ratelimit"), "\"number\";r=0;t=3600");
         let refused = client.ask("13800138000").await;
-        assert_eq!(refused.body["violated-policies"], json!(["number", "cooldown"]), "the longest wait first");
+        assert_eq!(
+            refused.body["violated-policies"],
+            json!(["number", "cooldown"]),
+            "the longest wait first"
+        );
         assert_eq!(refused.body["violated-policies"], refused.body["violated_policies"]);
         let waits: Vec<u64> = refused
             .header("ratelimit")
@@ -65,10 +72,12 @@ async fn the_policy_that_is_waited_for_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let deployment = Deployment::whole(&environment("wrong-ip=2/hour").with("SMS_DSN", &gateway.dsn()));
+    let deployment =
+        Deployment::whole(&environment("wrong-ip=2/hour").with("SMS_DSN", &gateway.dsn()));
     let client = &deployment.client;
     let id = ask_from(client, "192.0.2.1", 1).await.id();
-    let (path, code) = (format!("/v1/verifications/{id}/check"), gateway.got(1).await.remove(0).code);
+    let (path, code) =
+        (format!("/v1/verifications/{id}/check"), gateway.got(1).await.remove(0).code);
     let check = async |ip, code| post_from(client, ip, &path, &json!({ "code": code })).await;
     for _ in 0..2 {
         assert_eq!(check("192.0.2.1", wrong(&code)).await.status, 422);
@@ -81,7 +90,8 @@ async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limited() {
     for environment in [Environment::embedded(), Environment::services()] {
-        let deployment = Deployment::whole(&environment.with("LIMITS", "").with("RESEND_INTERVAL", "1"));
+        let deployment =
+            Deployment::whole(&environment.with("LIMITS", "").with("RESEND_INTERVAL", "1"));
         let client = &deployment.client;
         // A block that no other test has, nor an earlier run.
         let to = format!("+86139{:08}", shared::entropy::random_u64() % 100_000_000);
@@ -99,14 +109,19 @@ async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_with_a_key_have_a_limit_each_and_others_are_turned_away() {
-    let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = |key: &str| {
+        Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
     let (shop, app) = (unique("shop"), unique("app"));
     let keys = format!("{shop}={}, {app}={}", hash("key-of-the-shop"), hash("key-of-the-app"));
-    let environment = Environment::services().with("API_KEYS", &keys).with("LIMITS", "tenant=2/hour");
+    let environment =
+        Environment::services().with("API_KEYS", &keys).with("LIMITS", "tenant=2/hour");
     let deployment = Deployment::whole(&environment);
     let client = &deployment.client;
     let ask = async |key: &str, index: u32| {
-        let request = client.request("POST", "/v1/verifications").header("authorization", format!("Bearer {key}"));
+        let request = client
+            .request("POST", "/v1/verifications")
+            .header("authorization", format!("Bearer {key}"));
         client.send(request.json(&json!({ "to": number(index).e164() }))).await
     };
     let shop = ask("key-of-the-shop", 1).await;
@@ -126,11 +141,18 @@ async fn callers_with_a_key_have_a_limit_each_and_others_are_turned_away() {
         ask("", 4).await,
         client.status(&shop.id()).await,
         client.check(&shop.id(), "000000").await,
-        client.send(client.request("GET", &path).header("authorization", "Basic key-of-the-shop")).await,
+        client
+            .send(client.request("GET", &path).header("authorization", "Basic key-of-the-shop"))
+            .await,
     ] {
-        assert_eq!((answer.status, &answer.body["type"]), (401, &json!("urn:sms-verify:problem:no-key")));
+        assert_eq!(
+            (answer.status, &answer.body["type"]),
+            (401, &json!("urn:sms-verify:problem:no-key"))
+        );
     }
-    let with = client.send(client.request("GET", &path).header("authorization", "bearer key-of-the-app")).await;
+    let with = client
+        .send(client.request("GET", &path).header("authorization", "bearer key-of-the-app"))
+        .await;
     assert_eq!(with.status, 200);
     assert_eq!(client.get("/healthz").await.status, 200);
     assert!(!deployment.logs().contains("key-of"));
@@ -141,9 +163,16 @@ async fn codes_go_to_allowed_countries_alone() {
     let british = "+44 7400 123456";
     let deployment = Deployment::whole(&Environment::embedded());
     let refused = deployment.client.ask(british).await;
-    assert_eq!((refused.status, &refused.body["code"], &refused.body["field"]), (422, &json!("4007"), &json!("to")));
+    assert_eq!(
+        (refused.status, &refused.body["code"], &refused.body["field"]),
+        (422, &json!("4007"), &json!("to"))
+    );
     assert_eq!(refused.body["type"], json!("urn:sms-verify:problem:country-not-allowed"));
-    assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains("GB")), "{:?}", refused.body);
+    assert!(
+        refused.body["detail"].as_str().is_some_and(|detail| detail.contains("GB")),
+        "{:?}",
+        refused.body
+    );
     let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "GB,CN"));
     assert_eq!(everywhere.client.ask(british).await.status, 202);
     assert_eq!(everywhere.client.ask("13800138000").await.status, 202);
@@ -155,12 +184,26 @@ async fn networks_that_are_no_countrys_are_sent_codes_only_if_they_are_named() {
     let satellite = "+881 6 31012345";
     let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "all"));
     let refused = everywhere.client.ask(satellite).await;
-    assert_eq!(refused.body["type"], json!("urn:sms-verify:problem:country-not-allowed"), "{:?}", refused.body);
-    assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.ends_with(" +881")), "{:?}", refused.body);
-    let named = Environment::embedded().with("ALLOWED_COUNTRIES", "all,+881").with("LIMITS", "country=1/day");
+    assert_eq!(
+        refused.body["type"],
+        json!("urn:sms-verify:problem:country-not-allowed"),
+        "{:?}",
+        refused.body
+    );
+    assert!(
+        refused.body["detail"].as_str().is_some_and(|detail| detail.ends_with(" +881")),
+        "{:?}",
+        refused.body
+    );
+    let named = Environment::embedded()
+        .with("ALLOWED_COUNTRIES", "all,+881")
+        .with("LIMITS", "country=1/day");
     let named = Deployment::whole(&named);
     assert_eq!(named.client.ask(satellite).await.status, 202);
-    assert_eq!(named.client.ask("+881 6 31012346").await.body["violated_policies"], json!(["country"]));
+    assert_eq!(
+        named.client.ask("+881 6 31012346").await.body["violated_policies"],
+        json!(["country"])
+    );
     assert_eq!(named.client.ask("+870 773 111 632").await.status, 422, "another network");
 }
 
@@ -168,7 +211,11 @@ async fn networks_that_are_no_countrys_are_sent_codes_only_if_they_are_named() {
 async fn a_region_without_numbers_of_its_own_is_sent_codes_to_those_of_its_main_country() {
     let deployment = Deployment::whole(&Environment::embedded().with("DEFAULT_REGION", "AX"));
     let client = &deployment.client;
-    assert_eq!(client.ask("041 2345678").await.status, 202, "a number of Finland, as all mobile ones of Åland are");
+    assert_eq!(
+        client.ask("041 2345678").await.status,
+        202,
+        "a number of Finland, as all mobile ones of Åland are"
+    );
     assert_eq!(client.ask("+86 138 0013 8000").await.status, 422);
     assert_eq!(client.get("/page.json").await.body["countries"], json!(["AX", "FI"]));
 }

@@ -61,12 +61,18 @@ async fn refused(store: &Store, candidate: &Candidate) -> Refusal {
     }
 }
 
-async fn check(store: &Store, verification: &Verification, right: bool, quotas: &[Quota]) -> CheckResult {
+async fn check(
+    store: &Store,
+    verification: &Verification,
+    right: bool,
+    quotas: &[Quota],
+) -> CheckResult {
     store.check(&verification.id, right, random_u64(), quotas).await.expect("an answer")
 }
 
 async fn of_many_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
-    let (store, quotas) = (open(Policy::default()), [quota(Scope::Ip, 10, HOUR), quota(Scope::Prefix, 1000, HOUR)]);
+    let (store, quotas) =
+        (open(Policy::default()), [quota(Scope::Ip, 10, HOUR), quota(Scope::Prefix, 1000, HOUR)]);
     let decisions = join_all((0..200).map(|_| {
         let (store, candidate) = (store.clone(), asks(&Person::new(), &quotas));
         async move { store.admit(&candidate).await.expect("an answer") }
@@ -104,11 +110,15 @@ async fn a_refusal_counts_on_nothing(open: Open<'_>) {
     }
     let prefix = &both[1..];
     admitted(&store, &asks(&Person::new(), prefix)).await;
-    assert_eq!(refused(&store, &asks(&Person::new(), prefix)).await.exceeded(), [Exceeded::Limit(Scope::Prefix)]);
+    assert_eq!(
+        refused(&store, &asks(&Person::new(), prefix)).await.exceeded(),
+        [Exceeded::Limit(Scope::Prefix)]
+    );
 }
 
 async fn a_release_gives_back(open: Open<'_>) {
-    let (store, person, quotas) = (open(impatient()), Person::new(), [quota(Scope::Total, 1, HOUR)]);
+    let (store, person, quotas) =
+        (open(impatient()), Person::new(), [quota(Scope::Total, 1, HOUR)]);
     let candidate = Candidate { windows: vec![window(2, HOUR)], ..asks(&person, &quotas) };
     for _ in 0..3 {
         let candidate = Candidate { id: person.asks().id, ..candidate.clone() };
@@ -119,7 +129,10 @@ async fn a_release_gives_back(open: Open<'_>) {
     }
     admitted(&store, &candidate).await;
     store.clock().advance(Duration::from_millis(3));
-    assert_eq!(refused(&store, &asks(&person, &quotas)).await.exceeded(), [Exceeded::Limit(Scope::Total)]);
+    assert_eq!(
+        refused(&store, &asks(&person, &quotas)).await.exceeded(),
+        [Exceeded::Limit(Scope::Total)]
+    );
     let resend = Candidate { windows: vec![window(2, HOUR)], ..person.asks() };
     let resent = admitted(&store, &resend).await;
     assert!(resent.resend_in > HOUR / 2, "the window is full: {:?}", resent.resend_in);
@@ -135,7 +148,8 @@ async fn a_numbers_window_is_exact(open: Open<'_>) {
     let (store, person) = (open(impatient()), Person::new());
     let mut times = Vec::new();
     while times.len() < 10 {
-        let candidate = Candidate { windows: vec![window(3, span), window(100, HOUR)], ..person.asks() };
+        let candidate =
+            Candidate { windows: vec![window(3, span), window(100, HOUR)], ..person.asks() };
         match store.admit(&candidate).await.expect("an answer") {
             Decision::Admitted { verification, .. } => {
                 times.push(verification.expires_at);
@@ -158,13 +172,17 @@ async fn a_numbers_window_is_exact(open: Open<'_>) {
 }
 
 async fn the_wait_is_true(open: Open<'_>) {
-    let (store, quotas) = (open(Policy::default()), [quota(Scope::Country, 2, Duration::from_secs(600))]);
+    let (store, quotas) =
+        (open(Policy::default()), [quota(Scope::Country, 2, Duration::from_secs(600))]);
     for _ in 0..2 {
         admitted(&store, &asks(&Person::new(), &quotas)).await;
     }
     for _ in 0..3 {
         let wait = refused(&store, &asks(&Person::new(), &quotas)).await.retry_after();
-        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(300), "one is over after half of it: {wait:?}");
+        assert!(
+            wait > Duration::ZERO && wait <= Duration::from_secs(300),
+            "one is over after half of it: {wait:?}"
+        );
         store.clock().advance(wait);
         admitted(&store, &asks(&Person::new(), &quotas)).await;
     }
@@ -172,7 +190,11 @@ async fn the_wait_is_true(open: Open<'_>) {
 
 async fn everything_in_the_way_is_named(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
-    let quotas = [quota(Scope::Ip, 1, HOUR), quota(Scope::Prefix, 1, HOUR * 24), quota(Scope::Total, 9, HOUR)];
+    let quotas = [
+        quota(Scope::Ip, 1, HOUR),
+        quota(Scope::Prefix, 1, HOUR * 24),
+        quota(Scope::Total, 9, HOUR),
+    ];
     let candidate = || Candidate { windows: vec![window(1, HOUR * 2)], ..asks(&person, &quotas) };
     admitted(&store, &candidate()).await;
     let refusal = refused(&store, &candidate()).await;
@@ -185,7 +207,10 @@ async fn everything_in_the_way_is_named(open: Open<'_>) {
     ];
     assert_eq!(refusal.exceeded(), waits.map(|(exceeded, _)| exceeded), "the longest wait first");
     for ((exceeded, wait), (_, longest)) in refusal.waits().zip(waits) {
-        assert!(wait <= longest && wait > longest - Duration::from_secs(30), "{exceeded:?} has its own: {wait:?}");
+        assert!(
+            wait <= longest && wait > longest - Duration::from_secs(30),
+            "{exceeded:?} has its own: {wait:?}"
+        );
     }
     assert!(refusal.retry_after() > HOUR * 23, "until the last of them is over: {refusal:?}");
 }
@@ -194,8 +219,15 @@ async fn the_time_until_a_resend_is_true(open: Open<'_>) {
     let (store, person) = (open(Policy::default()), Person::new());
     let candidate = Candidate { windows: vec![window(1, HOUR)], ..person.asks() };
     let verification = admitted(&store, &candidate).await;
-    assert_eq!((verification.waits_for, verification.resend_in), (Exceeded::Limit(Scope::Number), HOUR));
-    assert_eq!(admitted(&store, &candidate).await.resend_in.as_secs().div_ceil(60), 60, "the same request again");
+    assert_eq!(
+        (verification.waits_for, verification.resend_in),
+        (Exceeded::Limit(Scope::Number), HOUR)
+    );
+    assert_eq!(
+        admitted(&store, &candidate).await.resend_in.as_secs().div_ceil(60),
+        60,
+        "the same request again"
+    );
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert!(found.resend_in > HOUR - Duration::from_secs(10), "{:?}", found.resend_in);
     assert_eq!(found.waits_for, Exceeded::Limit(Scope::Number));
@@ -204,10 +236,15 @@ async fn the_time_until_a_resend_is_true(open: Open<'_>) {
 }
 
 async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
-    let (store, quotas) = (open(Policy::default()), [quota(Scope::WrongIp, 2, HOUR), quota(Scope::Wrong, 9, HOUR)]);
+    let (store, quotas) =
+        (open(Policy::default()), [quota(Scope::WrongIp, 2, HOUR), quota(Scope::Wrong, 9, HOUR)]);
     let verification = async || admitted(&store, &Person::new().asks()).await;
     for _ in 0..4 {
-        assert_eq!(check(&store, &verification().await, true, &quotas).await, CheckResult::Approved, "counts nothing");
+        assert_eq!(
+            check(&store, &verification().await, true, &quotas).await,
+            CheckResult::Approved,
+            "counts nothing"
+        );
     }
     for _ in 0..2 {
         let result = check(&store, &verification().await, false, &quotas).await;
@@ -215,17 +252,27 @@ async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
     }
     let last = verification().await;
     for right in [false, true] {
-        let CheckResult::Refused(refusal) = check(&store, &last, right, &quotas).await else { panic!("not refused") };
+        let CheckResult::Refused(refusal) = check(&store, &last, right, &quotas).await else {
+            panic!("not refused")
+        };
         assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::WrongIp)]);
         assert!(refusal.retry_after() > HOUR / 3, "{:?}", refusal.retry_after());
     }
-    assert_eq!(check(&store, &last, true, &quotas[1..]).await, CheckResult::Approved, "no attempt was lost");
+    assert_eq!(
+        check(&store, &last, true, &quotas[1..]).await,
+        CheckResult::Approved,
+        "no attempt was lost"
+    );
 }
 
 async fn of_many_wrong_codes_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
     let (store, quotas) = (open(Policy::default()), [quota(Scope::Wrong, 7, HOUR)]);
-    let verifications = join_all((0..20).map(|_| async { admitted(&store, &Person::new().asks()).await })).await;
-    let results = join_all(verifications.iter().map(|verification| check(&store, verification, false, &quotas))).await;
+    let verifications =
+        join_all((0..20).map(|_| async { admitted(&store, &Person::new().asks()).await })).await;
+    let results = join_all(
+        verifications.iter().map(|verification| check(&store, verification, false, &quotas)),
+    )
+    .await;
     let wrong = results.iter().filter(|result| matches!(result, CheckResult::Wrong { .. })).count();
     let refused = results.iter().filter(|result| matches!(result, CheckResult::Refused(_))).count();
     assert_eq!((wrong, refused), (7, 13));

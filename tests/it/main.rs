@@ -1,4 +1,5 @@
-//! Everything that is tested from outside, against real servers: one binary, one module for each question.
+//! Everything that is tested from outside, against real servers: one binary, one module for each
+//! question.
 
 #![expect(
     clippy::panic,

@@ -1,4 +1,5 @@
-//! The main job, word for word the same on every deployment: embedded, one process on services, and as halves.
+//! The main job, word for word the same on every deployment: embedded, one process on services, and
+//! as halves.
 
 use std::collections::HashMap;
 
@@ -47,8 +48,7 @@ async fn a_number_is_verified(deployment: Deployment) {
     assert_eq!(asked.status, 202);
     assert_eq!(asked.header("location"), format!("verifications/{id}"), "wherever a proxy has it");
     assert_eq!(asked.header("cache-control"), "no-store");
-    let expected =
-        json!({ "status": "pending", "to": "+86*******8000", "expires_in": 300, "resend_in": 60, "attempts_left": 5 });
+    let expected = json!({ "status": "pending", "to": "+86*******8000", "expires_in": 300, "resend_in": 60, "attempts_left": 5 });
     for (field, value) in expected.as_object().expect("an object") {
         assert_eq!(asked.body[field], *value, "{field}");
     }
@@ -63,7 +63,10 @@ async fn a_number_is_verified(deployment: Deployment) {
     let again = client.ask(TO).await;
     assert_eq!((again.status, &again.body["code"]), (429, &json!("4002")));
     assert_eq!(again.header("content-type"), "application/problem+json");
-    assert_eq!(again.body["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
+    assert_eq!(
+        again.body["type"],
+        "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    );
     assert_eq!(again.body["violated_policies"], json!(["cooldown"]));
     let wait: u64 = again.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&wait), "{wait}");
@@ -90,12 +93,23 @@ async fn wrong_codes_are_counted_and_then_locked(deployment: Deployment) {
         let answer = client.check(&id, &wrong(&code)).await;
         assert_eq!((answer.status, &answer.body["attempts_left"]), (422, &json!(left)));
         let (told, seen) = (answer.body["retry_after"].as_u64(), client.status(&id).await.body);
-        assert_eq!((told.is_some(), seen["locked_for"].is_u64()), (left == 0, left == 0), "until when: {seen}");
+        assert_eq!(
+            (told.is_some(), seen["locked_for"].is_u64()),
+            (left == 0, left == 0),
+            "until when: {seen}"
+        );
     }
     let locked = client.check(&id, &code).await;
-    assert_eq!((locked.status, &locked.body["violated_policies"]), (429, &json!(["attempts"])), "even the right one");
+    assert_eq!(
+        (locked.status, &locked.body["violated_policies"]),
+        (429, &json!(["attempts"])),
+        "even the right one"
+    );
     let asked = client.ask(TO).await;
-    assert_eq!((asked.status, &asked.body["violated_policies"]), (429, &json!(["attempts", "cooldown"])));
+    assert_eq!(
+        (asked.status, &asked.body["violated_policies"]),
+        (429, &json!(["attempts", "cooldown"]))
+    );
     for answer in [locked, asked] {
         let wait: u64 = answer.header("retry-after").parse().expect("seconds");
         assert!((500..=600).contains(&wait), "until 600 s after the first wrong code: {wait}");

@@ -1,5 +1,5 @@
-//! The parser held against the reference: `tests/phone_numbers.py`, with PyPI's phonenumbers of the same
-//! metadata.
+//! The parser held against the reference: `tests/phone_numbers.py`, with PyPI's phonenumbers of the
+//! same metadata.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -16,7 +16,10 @@ const OWN: usize = 9_000;
 /// What the reference says of one of its subjects.
 fn reference(subject: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/phone_numbers.py");
-    let output = Command::new("python").args([script, subject]).output().expect("python, as tests/run installs it");
+    let output = Command::new("python")
+        .args([script, subject])
+        .output()
+        .expect("python, as tests/run installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
@@ -31,7 +34,9 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn of(line: &'a str) -> Self {
-        let [region, text, number, place] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [region, text, number, place] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         let region = Region::parse(region).expect(region);
         Self { region, text, expected: (number != "-").then_some((number, place)) }
     }
@@ -66,14 +71,25 @@ fn compare(subject: &str, least: usize) -> String {
     let said = reference(subject);
     let asked = began.elapsed();
     let lines: Vec<&str> = said.lines().collect();
-    let judge = |lines: &[&str]| lines.iter().filter_map(|line| Case::of(line).judge()).collect::<Vec<_>>();
+    let judge =
+        |lines: &[&str]| lines.iter().filter_map(|line| Case::of(line).judge()).collect::<Vec<_>>();
     let (left, right) = lines.split_at(lines.len() / 2);
     let wrong = thread::scope(|scope| {
         let other = scope.spawn(|| judge(left));
         [judge(right), other.join().expect("no panic")].concat()
     });
-    println!("{subject}: {} cases compared, {asked:.1?} to ask and {:.1?} in all", lines.len(), began.elapsed());
-    assert!(wrong.is_empty(), "{} of {}: {:#?}", wrong.len(), lines.len(), &wrong[..wrong.len().min(20)]);
+    println!(
+        "{subject}: {} cases compared, {asked:.1?} to ask and {:.1?} in all",
+        lines.len(),
+        began.elapsed()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {:#?}",
+        wrong.len(),
+        lines.len(),
+        &wrong[..wrong.len().min(20)]
+    );
     assert!(lines.len() >= least, "{} cases", lines.len());
     said
 }
@@ -102,22 +118,30 @@ fn each_kind_of_number_of_each_region_is_taken_or_refused_as_the_reference_says(
 #[test]
 fn each_regions_own_mobile_numbers_are_admitted_where_it_is_the_default() {
     let said = compare("own", OWN);
-    let taken = || said.lines().map(Case::of).filter_map(|case| Some((case.region.code(), case.read()?.1)));
+    let taken =
+        || said.lines().map(Case::of).filter_map(|case| Some((case.region.code(), case.read()?.1)));
     for (region, country) in taken() {
         let region = Region::parse(&region).expect("a region");
         assert!(Countries::only(region).contain(country), "{region:?} has numbers of {country:?}");
     }
-    let with_their_own: HashSet<String> =
-        taken().filter(|(region, country)| country.code() == *region).map(|(region, _)| region).collect();
-    for region in taken().map(|(region, _)| region).filter(|region| !with_their_own.contains(region)) {
-        assert!(Region::parse(&region).and_then(Region::within).is_some(), "{region} has no numbers of its own");
+    let with_their_own: HashSet<String> = taken()
+        .filter(|(region, country)| country.code() == *region)
+        .map(|(region, _)| region)
+        .collect();
+    for region in
+        taken().map(|(region, _)| region).filter(|region| !with_their_own.contains(region))
+    {
+        assert!(
+            Region::parse(&region).and_then(Region::within).is_some(),
+            "{region} has no numbers of its own"
+        );
     }
 }
 
 #[test]
 fn the_document_names_the_regions_whose_landlines_cannot_be_told_from_mobile_numbers() {
-    let document =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md")).expect("the document");
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md"))
+        .expect("the document");
     let regions = reference("both");
     assert!(document.contains(regions.trim()), "docs/abuse.md has another list than {regions}");
 }

@@ -8,8 +8,11 @@ use crate::support::process::{Client, Deployment, Environment, Process, base_url
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_a_verification_is_counted() {
-    let gateway = Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept).await;
-    let environment = Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
+    let gateway =
+        Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept)
+            .await;
+    let environment =
+        Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
     let deployment = Deployment::whole(&environment.with("PRICES", "CN=0.05"));
     let client = &deployment.client;
     let id = client.ask("13800138000").await.id();
@@ -57,8 +60,10 @@ async fn every_step_of_a_verification_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_see_what_all_processes_share() {
     let gateway = Gateway::start(&[], Reply::Http(503)).await;
-    let environment =
-        Environment::services().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1").with("MAX_RETRIES", "0");
+    let environment = Environment::services()
+        .with("SMS_DSN", &gateway.dsn())
+        .with("RETRY_BACKOFF", "1")
+        .with("MAX_RETRIES", "0");
     let deployment = Deployment::whole(&environment);
     let client = &deployment.client;
     for index in 0..6 {
@@ -67,24 +72,42 @@ async fn operators_see_what_all_processes_share() {
     let state = eventually("six dead letters, or jobs that wait for the gateway", || async {
         let state = client.get("/ops.json?countries=CN,nonsense").await.body;
         let dead = state["queue"]["dead"].as_u64().unwrap_or(0);
-        (dead >= 5 && state["gateways"][0]["open_for"].as_f64().unwrap_or(0.0) > 0.0).then_some(state)
+        (dead >= 5 && state["gateways"][0]["open_for"].as_f64().unwrap_or(0.0) > 0.0)
+            .then_some(state)
     });
     let state = state.await;
-    assert_eq!((&state["gateways"][0]["name"], &state["countries"][0]["country"]), (&json!("ccp"), &json!("CN")));
+    assert_eq!(
+        (&state["gateways"][0]["name"], &state["countries"][0]["country"]),
+        (&json!("ccp"), &json!("CN"))
+    );
     let dead = client.get("/ops/dead.json").await.body;
     let first = &dead[0];
     assert!(first["to"].as_str().is_some_and(|to| to.starts_with("+86*******8")), "{dead}");
-    assert!(first["reason"].as_str().is_some_and(|reason| reason.contains("out of attempts")), "{dead}");
+    assert!(
+        first["reason"].as_str().is_some_and(|reason| reason.contains("out of attempts")),
+        "{dead}"
+    );
     let ids = |letters: &Value| -> Vec<Value> {
-        letters.as_array().expect("a list").iter().take(5).map(|letter| letter["id"].clone()).collect()
+        letters
+            .as_array()
+            .expect("a list")
+            .iter()
+            .take(5)
+            .map(|letter| letter["id"].clone())
+            .collect()
     };
-    assert_eq!(ids(&client.get("/ops/dead.json").await.body), ids(&dead), "they stay where they are");
+    assert_eq!(
+        ids(&client.get("/ops/dead.json").await.body),
+        ids(&dead),
+        "they stay where they are"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn off_loopback_a_token_is_needed() {
     let token = crate::support::unique("a-token-that-nobody-guesses");
-    let open = Environment::services().with("LISTEN", "0.0.0.0:0").with("SMS_DSN", "null://default");
+    let open =
+        Environment::services().with("LISTEN", "0.0.0.0:0").with("SMS_DSN", "null://default");
     let serve = |environment: &Environment| {
         let api = Process::start(&["api"], environment).announces("/v1/verifications");
         let client = Client::new(&base_url(&api.announced).replace("0.0.0.0", "127.0.0.1"));
@@ -99,12 +122,20 @@ async fn off_loopback_a_token_is_needed() {
         assert_eq!(client.get(path).await.status, 401, "{path}");
         let wrong = client.request("GET", path).bearer_auth(format!("{token}x"));
         assert_eq!(client.send(wrong).await.status, 401, "{path}");
-        assert_eq!(client.send(client.request("GET", path).bearer_auth(&token)).await.status, 200, "{path}");
+        assert_eq!(
+            client.send(client.request("GET", path).bearer_auth(&token)).await.status,
+            200,
+            "{path}"
+        );
     }
     let level = || client.request("PUT", "/ops/log-level").body("debug");
     assert_eq!(client.send(level()).await.status, 401);
     assert_eq!(client.send(level().bearer_auth(&token)).await.status, 204);
-    assert_eq!(client.get("/ops").await.status, 200, "the page holds nothing, and asks for the token");
+    assert_eq!(
+        client.get("/ops").await.status,
+        200,
+        "the page holds nothing, and asks for the token"
+    );
     assert_eq!(client.get("/inbox.json").await.status, 404);
 }
 
@@ -120,7 +151,10 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
     client.code("+8613800138000").await;
     let id = asked.id();
     let lines = |log: String| -> Vec<Value> {
-        let lines = log.lines().filter(|line| line.contains(&id)).map(|line| serde_json::from_str(line).expect("JSON"));
+        let lines = log
+            .lines()
+            .filter(|line| line.contains(&id))
+            .map(|line| serde_json::from_str(line).expect("JSON"));
         lines.collect()
     };
     let admitted = lines(deployment.api.log());
@@ -130,7 +164,8 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
         assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     let sent = eventually("the sender's line", || async {
-        let sent: Vec<Value> = deployment.workers.iter().flat_map(|worker| lines(worker.log())).collect();
+        let sent: Vec<Value> =
+            deployment.workers.iter().flat_map(|worker| lines(worker.log())).collect();
         (!sent.is_empty()).then_some(sent)
     });
     for line in sent.await {
@@ -138,7 +173,8 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
         assert_eq!(names, (&json!("mine-1"), &json!(trace)), "{line}");
     }
     for made_up in ["a b", "\u{e9}", &"x".repeat(65)] {
-        let answer = client.send(client.request("GET", "/healthz").header("x-request-id", made_up)).await;
+        let answer =
+            client.send(client.request("GET", "/healthz").header("x-request-id", made_up)).await;
         assert_eq!(answer.header("x-request-id").len(), 16, "{made_up}");
     }
 }
@@ -153,10 +189,13 @@ async fn a_message_on_rabbitmq_says_which_trace_it_is_part_of() {
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let asked = client.request("POST", "/v1/verifications").header("traceparent", header);
     assert_eq!(client.send(asked.json(&json!({ "to": "13800138000" }))).await.status, 202);
-    let (url, queue) = environment.get("QUEUE_URL").split_once("?queue=").expect("a queue of its own");
-    let connection = lapin::Connection::connect(url, Default::default()).await.expect("a connection");
+    let (url, queue) =
+        environment.get("QUEUE_URL").split_once("?queue=").expect("a queue of its own");
+    let connection =
+        lapin::Connection::connect(url, Default::default()).await.expect("a connection");
     let channel = connection.create_channel().await.expect("a channel");
-    let message = channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("an answer");
+    let message =
+        channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("an answer");
     let message = message.expect("a message");
     let headers = message.properties.headers().as_ref().expect("headers");
     assert_eq!(headers.inner().get("traceparent"), Some(&AMQPValue::LongString(header.into())));
@@ -189,15 +228,22 @@ async fn a_worker_serves_its_metrics_and_its_health() {
     let client = worker.metrics().await;
     assert_eq!(client.get("/readyz").await.status, 200);
     assert_eq!(client.get("/metrics").await.status, 200);
-    assert_eq!(client.send(client.request("PUT", "/ops/log-level").body("debug")).await.status, 204);
+    assert_eq!(
+        client.send(client.request("PUT", "/ops/log-level").body("debug")).await.status,
+        204
+    );
     let rebound = client.request("GET", "/metrics").header("host", "attacker.example");
     assert_eq!(client.send(rebound).await.status, 421);
     let exposed = Process::start(&["worker", "--metrics", "0.0.0.0:0"], &environment);
     let exposed = Client::new(&exposed.metrics().await.base.replace("0.0.0.0", "127.0.0.1"));
-    assert_eq!(exposed.send(exposed.request("PUT", "/ops/log-level").body("debug")).await.status, 404);
+    assert_eq!(
+        exposed.send(exposed.request("PUT", "/ops/log-level").body("debug")).await.status,
+        404
+    );
     let health = Process::start(&["health", &client.base], &Environment::embedded());
     assert!(health.output().await.contains("ok"));
     drop(worker);
-    let mut gone = Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
+    let mut gone =
+        Process::start(&["health", &format!("{}/readyz", client.base)], &Environment::embedded());
     assert!(!gone.ended().await.success());
 }

@@ -1,4 +1,5 @@
-//! A store that is down, one that comes back, one behind TLS, and the one command that an accepted request costs.
+//! A store that is down, one that comes back, one behind TLS, and the one command that an accepted
+//! request costs.
 
 use std::process::Command;
 
@@ -15,14 +16,19 @@ const TO: &str = "+8613800138000";
 async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
     let redis = Service::redis();
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment = Environment::services().with("REDIS_URL", &redis.url).with("SMS_DSN", &gateway.dsn());
+    let environment =
+        Environment::services().with("REDIS_URL", &redis.url).with("SMS_DSN", &gateway.dsn());
     let deployment = Deployment::whole(&environment.with("RETRY_BACKOFF", "1"));
     let client = &deployment.client;
     let id = client.ask(TO).await.id();
     gateway.got(1).await;
 
     redis.stop();
-    for answer in [client.ask("+8613900139000").await, client.check(&id, "123456").await, client.status(&id).await] {
+    for answer in [
+        client.ask("+8613900139000").await,
+        client.check(&id, "123456").await,
+        client.status(&id).await,
+    ] {
         assert_eq!(
             (answer.status, &answer.body["code"], &answer.body["down"]),
             (503, &json!("5000"), &json!(["store"]))
@@ -44,16 +50,20 @@ async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_costs_no_cooldown() {
     let redis = Service::redis();
-    let environment = Environment::services().with("REDIS_URL", &redis.url).with("RESEND_INTERVAL", "3600");
+    let environment =
+        Environment::services().with("REDIS_URL", &redis.url).with("RESEND_INTERVAL", "3600");
     let deployment = Deployment::whole(&environment);
     let client = &deployment.client;
     client.ask("+8613900139000").await;
     redis.hang();
     assert_eq!(client.ask(TO).await.status, 503);
     redis.go_on();
-    // Redis now carries out what it was asked for; the cooldown that began with it would last for an hour.
-    eventually("an accepted request", || async { Some(client.ask(TO).await).filter(|answer| answer.status == 202) })
-        .await;
+    // Redis now carries out what it was asked for; the cooldown that began with it would last for
+    // an hour.
+    eventually("an accepted request", || async {
+        Some(client.ask(TO).await).filter(|answer| answer.status == 202)
+    })
+    .await;
     client.code(TO).await;
     assert_eq!(client.inbox(TO).await.len(), 1);
 }
@@ -61,21 +71,24 @@ async fn a_redis_that_hangs_costs_no_cooldown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
     let redis = Service::redis_tls();
-    is_used_by_those_who_trust_it(&redis, &Environment::services().with("REDIS_URL", &redis.url)).await;
+    is_used_by_those_who_trust_it(&redis, &Environment::services().with("REDIS_URL", &redis.url))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
     let rabbitmq = Service::rabbitmq_tls();
     let url = with_own_queue(&rabbitmq.url);
-    is_used_by_those_who_trust_it(&rabbitmq, &Environment::services().with("QUEUE_URL", &url)).await;
+    is_used_by_those_who_trust_it(&rabbitmq, &Environment::services().with("QUEUE_URL", &url))
+        .await;
 }
 
 async fn is_used_by_those_who_trust_it(service: &Service, environment: &Environment) {
     let stranger = Deployment::whole(environment);
     assert_eq!(stranger.client.ask(TO).await.status, 503, "the authority is unknown");
     drop(stranger);
-    let trusting = Deployment::whole(&environment.clone().with("SSL_CERT_FILE", &service.file("ca.pem")));
+    let trusting =
+        Deployment::whole(&environment.clone().with("SSL_CERT_FILE", &service.file("ca.pem")));
     let accepted = eventually("an accepted request", || async {
         Some(trusting.client.ask(TO).await).filter(|answer| answer.status == 202)
     });
@@ -109,9 +122,12 @@ async fn an_accepted_request_is_one_command() {
     let seen = &monitor.announced;
     let from_clients: Vec<&str> = seen
         .lines()
-        .filter(|line| line.contains("] \"") && !line.contains(" lua]") && !line.contains("\"INFO\""))
+        .filter(|line| {
+            line.contains("] \"") && !line.contains(" lua]") && !line.contains("\"INFO\"")
+        })
         .collect();
-    // admit by the API; begin, permit and finish by the worker; and the probe that ends the test. (INFO is asked for once a minute.)
+    // admit by the API; begin, permit and finish by the worker; and the probe that ends the test.
+    // (INFO is asked for once a minute.)
     assert_eq!(from_clients.len(), 5, "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }

@@ -18,12 +18,21 @@ async fn proxy(target: &str) -> Url {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 65_536).await.expect("a body");
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        let Some(path) = path.strip_prefix("/auth") else { return StatusCode::NOT_FOUND.into_response() };
+        let Some(path) = path.strip_prefix("/auth") else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
         let mut headers = parts.headers;
         headers.remove("host");
         let request = client.request(parts.method.as_str(), path).headers(headers).body(body);
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        let answer = http.expect("a client").execute(request.build().expect("a request")).await.expect("an answer");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        let answer = http
+            .expect("a client")
+            .execute(request.build().expect("a request"))
+            .await
+            .expect("an answer");
         assert!(answer.url().as_str().starts_with(&target), "{}", answer.url());
         let (status, headers) = (answer.status(), answer.headers().clone());
         (status, headers, answer.bytes().await.expect("a body")).into_response()
@@ -43,7 +52,10 @@ async fn get(url: &Url) -> Answer {
 fn references(text: &str) -> Vec<&str> {
     let starts = ["href=\"", "src=\"", "from \"", "fetch(\"", "get(\"", "url\": \""];
     let after = starts.iter().flat_map(|start| text.split(start).skip(1));
-    after.filter_map(|rest| rest.split('"').next()).filter(|reference| !reference.starts_with("data:")).collect()
+    after
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|reference| !reference.starts_with("data:"))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,11 +73,13 @@ async fn whatever_is_told_leads_to_where_it_is() {
     assert_eq!((verification.status, verification.id()), (200, asked.id()));
 
     let specification = at(&base, "openapi.json");
-    let server = get(&specification).await.body["servers"][0]["url"].as_str().expect("a URL").to_owned();
+    let server =
+        get(&specification).await.body["servers"][0]["url"].as_str().expect("a URL").to_owned();
     assert_eq!(at(&specification, &server), base);
 
     // All that the pages load and lead to, and what that loads and leads to.
-    let mut known: BTreeSet<Url> = ["", "inbox", "ops", "docs", "docs/"].map(|page| at(&base, page)).into();
+    let mut known: BTreeSet<Url> =
+        ["", "inbox", "ops", "docs", "docs/"].map(|page| at(&base, page)).into();
     let mut next: Vec<Url> = known.iter().cloned().collect();
     while let Some(url) = next.pop() {
         let response = reqwest::get(url.clone()).await.expect("an answer");
@@ -79,7 +93,15 @@ async fn whatever_is_told_leads_to_where_it_is() {
             next.extend(found.filter(|url| known.insert(url.clone())));
         }
     }
-    for expected in ["page.css", "texts.js", "page.json", "inbox.json", "metrics", "ops/dead.json", "favicon.svg"] {
+    for expected in [
+        "page.css",
+        "texts.js",
+        "page.json",
+        "inbox.json",
+        "metrics",
+        "ops/dead.json",
+        "favicon.svg",
+    ] {
         assert!(known.contains(&at(&base, expected)), "{expected}: {known:?}");
     }
 }

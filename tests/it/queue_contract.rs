@@ -1,5 +1,5 @@
-//! What a queue promises its sender and whoever takes its messages, case by case, for the memory, for RabbitMQ with either type of
-//! queue, and for SQS.
+//! What a queue promises its sender and whoever takes its messages, case by case, for the memory,
+//! for RabbitMQ with either type of queue, and for SQS.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -73,7 +73,10 @@ fn job(index: u32) -> Job {
 }
 
 fn delay(milliseconds: u64) -> Delay {
-    Delay { base: Duration::from_millis(milliseconds), jitter: Duration::from_millis(milliseconds / 20) }
+    Delay {
+        base: Duration::from_millis(milliseconds),
+        jitter: Duration::from_millis(milliseconds / 20),
+    }
 }
 
 async fn send(subject: &Subject, job: &Job, delay: Delay) {
@@ -91,7 +94,8 @@ async fn receive(taker: &mut Taker) -> Job {
     job
 }
 
-/// The queue has nothing more for whoever takes. What is not there cannot be waited for: this is a short look.
+/// The queue has nothing more for whoever takes. What is not there cannot be waited for: this is a
+/// short look.
 async fn is_empty(subject: &Subject, taker: &mut Taker) {
     let next = tokio::time::timeout(Duration::from_millis(200), taker.receive()).await;
     assert!(next.is_err() || !subject.is_countable(), "something is there twice");
@@ -155,7 +159,10 @@ async fn acknowledgements_in_any_order_concern_no_other_message(subject: Subject
     while again.len() < kept.len() {
         again.insert(receive(&mut next).await.to);
     }
-    assert!(again == kept || !subject.is_countable(), "what was not acknowledged, and nothing else: {again:?}");
+    assert!(
+        again == kept || !subject.is_countable(),
+        "what was not acknowledged, and nothing else: {again:?}"
+    );
     is_empty(&subject, &mut next).await;
 }
 
@@ -164,7 +171,8 @@ async fn what_was_acknowledged_before_the_end_does_not_come_again(subject: Subje
     for index in 0..3 {
         send(&subject, &job(index), Delay::NONE).await;
     }
-    let (first, second, third) = (consumer.receive().await, consumer.receive().await, consumer.receive().await);
+    let (first, second, third) =
+        (consumer.receive().await, consumer.receive().await, consumer.receive().await);
     // On RabbitMQ in one go: the third lies behind the second, which is still in hand.
     first.ack().await;
     third.ack().await;
@@ -247,14 +255,18 @@ async fn declared(url: &str, kind: Option<&str>) {
     use lapin::types::{AMQPValue, FieldTable};
 
     let (server, name) = url.split_once("?queue=").expect("a queue of its own");
-    let connection =
-        lapin::Connection::connect(server, lapin::ConnectionProperties::default()).await.expect("connected");
+    let connection = lapin::Connection::connect(server, lapin::ConnectionProperties::default())
+        .await
+        .expect("connected");
     let channel = connection.create_channel().await.expect("a channel");
     let mut arguments = FieldTable::default();
     if let Some(kind) = kind {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
     }
-    channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await.expect("declared");
+    channel
+        .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
+        .await
+        .expect("declared");
     connection.close(200, "done".into()).await.expect("closed");
 }
 

@@ -1,4 +1,5 @@
-//! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
+//! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface
+//! Emulator.
 
 use std::path::Path;
 use std::process::Command;
@@ -66,10 +67,20 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
         assert_eq!(answer["statusCode"], status, "{file}: {answer}");
     }
     let codes = request.invoke(&event("request-code/sms-codes.json")).await;
-    assert_eq!((&codes["statusCode"], &body(&codes)["code"]), (&json!(200), &json!("4002")), "{codes}");
-    assert_eq!(body(&check.invoke(&event("check-code/keys.json")).await)["keys"][0]["alg"], "EdDSA");
+    assert_eq!(
+        (&codes["statusCode"], &body(&codes)["code"]),
+        (&json!(200), &json!("4002")),
+        "{codes}"
+    );
+    assert_eq!(
+        body(&check.invoke(&event("check-code/keys.json")).await)["keys"][0]["alg"],
+        "EdDSA"
+    );
     for file in ["check", "status"] {
-        assert_eq!(check.invoke(&event(&format!("check-code/{file}.json"))).await["statusCode"], 404);
+        assert_eq!(
+            check.invoke(&event(&format!("check-code/{file}.json"))).await["statusCode"],
+            404
+        );
     }
     for (file, expected) in [
         ("one-job", json!({ "batchItemFailures": [] })),
@@ -83,11 +94,16 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     let id = body(&asked)["id"].as_str().expect("an id").to_owned();
     // The gateway refuses one of the four jobs; it comes again after its back-off.
     eventually("all SMS", || async {
-        queues.poll(async |event| serde_json::from_value(send.invoke(&event).await).expect("a batch response")).await;
+        queues
+            .poll(async |event| {
+                serde_json::from_value(send.invoke(&event).await).expect("a batch response")
+            })
+            .await;
         (gateway.accepted().len() == 4).then_some(())
     })
     .await;
-    let code = gateway.accepted().into_iter().find(|call| call.to == "13900139000").expect("an SMS").code;
+    let code =
+        gateway.accepted().into_iter().find(|call| call.to == "13900139000").expect("an SMS").code;
     let mut typed = event("check-code/check.json");
     typed["rawPath"] = format!("/v1/verifications/{id}/check").into();
     typed["requestContext"]["http"]["path"] = typed["rawPath"].clone();
@@ -95,7 +111,10 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
     assert_eq!(body(&check.invoke(&typed).await)["status"], "approved");
 
     let lines = written(request);
-    let line = lines.iter().find(|line| line.contains("\"outcome\":\"accepted\"")).expect("a line of metrics");
+    let line = lines
+        .iter()
+        .find(|line| line.contains("\"outcome\":\"accepted\""))
+        .expect("a line of metrics");
     let line: Value = serde_json::from_str(line).expect("JSON");
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(
@@ -114,13 +133,23 @@ async fn send_sms_tells_what_it_was_invoked_with_and_answers_a_warm_up() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let send = Function::start("send-sms", &environment(&redis_url(), &queues, &gateway));
-    let of_s3 = json!({ "Records": [{ "eventSource": "aws:s3", "s3": { "object": { "key": "k" } } }] });
+    let of_s3 =
+        json!({ "Records": [{ "eventSource": "aws:s3", "s3": { "object": { "key": "k" } } }] });
     let error = send.invoke(&of_s3).await;
     let message = error["errorMessage"].as_str().unwrap_or_default();
-    assert!(message.contains("invoked with records of aws:s3") && message.contains("takes messages"), "{error}");
-    assert_eq!(send.invoke(&event("send-sms/warm-up.json")).await, json!({ "batchItemFailures": [] }));
+    assert!(
+        message.contains("invoked with records of aws:s3") && message.contains("takes messages"),
+        "{error}"
+    );
+    assert_eq!(
+        send.invoke(&event("send-sms/warm-up.json")).await,
+        json!({ "batchItemFailures": [] })
+    );
     assert_eq!(queues.dead().await, 0);
-    assert!(written(send).iter().any(|line| line.contains("invoked with records of aws:s3")), "in the log, too");
+    assert!(
+        written(send).iter().any(|line| line.contains("invoked with records of aws:s3")),
+        "in the log, too"
+    );
 }
 
 /// The lines that a function has written.
@@ -137,24 +166,41 @@ async fn lambdas_own_log_controls_count_and_metrics_survive_them() {
     let environment = environment(&redis_url(), &queues, &gateway).with("LOG_LEVEL", "debug");
     let bad = json!({ "Records": [{ "messageId": "1", "receiptHandle": "1", "body": "not a job", "attributes": {} }] });
     for (format, level) in [("JSON", "WARN"), ("JSON", "ERROR"), ("JSON", "INFO"), ("Text", "")] {
-        let controlled = environment.clone().with("AWS_LAMBDA_LOG_FORMAT", format).with("AWS_LAMBDA_LOG_LEVEL", level);
+        let controlled = environment
+            .clone()
+            .with("AWS_LAMBDA_LOG_FORMAT", format)
+            .with("AWS_LAMBDA_LOG_LEVEL", level);
         let send = Function::start("send-sms", &controlled);
-        assert_eq!(send.invoke(&event("send-sms/one-job.json")).await, json!({ "batchItemFailures": [] }));
+        assert_eq!(
+            send.invoke(&event("send-sms/one-job.json")).await,
+            json!({ "batchItemFailures": [] })
+        );
         assert_eq!(send.invoke(&bad).await, json!({ "batchItemFailures": [] }));
         let lines = written(send);
-        let objects: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let (metrics, told): (Vec<_>, Vec<_>) = objects.iter().partition(|line| line["_aws"].is_object());
-        assert!(metrics.iter().any(|line| line["sms_verify_batch_size"] == json!([1.0])), "{lines:?}");
+        let objects: Vec<Value> =
+            lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let (metrics, told): (Vec<_>, Vec<_>) =
+            objects.iter().partition(|line| line["_aws"].is_object());
+        assert!(
+            metrics.iter().any(|line| line["sms_verify_batch_size"] == json!([1.0])),
+            "{lines:?}"
+        );
         for line in &metrics {
             let (kept, at) = (&line["level"], line["timestamp"].as_str().unwrap_or_default());
             let strict = ["WARN", "ERROR"].contains(&level);
-            assert_eq!((kept == level, at.ends_with('Z')), (strict, strict), "{format} {level}: {line}");
+            assert_eq!(
+                (kept == level, at.ends_with('Z')),
+                (strict, strict),
+                "{format} {level}: {line}"
+            );
         }
         let info = lines.iter().any(|line| line.contains("dropped: approved, expired or replaced"));
         assert_eq!(info, !["WARN", "ERROR"].contains(&level), "{format} {level}: {lines:?}");
-        let is_json = told.iter().any(|line| line["level"] == "ERROR" && line["timestamp"].is_string());
+        let is_json =
+            told.iter().any(|line| line["level"] == "ERROR" && line["timestamp"].is_string());
         assert_eq!(is_json, format == "JSON", "{lines:?}");
-        let error = lines.iter().find(|line| line.contains("unreadable message")).expect("an error");
+        let error =
+            lines.iter().find(|line| line.contains("unreadable message")).expect("an error");
         assert!(!error.contains('\u{1b}'), "no colours: {error}");
     }
 }
@@ -188,9 +234,12 @@ async fn subsegments(daemon: &UdpSocket, until: &str, count: usize) -> Vec<Value
     while got.iter().filter(|one| one["name"] == until).count() < count {
         let mut datagram = [0; 65_536];
         let received = timeout(GIVE_UP, daemon.recv(&mut datagram)).await;
-        let size = received.unwrap_or_else(|_| panic!("{until} is not in {got:?}")).expect("a datagram");
+        let size =
+            received.unwrap_or_else(|_| panic!("{until} is not in {got:?}")).expect("a datagram");
         let text = std::str::from_utf8(&datagram[..size]).expect("text");
-        let document = text.strip_prefix("{\"format\": \"json\", \"version\": 1}\n").expect("the daemon's header");
+        let document = text
+            .strip_prefix("{\"format\": \"json\", \"version\": 1}\n")
+            .expect("the daemon's header");
         got.push(serde_json::from_str(document).expect("JSON"));
     }
     got
@@ -202,45 +251,68 @@ async fn x_ray_is_sent_what_an_invocation_does() {
     let address = daemon.local_addr().expect("an address").to_string();
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[Reply::Http(503)], Reply::Accept).await;
-    let environment = environment(&redis_url(), &queues, &gateway).with("AWS_XRAY_DAEMON_ADDRESS", &address);
+    let environment =
+        environment(&redis_url(), &queues, &gateway).with("AWS_XRAY_DAEMON_ADDRESS", &address);
     let mut request = Traced::start("request-code", &environment).await;
     let mut send = Traced::start("send-sms", &environment).await;
     let (root, segment) = ("1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8");
     let sampled = format!("Root={root};Parent={segment};Sampled=1");
     let mut asked = event("request-code/http-api.json");
     asked["body"] = json!({ "to": "13800138000" }).to_string().into();
-    assert_eq!(request.invoke(&asked, &sampled.replace("Sampled=1", "Sampled=0")).await["statusCode"], 202);
+    assert_eq!(
+        request.invoke(&asked, &sampled.replace("Sampled=1", "Sampled=0")).await["statusCode"],
+        202
+    );
     asked["body"] = json!({ "to": "13800138001" }).to_string().into();
     asked["headers"]["x-request-id"] = "sampled".into();
     // A caller's own trace is what lines and the job have; X-Ray's goes its own way.
-    asked["headers"]["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".into();
+    asked["headers"]["traceparent"] =
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".into();
     assert_eq!(request.invoke(&asked, &sampled).await["statusCode"], 202);
     let got = subsegments(&daemon, "request", 1).await;
     let names: Vec<_> = got.iter().map(|one| one["name"].as_str().expect("a name")).collect();
     assert_eq!(names, ["admit", "enqueue", "request"]);
     let of_request = &got[2];
     assert_eq!(of_request["annotations"]["request_id"], "sampled", "the other trace is not kept");
-    assert_eq!((&of_request["parent_id"], &of_request["trace_id"]), (&json!(segment), &json!(root)), "{of_request}");
+    assert_eq!(
+        (&of_request["parent_id"], &of_request["trace_id"]),
+        (&json!(segment), &json!(root)),
+        "{of_request}"
+    );
     assert_eq!(of_request["annotations"]["http_response_status_code"], 202);
-    assert_eq!((&got[0]["parent_id"], &got[1]["parent_id"]), (&of_request["id"], &of_request["id"]));
+    assert_eq!(
+        (&got[0]["parent_id"], &got[1]["parent_id"]),
+        (&of_request["id"], &of_request["id"])
+    );
 
     // Both jobs, of which the gateway takes one.
     let records = queues.take(120).await;
-    let headers: Vec<_> = records.iter().filter_map(|record| record["attributes"]["AWSTraceHeader"].as_str()).collect();
-    assert_eq!(headers.iter().filter(|header| header.ends_with("Sampled=0")).count(), 1, "as it came: {headers:?}");
+    let headers: Vec<_> = records
+        .iter()
+        .filter_map(|record| record["attributes"]["AWSTraceHeader"].as_str())
+        .collect();
+    assert_eq!(
+        headers.iter().filter(|header| header.ends_with("Sampled=0")).count(),
+        1,
+        "as it came: {headers:?}"
+    );
     assert_eq!(headers.iter().filter(|header| **header == sampled).count(), 1, "{headers:?}");
     let answer = send.invoke(&json!({ "Records": records }), &sampled).await;
     assert_eq!(answer["batchItemFailures"].as_array().map(Vec::len), Some(1), "{answer}");
     let told = subsegments(&daemon, "delivery", 2).await;
     let call = |result: &str| {
-        let found = told.iter().find(|one| one["name"] == "ccp" && one["annotations"]["result"] == result);
+        let found =
+            told.iter().find(|one| one["name"] == "ccp" && one["annotations"]["result"] == result);
         found.unwrap_or_else(|| panic!("no call {result} in {told:?}"))
     };
     let (failed, accepted) = (call("transient"), call("accepted"));
     assert_eq!((&failed["fault"], &accepted["fault"]), (&json!(true), &json!(false)));
     assert_eq!((&accepted["namespace"], &accepted["trace_id"]), (&json!("remote"), &json!(root)));
     assert!(accepted["end_time"].as_f64() >= accepted["start_time"].as_f64(), "{accepted}");
-    let above = told.iter().find(|one| one["id"] == accepted["parent_id"]).expect("what the call was made for");
+    let above = told
+        .iter()
+        .find(|one| one["id"] == accepted["parent_id"])
+        .expect("what the call was made for");
     assert_eq!((&above["name"], &above["parent_id"]), (&json!("delivery"), &json!(segment)));
     assert_eq!(above["annotations"]["trace_id"].as_str().map(str::len), Some(32), "{above}");
     let (code, everything) = (&gateway.accepted()[0].code, format!("{got:?}{told:?}"));
@@ -252,13 +324,18 @@ async fn a_picture_comes_through_api_gateway() {
     let environment = Environment::lambda().with("REDIS_URL", &redis_url());
     let check = Function::start("check-code", &environment.with("CHALLENGE", "picture"));
     let answer = check.invoke(&event("check-code/picture.json")).await;
-    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{answer}");
+    assert_eq!(
+        (&answer["statusCode"], &answer["isBase64Encoded"]),
+        (&json!(200), &json!(true)),
+        "{answer}"
+    );
     let png = STANDARD.decode(answer["body"].as_str().expect("a body")).expect("base64");
     assert!(png.starts_with(b"\x89PNG"));
 }
 
-/// Lambda's runtime panics without what Lambda tells every function. Where a panic aborts, the process ends by a signal; where it
-/// unwinds, as the runtime needs it to make an error of an invocation's panic, with 101.
+/// Lambda's runtime panics without what Lambda tells every function. Where a panic aborts, the
+/// process ends by a signal; where it unwinds, as the runtime needs it to make an error of an
+/// invocation's panic, with 101.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_unwinds() {
     let queues = Queues::create(&client()).await;
@@ -284,8 +361,8 @@ async fn a_function_that_lacks_variables_says_so_at_once() {
         let mut process = Process::spawn(command);
         assert!(!process.ended().await.success());
         let log = process.log();
-        let line: Value =
-            serde_json::from_str(&log).unwrap_or_else(|_| panic!("one message, which Lambda keeps: {log}"));
+        let line: Value = serde_json::from_str(&log)
+            .unwrap_or_else(|_| panic!("one message, which Lambda keeps: {log}"));
         assert_eq!(line["level"], "ERROR", "{line}");
         for name in names.iter().chain(&["CODE_TTL"]) {
             assert!(log.contains(name), "{name} in {log}");
@@ -308,8 +385,12 @@ async fn connections_that_died_between_two_invocations_cost_no_request() {
     accepted("+8613900139000").await;
 
     let port = redis.url.rsplit(':').next().expect("a port");
-    let killed = Command::new("redis-cli").args(["-p", port, "client", "kill", "type", "normal"]).output();
-    assert!(killed.expect("redis-cli runs").stdout.starts_with(b"1"), "the function's connection was there");
+    let killed =
+        Command::new("redis-cli").args(["-p", port, "client", "kill", "type", "normal"]).output();
+    assert!(
+        killed.expect("redis-cli runs").stdout.starts_with(b"1"),
+        "the function's connection was there"
+    );
     accepted("+8613900139001").await;
 
     redis.stop();
@@ -323,7 +404,12 @@ async fn connections_that_died_between_two_invocations_cost_no_request() {
     assert_eq!(anew.url, queues.url);
     accepted("+8613900139003").await;
     let depth = sqs_client.get_queue_attributes().queue_url(&anew.url);
-    let depth = depth.attribute_names(QueueAttributeName::ApproximateNumberOfMessages).send().await.expect("an answer");
-    let depth = &depth.attributes.expect("attributes")[&QueueAttributeName::ApproximateNumberOfMessages];
+    let depth = depth
+        .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+        .send()
+        .await
+        .expect("an answer");
+    let depth =
+        &depth.attributes.expect("attributes")[&QueueAttributeName::ApproximateNumberOfMessages];
     assert_eq!(depth, "1");
 }

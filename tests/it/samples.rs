@@ -1,4 +1,5 @@
-//! The samples, as they are in the documents: backends that are brought a token, in Django and in Express.
+//! The samples, as they are in the documents: backends that are brought a token, in Django and in
+//! Express.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -32,7 +33,13 @@ impl Backend {
     }
 
     async fn login(&self, token: &str) -> (u16, Value) {
-        let answer = self.http.post(&self.login).json(&json!({ "token": token })).send().await.expect("an answer");
+        let answer = self
+            .http
+            .post(&self.login)
+            .json(&json!({ "token": token }))
+            .send()
+            .await
+            .expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 }
@@ -49,7 +56,9 @@ async fn token(deployment: &Deployment, to: &str, purpose: &str) -> String {
 /// Tokens of another product of the same installation are none of this one's.
 async fn a_backend_refuses_what_was_given_to_another(command: &[&str]) {
     let (shop, app) = (unique("key"), unique("key"));
-    let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = |key: &str| {
+        Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
     let keys = format!("shop={},app={}", hash(&shop), hash(&app));
     let deployment = Deployment::whole(&Environment::embedded().with("API_KEYS", &keys));
     let token = async |key: &str, to: &str| -> String {
@@ -57,7 +66,8 @@ async fn a_backend_refuses_what_was_given_to_another(command: &[&str]) {
         let asked = client.request("POST", "/v1/verifications").bearer_auth(key);
         let id = client.send(asked.json(&json!({ "to": to, "purpose": "login" }))).await.id();
         let typed = json!({ "code": client.code(to).await, "to": to });
-        let check = client.request("POST", &format!("/v1/verifications/{id}/check")).bearer_auth(key);
+        let check =
+            client.request("POST", &format!("/v1/verifications/{id}/check")).bearer_auth(key);
         client.send(check.json(&typed)).await.body["token"].as_str().expect("a token").to_owned()
     };
     let backend = Backend::start(command, &deployment.client.base, "shop");
@@ -79,7 +89,8 @@ async fn a_backend_takes_tokens(command: &[&str]) {
     assert_eq!(backend.login(&pay).await.0, 401, "for another purpose");
     let other = token(&deployment, "+8613800138002", "login").await;
     // The claims of one with the signature of another.
-    let (claims, signature) = (login.rsplit_once('.').expect("parts").0, other.rsplit_once('.').expect("parts").1);
+    let (claims, signature) =
+        (login.rsplit_once('.').expect("parts").0, other.rsplit_once('.').expect("parts").1);
     assert_eq!(backend.login(&format!("{claims}.{signature}")).await.0, 401);
     assert_eq!(backend.login("none").await.0, 401);
     assert_eq!(backend.login(&other).await.0, 200, "what was refused before was another one");
@@ -92,7 +103,10 @@ async fn a_backend_takes_tokens(command: &[&str]) {
     let deployment = Deployment::whole(&rotated);
     let signed_anew = token(&deployment, "+8613800138003", "login").await;
     // Backends fetch keys once a second at most.
-    eventually("the new key", || async { (backend.login(&signed_anew).await.0 == 200).then_some(()) }).await;
+    eventually("the new key", || async {
+        (backend.login(&signed_anew).await.0 == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,12 +125,15 @@ async fn express() {
 
 #[test]
 fn each_sample_has_a_port_of_its_own() {
-    let ports =
-        [include_str!("../../samples/django/app.py"), include_str!("../../samples/express/server.mjs")].map(|sample| {
-            let addresses = sample.split("127.0.0.1:").skip(1);
-            let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
-            addresses.map(digits).collect::<BTreeSet<_>>()
-        });
+    let ports = [
+        include_str!("../../samples/django/app.py"),
+        include_str!("../../samples/express/server.mjs"),
+    ]
+    .map(|sample| {
+        let addresses = sample.split("127.0.0.1:").skip(1);
+        let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+        addresses.map(digits).collect::<BTreeSet<_>>()
+    });
     // The one that it serves at, as its command says, and that of sms-verify.
     assert!(ports.iter().all(|ports| ports.len() == 2), "{ports:?}");
     let shared: Vec<&String> = ports[0].intersection(&ports[1]).collect();

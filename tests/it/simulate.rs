@@ -1,4 +1,5 @@
-//! `simulate`: is a day the same day each time, and does what stands before the gateway hold what docs/abuse.md says of it?
+//! `simulate`: is a day the same day each time, and does what stands before the gateway hold what
+//! docs/abuse.md says of it?
 
 use crate::support::process::{Environment, Process};
 use crate::support::services::Service;
@@ -10,7 +11,8 @@ async fn simulated(arguments: &[&str], environment: &Environment) -> Vec<Row> {
     let arguments = [&["simulate", "--seed", "3", "--people", "2000"], arguments].concat();
     let output = Process::start(&arguments, environment).output().await;
     let rows = output.lines().filter(|line| line.starts_with("| ")).skip(1);
-    rows.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+    rows.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
 }
 
 /// As by default.
@@ -76,5 +78,8 @@ async fn a_database_that_somebody_uses_is_left_alone() {
     let mut process = Process::start(&["simulate", "--redis", &redis.url], &defaults());
     assert!(!process.ended().await.success());
     assert!(process.log().contains("holds 1 keys"), "{}", process.log());
-    assert_eq!(redis::cmd("GET").arg("somebodys").query_async(&mut connection).await, Ok("1".to_owned()));
+    assert_eq!(
+        redis::cmd("GET").arg("somebodys").query_async(&mut connection).await,
+        Ok("1".to_owned())
+    );
 }

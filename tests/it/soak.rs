@@ -1,5 +1,5 @@
-//! The soak: load and random faults on both policies at once, for `SOAK_SECONDS`, from the seed `SOAK_SEED`; then
-//! everything is mended, and every accepted verification has to be accounted for.
+//! The soak: load and random faults on both policies at once, for `SOAK_SECONDS`, from the seed
+//! `SOAK_SEED`; then everything is mended, and every accepted verification has to be accounted for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,12 +35,18 @@ async fn the_books_balance() {
     redis.command(&["config", "set", "appendfsync", "always"]);
     let end = Instant::now() + length;
     let runs = POLICIES.map(|policy| {
-        let environment =
-            Environment::services().with("REDIS_URL", &redis.url).with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
+        let environment = Environment::services()
+            .with("REDIS_URL", &redis.url)
+            .with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
         tokio::spawn(run(policy, environment, Rng::with_seed(seed), end))
     });
     // In tasks of their own: what blocks one for a while delays no answer of the others.
-    let breaking = tokio::spawn(break_services(Arc::clone(&redis), Arc::clone(&rabbitmq), Rng::with_seed(!seed), end));
+    let breaking = tokio::spawn(break_services(
+        Arc::clone(&redis),
+        Arc::clone(&rabbitmq),
+        Rng::with_seed(!seed),
+        end,
+    ));
     breaking.await.expect("no panic");
     for scene in runs {
         let scene = scene.await.expect("no panic");
@@ -110,7 +116,9 @@ fn fault(scene: &Scene, rng: &mut Rng) -> Fault {
             })
         }
         2..=4 => {
-            let breaks = *rng.choice(&[Proxy::cut as fn(&Proxy), Proxy::half_close, Proxy::forget]).expect("three");
+            let breaks = *rng
+                .choice(&[Proxy::cut as fn(&Proxy), Proxy::half_close, Proxy::forget])
+                .expect("three");
             Box::pin(async move {
                 sleep(soon).await;
                 breaks(&proxy);
@@ -133,7 +141,8 @@ fn fault(scene: &Scene, rng: &mut Rng) -> Fault {
             misbehave(&scene.gateway, rng);
             let gateway = scene.gateway.clone();
             Box::pin(async move {
-                // While its circuit is open it is hardly called: what it has not answered by then it answers well.
+                // While its circuit is open it is hardly called: what it has not answered by then
+                // it answers well.
                 sleep(length).await;
                 gateway.always(Reply::Accept);
             })
@@ -164,7 +173,9 @@ fn misbehave(gateway: &Gateway, rng: &mut Rng) {
 async fn check_one(scene: &Scene, rng: &mut Rng) {
     let calls = scene.gateway.accepted();
     let Some(call) = rng.choice(&calls) else { return };
-    let Some(id) = scene.ledger.accepted.get(&call.to).and_then(|ids| ids.iter().next()) else { return };
+    let Some(id) = scene.ledger.accepted.get(&call.to).and_then(|ids| ids.iter().next()) else {
+        return;
+    };
     if let Some(status) = scene.client.try_check(id, &call.code).await {
         // 404: used already, perhaps by a check whose answer was lost.
         assert!([200, 404, 503].contains(&status), "{status} for the right code");

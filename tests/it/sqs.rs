@@ -1,4 +1,5 @@
-//! SQS, on a real SQS server: the producer, the way of a job through an event source mapping, and dead letters.
+//! SQS, on a real SQS server: the producer, the way of a job through an event source mapping, and
+//! dead letters.
 
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,8 @@ async fn a_job_is_one_message() {
     let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
     assert_eq!((received.to, received.names.trace), (number(1), trace));
     // X-Ray's.
-    let header = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
+    let header =
+        message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
     let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     assert_eq!(header.map(String::as_str), Some(xray));
 }
@@ -84,17 +86,26 @@ async fn a_postponed_message_comes_again_soon() {
     let handle = message.receipt_handle().expect("a handle");
     eventually("SQS postpones", || async { queue.postpone(handle, delay).await.ok() }).await;
     let again = receive(&client, &queues.url).await;
-    let receives = again.attributes().expect("attributes").get(&MessageSystemAttributeName::ApproximateReceiveCount);
+    let receives = again
+        .attributes()
+        .expect("attributes")
+        .get(&MessageSystemAttributeName::ApproximateReceiveCount);
     assert_eq!(receives.map(String::as_str), Some("2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_has_its_reason_as_attribute() {
     let Fixture { queue, client, queues } = fixture().await;
-    eventually("SQS takes the letter", || async { queue.bury(b"not a job", "cannot be read").await.ok() }).await;
+    eventually("SQS takes the letter", || async {
+        queue.bury(b"not a job", "cannot be read").await.ok()
+    })
+    .await;
     let letter = receive(&client, &queues.dead_url).await;
     assert_eq!(letter.body(), Some("not a job"));
-    let reason = letter.message_attributes().and_then(|attributes| attributes.get("reason")).expect("a reason");
+    let reason = letter
+        .message_attributes()
+        .and_then(|attributes| attributes.get("reason"))
+        .expect("a reason");
     assert_eq!(reason.string_value(), Some("cannot be read"));
 }
 
@@ -106,7 +117,8 @@ async fn a_queue_is_asked_in_the_region_that_its_url_names() {
     let created = client.create_queue().queue_name(&name).send().await.expect("a queue");
     let url = created.queue_url().expect("its URL");
     let account = url.rsplit('/').nth(1).expect("an account");
-    let queue = Queue::from_url(&format!("https://sqs.eu-central-1.amazonaws.com/{account}/{name}"), None);
+    let queue =
+        Queue::from_url(&format!("https://sqs.eu-central-1.amazonaws.com/{account}/{name}"), None);
     let queue = queue.expect("a URL");
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
     assert!(Job::decode(receive(&client, url).await.body().expect("a body").as_bytes()).is_ok());
@@ -161,8 +173,8 @@ impl<'a> Mapping<'a> {
             .await;
     }
 
-    /// Rounds until nothing is left. A call to SQS that takes long is made twice, and the copy of a job comes when all SMS are sent:
-    /// it is dropped then.
+    /// Rounds until nothing is left. A call to SQS that takes long is made twice, and the copy of a
+    /// job comes when all SMS are sent: it is dropped then.
     async fn poll_until_empty(&self) {
         self.poll_until("an empty queue", async || self.fixture.queues.depth().await == 0).await;
     }
@@ -181,7 +193,9 @@ impl<'a> Mapping<'a> {
 async fn a_failed_job_comes_again_after_its_back_off_and_its_neighbours_are_deleted() {
     let fixture = fixture().await;
     // One of the two jobs is refused, the other accepted, and the first is then refused once more.
-    let gateway = Gateway::start(&[Reply::Refuse("160000"), Reply::Accept, Reply::Http(503)], Reply::Accept).await;
+    let gateway =
+        Gateway::start(&[Reply::Refuse("160000"), Reply::Accept, Reply::Http(503)], Reply::Accept)
+            .await;
     let mapping = Mapping::new(&fixture, &gateway);
     mapping.ask(1).await;
     mapping.ask(2).await;
@@ -203,7 +217,14 @@ async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
     let mapping = Mapping::new(&fixture, &gateway);
     mapping.ask(1).await;
     let body = "not a job";
-    fixture.client.send_message().queue_url(&fixture.queues.url).message_body(body).send().await.expect("sent");
+    fixture
+        .client
+        .send_message()
+        .queue_url(&fixture.queues.url)
+        .message_body(body)
+        .send()
+        .await
+        .expect("sent");
     mapping.poll_until("two dead letters", async || fixture.queues.dead().await >= 2).await;
     assert_eq!(gateway.calls().len(), 4);
     mapping.poll_until_empty().await;
@@ -212,12 +233,18 @@ async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
     let letters = fixture.queues.dead().await;
     let all = format!("{letters} dead letter(s)");
     let list = dead(&fixture, "list").await;
-    assert!(list.contains("out of attempts, after attempt 4") && list.contains("not a job"), "{list}");
+    assert!(
+        list.contains("out of attempts, after attempt 4") && list.contains("not a job"),
+        "{list}"
+    );
     assert!(list.contains(&all), "{list}");
     assert!(dead(&fixture, "list").await.contains(&all), "looking does not take away");
     let redriven = dead(&fixture, "redrive").await;
     assert!(redriven.contains("job(s)") && redriven.contains("message(s) left"), "{redriven}");
-    assert!(letters > 2 || (redriven.contains("1 job(s)") && redriven.contains("1 message(s) left")), "{redriven}");
+    assert!(
+        letters > 2 || (redriven.contains("1 job(s)") && redriven.contains("1 message(s) left")),
+        "{redriven}"
+    );
     mapping.poll_until("another attempt", async || gateway.calls().len() >= 5).await;
     assert!(dead(&fixture, "purge").await.contains("dead letter(s) deleted"));
 }
@@ -259,5 +286,7 @@ async fn a_gateways_rate_holds_jobs_back_and_spends_no_receive() {
 async fn dead(fixture: &Fixture, action: &str) -> String {
     let Queues { url, dead_url, endpoint, .. } = &fixture.queues;
     let environment = Environment::lambda().with("QUEUE_URL", url).with("DEAD_QUEUE_URL", dead_url);
-    Process::start(&["dead", action], &environment.with("AWS_ENDPOINT_URL_SQS", endpoint)).output().await
+    Process::start(&["dead", action], &environment.with("AWS_ENDPOINT_URL_SQS", endpoint))
+        .output()
+        .await
 }

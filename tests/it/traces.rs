@@ -1,4 +1,5 @@
-//! One trace from the request through the queue to the gateway, as a collector gets it: a small OTLP receiver.
+//! One trace from the request through the queue to the gateway, as a collector gets it: a small
+//! OTLP receiver.
 
 use opentelemetry_proto::tonic::trace::v1::Status;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -20,10 +21,13 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
         // On whatever level lines are logged.
         .with("LOG_LEVEL", "warn");
     let api = Process::start(&["api"], &environment).announces("/inbox\n");
-    let _worker = Process::start(&["worker"], &environment.clone().with("OTEL_SERVICE_NAME", "sms-worker"));
+    let _worker =
+        Process::start(&["worker"], &environment.clone().with("OTEL_SERVICE_NAME", "sms-worker"));
     let client = crate::support::process::Client::new(&base_url(&api.announced));
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    let asked = client.request("POST", "/v1/verifications").header("traceparent", format!("00-{trace}-{parent}-01"));
+    let asked = client
+        .request("POST", "/v1/verifications")
+        .header("traceparent", format!("00-{trace}-{parent}-01"));
     let answer = client.send(asked.json(&json!({ "to": "13800138000" }))).await;
     assert_eq!(answer.status, 202);
 
@@ -31,13 +35,22 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
     let parent_of = |name: &str| hex(&spans[name].parent_span_id);
     let id_of = |name: &str| hex(&spans[name].span_id);
     assert_eq!(parent_of("request"), parent, "the caller's span");
-    for (child, its_parent) in
-        [("admit", "request"), ("enqueue", "request"), ("delivery", "request"), ("gateway", "delivery")]
-    {
+    for (child, its_parent) in [
+        ("admit", "request"),
+        ("enqueue", "request"),
+        ("delivery", "request"),
+        ("gateway", "delivery"),
+    ] {
         assert_eq!(parent_of(child), id_of(its_parent), "{child} is a child of {its_parent}");
     }
-    assert!(collector.senders("request").iter().all(|sender| sender.contains("\"sms-verify\"")), "by default");
-    assert!(collector.senders("delivery").iter().all(|sender| sender.contains("\"sms-worker\"")), "as it is told");
+    assert!(
+        collector.senders("request").iter().all(|sender| sender.contains("\"sms-verify\"")),
+        "by default"
+    );
+    assert!(
+        collector.senders("delivery").iter().all(|sender| sender.contains("\"sms-worker\"")),
+        "as it is told"
+    );
     let code = gateway.calls().remove(0).code;
     for span in spans.values() {
         let told = format!("{span:?}");
@@ -47,14 +60,21 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
     // What nobody has begun begins here.
     client.ask("13800138001").await;
     gateway.got(2).await;
-    let refused =
-        || async { collector.spans().into_iter().find(|span| span.name == "gateway" && hex(&span.trace_id) != trace) };
+    let refused = || async {
+        collector
+            .spans()
+            .into_iter()
+            .find(|span| span.name == "gateway" && hex(&span.trace_id) != trace)
+    };
     let refused = eventually("the call that failed", refused).await;
     assert_eq!(refused.status.as_ref().map(Status::code), Some(StatusCode::Error), "{refused:?}");
     assert!(format!("{refused:?}").contains("transient"), "{refused:?}");
     let roots = || async {
         let spans = collector.spans();
-        let delivery = spans.iter().find(|span| span.name == "delivery" && hex(&span.trace_id) != trace)?.clone();
+        let delivery = spans
+            .iter()
+            .find(|span| span.name == "delivery" && hex(&span.trace_id) != trace)?
+            .clone();
         spans.into_iter().find(|span| span.span_id == delivery.parent_span_id)
     };
     let root = eventually("its root", roots).await;
@@ -63,7 +83,8 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_gone_stops_nobody() {
-    let environment = Environment::embedded().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let environment =
+        Environment::embedded().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let mut deployment = crate::support::process::Deployment::whole(&environment);
     assert_eq!(deployment.client.ask("13800138000").await.status, 202);
     deployment.client.code("+8613800138000").await;

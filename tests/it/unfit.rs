@@ -1,5 +1,5 @@
-//! A Redis that answers and cannot do what a request needs, or that forgets: `/readyz` and the log say so, before anybody asks for a
-//! code in vain.
+//! A Redis that answers and cannot do what a request needs, or that forgets: `/readyz` and the log
+//! say so, before anybody asks for a code in vain.
 
 use serde_json::json;
 
@@ -8,7 +8,9 @@ use crate::support::process::{Client, Deployment, Environment, Process, wrong};
 use crate::support::services::{Service, redis_cli, redis_cluster_url};
 
 fn on(url: &str) -> Environment {
-    Environment::embedded().with("REDIS_URL", url).with("CODE_SECRET", "a-secret-that-is-long-enough-for-a-test")
+    Environment::embedded()
+        .with("REDIS_URL", url)
+        .with("CODE_SECRET", "a-secret-that-is-long-enough-for-a-test")
 }
 
 /// Neither ready nor able to take a request, and both say why.
@@ -16,17 +18,22 @@ async fn is_refused(deployment: &Deployment, words: &str) {
     eventually(&format!("not ready: {words}"), || async {
         let ready = deployment.client.get("/readyz").await;
         let log = deployment.api.log();
-        let said = log.lines().any(|line| line.contains("not ready: store") && line.contains(words));
+        let said =
+            log.lines().any(|line| line.contains("not ready: store") && line.contains(words));
         (said && (ready.status, &ready.body["down"]) == (503, &json!(["store"]))).then_some(())
     })
     .await;
     let health = format!("{}/readyz", deployment.client.base);
-    assert!(!Process::start(&["health", &health], &Environment::embedded()).ended().await.success());
+    assert!(
+        !Process::start(&["health", &health], &Environment::embedded()).ended().await.success()
+    );
     eventually(&format!("refused: {words}"), || async {
         let refused = deployment.client.ask("+8613800138000").await;
         assert_eq!(refused.status, 503, "{words}: {:?}", refused.body);
         let log = deployment.api.log();
-        log.lines().any(|line| line.contains("the store is down") && line.contains(words)).then_some(())
+        log.lines()
+            .any(|line| line.contains("the store is down") && line.contains(words))
+            .then_some(())
     })
     .await;
 }
@@ -41,12 +48,32 @@ async fn a_redis_that_takes_no_writes_is_not_ready() {
     let deployment = Deployment::whole(&on(&redis.url));
     is_ready(&deployment.client, "as it is").await;
     for (breaks, words, mends) in [
-        ("replicaof 127.0.0.1 1", "read-only replica, and REDIS_URL must name the primary", "replicaof no one"),
-        ("config set min-replicas-to-write 1", "min-replicas-to-write", "config set min-replicas-to-write 0"),
+        (
+            "replicaof 127.0.0.1 1",
+            "read-only replica, and REDIS_URL must name the primary",
+            "replicaof no one",
+        ),
+        (
+            "config set min-replicas-to-write 1",
+            "min-replicas-to-write",
+            "config set min-replicas-to-write 0",
+        ),
         ("config set maxmemory 1mb", "its memory is full", "config set maxmemory 0"),
-        ("acl setuser default -hset", "the user of REDIS_URL needs the commands", "acl setuser default +hset"),
-        ("acl setuser default -evalsha", "the user of REDIS_URL needs the commands", "acl setuser default +evalsha"),
-        ("acl setuser default resetkeys ~x", "on the keys sms-verify:*", "acl setuser default allkeys"),
+        (
+            "acl setuser default -hset",
+            "the user of REDIS_URL needs the commands",
+            "acl setuser default +hset",
+        ),
+        (
+            "acl setuser default -evalsha",
+            "the user of REDIS_URL needs the commands",
+            "acl setuser default +evalsha",
+        ),
+        (
+            "acl setuser default resetkeys ~x",
+            "on the keys sms-verify:*",
+            "acl setuser default allkeys",
+        ),
     ] {
         redis.command(&breaks.split(' ').collect::<Vec<_>>());
         is_refused(&deployment, words).await;
@@ -85,7 +112,8 @@ async fn a_cluster_that_is_down_is_not_ready() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_that_is_full_costs_no_lock() {
     let redis = Service::redis();
-    let deployment = Deployment::whole(&on(&redis.url).with("MAX_ATTEMPTS", "1").with("RESEND_INTERVAL", "1"));
+    let deployment =
+        Deployment::whole(&on(&redis.url).with("MAX_ATTEMPTS", "1").with("RESEND_INTERVAL", "1"));
     let client = &deployment.client;
     let id = client.ask("+8613800138000").await.id();
     let code = client.code("+8613800138000").await;
@@ -93,8 +121,10 @@ async fn memory_that_is_full_costs_no_lock() {
     redis.command(&["config", "set", "maxmemory", "1mb"]);
     assert_eq!(client.ask("+8613900139000").await.status, 503);
     redis.command(&["config", "set", "maxmemory", "0"]);
-    eventually("an accepted request", || async { (client.ask("+8613900139000").await.status == 202).then_some(()) })
-        .await;
+    eventually("an accepted request", || async {
+        (client.ask("+8613900139000").await.status == 202).then_some(())
+    })
+    .await;
     let locked = client.ask("+8613800138000").await;
     assert_eq!(locked.status, 429, "{:?}", locked.body);
     assert!(locked.body["violated_policies"].to_string().contains("attempts"), "{:?}", locked.body);
@@ -105,7 +135,10 @@ async fn one_node_of_a_cluster_that_evicts_is_enough() {
     let cluster = redis_cluster_url();
     let nodes = redis_cli(port(&cluster), &["cluster", "nodes"]);
     // `id address@bus flags …`, of a primary that REDIS_URL does not name.
-    let other = nodes.lines().find(|line| line.contains("master") && !line.contains("myself")).expect("another");
+    let other = nodes
+        .lines()
+        .find(|line| line.contains("master") && !line.contains("myself"))
+        .expect("another");
     let other = port(other.split(['@', ' ']).nth(1).expect("an address"));
     redis_cli(other, &["config", "set", "maxmemory-policy", "allkeys-lru", "maxmemory", "100mb"]);
     Deployment::whole(&on(&cluster)).api.logs("allkeys-lru").await;

@@ -16,7 +16,10 @@ use crate::support::services::{Service, with_own_queue};
 use crate::support::{eventually, number};
 
 fn worker(environment: &Environment, gateway: &Gateway, concurrency: &str) -> Process {
-    Process::start(&["worker", "--concurrency", concurrency], &environment.clone().with("SMS_DSN", &gateway.dsn()))
+    Process::start(
+        &["worker", "--concurrency", concurrency],
+        &environment.clone().with("SMS_DSN", &gateway.dsn()),
+    )
 }
 
 fn api(environment: &Environment) -> Deployment {
@@ -55,7 +58,11 @@ async fn a_worker_that_is_asked_to_stop_finishes_what_it_has_and_returns_the_res
     let begun = gateway.calls().len();
     assert!(begun < 30, "it stopped in the middle");
     let log = first.log();
-    assert_eq!(log.matches("\"message\":\"sent\"").count(), begun, "what was begun was finished: {log}");
+    assert_eq!(
+        log.matches("\"message\":\"sent\"").count(),
+        begun,
+        "what was begun was finished: {log}"
+    );
     let _second = worker(&environment, &gateway, "50");
     delivered(&gateway, &wanted).await;
     assert_eq!(gateway.calls().len(), 30, "nothing twice");
@@ -72,8 +79,8 @@ async fn a_worker_that_is_killed_loses_nothing() {
     first.kill();
     let _second = worker(&environment, &gateway, "50");
     delivered(&gateway, &wanted).await;
-    // Those that were at the gateway when the worker died wait for the end of its lease, and are then sent again: the
-    // gateway knows them by their key.
+    // Those that were at the gateway when the worker died wait for the end of its lease, and are
+    // then sent again: the gateway knows them by their key.
     let calls = gateway.calls();
     let keys: HashSet<&str> = calls.iter().map(|call| call.request_id.as_str()).collect();
     assert_eq!(keys.len(), 30);
@@ -114,8 +121,12 @@ async fn workers_and_api_come_back_when_rabbitmq_restarts() {
 async fn an_invoker_waits_for_its_function_and_does_with_its_response_what_sqs_would() {
     let environment = Environment::services().with("RETRY_BACKOFF", "1");
     let deployment = api(&environment);
-    let address = TcpListener::bind("127.0.0.1:0").await.and_then(|socket| socket.local_addr()).expect("a port");
-    let invoker = Process::start(&["worker", "--invoke", &format!("http://{address}/")], &environment);
+    let address = TcpListener::bind("127.0.0.1:0")
+        .await
+        .and_then(|socket| socket.local_addr())
+        .expect("a port");
+    let invoker =
+        Process::start(&["worker", "--invoke", &format!("http://{address}/")], &environment);
     assert_eq!(ask_for(&deployment, 1).await.len(), 1);
     eventually("two tries", || async {
         (invoker.log().matches("the function cannot be reached").count() >= 2).then_some(())
@@ -133,7 +144,10 @@ async fn an_invoker_waits_for_its_function_and_does_with_its_response_what_sqs_w
     });
     let listener = TcpListener::bind(address).await.expect("the same port");
     tokio::spawn(async move { axum::serve(listener, function).await });
-    eventually("two invocations", || async { (events.lock().expect("no panic").len() == 2).then_some(()) }).await;
+    eventually("two invocations", || async {
+        (events.lock().expect("no panic").len() == 2).then_some(())
+    })
+    .await;
     let attempts: Vec<u32> = events.lock().expect("no panic").iter().map(attempts).collect();
     assert_eq!(attempts, [0, 1], "only what the function failed on is an attempt");
 }

@@ -20,8 +20,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -60,9 +60,12 @@ async fn store() -> Result<MultiplexedConnection> {
 
 async fn channel() -> Result<(Channel, String)> {
     let queue = env::var("QUEUE")?;
-    let connection = Connection::connect(&env::var("QUEUE_URL")?, ConnectionProperties::default()).await?;
+    let connection =
+        Connection::connect(&env::var("QUEUE_URL")?, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
-    channel.queue_declare((&*queue).into(), QueueDeclareOptions::durable(), FieldTable::default()).await?;
+    channel
+        .queue_declare((&*queue).into(), QueueDeclareOptions::durable(), FieldTable::default())
+        .await?;
     // Open until the process ends.
     std::mem::forget(connection);
     Ok((channel, queue))
@@ -74,7 +77,10 @@ async fn publisher() -> Result<(Channel, Arc<str>)> {
     Ok((channel, queue.into()))
 }
 
-async fn serve(store: Option<MultiplexedConnection>, queue: Option<(Channel, Arc<str>)>) -> Result<()> {
+async fn serve(
+    store: Option<MultiplexedConnection>,
+    queue: Option<(Channel, Arc<str>)>,
+) -> Result<()> {
     let script = Arc::new(Script::new(concat!(
         include_str!("../../../shared/src/store/scripts/clock.lua"),
         include_str!("../../../shared/src/store/scripts/limits.lua"),
@@ -90,7 +96,10 @@ async fn serve(store: Option<MultiplexedConnection>, queue: Option<(Channel, Arc
 async fn answer(
     State(parts): State<Parts>,
     body: Bytes,
-) -> std::result::Result<(StatusCode, [(axum::http::HeaderName, &'static str); 1], &'static str), StatusCode> {
+) -> std::result::Result<
+    (StatusCode, [(axum::http::HeaderName, &'static str); 1], &'static str),
+    StatusCode,
+> {
     let failed = |_| StatusCode::SERVICE_UNAVAILABLE;
     let mut status = StatusCode::ACCEPTED;
     if let Some((mut store, script)) = parts.store {
@@ -98,12 +107,23 @@ async fn answer(
         let id = parts.count.fetch_add(1, Ordering::Relaxed);
         let mut call = script.prepare_invoke();
         let (number, block) = (&body[..], &body[..body.len() / 2]);
-        call.key(number).key([number, b":sent"].concat()).key([number, b":verified"].concat()).key(block);
-        call.arg(id).arg("").arg("+86*******8000").arg(300_000).arg(60_000).arg(600_000).arg(5).arg("");
+        call.key(number)
+            .key([number, b":sent"].concat())
+            .key([number, b":verified"].concat())
+            .key(block);
+        call.arg(id)
+            .arg("")
+            .arg("+86*******8000")
+            .arg(300_000)
+            .arg(60_000)
+            .arg(600_000)
+            .arg(5)
+            .arg("");
         // The limits of the product: of a number 5 an hour and 10 a day, and one of its block (µs).
         call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000);
         call.arg("rate").arg(1_000).arg(3_600_000_000_u64).arg(0).arg(0);
-        let decision: Vec<redis::Value> = call.invoke_async(&mut store).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let decision: Vec<redis::Value> =
+            call.invoke_async(&mut store).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         if decision.len() < 7 {
             status = StatusCode::TOO_MANY_REQUESTS;
         }
@@ -126,7 +146,12 @@ async fn consume() -> Result<()> {
     let (channel, queue) = channel().await?;
     channel.basic_qos(1000, BasicQosOptions::default()).await?;
     let mut messages = channel
-        .basic_consume((&*queue).into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_consume(
+            (&*queue).into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
         .await?;
     while let Some(message) = messages.next().await {
         message?.acker.ack(BasicAckOptions::default()).await?;

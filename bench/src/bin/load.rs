@@ -1,12 +1,13 @@
-//! Requests at a fixed rate, and how long each took: to its answer, and to its arrival at the gateway, which is this
-//! program too.
+//! Requests at a fixed rate, and how long each took: to its answer, and to its arrival at the
+//! gateway, which is this program too.
 //!
 //! ```text
 //! load RATE SECONDS ours|peer URL GATEWAY FIRST
 //! ```
-//! Each request has its time, whether or not earlier ones are answered (an open loop), and its latency counts from then: what
-//! waits behind a slow answer is not left out. GATEWAY is where to listen as the CCP gateway (`-`: nowhere); FIRST is the
-//! first number asked for. Prints JSON; times in milliseconds.
+//! Each request has its time, whether or not earlier ones are answered (an open loop), and its
+//! latency counts from then: what waits behind a slow answer is not left out. GATEWAY is where to
+//! listen as the CCP gateway (`-`: nowhere); FIRST is the first number asked for. Prints JSON;
+//! times in milliseconds.
 
 use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,11 +39,14 @@ async fn main() -> Result<()> {
     let [rate, seconds, side, url, gateway, first] = &args[..] else {
         return Err("load RATE SECONDS ours|peer URL GATEWAY FIRST".into());
     };
-    let (rate, seconds, first) = (rate.parse::<u32>()?, seconds.parse::<u32>()?, first.parse::<u64>()?);
+    let (rate, seconds, first) =
+        (rate.parse::<u32>()?, seconds.parse::<u32>()?, first.parse::<u64>()?);
     let count = rate * seconds;
     let arrivals: Arrivals = Arc::new(Mutex::new(vec![None; count as usize]));
     if gateway != "-" {
-        let app = Router::new().fallback(post(take)).with_state(Gateway { first, arrivals: Arc::clone(&arrivals) });
+        let app = Router::new()
+            .fallback(post(take))
+            .with_state(Gateway { first, arrivals: Arc::clone(&arrivals) });
         let listener = tokio::net::TcpListener::bind(gateway).await?;
         tokio::spawn(async move { axum::serve(listener, app).await });
     }
@@ -73,14 +77,18 @@ async fn main() -> Result<()> {
         });
     }
     let answers: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-    let mut report = json!({ "asked": count, "accepted": answers.len(), "answer": percentiles(answers) });
+    let mut report =
+        json!({ "asked": count, "accepted": answers.len(), "answer": percentiles(answers) });
     if gateway != "-" {
         let deadline = Instant::now() + PATIENCE;
         while read(&arrivals).iter().any(Option::is_none) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let arrivals = read(&arrivals);
-        let waits = arrivals.iter().zip(&times).filter_map(|(at, time)| Some(at.as_ref()?.duration_since(*time)));
+        let waits = arrivals
+            .iter()
+            .zip(&times)
+            .filter_map(|(at, time)| Some(at.as_ref()?.duration_since(*time)));
         let waits: Vec<Duration> = waits.collect();
         report["arrived"] = json!(waits.len());
         report["arrival"] = percentiles(waits);

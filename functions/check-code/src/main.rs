@@ -1,5 +1,6 @@
-//! `POST /v1/verifications/{id}/check`, `GET` and `DELETE /v1/verifications/{id}`, and the keys of tokens, behind API Gateway; with `SMS_DSN` also
-//! `POST /v1/receipts/{provider}`, and with `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
+//! `POST /v1/verifications/{id}/check`, `GET` and `DELETE /v1/verifications/{id}`, and the keys of
+//! tokens, behind API Gateway; with `SMS_DSN` also `POST /v1/receipts/{provider}`, and with
+//! `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::checking::Checks;
@@ -24,7 +25,17 @@ async fn main() -> Result<(), Error> {
         let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));
     }
-    let CheckConfig { secrets, code_length, test_numbers, limits, region, callers, origins, base_path, .. } = config;
+    let CheckConfig {
+        secrets,
+        code_length,
+        test_numbers,
+        limits,
+        region,
+        callers,
+        origins,
+        base_path,
+        ..
+    } = config;
     let checks = Checks { store, secrets, code_length, test_numbers, limits };
     let routes = http::check_router(checks, region, callers).merge(routes);
     let function = &Function::new(http::measured(http::app(routes, &origins)), base_path);

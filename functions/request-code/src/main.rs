@@ -1,4 +1,5 @@
-//! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip, then one queue call.
+//! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip,
+//! then one queue call.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::admission::Admissions;
@@ -28,11 +29,29 @@ async fn main() -> Result<(), Error> {
     let health = http::health_router(store.clone(), queue.clone());
     let RequestConfig { secrets, limits, countries, challenge, budget, meiduo_keys, .. } = config;
     let guard = Guard::new(config.guard);
-    let admissions = Admissions { store, queue, secrets, limits, countries, guard, challenge, budget, meiduo_keys };
+    let admissions = Admissions {
+        store,
+        queue,
+        secrets,
+        limits,
+        countries,
+        guard,
+        challenge,
+        budget,
+        meiduo_keys,
+    };
     let RequestConfig { region, test_numbers, autofill, callers, origins, base_path, .. } = config;
-    let asking = RequestApi { admissions, region, test_numbers, autofill, callers, origins: origins.clone() };
+    let asking = RequestApi {
+        admissions,
+        region,
+        test_numbers,
+        autofill,
+        callers,
+        origins: origins.clone(),
+    };
     let routes = http::request_router(asking);
-    let function = &Function::new(http::measured(http::app(routes.merge(health), &origins)), base_path);
+    let function =
+        &Function::new(http::measured(http::app(routes.merge(health), &origins)), base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {
         function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
     }))

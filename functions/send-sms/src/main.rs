@@ -1,4 +1,5 @@
-//! Takes jobs from SQS (or Amazon MQ for RabbitMQ) and brings them to the SMS gateway; names those that are to be handed out again.
+//! Takes jobs from SQS (or Amazon MQ for RabbitMQ) and brings them to the SMS gateway; names those
+//! that are to be handed out again.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::batch::{Event, deliver_event};
@@ -20,8 +21,17 @@ async fn main() -> Result<(), Error> {
     let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
     let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
     EvictionWatch::new(store.clone(), config.accepts_eviction).once();
-    let SendConfig { provider, secrets, code_length, schedule, delivery_policy: policy, test_numbers, .. } = config;
-    let deliveries = Deliveries { store, provider, secrets, code_length, schedule, policy, test_numbers };
+    let SendConfig {
+        provider,
+        secrets,
+        code_length,
+        schedule,
+        delivery_policy: policy,
+        test_numbers,
+        ..
+    } = config;
+    let deliveries =
+        Deliveries { store, provider, secrets, code_length, schedule, policy, test_numbers };
     // There is more of a processor now than for the first message.
     tokio::join!(deliveries.store.prepare(), deliveries.provider.prepare());
     let (deliveries, queue) = (&deliveries, &queue);

@@ -1,5 +1,5 @@
-//! Captchas of a third party: the page's token is shown to the vendor's siteverify, which says whether it is a person's.
-//! Turnstile, hCaptcha and reCAPTCHA answer in the same form.
+//! Captchas of a third party: the page's token is shown to the vendor's siteverify, which says
+//! whether it is a person's. Turnstile, hCaptcha and reCAPTCHA answer in the same form.
 //!
 //! The caller's address is not passed on. A token can be used once: the vendors see to it.
 
@@ -20,10 +20,12 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The least score of a reCAPTCHA v3 token, unless told otherwise: Google's own recommendation.
 const SCORE: f64 = 0.5;
 
-/// Longest token that is shown to a vendor: Turnstile's have up to 2048 characters, those of the others up to about 4000.
+/// Longest token that is shown to a vendor: Turnstile's have up to 2048 characters, those of the
+/// others up to about 4000.
 const MAX_TOKEN: usize = 8192;
 
-/// What a vendor says when not the token is at fault, but the secret or the vendor: nothing that a caller can bring about.
+/// What a vendor says when not the token is at fault, but the secret or the vendor: nothing that a
+/// caller can bring about.
 const OUR_FAULT: [&str; 3] = ["missing-input-secret", "invalid-input-secret", "internal-error"];
 
 /// An account at a vendor.
@@ -47,7 +49,8 @@ struct Answer {
 }
 
 impl Captcha {
-    /// Reads `turnstile://SITEKEY:SECRET@default`, and so for the others; nothing if it is of none of them.
+    /// Reads `turnstile://SITEKEY:SECRET@default`, and so for the others; nothing if it is of none
+    /// of them.
     pub(super) fn from_dsn(dsn: &mut Dsn) -> Result<Option<Self>, DsnError> {
         let (vendor, host, path) = match dsn.scheme() {
             "turnstile" => ("turnstile", "challenges.cloudflare.com", "turnstile/v0/siteverify"),
@@ -78,16 +81,22 @@ impl Captcha {
         let form = [("secret", self.secret.as_str()), ("response", token)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.http.post(self.vendor, self.url.clone()).map_err(VendorError::from)?;
-        let request = request.timeout(TIMEOUT).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let request = request
+            .timeout(TIMEOUT)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
         let answer = call(self.vendor, request).await.map_err(VendorError::from)?;
         let answer: Answer = serde_json::from_slice(&answer.body)
             .map_err(|_| VendorError::answer(self.vendor, "its answer cannot be read"))?;
-        if let Some(code) = answer.error_codes.iter().find_map(|code| OUR_FAULT.iter().find(|fault| *fault == code)) {
+        if let Some(code) =
+            answer.error_codes.iter().find_map(|code| OUR_FAULT.iter().find(|fault| *fault == code))
+        {
             return Err(VendorError::answer(self.vendor, code).into());
         }
         let hostname = self.hostname.is_none() || self.hostname == answer.hostname;
         // Of the others a score is something else, such as hCaptcha's, which is that of a risk.
-        let score = self.vendor != "recaptcha" || answer.score.is_none_or(|score| score >= self.score);
+        let score =
+            self.vendor != "recaptcha" || answer.score.is_none_or(|score| score >= self.score);
         Ok(answer.success && hostname && score)
     }
 }

@@ -1,7 +1,9 @@
-//! Challenges: a task that a request has to solve before it is sent an SMS, always or when it is suspicious.
+//! Challenges: a task that a request has to solve before it is sent an SMS, always or when it is
+//! suspicious.
 //!
-//! A request without the answer to a task is given one in place of an SMS, and comes again with the answer. Which kind of
-//! task, `CHALLENGE` says: proof of work, a picture, or a captcha of a third party.
+//! A request without the answer to a task is given one in place of an SMS, and comes again with the
+//! answer. Which kind of task, `CHALLENGE` says: proof of work, a picture, or a captcha of a third
+//! party.
 
 mod captcha;
 mod picture;
@@ -24,7 +26,8 @@ use crate::prepare::in_its_own_thread;
 use crate::provider::SendError;
 use crate::store::{Store, StoreError};
 
-/// Hashes that a proof of work takes at most, and half of them on average. A laptop's browser does it within a second.
+/// Hashes that a proof of work takes at most, and half of them on average. A laptop's browser does
+/// it within a second.
 const EFFORT: u64 = 100_000;
 
 /// More than that is no use to anybody.
@@ -129,7 +132,8 @@ impl VendorError {
 }
 
 impl Challenge {
-    /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's certificates.
+    /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's
+    /// certificates.
     pub async fn prepare(&self) {
         let kind = Arc::clone(&self.kind);
         in_its_own_thread(async move {
@@ -173,17 +177,23 @@ impl Challenge {
         matches!(*self.kind, Kind::Picture)
     }
 
-    /// A task for whoever asks for a code for this number. `now` is in seconds since 1970; `random` is drawn for this call.
+    /// A task for whoever asks for a code for this number. `now` is in seconds since 1970; `random`
+    /// is drawn for this call.
     #[must_use]
     pub fn task(&self, secrets: &Secrets, to: &PhoneNumber, now: i64, random: [u8; 16]) -> Task {
         match &*self.kind {
-            Kind::Pow { effort } => {
-                Task { kind: "pow", details: Details::Pow(pow::task(*effort, secrets, to, now, random)) }
-            }
-            Kind::Picture => Task { kind: "picture", details: Details::Picture { uuid: PictureId::random(random) } },
-            Kind::Captcha(captcha) => {
-                Task { kind: captcha.vendor, details: Details::Captcha { sitekey: captcha.sitekey.clone() } }
-            }
+            Kind::Pow { effort } => Task {
+                kind: "pow",
+                details: Details::Pow(pow::task(*effort, secrets, to, now, random)),
+            },
+            Kind::Picture => Task {
+                kind: "picture",
+                details: Details::Picture { uuid: PictureId::random(random) },
+            },
+            Kind::Captcha(captcha) => Task {
+                kind: captcha.vendor,
+                details: Details::Captcha { sitekey: captcha.sitekey.clone() },
+            },
         }
     }
 
@@ -212,11 +222,16 @@ impl Challenge {
         Ok(right.then(Vec::new))
     }
 
-    /// Draws a picture, and keeps what it shows; nothing if pictures are not what is to be solved here.
+    /// Draws a picture, and keeps what it shows; nothing if pictures are not what is to be solved
+    /// here.
     ///
     /// # Errors
     /// When the store cannot keep it.
-    pub async fn picture(&self, uuid: &PictureId, store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn picture(
+        &self,
+        uuid: &PictureId,
+        store: &Store,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let Kind::Picture = &*self.kind else { return Ok(None) };
         let Some((text, png)) = picture::draw() else { return Ok(None) };
         store.keep_picture(uuid, &text).await?;

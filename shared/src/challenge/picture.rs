@@ -1,5 +1,5 @@
-//! The tutorial's picture code: a picture of four characters, which is drawn for a UUID that the page chose and kept in the
-//! store under that until it is typed in, once, right or wrong.
+//! The tutorial's picture code: a picture of four characters, which is drawn for a UUID that the
+//! page chose and kept in the store under that until it is typed in, once, right or wrong.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ impl PictureId {
     pub fn parse(text: &str) -> Option<Self> {
         let groups: Vec<&str> = text.split('-').collect();
         let lengths = groups.iter().map(|group| group.len());
-        let fits = lengths.eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit());
+        let fits = lengths.eq([8, 4, 4, 4, 12])
+            && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit());
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
@@ -40,7 +41,14 @@ impl PictureId {
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
         let hex = crate::signing::hex(&bytes);
-        Self(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+        Self(format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        ))
     }
 
     /// The UUID, in lower case.
@@ -62,7 +70,10 @@ pub(super) fn draw() -> Option<(String, Vec<u8>)> {
     let mut captcha = Captcha::new();
     captcha.set_chars(&characters).add_chars(LENGTH);
     captcha.apply_filter(Noise::new(0.2)).apply_filter(Wave::new(2.0, 10.0).horizontal());
-    captcha.apply_filter(Wave::new(2.0, 10.0).vertical()).view(SIZE.0, SIZE.1).apply_filter(Dots::new(6));
+    captcha
+        .apply_filter(Wave::new(2.0, 10.0).vertical())
+        .view(SIZE.0, SIZE.1)
+        .apply_filter(Dots::new(6));
     captcha.as_tuple()
 }
 
@@ -75,7 +86,9 @@ pub(super) fn is_right(typed: &str, shown: &str) -> bool {
 
 /// The ASCII form of a digit, or of a full-width letter.
 fn narrow(c: char) -> char {
-    let letter = || u32::from(c).checked_sub(WIDER).and_then(char::from_u32).filter(char::is_ascii_alphabetic);
+    let letter = || {
+        u32::from(c).checked_sub(WIDER).and_then(char::from_u32).filter(char::is_ascii_alphabetic)
+    };
     ascii_digit(c).or_else(letter).unwrap_or(c)
 }
 
@@ -89,7 +102,11 @@ mod tests {
         assert!(text.len() == 4 && text.chars().all(|c| CHARACTERS.contains(c)), "{text}");
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 500, "{} bytes", png.len());
         assert!(is_right(&format!(" {} ", text.to_lowercase()), &text) && !is_right("", &text));
-        assert!(is_right("３ａ\u{200b}Ｂ ４", "3AB4") && !is_right("3AB", "3AB4") && !is_right("3AB④", "3AB4"));
+        assert!(
+            is_right("３ａ\u{200b}Ｂ ４", "3AB4")
+                && !is_right("3AB", "3AB4")
+                && !is_right("3AB④", "3AB4")
+        );
     }
 
     #[test]

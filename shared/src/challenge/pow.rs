@@ -1,7 +1,9 @@
-//! Proof of work, in the format of ALTCHA's first version, whose widgets and libraries solve it as well as the demo page does:
-//! find the number between 0 and `maxnumber` for which SHA-256(salt ‖ number) is `challenge`.
+//! Proof of work, in the format of ALTCHA's first version, whose widgets and libraries solve it as
+//! well as the demo page does: find the number between 0 and `maxnumber` for which SHA-256(salt ‖
+//! number) is `challenge`.
 //!
-//! Nothing is stored of a task. Its salt says until when it is valid and for which number, and it is signed.
+//! Nothing is stored of a task. Its salt says until when it is valid and for which number, and it
+//! is signed.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -44,16 +46,27 @@ impl Task {
     /// Does the work.
     #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
     pub(super) fn solve(&self) -> Option<String> {
-        let number = (0..=self.maxnumber).find(|number| challenge(&self.salt, *number) == self.challenge)?;
+        let number =
+            (0..=self.maxnumber).find(|number| challenge(&self.salt, *number) == self.challenge)?;
         let Self { challenge, salt, signature, .. } = self.clone();
         let answer = Answer { algorithm: ALGORITHM.to_owned(), challenge, number, salt, signature };
-        Some(STANDARD.encode(serde_json::to_vec(&answer).expect("numbers and strings always serialize")))
+        Some(
+            STANDARD
+                .encode(serde_json::to_vec(&answer).expect("numbers and strings always serialize")),
+        )
     }
 }
 
 /// A task for a phone number. `random` is drawn for this call.
-pub(super) fn task(maxnumber: u64, secrets: &Secrets, to: &PhoneNumber, now: i64, random: [u8; 16]) -> Task {
-    // It ends with &, or whoever solved it could move digits between salt and number, and so change its end.
+pub(super) fn task(
+    maxnumber: u64,
+    secrets: &Secrets,
+    to: &PhoneNumber,
+    now: i64,
+    random: [u8; 16],
+) -> Task {
+    // It ends with &, or whoever solved it could move digits between salt and number, and so change
+    // its end.
     let salt = format!("{}?expires={}&to={}&", hex(&random), now + LIFETIME, secrets.tag(to));
     // Nobody can compute it from what the task shows.
     let drawn = secrets.seal(&[b"number", salt.as_bytes()].concat());
@@ -63,14 +76,16 @@ pub(super) fn task(maxnumber: u64, secrets: &Secrets, to: &PhoneNumber, now: i64
     Task { algorithm: ALGORITHM, challenge, maxnumber, salt, signature }
 }
 
-/// Whether a text is the answer to a task for this phone number; then a name for the task, which is to be used once.
+/// Whether a text is the answer to a task for this phone number; then a name for the task, which is
+/// to be used once.
 pub(super) fn solved(text: &str, secrets: &Secrets, to: &PhoneNumber, now: i64) -> Option<String> {
     if text.len() > MAX_ANSWER {
         return None;
     }
     let answer: Answer = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
     let signed = secrets.seals(answer.challenge.as_bytes());
-    let authentic = signed.iter().any(|seal| hex(seal).as_bytes().ct_eq(answer.signature.as_bytes()).into());
+    let authentic =
+        signed.iter().any(|seal| hex(seal).as_bytes().ct_eq(answer.signature.as_bytes()).into());
     let parameters = answer.salt.strip_suffix('&')?.split_once('?')?.1;
     let (expires, tag) = parameters.strip_prefix("expires=")?.split_once("&to=")?;
     let fits = answer.algorithm == ALGORITHM
@@ -109,7 +124,9 @@ mod tests {
     }
 
     fn solution(task: &Task) -> u64 {
-        (0..=task.maxnumber).find(|number| challenge(&task.salt, *number) == task.challenge).expect("a solution")
+        (0..=task.maxnumber)
+            .find(|number| challenge(&task.salt, *number) == task.challenge)
+            .expect("a solution")
     }
 
     #[test]
@@ -120,7 +137,11 @@ mod tests {
         assert_eq!(solved(&text, &secrets, &to, NOW + LIFETIME - 1), Some(task.challenge.clone()));
         assert_eq!(solved(&text, &secrets, &to, NOW + LIFETIME), None, "too late");
         assert_eq!(solved(&text, &secrets, &of("13800138001"), NOW), None, "for another number");
-        assert_eq!(solved(&text, &Secrets::from_random([2; 32]), &to, NOW), None, "of somebody else");
+        assert_eq!(
+            solved(&text, &Secrets::from_random([2; 32]), &to, NOW),
+            None,
+            "of somebody else"
+        );
     }
 
     #[test]
@@ -150,7 +171,8 @@ mod tests {
     #[test]
     fn the_number_to_be_found_is_anywhere() {
         let (secrets, to) = (secrets(), of("13800138000"));
-        let numbers: Vec<u64> = (0..100).map(|random| solution(&task(9, &secrets, &to, NOW, [random; 16]))).collect();
+        let numbers: Vec<u64> =
+            (0..100).map(|random| solution(&task(9, &secrets, &to, NOW, [random; 16]))).collect();
         assert!((0..=9).all(|number| numbers.contains(&number)), "{numbers:?}");
     }
 }

@@ -59,8 +59,14 @@ impl Vars<'_> {
         let text = self.get(name)?;
         if !schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://"))) {
             // http:// is for servers on this machine, in tests.
-            let forms = schemes.iter().filter(|scheme| **scheme != "http").map(|scheme| format!("{scheme}://"));
-            self.problem(name, &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")));
+            let forms = schemes
+                .iter()
+                .filter(|scheme| **scheme != "http")
+                .map(|scheme| format!("{scheme}://"));
+            self.problem(
+                name,
+                &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")),
+            );
             return None;
         }
         let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {

@@ -113,7 +113,9 @@ impl LocalConfig {
         }
         let (secrets, listen, callers) = (vars.secrets(), vars.listen(), vars.callers());
         let mut provider = vars.provider();
-        if matches!(role, Role::All | Role::Worker) && vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX) {
+        if matches!(role, Role::All | Role::Worker)
+            && vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX)
+        {
             if !has_pages(listen, &callers) {
                 vars.problem("SMS_DSN", NO_INBOX);
             } else if role == Role::Worker {
@@ -122,7 +124,8 @@ impl LocalConfig {
         }
         let (policy, code_length) = (vars.policy(), vars.code_length());
         vars.fit(provider.as_ref(), code_length);
-        let (schedule, delivery_policy, region) = (vars.schedule(), vars.delivery_policy(), vars.region());
+        let (schedule, delivery_policy, region) =
+            (vars.schedule(), vars.delivery_policy(), vars.region());
         let (autofill, test_numbers) = (vars.autofill(), vars.test_numbers(code_length));
         let (limits, countries, guard) = (vars.limits(), vars.countries(region), vars.guard());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());

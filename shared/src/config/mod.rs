@@ -1,8 +1,8 @@
 //! Configuration: environment variables, read once, with every problem reported at once.
 //!
-//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the functions, which need
-//! everything they use, and [`LocalConfig`] for local mode, where an embedded part stands in for what is left out.
-//! A variable that is empty counts as not set.
+//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the
+//! functions, which need everything they use, and [`LocalConfig`] for local mode, where an embedded
+//! part stands in for what is left out. A variable that is empty counts as not set.
 
 mod address;
 mod local;
@@ -173,7 +173,8 @@ impl RequestConfig {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
-        let (limits, countries, guard, callers) = (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
+        let (limits, countries, guard, callers) =
+            (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
         let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
         let base_path = vars.base_path();
         let code_length = vars.code_length();
@@ -244,7 +245,8 @@ impl SendConfig {
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]);
-        let (redis, queue, secrets, provider) = (vars.redis(), vars.queue(), vars.secrets(), vars.provider());
+        let (redis, queue, secrets, provider) =
+            (vars.redis(), vars.queue(), vars.secrets(), vars.provider());
         if queue.as_ref().is_some_and(Address::is_http) {
             vars.require("DEAD_QUEUE_URL");
         }

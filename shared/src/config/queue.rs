@@ -1,4 +1,5 @@
-//! `QUEUE_URL` and `DEAD_QUEUE_URL`: what can never work is an error at start, in place of one for each request.
+//! `QUEUE_URL` and `DEAD_QUEUE_URL`: what can never work is an error at start, in place of one for
+//! each request.
 
 use url::Url;
 
@@ -7,8 +8,7 @@ use super::vars::Vars;
 use crate::queue;
 
 /// How AWS prints the URL of a queue.
-const FORM: &str =
-    "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
+const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
 
 /// Where a server that is not AWS's is named, for all of the SDK's calls.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
@@ -24,9 +24,15 @@ impl Vars<'_> {
         let dead = self.queue_address("DEAD_QUEUE_URL", &["https", "http"])?;
         let jobs = self.get("QUEUE_URL").and_then(|url| Url::parse(&url).ok())?;
         if &jobs == dead.url() {
-            self.problem("DEAD_QUEUE_URL", "is that of QUEUE_URL: dead letters need a queue of their own");
+            self.problem(
+                "DEAD_QUEUE_URL",
+                "is that of QUEUE_URL: dead letters need a queue of their own",
+            );
         } else if queue::differ_in_region(jobs.as_str(), dead.url().as_str()) {
-            self.problem("DEAD_QUEUE_URL", "is of another region than QUEUE_URL: SQS wants both in one");
+            self.problem(
+                "DEAD_QUEUE_URL",
+                "is of another region than QUEUE_URL: SQS wants both in one",
+            );
         }
         Some(dead)
     }
@@ -47,7 +53,8 @@ impl Vars<'_> {
     }
 }
 
-/// Why no SQS queue can be reached by this URL. `elsewhere`: another server is asked than AWS's, which has its own form of URLs.
+/// Why no SQS queue can be reached by this URL. `elsewhere`: another server is asked than AWS's,
+/// which has its own form of URLs.
 fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     let host = url.host_str().unwrap_or_default();
     let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
@@ -55,15 +62,23 @@ fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     let user = !url.username().is_empty() || url.password().is_some();
     let bare = !user && url.query().is_none() && url.fragment().is_none();
     if segments.last().is_some_and(|name| name.ends_with(".fifo")) {
-        let why = "is a FIFO queue, which takes no delay for a single message and wants a group for each";
+        let why =
+            "is a FIFO queue, which takes no delay for a single message and wants a group for each";
         Some(format!("{why}: create a standard queue, without .fifo at the end of its name"))
     } else if !named || !bare {
         Some(format!("is not the URL of a queue: {FORM}"))
     } else if elsewhere {
         None
     } else if !is_aws(host) {
-        Some(format!("is of a server that is not AWS's, which needs {}=http://HOST:PORT too, or {FORM}", ENDPOINTS[0]))
-    } else if url.scheme() != "https" || url.port().is_some() || segments.len() != 2 || !is_account(segments[0]) {
+        Some(format!(
+            "is of a server that is not AWS's, which needs {}=http://HOST:PORT too, or {FORM}",
+            ENDPOINTS[0]
+        ))
+    } else if url.scheme() != "https"
+        || url.port().is_some()
+        || segments.len() != 2
+        || !is_account(segments[0])
+    {
         Some(format!("is not how AWS writes the URL of a queue: {FORM}"))
     } else {
         None
@@ -86,14 +101,21 @@ mod tests {
     const JOBS: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs";
     const DEAD: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead";
 
-    fn problem<T>(read: impl Fn(Lookup<'_>) -> Result<T, ConfigError>, queues: &[(&str, &str)]) -> String {
+    fn problem<T>(
+        read: impl Fn(Lookup<'_>) -> Result<T, ConfigError>,
+        queues: &[(&str, &str)],
+    ) -> String {
         let lookup = |name: &str| {
             let others = [
                 ("REDIS_URL", "redis://cache.example"),
                 ("CODE_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
                 ("SMS_DSN", "null://default"),
             ];
-            queues.iter().chain(&others).find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+            queues
+                .iter()
+                .chain(&others)
+                .find(|(other, _)| *other == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         read(&lookup).err().map(|error| error.to_string()).unwrap_or_default()
     }
@@ -120,9 +142,18 @@ mod tests {
             assert_eq!(asked(url), "", "{url}");
         }
         assert_eq!(sent(JOBS, DEAD), "");
-        for url in ["http://127.0.0.1:4566/000000000000/jobs", "http://queues:4566/queue/us-east-1/000000000000/jobs"] {
+        for url in [
+            "http://127.0.0.1:4566/000000000000/jobs",
+            "http://queues:4566/queue/us-east-1/000000000000/jobs",
+        ] {
             for variable in super::ENDPOINTS {
-                assert_eq!(problem(RequestConfig::read, &[("QUEUE_URL", url), (variable, "http://queues:4566")]), "");
+                assert_eq!(
+                    problem(
+                        RequestConfig::read,
+                        &[("QUEUE_URL", url), (variable, "http://queues:4566")]
+                    ),
+                    ""
+                );
             }
         }
     }
@@ -132,21 +163,48 @@ mod tests {
         for (url, words) in [
             ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs.fifo", "is a FIFO queue"),
             ("arn:aws:sqs:eu-central-1:123456789012:jobs", "is an ARN"),
-            ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs/", "is not the URL of a queue"),
+            (
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs/",
+                "is not the URL of a queue",
+            ),
             ("https://sqs.eu-central-1.amazonaws.com", "is not the URL of a queue"),
             ("https://sqs.eu-central-1.amazonaws.com/jobs", "is not the URL of a queue"),
-            ("https://user:password@sqs.eu-central-1.amazonaws.com/123456789012/jobs", "is not the URL of a queue"),
-            ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs#x", "is not the URL of a queue"),
-            ("https://console.aws.amazon.com/sqs/v3/home?region=eu-central-1#/queues", "is not the URL of a queue"),
-            ("https://b-1.mq.eu-central-1.amazonaws.com/api/queues", "of a server that is not AWS's"),
-            ("http://queues.example:4566/000000000000/jobs", "needs AWS_ENDPOINT_URL_SQS=http://HOST:PORT"),
+            (
+                "https://user:password@sqs.eu-central-1.amazonaws.com/123456789012/jobs",
+                "is not the URL of a queue",
+            ),
+            (
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/jobs#x",
+                "is not the URL of a queue",
+            ),
+            (
+                "https://console.aws.amazon.com/sqs/v3/home?region=eu-central-1#/queues",
+                "is not the URL of a queue",
+            ),
+            (
+                "https://b-1.mq.eu-central-1.amazonaws.com/api/queues",
+                "of a server that is not AWS's",
+            ),
+            (
+                "http://queues.example:4566/000000000000/jobs",
+                "needs AWS_ENDPOINT_URL_SQS=http://HOST:PORT",
+            ),
             ("http://sqs.eu-central-1.amazonaws.com/123456789012/jobs", "is not how AWS writes"),
-            ("https://sqs.eu-central-1.amazonaws.com:8443/123456789012/jobs", "is not how AWS writes"),
+            (
+                "https://sqs.eu-central-1.amazonaws.com:8443/123456789012/jobs",
+                "is not how AWS writes",
+            ),
             ("https://sqs.eu-central-1.amazonaws.com/ACCOUNT/jobs", "is not how AWS writes"),
-            ("https://sqs.eu-central-1.amazonaws.com/queue/123456789012/jobs", "is not how AWS writes"),
+            (
+                "https://sqs.eu-central-1.amazonaws.com/queue/123456789012/jobs",
+                "is not how AWS writes",
+            ),
         ] {
             let error = asked(url);
-            assert!(error.contains(&format!("QUEUE_URL {words}")) || error.contains(words), "{url}: {error}");
+            assert!(
+                error.contains(&format!("QUEUE_URL {words}")) || error.contains(words),
+                "{url}: {error}"
+            );
             let error = sent(JOBS, url);
             assert!(error.contains("DEAD_QUEUE_URL") && error.contains(words), "{url}: {error}");
         }
@@ -158,6 +216,10 @@ mod tests {
         let elsewhere = "https://sqs.us-east-1.amazonaws.com/123456789012/dead";
         assert!(sent(JOBS, elsewhere).contains("DEAD_QUEUE_URL is of another region"));
         assert_eq!(sent("amqp://mq.example", DEAD), "", "which is not read there");
-        assert_eq!(sent("https://eu-central-1.queue.amazonaws.com/123456789012/jobs", DEAD), "", "an older name");
+        assert_eq!(
+            sent("https://eu-central-1.queue.amazonaws.com/123456789012/jobs", DEAD),
+            "",
+            "an older name"
+        );
     }
 }

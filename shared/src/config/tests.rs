@@ -26,9 +26,15 @@ fn every_missing_variable_is_named_at_once() {
     for name in ["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"] {
         assert!(text.contains(&format!("{name} is not set")), "{text}");
     }
-    assert!(with(&[("REDIS_URL", " ")], |lookup| problems(CheckConfig::read(lookup))).contains("REDIS_URL is not set"));
+    assert!(
+        with(&[("REDIS_URL", " ")], |lookup| problems(CheckConfig::read(lookup)))
+            .contains("REDIS_URL is not set")
+    );
     let sqs = [("QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/jobs")];
-    assert!(with(&sqs, |lookup| problems(SendConfig::read(lookup))).contains("DEAD_QUEUE_URL is not set"));
+    assert!(
+        with(&sqs, |lookup| problems(SendConfig::read(lookup)))
+            .contains("DEAD_QUEUE_URL is not set")
+    );
 }
 
 #[test]
@@ -75,7 +81,11 @@ fn what_a_servers_url_cannot_say_is_an_error_at_start() {
     for (name, url, problem) in [
         ("REDIS_URL", "redis://h?db=3", "has the option db"),
         ("REDIS_URL", "redis+sentinel://h", "needs a URL that starts with redis:// or rediss://"),
-        ("REDIS_URL", "unix:///run/redis.sock", "needs a URL that starts with redis:// or rediss://"),
+        (
+            "REDIS_URL",
+            "unix:///run/redis.sock",
+            "needs a URL that starts with redis:// or rediss://",
+        ),
         ("REDIS_URL", "redis://:p#w@h", "%23"),
         ("QUEUE_URL", "amqp://h?frame_max=4096", "has a frame_max below 8192"),
     ] {
@@ -111,9 +121,15 @@ fn a_code_that_no_template_takes_is_an_error_at_start() {
     for dsn in [tencent, aliyun] {
         assert_eq!(read(dsn, "6"), "");
         let error = read(&format!("failover({} || {dsn})", GOOD[3].1), "7");
-        assert!(error.contains("CODE_LENGTH is more than 6") && error.contains("template_kind=notice"), "{error}");
+        assert!(
+            error.contains("CODE_LENGTH is more than 6") && error.contains("template_kind=notice"),
+            "{error}"
+        );
         assert_eq!(read(&format!("{dsn}&template_kind=notice"), "10"), "");
-        assert!(read(&format!("{dsn}&template_kind=other"), "6").contains("wrong value for template_kind"));
+        assert!(
+            read(&format!("{dsn}&template_kind=other"), "6")
+                .contains("wrong value for template_kind")
+        );
     }
     assert_eq!(read(GOOD[3].1, "10"), "", "CCP says nothing of it");
 }
@@ -125,7 +141,10 @@ fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
         config.countries.contain(Country::parse(code).expect(code))
     };
     assert_eq!((allows(&[], "CN"), allows(&[], "HK")), (true, false));
-    assert_eq!((allows(&[("DEFAULT_REGION", "HK")], "CN"), allows(&[("DEFAULT_REGION", "HK")], "HK")), (false, true));
+    assert_eq!(
+        (allows(&[("DEFAULT_REGION", "HK")], "CN"), allows(&[("DEFAULT_REGION", "HK")], "HK")),
+        (false, true)
+    );
     assert!(allows(&[("ALLOWED_COUNTRIES", "all")], "HK"));
     assert!(allows(&[("DEFAULT_REGION", "AX")], "FI"), "whose numbers people there have");
     assert!(!allows(&[("ALLOWED_COUNTRIES", "all")], "+881"));
@@ -134,8 +153,9 @@ fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
 
 #[test]
 fn api_gateway_is_a_trusted_proxy() {
-    let proxies =
-        |vars: &[(&str, &str)]| with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").callers.proxies;
+    let proxies = |vars: &[(&str, &str)]| {
+        with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").callers.proxies
+    };
     assert_eq!(proxies(&GOOD), TrustedProxies(0));
     let lambda = [&GOOD[..], &[("AWS_LAMBDA_FUNCTION_NAME", "request-code")]].concat();
     assert_eq!(proxies(&lambda), TrustedProxies(1));
@@ -159,25 +179,43 @@ fn what_is_read_shows_no_secret() {
 
 #[test]
 fn local_mode_needs_nothing_until_it_is_shared() {
-    let read = |vars: &[(&str, &str)], role| with(vars, |lookup| problems(LocalConfig::read(lookup, role)));
+    let read = |vars: &[(&str, &str)], role| {
+        with(vars, |lookup| problems(LocalConfig::read(lookup, role)))
+    };
     assert_eq!(read(&[], Role::All), "");
     let text = read(&[], Role::Api);
-    assert!(text.contains("REDIS_URL is not set") && text.contains("; QUEUE_URL is not set"), "{text}");
-    assert!(read(&GOOD[..1], Role::All).contains("CODE_SECRET is not set"), "a code must outlive its process");
+    assert!(
+        text.contains("REDIS_URL is not set") && text.contains("; QUEUE_URL is not set"),
+        "{text}"
+    );
+    assert!(
+        read(&GOOD[..1], Role::All).contains("CODE_SECRET is not set"),
+        "a code must outlive its process"
+    );
     assert!(read(&[("LISTEN", "0.0.0.0:80")], Role::All).contains("SMS_DSN names no gateway"));
     let public = [&GOOD[..3], &[("LISTEN", "0.0.0.0:80")]].concat();
-    assert!(read(&public, Role::Worker).contains("SMS_DSN names no gateway"), "an inbox that nobody can read");
+    assert!(
+        read(&public, Role::Worker).contains("SMS_DSN names no gateway"),
+        "an inbox that nobody can read"
+    );
     for inbox in ["", INBOX] {
         let behind_a_proxy = [&GOOD[..3], &[("TRUSTED_PROXIES", "1"), ("SMS_DSN", inbox)]].concat();
         for role in [Role::All, Role::Worker] {
             let text = read(&behind_a_proxy, role);
-            assert!(text.contains("SMS_DSN names no gateway") && text.contains("TRUSTED_PROXIES"), "{role:?}: {text}");
+            assert!(
+                text.contains("SMS_DSN names no gateway") && text.contains("TRUSTED_PROXIES"),
+                "{role:?}: {text}"
+            );
         }
         assert_eq!(read(&behind_a_proxy, Role::Api), "", "it sends nothing");
     }
-    let elsewhere = [&GOOD[..3], &[("TRUSTED_PROXIES", "1"), ("SMS_DSN", "inbox+http://127.0.0.1:1")]].concat();
+    let elsewhere =
+        [&GOOD[..3], &[("TRUSTED_PROXIES", "1"), ("SMS_DSN", "inbox+http://127.0.0.1:1")]].concat();
     assert_eq!(read(&elsewhere, Role::Worker), "", "another API's");
     assert_eq!(read(&GOOD[1..2], Role::Dead), "");
-    let worker = with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
-    assert!(format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)"));
+    let worker =
+        with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
+    assert!(
+        format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)")
+    );
 }

@@ -89,7 +89,9 @@ impl<'a> Vars<'a> {
 
     pub(super) fn secrets(&mut self) -> Option<Secrets> {
         let parsed = Secrets::parse(&self.get("CODE_SECRET")?);
-        parsed.inspect_err(|error| self.problem("CODE_SECRET", &format!("is not usable: {error}"))).ok()
+        parsed
+            .inspect_err(|error| self.problem("CODE_SECRET", &format!("is not usable: {error}")))
+            .ok()
     }
 
     pub(super) fn provider(&mut self) -> Option<Provider> {
@@ -103,12 +105,16 @@ impl<'a> Vars<'a> {
                 "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not known here",
             );
         }
-        Provider::from_dsn(&dsn).inspect_err(|error| self.problem("SMS_DSN", &error.to_string())).ok()
+        Provider::from_dsn(&dsn)
+            .inspect_err(|error| self.problem("SMS_DSN", &error.to_string()))
+            .ok()
     }
 
     /// Codes must fit into the gateways' templates.
     pub(super) fn fit(&mut self, provider: Option<&Provider>, length: CodeLength) {
-        if let Some((gateway, most)) = provider.and_then(|provider| provider.too_long_for(length.digits())) {
+        if let Some((gateway, most)) =
+            provider.and_then(|provider| provider.too_long_for(length.digits()))
+        {
             let what = format!(
                 "is more than {most}, and verification templates of {gateway} take no more; \
                  with a template of another kind, say template_kind=notice in SMS_DSN"
@@ -124,7 +130,11 @@ impl<'a> Vars<'a> {
             resend_interval: self.seconds("RESEND_INTERVAL", default.resend_interval, 3600),
             max_attempts: self.number("MAX_ATTEMPTS", default.max_attempts, 1, 100),
             max_life: default.max_life,
-            remember: if self.get("BUDGET").is_some() { Policy::REMEMBER } else { default.remember },
+            remember: if self.get("BUDGET").is_some() {
+                Policy::REMEMBER
+            } else {
+                default.remember
+            },
         }
     }
 
@@ -171,7 +181,9 @@ impl<'a> Vars<'a> {
 
     pub(super) fn limits(&mut self) -> Limits {
         let parsed = Limits::parse(&self.get("LIMITS").unwrap_or_default());
-        parsed.inspect_err(|error| self.problem("LIMITS", &format!("is not usable: {error}"))).unwrap_or_default()
+        parsed
+            .inspect_err(|error| self.problem("LIMITS", &format!("is not usable: {error}")))
+            .unwrap_or_default()
     }
 
     pub(super) fn guard(&mut self) -> guard::Mode {
@@ -191,7 +203,8 @@ impl<'a> Vars<'a> {
 
     /// `BUDGET` and `PRICES`.
     pub(super) fn budget(&mut self) -> Budget {
-        let (budget, prices) = (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
+        let (budget, prices) =
+            (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
         let parsed = Budget::parse(&budget, &prices);
         parsed
             .inspect_err(|error| self.problem(error.variable(), &format!("is not usable: {error}")))
@@ -234,17 +247,27 @@ impl<'a> Vars<'a> {
     pub(super) fn ops_token(&mut self) -> Option<OpsToken> {
         let token = self.get("OPS_TOKEN")?;
         if token.len() < Secrets::MIN_LENGTH {
-            self.problem("OPS_TOKEN", "needs 32 characters or more, such as `openssl rand -hex 32` gives");
+            self.problem(
+                "OPS_TOKEN",
+                "needs 32 characters or more, such as `openssl rand -hex 32` gives",
+            );
         }
         Some(OpsToken(token))
     }
 
     /// `MEIDUO_KEYS`: off unless it is 1.
-    pub(super) fn meiduo_keys(&mut self, code_length: CodeLength, test_numbers: &TestNumbers) -> Option<MeiduoKeys> {
+    pub(super) fn meiduo_keys(
+        &mut self,
+        code_length: CodeLength,
+        test_numbers: &TestNumbers,
+    ) -> Option<MeiduoKeys> {
         match self.get("MEIDUO_KEYS").as_deref() {
             None | Some("0") => return None,
             Some("1") if self.get("REDIS_URL").is_none() => {
-                self.problem("MEIDUO_KEYS", "needs REDIS_URL: nobody else reads this process's memory");
+                self.problem(
+                    "MEIDUO_KEYS",
+                    "needs REDIS_URL: nobody else reads this process's memory",
+                );
             }
             Some("1") => {}
             Some(_) => self.problem("MEIDUO_KEYS", "needs 0 or 1"),
@@ -255,21 +278,27 @@ impl<'a> Vars<'a> {
     /// `ALLOW_ORIGINS`: unless set, pages of this origin alone.
     pub(super) fn origins(&mut self) -> AllowedOrigins {
         AllowedOrigins::parse(&self.get("ALLOW_ORIGINS").unwrap_or_default()).unwrap_or_else(|| {
-            self.problem("ALLOW_ORIGINS", "needs * or a list of origins such as https://shop.example");
+            self.problem(
+                "ALLOW_ORIGINS",
+                "needs * or a list of origins such as https://shop.example",
+            );
             AllowedOrigins::default()
         })
     }
 
     /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.
     pub(super) fn autofill(&mut self) -> AllowedAutofill {
-        let origins = self.list("WEBOTP_ORIGINS", Autofill::origin, "host names such as example.com");
-        let hashes = self.list("ANDROID_APP_HASHES", Autofill::app_hash, "app hashes of 11 characters");
+        let origins =
+            self.list("WEBOTP_ORIGINS", Autofill::origin, "host names such as example.com");
+        let hashes =
+            self.list("ANDROID_APP_HASHES", Autofill::app_hash, "app hashes of 11 characters");
         origins.into_iter().chain(hashes).collect()
     }
 
     fn list<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, what: &str) -> Vec<T> {
         let text = self.get(name).unwrap_or_default();
-        let items: Option<Vec<T>> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect();
+        let items: Option<Vec<T>> =
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect();
         items.unwrap_or_else(|| {
             self.problem(name, &format!("needs a list of {what}, separated by commas"));
             Vec::new()
@@ -289,7 +318,10 @@ impl<'a> Vars<'a> {
         }
         let until = self.get("TEST_NUMBERS_UNTIL").and_then(|text| end_of(&text));
         if until.is_none() {
-            self.problem("TEST_NUMBERS_UNTIL", "needs the last day of the test numbers such as 2026-12-31");
+            self.problem(
+                "TEST_NUMBERS_UNTIL",
+                "needs the last day of the test numbers such as 2026-12-31",
+            );
         }
         TestNumbers::parse(&list, length, until.unwrap_or_default()).unwrap_or_else(|| {
             let digits = length.digits();

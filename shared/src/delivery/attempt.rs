@@ -1,8 +1,10 @@
-//! One attempt: the gateways that a message may go through, one after the other, until one of them has it.
+//! One attempt: the gateways that a message may go through, one after the other, until one of them
+//! has it.
 //!
-//! The next gateway is tried when one could not take the message, took too many lately, does not serve the number, or has a
-//! problem with its account; never when the number or the text was refused for good, and when it has perhaps taken it only
-//! if the policy is to send at least once. A gateway whose circuit is open is passed over.
+//! The next gateway is tried when one could not take the message, took too many lately, does not
+//! serve the number, or has a problem with its account; never when the number or the text was
+//! refused for good, and when it has perhaps taken it only if the policy is to send at least once.
+//! A gateway whose circuit is open is passed over.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +20,23 @@ use crate::store::{Asked, Begin, Breaker, Finish, Health, Permit, StoreError};
 use crate::telemetry::causes;
 use crate::telemetry::metrics::{self, Delivery};
 
-/// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's life.
-const BREAKER: Breaker =
-    Breaker { failures: 5, open: Duration::from_secs(10), trial: Duration::from_secs(Provider::TIMEOUT.as_secs() + 1) };
+/// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's
+/// life.
+const BREAKER: Breaker = Breaker {
+    failures: 5,
+    open: Duration::from_secs(10),
+    trial: Duration::from_secs(Provider::TIMEOUT.as_secs() + 1),
+};
 
 /// A wait for a turn that is sat out; a longer one is spent in the queue, where it holds up nobody.
 const SHORT: Duration = Duration::from_millis(1_250);
 
-/// How much earlier than its turn a job leaves the queue, which may take a while to hand it out. Queues count whole seconds.
+/// How much earlier than its turn a job leaves the queue, which may take a while to hand it out.
+/// Queues count whole seconds.
 const EARLY: Duration = Duration::from_millis(250);
 
-/// No further gateway is tried when an attempt has taken as long as one call may: with that one it stays within the 20 s of
-/// the function.
+/// No further gateway is tried when an attempt has taken as long as one call may: with that one it
+/// stays within the 20 s of the function.
 const BUDGET: Duration = Provider::TIMEOUT;
 
 /// What a gateway's permit comes to for one message.
@@ -65,10 +72,16 @@ struct Attempt<'a> {
 
 impl Deliveries {
     /// Makes attempt `number` at a job whose lease `worker` holds.
-    pub(super) async fn attempt(&self, job: Job, number: u32, expires_in: Duration, worker: u64) -> Outcome {
+    pub(super) async fn attempt(
+        &self,
+        job: Job,
+        number: u32,
+        expires_in: Duration,
+        worker: u64,
+    ) -> Outcome {
         let Some(code) = self.secrets.derive(&job.id, self.code_length) else {
-            // A secret may reach the functions that ask for codes first; one that was taken away too early ends with
-            // the codes' expiry.
+            // A secret may reach the functions that ask for codes first; one that was taken away
+            // too early ends with the codes' expiry.
             error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
             self.finish(&job, Finish::Held, worker).await;
             return held(job, number, self.schedule.first(), "its secret is not known here");
@@ -92,7 +105,8 @@ impl Deliveries {
     /// Remembers which number a message went to, where its receipts may name it alone.
     async fn keep_message(&self, job: &Job, account: &Account, message_id: Option<String>) {
         if let Some(message_id) = message_id
-            && let Err(error) = self.store.keep_message(account.name(), &message_id, job.id.tag()).await
+            && let Err(error) =
+                self.store.keep_message(account.name(), &message_id, job.id.tag()).await
         {
             warn!(id = %job.id, error = causes(&error), "a receipt that names the message alone will not be found");
         }
@@ -128,10 +142,14 @@ impl Attempt<'_> {
                     }
                 }
                 Ok(Way::Later(wait)) if self.errors.is_empty() => {
-                    return self.hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate").await;
+                    return self
+                        .hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate")
+                        .await;
                 }
                 Ok(Way::Later(_) | Way::Full) => {}
-                Ok(Way::Closed(wait)) => self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait))),
+                Ok(Way::Closed(wait)) => {
+                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)))
+                }
                 Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");
                     let delay = self.deliveries.schedule.first();
@@ -151,17 +169,24 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a gateway serves the number, as far as is known. One that does not is as if it were not in the route.
+    /// Whether a gateway serves the number, as far as is known. One that does not is as if it were
+    /// not in the route.
     fn is_served_by(&self, account: &Account) -> bool {
         account.serves(&self.sms.to) && !self.job.not_here.contains(&account.id)
     }
 
     /// What all the gateways said.
     fn reasons(&self) -> String {
-        self.errors.iter().chain(&self.not_here).map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        self.errors
+            .iter()
+            .chain(&self.not_here)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
-    /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still the one to send it?
+    /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still
+    /// the one to send it?
     async fn may_go_on(&mut self) -> bool {
         if self.began.elapsed() >= BUDGET {
             return false;
@@ -181,7 +206,12 @@ impl Attempt<'_> {
             return Ok(Way::Call { tell: false });
         }
         loop {
-            let turn = self.job.turn.as_ref().filter(|turn| turn.account == account.id).map(|turn| turn.at);
+            let turn = self
+                .job
+                .turn
+                .as_ref()
+                .filter(|turn| turn.account == account.id)
+                .map(|turn| turn.at);
             let asked = Asked { rate: account.rate, turn, patience: self.sms.lifetime };
             match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { tell } => {
@@ -222,9 +252,16 @@ impl Attempt<'_> {
                 if let Some(age) = deliveries.age(job) {
                     metrics::delivered_after(age);
                 }
-                let named = accepted.message_id.as_ref().filter(|_| account.names_messages_alone()).cloned();
+                let named = accepted
+                    .message_id
+                    .as_ref()
+                    .filter(|_| account.names_messages_alone())
+                    .cloned();
                 let sent = Finish::Sent { message_id: accepted.message_id };
-                tokio::join!(deliveries.keep_message(job, account, named), deliveries.finish(job, sent, self.worker));
+                tokio::join!(
+                    deliveries.keep_message(job, account, named),
+                    deliveries.finish(job, sent, self.worker)
+                );
                 return Some(Outcome::Done);
             }
             Err(error) => error,
@@ -246,7 +283,11 @@ impl Attempt<'_> {
                 self.not_here.push(error);
                 None
             }
-            Class::Ambiguous | Class::Transient | Class::Throttled | Class::Configuration | Class::Unlisted => {
+            Class::Ambiguous
+            | Class::Transient
+            | Class::Throttled
+            | Class::Configuration
+            | Class::Unlisted => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
                 self.errors.push(error);
                 None
@@ -271,10 +312,12 @@ impl Attempt<'_> {
         let Self { deliveries, number, worker, .. } = self;
         let reasons = self.reasons();
         // Of several gateways the one counts that may be called again soonest.
-        let least = self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
+        let least =
+            self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
         match deliveries.schedule.after(number, least, worker) {
             Some(delay) if delay.total() < self.expires_in() => {
-                let (job, delay_ms) = (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
+                let (job, delay_ms) =
+                    (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
                 warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
                 metrics::delivered(Delivery::Retried);
                 deliveries.finish(job, Finish::Retrying, worker).await;
@@ -330,7 +373,9 @@ fn health(result: &Result<Accepted, SendError>) -> Health {
         // It is there, and says what is wrong with this number or this rate.
         Class::Permanent | Class::Throttled => Health::Up,
         Class::NotHere | Class::Unlisted => Health::Unknown,
-        Class::Transient | Class::Configuration | Class::Ambiguous if error.for_some => Health::Unknown,
+        Class::Transient | Class::Configuration | Class::Ambiguous if error.for_some => {
+            Health::Unknown
+        }
         Class::Transient | Class::Configuration | Class::Ambiguous => Health::Down,
     }
 }

@@ -21,8 +21,8 @@ use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::{Names, TraceParent, causes, continued};
 use crate::test_numbers::TestNumbers;
 
-/// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the round trips around it.
-/// Taken anew before each further gateway is called.
+/// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the
+/// round trips around it. Taken anew before each further gateway is called.
 const LEASE: Duration = Duration::from_secs(Provider::TIMEOUT.as_secs() + 3);
 
 /// The use case: everything that a delivery needs.
@@ -44,14 +44,16 @@ pub struct Deliveries {
     pub test_numbers: TestNumbers,
 }
 
-/// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the worker that called it died.
+/// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the
+/// worker that called it died.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DeliveryPolicy {
-    /// It is sent again, with the same code and under the same idempotency key: nobody waits in vain, and somebody may
-    /// get the same code twice.
+    /// It is sent again, with the same code and under the same idempotency key: nobody waits in
+    /// vain, and somebody may get the same code twice.
     #[default]
     AtLeastOnce,
-    /// It becomes a dead letter: nobody gets a second SMS, and somebody may wait for the cooldown to ask again.
+    /// It becomes a dead letter: nobody gets a second SMS, and somebody may wait for the cooldown
+    /// to ask again.
     AtMostOnce,
 }
 
@@ -79,7 +81,8 @@ pub enum Outcome {
         /// When.
         delay: Delay,
     },
-    /// No attempt was spent, since no gateway was called: queue `job` anew, with a delay, and acknowledge the message.
+    /// No attempt was spent, since no gateway was called: queue `job` anew, with a delay, and
+    /// acknowledge the message.
     Hold {
         /// The job, with the attempts spent so far.
         job: Job,
@@ -91,28 +94,32 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Does what a queue that is not SQS needs before the message in hand is acknowledged: a job that is to come again,
-    /// or is dead, is in its new place before it leaves the old one.
+    /// Does what a queue that is not SQS needs before the message in hand is acknowledged: a job
+    /// that is to come again, or is dead, is in its new place before it leaves the old one.
     ///
     /// # Errors
     /// When the queue did not take it: then the message must not be acknowledged.
     pub async fn settle(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
         match self {
             Self::Done => Ok(()),
-            Self::Retry { job, delay } | Self::Hold { job, delay } => Box::pin(queue.send(job, *delay)).await,
+            Self::Retry { job, delay } | Self::Hold { job, delay } => {
+                Box::pin(queue.send(job, *delay)).await
+            }
             Self::Dead(death) => Box::pin(queue.bury(body, death.clone())).await,
         }
     }
 }
 
 impl Deliveries {
-    /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many times the queue has
-    /// handed out this message, this time included; `random` is any number, drawn for this call.
+    /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many
+    /// times the queue has handed out this message, this time included; `random` is any number,
+    /// drawn for this call.
     pub async fn deliver(&self, body: &[u8], receives: u32, random: u64) -> Outcome {
         self.deliver_and(body, receives, random, ready).await
     }
 
-    /// The same, and then what is to be done with the message: lines of it have the job's names, too.
+    /// The same, and then what is to be done with the message: lines of it have the job's names,
+    /// too.
     pub async fn deliver_and<T, F: Future<Output = T>>(
         &self,
         body: &[u8],
@@ -133,7 +140,9 @@ impl Deliveries {
         let trace_id = trace.as_ref().map(TraceParent::trace_id);
         let span = error_span!("delivery", request_id, trace_id);
         continued(&span, trace.clone());
-        async move { then(self.deliver_job(job, receives, random).await).await }.instrument(span).await
+        async move { then(self.deliver_job(job, receives, random).await).await }
+            .instrument(span)
+            .await
     }
 
     async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {
@@ -142,14 +151,22 @@ impl Deliveries {
             metrics::handed_out(age);
         }
         match self.store.begin(&job.id, job.send, LEASE, random).await {
-            Ok(Begin::Go { .. }) if self.test_numbers.code(&self.secrets, job.id.tag()).is_some() => {
+            Ok(Begin::Go { .. })
+                if self.test_numbers.code(&self.secrets, job.id.tag()).is_some() =>
+            {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
                 self.finish(&job, Finish::Sent { message_id: None }, random).await;
                 metrics::delivered(Delivery::Test);
                 Outcome::Done
             }
             Ok(Begin::Go { uncertain: true, .. }) if self.policy == DeliveryPolicy::AtMostOnce => {
-                self.perhaps_sent(&job, random, attempt - 1, "an earlier attempt never told its outcome").await
+                self.perhaps_sent(
+                    &job,
+                    random,
+                    attempt - 1,
+                    "an earlier attempt never told its outcome",
+                )
+                .await
             }
             Ok(Begin::Go { expires_in, uncertain }) => {
                 if uncertain {
@@ -157,7 +174,12 @@ impl Deliveries {
                 }
                 self.attempt(job, attempt, expires_in, random).await
             }
-            Ok(Begin::Busy) => held(job, attempt, self.schedule.first(), "another delivery of this job is under way"),
+            Ok(Begin::Busy) => held(
+                job,
+                attempt,
+                self.schedule.first(),
+                "another delivery of this job is under way",
+            ),
             Ok(Begin::AlreadySent) => {
                 info!(id = %job.id, "already sent");
                 metrics::delivered(Delivery::Dropped);
@@ -170,7 +192,8 @@ impl Deliveries {
             }
             Err(error) => {
                 warn!(id = %job.id, error = causes(&error), "store trouble");
-                // What the store was too late to answer it may still carry out: then nobody holds this lease.
+                // What the store was too late to answer it may still carry out: then nobody holds
+                // this lease.
                 self.see_finished(&job, Finish::Held, random);
                 held(job, attempt, self.schedule.first(), "the store cannot be asked")
             }
@@ -199,8 +222,8 @@ impl Deliveries {
         }
     }
 
-    /// Records an outcome when the store answers again. If it never does and the message is handed out once more, the
-    /// outcome is unknown, and the policy decides.
+    /// Records an outcome when the store answers again. If it never does and the message is handed
+    /// out once more, the outcome is unknown, and the policy decides.
     fn see_finished(&self, job: &Job, outcome: Finish, worker: u64) {
         let (store, id, send) = (self.store.clone(), job.id.clone(), job.send);
         until_answered(move || {
@@ -218,7 +241,8 @@ fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     Outcome::Hold { job, delay }
 }
 
-/// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has room for.
+/// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has
+/// room for.
 fn idempotency_key(job: &Job) -> String {
     let hash = Sha256::digest(format!("{}/{}", job.id, job.send));
     hex(&hash[..16])

@@ -14,9 +14,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The wait after a failed attempt (1 is the first), or nothing when it was the last. If the gateway asks for
-    /// `least`, it is doubled until it is at least that: so that waits stay few, each of which is a queue on RabbitMQ.
-    /// `random` chooses a jitter of up to 10 %, so that jobs which failed together do not come back together.
+    /// The wait after a failed attempt (1 is the first), or nothing when it was the last. If the
+    /// gateway asks for `least`, it is doubled until it is at least that: so that waits stay few,
+    /// each of which is a queue on RabbitMQ. `random` chooses a jitter of up to 10 %, so that jobs
+    /// which failed together do not come back together.
     #[must_use]
     pub fn after(self, attempt: u32, least: Duration, random: u64) -> Option<Delay> {
         if attempt > self.max_retries {
@@ -60,7 +61,8 @@ mod tests {
     #[test]
     fn waits_double_and_end() {
         let schedule = Schedule::default();
-        let base = |attempt| schedule.after(attempt, Duration::ZERO, 0).map(|delay| delay.base.as_secs());
+        let base =
+            |attempt| schedule.after(attempt, Duration::ZERO, 0).map(|delay| delay.base.as_secs());
         assert_eq!([base(1), base(2), base(3), base(4)], [Some(3), Some(6), Some(12), None]);
         assert_eq!(base(u32::MAX), None);
         let longest = |random| schedule.after(3, Duration::ZERO, random).expect("a wait").total();
@@ -71,11 +73,18 @@ mod tests {
     #[test]
     fn a_gateway_is_given_the_time_that_it_asks_for() {
         let schedule = Schedule::default();
-        let base =
-            |attempt, least| schedule.after(attempt, Duration::from_secs(least), 0).map(|delay| delay.base.as_secs());
-        assert_eq!([base(1, 3), base(1, 4), base(2, 30), base(4, 30)], [Some(3), Some(6), Some(48), None]);
+        let base = |attempt, least| {
+            schedule.after(attempt, Duration::from_secs(least), 0).map(|delay| delay.base.as_secs())
+        };
+        assert_eq!(
+            [base(1, 3), base(1, 4), base(2, 30), base(4, 30)],
+            [Some(3), Some(6), Some(48), None]
+        );
         let endless = schedule.after(1, Duration::MAX, 100).expect("a wait");
-        assert!(endless.total() > Duration::from_secs(u64::MAX / 2), "and no overflow: {endless:?}");
+        assert!(
+            endless.total() > Duration::from_secs(u64::MAX / 2),
+            "and no overflow: {endless:?}"
+        );
         assert_eq!(schedule.longest().as_secs(), 12);
     }
 }

@@ -19,8 +19,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Without the word a page of any origin could send it from its visitors' browsers, which ask before they send JSON alone.
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        // Without the word a page of any origin could send it from its visitors' browsers, which
+        // ask before they send JSON alone.
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(is_json) {
             return Err(Problem::NotJson);
         }
@@ -32,25 +34,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::TooLarge(MAX_BODY));
         }
         let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-        let bytes =
-            reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(MAX_BODY),
-                _ => Problem::BadJson(BodyFlaw::Unread),
-            })?;
+        let bytes = reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection
+            .into_response()
+            .status()
+        {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(MAX_BODY),
+            _ => Problem::BadJson(BodyFlaw::Unread),
+        })?;
         parse(&bytes).map(Self)
     }
 }
 
 /// Whether a body is compressed, or otherwise not as it is meant.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    let names = headers.get_all(CONTENT_ENCODING).iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    let names = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
     // Empty elements of a list do not count.
-    names.map(<[u8]>::trim_ascii).any(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"))
+    names
+        .map(<[u8]>::trim_ascii)
+        .any(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -67,7 +77,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The parser's own words would quote the value; a number or a code must not come back, or stand in a log.
+/// The parser's own words would quote the value; a number or a code must not come back, or stand in
+/// a log.
 fn problem(path: &str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
         return Problem::BadJson(BodyFlaw::NoJson { line: error.line(), column: error.column() });

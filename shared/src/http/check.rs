@@ -1,5 +1,6 @@
-//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code back, see how it stands, and
-//! end it; and `GET /.well-known/jwks.json`, for whoever is brought a token.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code
+//! back, see how it stands, and end it; and `GET /.well-known/jwks.json`, for whoever is brought a
+//! token.
 
 use std::sync::Arc;
 
@@ -78,7 +79,8 @@ async fn check(
     let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
-    let typed = Code::parse(&typed, checks.code_length).ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
+    let typed = Code::parse(&typed, checks.code_length)
+        .ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
     let id = parse(id)?;
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
     let other_number = to.as_ref().is_some_and(|to| !checks.is_of(&id, to));
@@ -93,7 +95,9 @@ async fn check(
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
         CheckResult::Wrong { .. } if other_number => Err(bad("to", FieldFlaw::OtherNumber)),
-        CheckResult::Wrong { attempts_left, locked_for } => Err(Problem::WrongCode { attempts_left, locked_for }),
+        CheckResult::Wrong { attempts_left, locked_for } => {
+            Err(Problem::WrongCode { attempts_left, locked_for })
+        }
         CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
         CheckResult::Gone => Err(Problem::Gone),
     }
@@ -103,7 +107,9 @@ impl Api {
     /// The number of the person who types: it is what a token is about, since the store does not
     /// know it.
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
-        let region = region.map_or(Some(self.region), Region::parse).ok_or(bad("region", FieldFlaw::NoCountry))?;
+        let region = region
+            .map_or(Some(self.region), Region::parse)
+            .ok_or(bad("region", FieldFlaw::NoCountry))?;
         let read = self.checks.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }
@@ -126,7 +132,11 @@ async fn status(
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
 }
 
-async fn cancel(State(api): State<Arc<Api>>, id: IdInPath, caller: Caller) -> Result<StatusCode, Problem> {
+async fn cancel(
+    State(api): State<Arc<Api>>,
+    id: IdInPath,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
     caller.tenant(&api.callers.keys)?;
     let cancelled = api.checks.cancel(&parse(id)?).await?;
     if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Gone) }

@@ -17,9 +17,10 @@ use crate::telemetry::Names;
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// `TRUSTED_PROXIES`: how many proxies in front of this process write down whom they were asked by. Each adds one address
-/// at the end of `X-Forwarded-For`; whatever stands before those is what a caller may have made up. (In a function the list ends with
-/// the address that the event names as the caller's.)
+/// `TRUSTED_PROXIES`: how many proxies in front of this process write down whom they were asked by.
+/// Each adds one address at the end of `X-Forwarded-For`; whatever stands before those is what a
+/// caller may have made up. (In a function the list ends with the address that the event names as
+/// the caller's.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrustedProxies(pub u8);
 
@@ -32,16 +33,17 @@ pub(super) struct SourceIp(pub(super) IpAddr);
 pub struct ApiKeys(Arc<[(String, String)]>);
 
 impl ApiKeys {
-    /// Reads `shop=HASH,app=HASH`, with lower-case hexadecimal hashes; nothing if an entry is not of that form, or a name is
-    /// there twice.
+    /// Reads `shop=HASH,app=HASH`, with lower-case hexadecimal hashes; nothing if an entry is not
+    /// of that form, or a name is there twice.
     #[must_use]
     pub fn parse(list: &str) -> Option<Self> {
         let mut keys: Vec<(String, String)> = Vec::new();
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (name, hash) = item.split_once('=')?;
-            let named =
-                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-            let hashed = hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            let named = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+            let hashed = hash.len() == 64
+                && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             if !named || !hashed || keys.iter().any(|(other, _)| other == name) {
                 return None;
             }
@@ -84,8 +86,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The address that limits are counted for. Nothing where none is known, and for this machine itself: that is a proxy
-    /// which nobody has told of, or a developer.
+    /// The address that limits are counted for. Nothing where none is known, and for this machine
+    /// itself: that is a proxy which nobody has told of, or a developer.
     pub(super) fn ip(&self, proxies: TrustedProxies) -> Option<IpAddr> {
         let ip = match usize::from(proxies.0).checked_sub(1) {
             None => self.peer,
@@ -107,9 +109,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let connected =
+            parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let peer = connected.or_else(|| parts.extensions.get().map(|SourceIp(ip)| *ip));
-        let mut forwarded: Vec<Option<IpAddr>> = forwarded(&parts.headers).map(read_address).collect();
+        let mut forwarded: Vec<Option<IpAddr>> =
+            forwarded(&parts.headers).map(read_address).collect();
         forwarded.reverse();
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = authorization.and_then(|value| {
@@ -155,18 +159,30 @@ mod tests {
         // `printf secret | sha256sum`
         let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
         let keys = ApiKeys::parse(&format!("shop={hash}, app={}", "0".repeat(64))).expect("a list");
-        assert_eq!((keys.tenant("secret"), keys.tenant("secrets"), keys.tenant("")), (Some("shop"), None, None));
+        assert_eq!(
+            (keys.tenant("secret"), keys.tenant("secrets"), keys.tenant("")),
+            (Some("shop"), None, None)
+        );
         assert_eq!(ApiKeys::parse(""), Some(ApiKeys::default()));
-        for wrong in
-            [",", "shop", "shop=secret", &format!("a b={hash}"), &format!("={hash}"), &format!("a={hash},a={hash}")]
-        {
+        for wrong in [
+            ",",
+            "shop",
+            "shop=secret",
+            &format!("a b={hash}"),
+            &format!("={hash}"),
+            &format!("a={hash},a={hash}"),
+        ] {
             assert_eq!(ApiKeys::parse(wrong), None, "{wrong}");
         }
     }
 
     #[tokio::test]
     async fn only_what_trusted_proxies_wrote_counts() {
-        assert_eq!(ip("192.0.2.1", &["198.51.100.1"], 0).await, "192.0.2.1", "made up by the caller");
+        assert_eq!(
+            ip("192.0.2.1", &["198.51.100.1"], 0).await,
+            "192.0.2.1",
+            "made up by the caller"
+        );
         assert_eq!(ip("192.0.2.1", &["203.0.113.1, 198.51.100.1"], 1).await, "198.51.100.1");
         assert_eq!(ip("192.0.2.1", &["203.0.113.1", "198.51.100.1"], 2).await, "203.0.113.1");
         assert_eq!(ip("192.0.2.1", &["198.51.100.1"], 2).await, "", "fewer than there should be");

@@ -22,7 +22,8 @@ pub struct AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// Reads `https://shop.example,http://localhost:5173`, or `*`; nothing if one of them is no origin as browsers send it.
+    /// Reads `https://shop.example,http://localhost:5173`, or `*`; nothing if one of them is no
+    /// origin as browsers send it.
     #[must_use]
     pub fn parse(list: &str) -> Option<Self> {
         if list.trim() == "*" {
@@ -30,8 +31,10 @@ impl AllowedOrigins {
         }
         let origins = list.split(',').map(str::trim).filter(|item| !item.is_empty());
         let listed = origins.map(|item| {
-            let url = Url::parse(item).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-            (url.origin().ascii_serialization() == item).then(|| HeaderValue::try_from(item).ok())?
+            let url =
+                Url::parse(item).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+            (url.origin().ascii_serialization() == item)
+                .then(|| HeaderValue::try_from(item).ok())?
         });
         Some(Self { any: false, listed: listed.collect::<Option<_>>()? })
     }
@@ -43,7 +46,8 @@ impl AllowedOrigins {
 
     /// What answers preflights and marks answers; nothing where no page of another origin may call.
     pub(super) fn layer(&self) -> Option<CorsLayer> {
-        let origins = if self.any { AllowOrigin::any() } else { AllowOrigin::list(self.listed.clone()) };
+        let origins =
+            if self.any { AllowOrigin::any() } else { AllowOrigin::list(self.listed.clone()) };
         let layer = CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
@@ -70,15 +74,28 @@ mod tests {
 
     #[test]
     fn origins_are_what_browsers_send() {
-        let origins = AllowedOrigins::parse("https://shop.example, http://localhost:5173").expect("a list");
+        let origins =
+            AllowedOrigins::parse("https://shop.example, http://localhost:5173").expect("a list");
         assert!(origins.has(&HeaderValue::from_static("http://localhost:5173")));
-        for other in ["https://shop.example:8443", "http://shop.example", "https://evil.example", "null"] {
+        for other in
+            ["https://shop.example:8443", "http://shop.example", "https://evil.example", "null"]
+        {
             assert!(!origins.has(&HeaderValue::from_static(other)), "{other}");
         }
-        for wrong in ["shop.example", "https://shop.example/", "https://Shop.example", "ftp://shop.example", "*,*"] {
+        for wrong in [
+            "shop.example",
+            "https://shop.example/",
+            "https://Shop.example",
+            "ftp://shop.example",
+            "*,*",
+        ] {
             assert_eq!(AllowedOrigins::parse(wrong), None, "{wrong}");
         }
         assert!(AllowedOrigins::parse("").expect("none").layer().is_none());
-        assert!(AllowedOrigins::parse("*").expect("any").has(&HeaderValue::from_static("https://any.example")));
+        assert!(
+            AllowedOrigins::parse("*")
+                .expect("any")
+                .has(&HeaderValue::from_static("https://any.example"))
+        );
     }
 }

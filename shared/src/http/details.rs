@@ -24,7 +24,9 @@ impl Problem {
                     "暫不支援該國家或地區的號碼：{code}"
                 )
             }
-            Self::NotJson | Self::Encoded | Self::TooLarge(_) | Self::TooSlow => self.detail_of_a_body(locale),
+            Self::NotJson | Self::Encoded | Self::TooLarge(_) | Self::TooSlow => {
+                self.detail_of_a_body(locale)
+            }
             Self::WrongCode { attempts_left, .. } => say!(
                 locale;
                 "attempts left: {attempts_left}",
@@ -149,7 +151,9 @@ impl Problem {
 fn number(error: &PhoneError, locale: Locale) -> String {
     let (hans, hant) = match error {
         PhoneError::Invalid => ("请输入正确的手机号", "請輸入正確的手機號碼"),
-        PhoneError::NotMobile => ("该号码不能接收短信，请输入手机号", "該號碼無法接收簡訊，請輸入手機號碼"),
+        PhoneError::NotMobile => {
+            ("该号码不能接收短信，请输入手机号", "該號碼無法接收簡訊，請輸入手機號碼")
+        }
         PhoneError::ArgentinaWithoutNine => (
             "阿根廷手机号在 +54 之后有一个 9，例如 +54 9 11 2345 6789",
             "阿根廷手機號碼在 +54 之後有一個 9，例如 +54 9 11 2345 6789",

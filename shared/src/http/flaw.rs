@@ -48,7 +48,9 @@ impl BodyFlaw {
     /// In words.
     pub(super) fn say(self, locale: Locale) -> String {
         match self {
-            Self::Unread => say!(locale; "the body could not be read", "请求体无法读取", "請求主體無法讀取"),
+            Self::Unread => {
+                say!(locale; "the body could not be read", "请求体无法读取", "請求主體無法讀取")
+            }
             Self::NoObject => {
                 say!(locale; "the body must be a JSON object", "请求体须为 JSON 对象", "請求主體須為 JSON 物件")
             }
@@ -77,7 +79,9 @@ impl FieldFlaw {
         match self {
             Self::Unknown => say!(locale; "the field is unknown", "未知字段", "未知欄位"),
             Self::Twice => say!(locale; "the field is there twice", "字段重复", "欄位重複"),
-            Self::NoString => say!(locale; "the field must be a string", "字段须为字符串", "欄位須為字串"),
+            Self::NoString => {
+                say!(locale; "the field must be a string", "字段须为字符串", "欄位須為字串")
+            }
             Self::NoCountry => say!(
                 locale;
                 "the field must be a country code such as CN",

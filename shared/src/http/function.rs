@@ -1,8 +1,9 @@
-//! The edge of the two HTTP functions: an event of API Gateway, a function URL or a load balancer becomes a request for the
-//! routes, and their response what the sender of the event understands.
+//! The edge of the two HTTP functions: an event of API Gateway, a function URL or a load balancer
+//! becomes a request for the routes, and their response what the sender of the event understands.
 //!
-//! Nothing that a caller can send ends a function, or keeps an environment busy with an error: what may not stand in a request
-//! is encoded or answered with 400. An event of anything else is answered by [`crate::invocation`].
+//! Nothing that a caller can send ends a function, or keeps an environment busy with an error: what
+//! may not stand in a request is encoded or answered with 400. An event of anything else is
+//! answered by [`crate::invocation`].
 
 mod event;
 mod path;
@@ -81,11 +82,19 @@ impl Function {
     }
 
     /// The request that an event tells of.
-    fn request(&self, event: HttpEvent, mut headers: HeaderMap, trace: Option<String>) -> Result<Request, Problem> {
-        let method = Method::from_bytes(event.method().as_bytes()).map_err(|_| Problem::NotARequest)?;
-        let uri = path::uri(&event, &self.base_path).parse::<Uri>().map_err(|_| Problem::NotARequest)?;
+    fn request(
+        &self,
+        event: HttpEvent,
+        mut headers: HeaderMap,
+        trace: Option<String>,
+    ) -> Result<Request, Problem> {
+        let method =
+            Method::from_bytes(event.method().as_bytes()).map_err(|_| Problem::NotARequest)?;
+        let uri =
+            path::uri(&event, &self.base_path).parse::<Uri>().map_err(|_| Problem::NotARequest)?;
         let peer = event.source_ip().and_then(read_address);
-        // Whoever reads addresses from the end of the list begins with the caller whom the event itself names.
+        // Whoever reads addresses from the end of the list begins with the caller whom the event
+        // itself names.
         if let Some(peer) = peer {
             let forwarded = forwarded_to(&headers, peer)?;
             headers.try_insert(FORWARDED_FOR, forwarded).map_err(|_| Problem::NotARequest)?;
@@ -94,8 +103,11 @@ impl Function {
             headers.try_insert(XRAY, trace).map_err(|_| Problem::NotARequest)?;
         }
         let mut request = Request::new(body(event)?);
-        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-        if let Some(peer) = peer.or_else(|| forwarded(request.headers()).next_back().and_then(read_address)) {
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) =
+            (method, uri, headers);
+        if let Some(peer) =
+            peer.or_else(|| forwarded(request.headers()).next_back().and_then(read_address))
+        {
             request.extensions_mut().insert(SourceIp(peer));
         }
         Ok(request)
@@ -110,11 +122,13 @@ fn body(event: HttpEvent) -> Result<Body, Problem> {
     STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyFlaw::Unread))
 }
 
-/// Every header of an event that can be one. With several of a name, senders of events write all of them into the multi-valued map
-/// alone.
+/// Every header of an event that can be one. With several of a name, senders of events write all of
+/// them into the multi-valued map alone.
 fn headers_of(event: &HttpEvent, headers: &mut HeaderMap) -> Result<(), Problem> {
-    let (single, multiple) = (event.headers.iter().flatten(), event.multi_value_headers.iter().flatten());
-    let multiple = multiple.flat_map(|(name, values)| values.iter().flatten().map(move |value| (name, value)));
+    let (single, multiple) =
+        (event.headers.iter().flatten(), event.multi_value_headers.iter().flatten());
+    let multiple =
+        multiple.flat_map(|(name, values)| values.iter().flatten().map(move |value| (name, value)));
     let single = single.filter_map(|(name, value)| Some((name, value.as_ref()?)));
     let mut read = Ok(());
     for (name, value) in multiple {
@@ -135,8 +149,8 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Problem> 
     headers.try_append(name, value).map(|_| ()).map_err(|_| Problem::NotARequest)
 }
 
-/// The same up to the caller that the event names. What follows is of AWS's own: an edge-optimised REST API writes the edge's
-/// address behind the caller's.
+/// The same up to the caller that the event names. What follows is of AWS's own: an edge-optimised
+/// REST API writes the edge's address behind the caller's.
 fn forwarded_to(headers: &HeaderMap, peer: IpAddr) -> Result<HeaderValue, Problem> {
     let (peers, mut addresses) = (peer.to_string(), forwarded(headers).collect::<Vec<_>>());
     match addresses.iter().rposition(|address| read_address(address) == Some(peer)) {

@@ -11,7 +11,8 @@ use crate::queue::Queue;
 use crate::store::Store;
 use crate::telemetry::causes;
 
-/// The routes of a process with a store alone. (The functions that need no queue do not carry its clients.)
+/// The routes of a process with a store alone. (The functions that need no queue do not carry its
+/// clients.)
 pub fn store_router(store: Store) -> Router {
     let ready = async |State(store): State<Store>| answer(vec![store_trouble(&store).await]);
     healthz().route("/readyz", get(ready)).with_state(store)

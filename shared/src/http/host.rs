@@ -1,4 +1,5 @@
-//! `Host`, which every request of HTTP/1.1 has once (RFC 9112 §3.2): what stands in front may have gone by another one.
+//! `Host`, which every request of HTTP/1.1 has once (RFC 9112 §3.2): what stands in front may have
+//! gone by another one.
 
 use std::net::SocketAddr;
 
@@ -13,8 +14,8 @@ use super::locale;
 use super::problem::Problem;
 use crate::message::Locale;
 
-/// Answers what has none, more than one, or one that is none. For routes that are served without [`super::app`], which sees to it
-/// by itself.
+/// Answers what has none, more than one, or one that is none. For routes that are served without
+/// [`super::app`], which sees to it by itself.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
         return Problem::BadHost.document(locale(request.headers()).unwrap_or(Locale::En));
@@ -22,7 +23,8 @@ pub async fn one_host(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether a request that came over a connection of this server's does not say one. On Lambda a gateway was asked.
+/// Whether a request that came over a connection of this server's does not say one. On Lambda a
+/// gateway was asked.
 pub(super) fn is_bad(request: &Request) -> bool {
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         return false;

@@ -1,7 +1,9 @@
-//! `Idempotency-Key`: a request that is repeated because its answer was lost gets that answer, and no second SMS.
+//! `Idempotency-Key`: a request that is repeated because its answer was lost gets that answer, and
+//! no second SMS.
 //!
-//! After draft-ietf-httpapi-idempotency-key-header: what was accepted is answered again as it was; 409 while the first call is
-//! still at work, and 422 for another request with the same key. What was not accepted did nothing, and may be asked again.
+//! After draft-ietf-httpapi-idempotency-key-header: what was accepted is answered again as it was;
+//! 409 while the first call is still at work, and 422 for another request with the same key. What
+//! was not accepted did nothing, and may be asked again.
 
 use axum::http::{HeaderMap, HeaderName};
 use tokio::runtime::Handle;
@@ -19,8 +21,8 @@ pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idem
 /// Longest key: a UUID has 36 characters.
 const MAX_KEY: usize = 255;
 
-/// A key that this call claims or holds. Dropped without an answer, because the caller has hung up, or the store did not say
-/// whether it has it, it is given back.
+/// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
+/// or the store did not say whether it has it, it is given back.
 pub(super) struct Held {
     store: Store,
     key: Option<ClaimedKey>,
@@ -34,7 +36,8 @@ pub(super) enum Claimed {
     Answered(Body),
 }
 
-/// Claims the key of a request, if it came with one. The store learns neither key nor `body`: it gets keyed hashes of them.
+/// Claims the key of a request, if it came with one. The store learns neither key nor `body`: it
+/// gets keyed hashes of them.
 pub(super) async fn claim(
     headers: &HeaderMap,
     tenant: Option<&str>,
@@ -45,11 +48,14 @@ pub(super) async fn claim(
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = match (values.next(), values.next()) {
         (None, _) => return Ok(Claimed::First(None)),
-        (Some(value), None) => value.to_str().ok().and_then(read).ok_or(Problem::BadIdempotencyKey)?,
+        (Some(value), None) => {
+            value.to_str().ok().and_then(read).ok_or(Problem::BadIdempotencyKey)?
+        }
         _ => return Err(Problem::BadIdempotencyKey),
     };
     // No tenant's name holds a slash.
-    let subject = secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
+    let subject =
+        secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
     let mut held = Held { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
@@ -60,20 +66,22 @@ pub(super) async fn claim(
     held.key = None;
     match claim {
         // An answer of another release, whose form is another, cannot be given again.
-        Claim::Answered(answer) => {
-            serde_json::from_str(&answer).map(Claimed::Answered).map_err(|_| Problem::IdempotencyKeyReused)
-        }
+        Claim::Answered(answer) => serde_json::from_str(&answer)
+            .map(Claimed::Answered)
+            .map_err(|_| Problem::IdempotencyKeyReused),
         Claim::First | Claim::AtWork => Err(Problem::IdempotencyAtWork),
         Claim::Other => Err(Problem::IdempotencyKeyReused),
     }
 }
 
-/// The key in a header: as it is, or as the string of RFC 9651 that the draft asks for, in double quotes and with a backslash
-/// before each quote and backslash within it.
+/// The key in a header: as it is, or as the string of RFC 9651 that the draft asks for, in double
+/// quotes and with a backslash before each quote and backslash within it.
 fn read(value: &str) -> Option<String> {
     let key = match value.strip_prefix('"') {
         Some(rest) => unquoted(rest)?,
-        None => Some(value).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))?.to_owned(),
+        None => {
+            Some(value).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))?.to_owned()
+        }
     };
     (1..=MAX_KEY).contains(&key.len()).then_some(key)
 }

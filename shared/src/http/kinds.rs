@@ -1,4 +1,5 @@
-//! What does not depend on the single case of a problem: type, status, `code`, and the title in all languages.
+//! What does not depend on the single case of a problem: type, status, `code`, and the title in all
+//! languages.
 
 use axum::http::StatusCode;
 
@@ -12,7 +13,8 @@ pub(super) struct Kind {
     /// Its number in the tutorial's table.
     pub(super) code: &'static str,
     title: [&'static str; 3],
-    /// The words of the tutorial's table, in simplified and in traditional characters; in English it has the title.
+    /// The words of the tutorial's table, in simplified and in traditional characters; in English
+    /// it has the title.
     errmsg: [&'static str; 2],
 }
 
@@ -74,7 +76,11 @@ pub(super) const COUNTRY: Kind = kind(
     "country-not-allowed",
     StatusCode::UNPROCESSABLE_ENTITY,
     "4007",
-    ["No codes are sent to this country", "不向该国家或地区发送验证码", "不向該國家或地區傳送驗證碼"],
+    [
+        "No codes are sent to this country",
+        "不向该国家或地区发送验证码",
+        "不向該國家或地區傳送驗證碼",
+    ],
     MOBILE,
 );
 pub(super) const NOT_A_REQUEST: Kind = kind(
@@ -98,8 +104,13 @@ pub(super) const ENCODED: Kind = kind(
     ["The body is encoded", "请求体经过编码", "請求主體經過編碼"],
     PARAMETER,
 );
-pub(super) const BAD_HOST: Kind =
-    kind("bad-host", StatusCode::BAD_REQUEST, "5006", ["Not one Host", "Host 请求头无效", "Host 標頭無效"], PARAMETER);
+pub(super) const BAD_HOST: Kind = kind(
+    "bad-host",
+    StatusCode::BAD_REQUEST,
+    "5006",
+    ["Not one Host", "Host 请求头无效", "Host 標頭無效"],
+    PARAMETER,
+);
 pub(super) const TOO_LARGE: Kind = kind(
     "too-large",
     StatusCode::PAYLOAD_TOO_LARGE,
@@ -137,8 +148,13 @@ pub(super) const CHALLENGE_FAILED: Kind = kind(
 );
 pub(super) const PICTURE_FAILED: Kind =
     Kind { errmsg: ["图形验证码错误", "圖形驗證碼錯誤"], ..CHALLENGE_FAILED };
-pub(super) const GONE: Kind =
-    kind("gone", StatusCode::NOT_FOUND, "5003", ["No such verification", "没有此验证", "沒有此驗證"], NO_DATA);
+pub(super) const GONE: Kind = kind(
+    "gone",
+    StatusCode::NOT_FOUND,
+    "5003",
+    ["No such verification", "没有此验证", "沒有此驗證"],
+    NO_DATA,
+);
 pub(super) const NOT_AUTHENTIC: Kind = kind(
     "not-authentic",
     StatusCode::FORBIDDEN,
@@ -164,7 +180,11 @@ pub(super) const IDEMPOTENCY_KEY_REUSED: Kind = kind(
     "idempotency-key-reused",
     StatusCode::UNPROCESSABLE_ENTITY,
     "5006",
-    ["The idempotency key was used for another request", "幂等键已用于其他请求", "冪等鍵已用於其他請求"],
+    [
+        "The idempotency key was used for another request",
+        "幂等键已用于其他请求",
+        "冪等鍵已用於其他請求",
+    ],
     PARAMETER,
 );
 pub(super) const IDEMPOTENCY_AT_WORK: Kind = kind(
@@ -181,8 +201,13 @@ pub(super) const CROSS_SITE: Kind = kind(
     ["Not for pages of other sites", "不接受其他网站的页面", "不接受其他網站的頁面"],
     PARAMETER,
 );
-pub(super) const NO_SUCH_PATH: Kind =
-    kind("no-such-path", StatusCode::NOT_FOUND, "5003", ["No such path", "路径不存在", "路徑不存在"], NO_DATA);
+pub(super) const NO_SUCH_PATH: Kind = kind(
+    "no-such-path",
+    StatusCode::NOT_FOUND,
+    "5003",
+    ["No such path", "路径不存在", "路徑不存在"],
+    NO_DATA,
+);
 pub(super) const NO_SUCH_METHOD: Kind = kind(
     "no-such-method",
     StatusCode::METHOD_NOT_ALLOWED,

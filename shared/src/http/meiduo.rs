@@ -1,4 +1,5 @@
-//! `GET /sms_codes/{mobile}/`: what the tutorial's pages call, answered as its view does: always 200, and a `code` of its table.
+//! `GET /sms_codes/{mobile}/`: what the tutorial's pages call, answered as its view does: always
+//! 200, and a `code` of its table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,26 +28,32 @@ pub(super) async fn sms_codes(
     caller: Caller,
     headers: HeaderMap,
 ) -> Json<Value> {
-    let mobile = mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
+    let mobile =
+        mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
     let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
     Json(match send(&api, asked, caller, &headers).await {
-        Ok(()) => json!({ "code": "0", "errmsg": language.choose("OK", "发送短信成功", "傳送簡訊成功") }),
+        Ok(()) => {
+            json!({ "code": "0", "errmsg": language.choose("OK", "发送短信成功", "傳送簡訊成功") })
+        }
         Err(problem) => problem.as_in_the_table(language),
     })
 }
 
-/// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks with it.
+/// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks
+/// with it.
 pub(super) async fn no_head() -> Problem {
     Problem::NoSuchMethod
 }
 
-/// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is asked for, what its pages send of
-/// one in any case does not matter.
+/// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
+/// asked for, what its pages send of one in any case does not matter.
 fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {
     let pictures = api.admissions.challenge.as_ref().is_some_and(Challenge::is_picture);
-    let filled = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
-    let mut query: HashMap<_, _> = filled.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let filled =
+        form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
+    let mut query: HashMap<_, _> =
+        filled.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     Asked::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
 }
 
@@ -56,7 +63,9 @@ async fn send(
     caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
-    if is_of_another_site(headers) && !headers.get(ORIGIN).is_some_and(|origin| api.origins.has(origin)) {
+    if is_of_another_site(headers)
+        && !headers.get(ORIGIN).is_some_and(|origin| api.origins.has(origin))
+    {
         return Err(Problem::CrossSite);
     }
     let tenant = caller.tenant(&api.callers.keys)?;
@@ -64,7 +73,8 @@ async fn send(
     api.admit(request, None).await.map(|_| ())
 }
 
-/// Whether a page of another site makes a visitor's browser ask: a GET needs no permission, an `<img>` is enough.
+/// Whether a page of another site makes a visitor's browser ask: a GET needs no permission, an
+/// `<img>` is enough.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }

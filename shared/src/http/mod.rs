@@ -1,6 +1,7 @@
 //! The HTTP edge: axum routers, used unchanged by the functions and by the server of local mode.
 
-/// A text in the language of its reader: English, Chinese in simplified and in traditional characters.
+/// A text in the language of its reader: English, Chinese in simplified and in traditional
+/// characters.
 macro_rules! say {
     ($locale:expr; $en:literal, $hans:literal, $hant:literal $(,)?) => {
         match $locale {
@@ -60,13 +61,14 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A whole application out of its routes: with answers for what no route takes, problems in the caller's language,
-/// nothing kept in caches, and open to pages of `origins`.
+/// A whole application out of its routes: with answers for what no route takes, problems in the
+/// caller's language, nothing kept in caches, and open to pages of `origins`.
 pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
     let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
-        // One layer, of which the first is the outer one: for each, axum copies and boxes what is below.
+        // One layer, of which the first is the outer one: for each, axum copies and boxes what is
+        // below.
         .layer((from_fn(named::named), DefaultBodyLimit::max(MAX_BODY)));
     match origins.layer() {
         Some(cors) => app.layer(cors),
@@ -74,7 +76,8 @@ pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
     }
 }
 
-/// An application of a function: what it has measured is told before each answer, since it is frozen then.
+/// An application of a function: what it has measured is told before each answer, since it is
+/// frozen then.
 pub fn measured(app: Router) -> Router {
     emf::install();
     app.layer(from_fn(async |request: Request, next: Next| {
@@ -87,7 +90,11 @@ pub fn measured(app: Router) -> Router {
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.
 async fn finish(request: Request, next: Next) -> Response {
     let asked_for = request.headers().get(ACCEPT_LANGUAGE).cloned();
-    let mut response = if host::is_bad(&request) { Problem::BadHost.into_response() } else { next.run(request).await };
+    let mut response = if host::is_bad(&request) {
+        Problem::BadHost.into_response()
+    } else {
+        next.run(request).await
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
         response = problem.document(spoken(asked_for.as_ref()).unwrap_or(Locale::En));

@@ -1,5 +1,5 @@
-//! The names of a request, on every line that is logged for it: `request_id`, which the caller gets back as `X-Request-Id`, and
-//! `trace_id`.
+//! The names of a request, on every line that is logged for it: `request_id`, which the caller gets
+//! back as `X-Request-Id`, and `trace_id`.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +15,8 @@ use crate::telemetry::{Names, TraceParent, begun, continued, is_exported};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The trace that a caller's request is part of (W3C Trace Context). What vendors say of it beside is let through, and not read.
+/// The trace that a caller's request is part of (W3C Trace Context). What vendors say of it beside
+/// is let through, and not read.
 pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -30,7 +31,8 @@ pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let begun = if told.is_none() { begun() } else { None };
     // Where a trace begins here, the request is its first span, and has that name.
     let first = begun.as_ref().map(|begun| begun.parent_id().to_owned());
-    let request_id = given(request.headers()).or(first).unwrap_or_else(|| hex(&random_bytes::<8>()));
+    let request_id =
+        given(request.headers()).or(first).unwrap_or_else(|| hex(&random_bytes::<8>()));
     let parent = told.or(begun);
     let trace_id = parent.as_ref().map(TraceParent::trace_id);
     // On whatever level lines are logged, they have it.

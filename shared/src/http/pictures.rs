@@ -1,4 +1,5 @@
-//! `GET /v1/pictures/{uuid}`, and `/image_codes/{uuid}/` for the tutorial's pages: a picture that has to be read before a code is sent, where `CHALLENGE` says so.
+//! `GET /v1/pictures/{uuid}`, and `/image_codes/{uuid}/` for the tutorial's pages: a picture that
+//! has to be read before a code is sent, where `CHALLENGE` says so.
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;

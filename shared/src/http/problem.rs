@@ -1,4 +1,5 @@
-//! Everything that can be answered other than what was asked for: RFC 9457 problem documents, in one place.
+//! Everything that can be answered other than what was asked for: RFC 9457 problem documents, in
+//! one place.
 //!
 //! `code` and `errmsg` keep the numbers and words of the tutorial's `RETCODE` table.
 
@@ -25,7 +26,8 @@ use crate::phone::{Country, PhoneError};
 use crate::store::StoreError;
 use crate::telemetry::causes;
 
-/// What a caller is told to wait when a part is down, in seconds: connections are made anew within that time.
+/// What a caller is told to wait when a part is down, in seconds: connections are made anew within
+/// that time.
 const RETRY_WHEN_DOWN: u64 = 2;
 
 /// The same while another call with the same idempotency key is at work.
@@ -44,7 +46,8 @@ pub(super) enum Problem {
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
-    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none can have.
+    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none
+    /// can have.
     NotARequest,
     /// The body says that it is something else than JSON.
     NotJson,
@@ -135,10 +138,14 @@ impl Problem {
             Self::WrongCode { attempts_left: 0, locked_for } => {
                 json!({ "field": "code", "attempts_left": 0, "retry_after": whole_seconds(*locked_for) })
             }
-            Self::WrongCode { attempts_left, .. } => json!({ "field": "code", "attempts_left": attempts_left }),
+            Self::WrongCode { attempts_left, .. } => {
+                json!({ "field": "code", "attempts_left": attempts_left })
+            }
             Self::TooFrequent(refusal) => {
-                let policies: Vec<&str> = refusal.waits().map(|(policy, _)| policy.as_str()).collect();
-                // The first as the type defines it; the second is our own from before, and like the other members.
+                let policies: Vec<&str> =
+                    refusal.waits().map(|(policy, _)| policy.as_str()).collect();
+                // The first as the type defines it; the second is our own from before, and like the
+                // other members.
                 json!({
                     "violated-policies": policies,
                     "violated_policies": policies,
@@ -262,8 +269,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// The field of draft-ietf-httpapi-ratelimit-headers: that nothing is left of these policies, and the time until there is more of
-/// each.
+/// The field of draft-ietf-httpapi-ratelimit-headers: that nothing is left of these policies, and
+/// the time until there is more of each.
 pub(super) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) -> String {
     let mut field = String::with_capacity(32);
     for (policy, wait) in waits {

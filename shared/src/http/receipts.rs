@@ -1,5 +1,5 @@
-//! `POST /v1/receipts/{provider}`, and `…/{key}` where the vendor signs nothing: what a gateway tells about messages that it
-//! took before.
+//! `POST /v1/receipts/{provider}`, and `…/{key}` where the vendor signs nothing: what a gateway
+//! tells about messages that it took before.
 
 use std::collections::HashMap;
 
@@ -73,7 +73,8 @@ async fn take(
     let headers = headers.iter().filter_map(header).collect();
     #[expect(clippy::disallowed_methods, reason = "a signature's age is measured by the clock")]
     let now = Timestamp::now().as_second();
-    let push = Push { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
+    let push =
+        Push { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
     let all = receipts.provider.receipts(name, &push).map_err(|error| {
         warn!(gateway = name, %error, "receipts refused");
         match error {
@@ -84,7 +85,10 @@ async fn take(
     })?;
     for receipt in &all {
         record(&receipts, name, receipt).await.map_err(|error| {
-            warn!(error = causes(&error), "a receipt cannot be recorded: the vendor has to push it again");
+            warn!(
+                error = causes(&error),
+                "a receipt cannot be recorded: the vendor has to push it again"
+            );
             Problem::Down(vec!["store"])
         })?;
         let to = receipt.to.as_ref().map(PhoneNumber::masked);

@@ -1,4 +1,5 @@
-//! `POST /v1/verifications`, and `GET /sms_codes/{mobile}/` for the tutorial's pages: ask for a code.
+//! `POST /v1/verifications`, and `GET /sms_codes/{mobile}/` for the tutorial's pages: ask for a
+//! code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,8 @@ pub struct RequestApi {
     pub origins: AllowedOrigins,
 }
 
-/// The fields of a request. Serialized again, whatever its spelling was, it tells whether two are the same.
+/// The fields of a request. Serialized again, whatever its spelling was, it tells whether two are
+/// the same.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
@@ -76,7 +78,10 @@ async fn request(
     Json(asked): Json<Asked>,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
-    let body = headers.get(IDEMPOTENCY_KEY).and_then(|_| serde_json::to_vec(&asked).ok()).unwrap_or_default();
+    let body = headers
+        .get(IDEMPOTENCY_KEY)
+        .and_then(|_| serde_json::to_vec(&asked).ok())
+        .unwrap_or_default();
     let request = api.read(asked, caller, tenant, locale(&headers))?;
     let Admissions { store, secrets, .. } = &api.admissions;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
@@ -85,7 +90,8 @@ async fn request(
             Ok(([(RATE_LIMIT, rate_limit([wait]))], accepted(&verification)).into_response())
         }
         Claimed::Answered(answer) => {
-            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&answer)).into_response())
+            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&answer))
+                .into_response())
         }
     }
 }
@@ -121,18 +127,34 @@ impl RequestApi {
         let locale = match asked.locale {
             Some(tag) if !Locale::is_tag(&tag) => return Err(bad("locale", FieldFlaw::NoLanguage)),
             // What is not spoken here is as if it had not been asked for, as in the header.
-            tag => tag.as_deref().and_then(Locale::parse).or(language).unwrap_or_else(|| Locale::of(&to)),
+            tag => tag
+                .as_deref()
+                .and_then(Locale::parse)
+                .or(language)
+                .unwrap_or_else(|| Locale::of(&to)),
         };
-        let purpose = Purpose::parse(&asked.purpose.unwrap_or_default()).ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
-        let autofill = autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
+        let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
+            .ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
+        let autofill =
+            autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
         let ip = caller.ip(self.callers.proxies);
         let tenant = tenant.map(ToOwned::to_owned);
-        Ok(Request { to, country, ip, tenant, locale, purpose, autofill, proof, names: caller.names })
+        Ok(Request {
+            to,
+            country,
+            ip,
+            tenant,
+            locale,
+            purpose,
+            autofill,
+            proof,
+            names: caller.names,
+        })
     }
 
-    /// Asks for the code, and tells what another SMS waits for, too. A caller who hangs up does not stop it between admission and
-    /// queue.
+    /// Asks for the code, and tells what another SMS waits for, too. A caller who hangs up does not
+    /// stop it between admission and queue.
     pub(super) async fn admit(
         self: &Arc<Self>,
         request: Request,
@@ -155,7 +177,11 @@ impl RequestApi {
 }
 
 /// The answer to a task: a token, or what was read in a picture.
-fn proof(token: Option<String>, uuid: Option<&str>, text: Option<String>) -> Result<Option<Proof>, Problem> {
+fn proof(
+    token: Option<String>,
+    uuid: Option<&str>,
+    text: Option<String>,
+) -> Result<Option<Proof>, Problem> {
     match (token, uuid, text) {
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(Proof::Token(token))),

@@ -9,7 +9,8 @@ pub const SPECIFICATION: &str = include_str!("../../openapi.json");
 
 /// The route.
 pub fn router() -> Router {
-    Router::new().route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], SPECIFICATION)))
+    Router::new()
+        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], SPECIFICATION)))
 }
 
 #[cfg(test)]
@@ -42,8 +43,10 @@ mod tests {
 
     /// The first argument of each `kind(…)`, where it is a text.
     fn names_of_kinds(source: &str) -> BTreeSet<&str> {
-        let calls =
-            source.split(": Kind =").skip(1).filter_map(|rest| rest.split_once("kind(")?.1.trim().strip_prefix('"'));
+        let calls = source
+            .split(": Kind =")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("kind(")?.1.trim().strip_prefix('"'));
         calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).collect()
     }
 
@@ -58,12 +61,17 @@ mod tests {
             "/openapi.json\", get(", // This file's own would be found in this test, too.
         ];
         let mut routes = BTreeSet::new();
-        for (path, rest) in
-            sources.iter().flat_map(|source| source.split(".route(\"")).filter_map(|route| route.split_once("\", "))
+        for (path, rest) in sources
+            .iter()
+            .flat_map(|source| source.split(".route(\""))
+            .filter_map(|route| route.split_once("\", "))
         {
             let method = rest.split('(').next().expect("a method");
             // Those that work without the slash at their end, too.
-            if path.starts_with('/') && path != "/sms_codes/{mobile}" && path != "/image_codes/{uuid}" {
+            if path.starts_with('/')
+                && path != "/sms_codes/{mobile}"
+                && path != "/image_codes/{uuid}"
+            {
                 routes.insert((path, method));
             }
         }
@@ -71,7 +79,9 @@ mod tests {
         let paths = document["paths"].as_object().expect("paths");
         let described: BTreeSet<_> = paths
             .iter()
-            .flat_map(|(path, item)| names(item).into_iter().map(move |method| (path.as_str(), method)))
+            .flat_map(|(path, item)| {
+                names(item).into_iter().map(move |method| (path.as_str(), method))
+            })
             .filter(|(_, method)| *method != "parameters")
             .collect();
         assert_eq!(described, routes);
@@ -93,7 +103,11 @@ mod tests {
             ("Verification", of(&locked)),
             ("Approved", of(&approved)),
         ] {
-            assert_eq!(names(&document["components"]["schemas"][schema]["properties"]), names(&body), "{schema}");
+            assert_eq!(
+                names(&document["components"]["schemas"][schema]["properties"]),
+                names(&body),
+                "{schema}"
+            );
         }
     }
 
@@ -131,7 +145,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_has_an_example_of_every_problem() {
-        // Those of no operation: what is no request, a wrong method or host, and what a GET of the tutorial answers with 200.
+        // Those of no operation: what is no request, a wrong method or host, and what a GET of the
+        // tutorial answers with 200.
         let elsewhere = ["no-such-method", "bad-host", "cross-site", "bad-request"];
         let document = document();
         let mut examples: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
@@ -145,14 +160,21 @@ mod tests {
             let response = problem.document(Locale::En);
             let body = axum::body::to_bytes(response.into_body(), 65_536).await.expect("a body");
             let answer: Value = serde_json::from_slice(&body).expect("JSON");
-            let name = answer["type"].as_str().and_then(|kind| kind.rsplit([':', '#']).next()).expect("a type");
+            let name = answer["type"]
+                .as_str()
+                .and_then(|kind| kind.rsplit([':', '#']).next())
+                .expect("a type");
             let fixed = ["type", "title", "status", "code", "errmsg"];
             for example in &examples[name] {
-                assert!(fixed.iter().all(|member| answer[member] == example[member]), "{example} is none of {answer}");
+                assert!(
+                    fixed.iter().all(|member| answer[member] == example[member]),
+                    "{example} is none of {answer}"
+                );
                 assert_eq!(names(&answer), names(example), "{name}");
             }
             let words = ["detail", "field", "attempts_left", "retry_after"];
-            let told = |example: &&Value| words.iter().all(|member| answer[member] == example[member]);
+            let told =
+                |example: &&Value| words.iter().all(|member| answer[member] == example[member]);
             assert!(examples[name].iter().any(told), "{answer}");
         }
     }
@@ -164,7 +186,10 @@ mod tests {
                 if let (Some(kind), true) =
                     (members.get("type").and_then(Value::as_str), members.contains_key("errmsg"))
                 {
-                    examples.entry(kind.rsplit([':', '#']).next().unwrap_or_default()).or_default().push(value);
+                    examples
+                        .entry(kind.rsplit([':', '#']).next().unwrap_or_default())
+                        .or_default()
+                        .push(value);
                 }
                 members.values().for_each(|member| collect(member, examples));
             }
@@ -177,11 +202,12 @@ mod tests {
     fn it_has_every_limit_and_this_version() {
         let document = document();
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
-        let described =
-            &document["components"]["schemas"]["Problem"]["properties"]["violated_policies"]["items"]["enum"];
+        let described = &document["components"]["schemas"]["Problem"]["properties"]["violated_policies"]
+            ["items"]["enum"];
         let described: BTreeSet<&str> =
             described.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-        let (own, of_limits) = ([Exceeded::Cooldown, Exceeded::Attempts], Scope::ALL.map(Exceeded::Limit));
+        let (own, of_limits) =
+            ([Exceeded::Cooldown, Exceeded::Attempts], Scope::ALL.map(Exceeded::Limit));
         let all = own
             .into_iter()
             .chain(of_limits)
@@ -189,15 +215,21 @@ mod tests {
         assert_eq!(described, all.map(Exceeded::as_str).collect());
     }
 
-    /// Pages that try calls out fill in what there is an example of: a key that was used before, or a field that is not for
-    /// everybody, would have a good request refused.
+    /// Pages that try calls out fill in what there is an example of: a key that was used before, or
+    /// a field that is not for everybody, would have a good request refused.
     #[test]
     fn it_fills_in_nothing_that_does_harm() {
         let document = document();
-        let parameters = document["components"]["parameters"].as_object().expect("parameters").values();
+        let parameters =
+            document["components"]["parameters"].as_object().expect("parameters").values();
         for parameter in parameters.filter(|parameter| parameter["in"] != "path") {
             let schema = &parameter["schema"];
-            let filled_in = [&parameter["example"], &parameter["examples"], &schema["example"], &schema["examples"]];
+            let filled_in = [
+                &parameter["example"],
+                &parameter["examples"],
+                &schema["example"],
+                &schema["examples"],
+            ];
             assert!(filled_in.iter().all(|example| example.is_null()), "{parameter}");
         }
         let fields = &document["components"]["schemas"]["Request"]["properties"];
@@ -211,12 +243,21 @@ mod tests {
         let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
         for problem in problems() {
             let words = |locale| {
-                let Value::Object(words) = problem.as_in_the_table(locale) else { panic!("an object") };
-                [problem.title(locale).to_owned(), problem.detail(locale), words["errmsg"].to_string()]
+                let Value::Object(words) = problem.as_in_the_table(locale) else {
+                    panic!("an object")
+                };
+                [
+                    problem.title(locale).to_owned(),
+                    problem.detail(locale),
+                    words["errmsg"].to_string(),
+                ]
             };
             assert!(words(Locale::En).iter().all(|text| !is_chinese(text)), "{problem:?}");
             for locale in [Locale::ZhCn, Locale::ZhHant] {
-                assert!(words(locale).iter().all(|text| is_chinese(text)), "{locale:?} {problem:?}");
+                assert!(
+                    words(locale).iter().all(|text| is_chinese(text)),
+                    "{locale:?} {problem:?}"
+                );
             }
             assert_ne!(words(Locale::ZhCn)[1], words(Locale::ZhHant)[1], "{problem:?}");
         }

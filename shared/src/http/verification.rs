@@ -35,7 +35,8 @@ impl From<Verification> for Body {
             expires_in: verification.expires_in.as_secs(),
             resend_in: whole_seconds(verification.resend_in),
             attempts_left: verification.attempts_left,
-            locked_for: (verification.attempts_left == 0).then(|| whole_seconds(verification.locked_for)),
+            locked_for: (verification.attempts_left == 0)
+                .then(|| whole_seconds(verification.locked_for)),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Scope;
 
-/// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with the time until it no longer
-/// does, the longest first.
+/// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with
+/// the time until it no longer does, the longest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusal(Vec<(Exceeded, Duration)>);
 
@@ -33,7 +33,9 @@ impl Exceeded {
 
     /// Reads what a store says of a number.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)].into_iter().find(|one| one.as_str() == word)
+        [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)]
+            .into_iter()
+            .find(|one| one.as_str() == word)
     }
 }
 
@@ -109,7 +111,11 @@ mod tests {
         let mut refusal = Refusal::default();
         refusal.add(Exceeded::Cooldown, seconds(60));
         refusal.add(proof, seconds(900));
-        assert_eq!(refusal.without(proof).retry_after(), seconds(60), "what is not told is not waited for");
+        assert_eq!(
+            refusal.without(proof).retry_after(),
+            seconds(60),
+            "what is not told is not waited for"
+        );
         assert!(Refusal::default().without(proof).is_empty());
     }
 }

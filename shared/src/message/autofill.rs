@@ -1,5 +1,5 @@
-//! What lets a phone fill the code in by itself: WebOTP's last line for a web page, the app hash of Android's SMS
-//! Retriever for an app.
+//! What lets a phone fill the code in by itself: WebOTP's last line for a web page, the app hash of
+//! Android's SMS Retriever for an app.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,14 @@ impl Autofill {
     /// Reads the host of a page, such as `example.com` or `https://login.example.com`.
     #[must_use]
     pub fn origin(text: &str) -> Option<Self> {
-        let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_ascii_lowercase();
+        let host = text
+            .strip_prefix("https://")
+            .unwrap_or(text)
+            .trim_end_matches('/')
+            .to_ascii_lowercase();
         let label = |label: &str| {
-            (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
         (host.len() <= 100 && host.split('.').all(label)).then_some(Self::Origin(host))
     }
@@ -39,7 +44,8 @@ impl Autofill {
     }
 }
 
-/// The pages and apps of this installation. Any other would be a stranger's, whose page a code is to be lured to.
+/// The pages and apps of this installation. Any other would be a stranger's, whose page a code is
+/// to be lured to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedAutofill(BTreeSet<Autofill>);
 
@@ -65,11 +71,25 @@ mod tests {
     fn hosts_and_hashes_are_read() {
         let origin = |text| Autofill::origin(text).map(|autofill| autofill.last_line("012345"));
         assert_eq!(origin("Example.com").as_deref(), Some("@example.com #012345"));
-        assert_eq!(origin("https://login.example.com/").as_deref(), Some("@login.example.com #012345"));
-        for text in ["", "a b", "x\ny", "http://example.com", "example.com/path", "example..com", "ex@mple.com"] {
+        assert_eq!(
+            origin("https://login.example.com/").as_deref(),
+            Some("@login.example.com #012345")
+        );
+        for text in [
+            "",
+            "a b",
+            "x\ny",
+            "http://example.com",
+            "example.com/path",
+            "example..com",
+            "ex@mple.com",
+        ] {
             assert_eq!(Autofill::origin(text), None, "{text:?}");
         }
-        assert_eq!(Autofill::app_hash("FA+9qCX9VSu").map(|hash| hash.last_line("1")).as_deref(), Some("FA+9qCX9VSu"));
+        assert_eq!(
+            Autofill::app_hash("FA+9qCX9VSu").map(|hash| hash.last_line("1")).as_deref(),
+            Some("FA+9qCX9VSu")
+        );
         for text in ["", "short", "FA+9qCX9VS ", "FA+9qCX9VSuu"] {
             assert_eq!(Autofill::app_hash(text), None, "{text:?}");
         }

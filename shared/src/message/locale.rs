@@ -29,19 +29,23 @@ impl Locale {
         Self::asked_for(tag).first().copied()
     }
 
-    /// Whether it is a tag at all, spoken here or not: a language, and then what else there may be between hyphens.
+    /// Whether it is a tag at all, spoken here or not: a language, and then what else there may be
+    /// between hyphens.
     #[must_use]
     pub fn is_tag(tag: &str) -> bool {
         let mut subtags = subtags(tag);
         let language = subtags.next().unwrap_or_default();
-        let is_language = (2..=8).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let is_subtag =
-            |subtag: &str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_language = (2..=8).contains(&language.len())
+            && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_subtag = |subtag: &str| {
+            (1..=8).contains(&subtag.len())
+                && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
         is_language && subtags.all(is_subtag)
     }
 
-    /// The language of an `Accept-Language` header (RFC 9110 §12.5.4) that comes first by weight and is spoken here; nothing if
-    /// any will do.
+    /// The language of an `Accept-Language` header (RFC 9110 §12.5.4) that comes first by weight
+    /// and is spoken here; nothing if any will do.
     #[must_use]
     pub fn from_accept_language(header: &str) -> Option<Self> {
         let (mut best, mut star, mut named) = (None, 0.0, [false; Self::ALL.len()]);
@@ -62,7 +66,9 @@ impl Locale {
         }
         // The star is for those that no other range is about; alone it is no choice.
         if named.contains(&true) {
-            let others = [Self::En, Self::ZhCn, Self::ZhHant].into_iter().filter(|one| !named[*one as usize]);
+            let others = [Self::En, Self::ZhCn, Self::ZhHant]
+                .into_iter()
+                .filter(|one| !named[*one as usize]);
             others.for_each(|locale| offer(locale, star));
         }
         best.map(|(locale, _)| locale)
@@ -81,7 +87,8 @@ impl Locale {
         }
     }
 
-    /// What a number's owner most likely reads, when nobody said: Chinese for +86, English elsewhere.
+    /// What a number's owner most likely reads, when nobody said: Chinese for +86, English
+    /// elsewhere.
     #[must_use]
     pub fn of(number: &PhoneNumber) -> Self {
         if number.country_code() == "86" { Self::ZhCn } else { Self::En }
@@ -128,7 +135,8 @@ fn range(part: &str) -> Option<(&str, f32)> {
     let (range, weight) = part.split_once(';').unwrap_or((part, "q=1"));
     let (name, weight) = weight.split_once('=')?;
     let weight: f32 = weight.trim().parse().ok()?;
-    (name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&weight)).then_some((range.trim(), weight))
+    (name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&weight))
+        .then_some((range.trim(), weight))
 }
 
 #[cfg(test)]
@@ -163,11 +171,32 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_told_from_what_is_not_spoken() {
-        for tag in ["fr", "tlh", "de-CH-1996", "zh-Hant-TW", "en_US", "sr-Latn", "de-u-co-phonebk", "zh-x-a1"] {
+        for tag in [
+            "fr",
+            "tlh",
+            "de-CH-1996",
+            "zh-Hant-TW",
+            "en_US",
+            "sr-Latn",
+            "de-u-co-phonebk",
+            "zh-x-a1",
+        ] {
             assert!(Locale::is_tag(tag), "{tag}");
         }
-        for tag in ["", "e", "-", "en-", "en--US", "中文", "en US", "e1", "en.UTF-8", "languages1", " en", "zh-\u{0}"]
-        {
+        for tag in [
+            "",
+            "e",
+            "-",
+            "en-",
+            "en--US",
+            "中文",
+            "en US",
+            "e1",
+            "en.UTF-8",
+            "languages1",
+            " en",
+            "zh-\u{0}",
+        ] {
             assert!(!Locale::is_tag(tag), "{tag}");
         }
     }

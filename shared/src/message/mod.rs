@@ -17,7 +17,13 @@ use crate::verification::{Policy, Purpose};
 
 /// The text with the code and its remaining life, and the line that lets a phone fill it in.
 #[must_use]
-pub fn text(code: &Code, lifetime: Duration, locale: Locale, purpose: &Purpose, autofill: Option<&Autofill>) -> String {
+pub fn text(
+    code: &Code,
+    lifetime: Duration,
+    locale: Locale,
+    purpose: &Purpose,
+    autofill: Option<&Autofill>,
+) -> String {
     let mut text = templates::fill(locale, purpose.as_str(), code.expose(), minutes(lifetime));
     if let Some(autofill) = autofill {
         text.push('\n');
@@ -26,16 +32,25 @@ pub fn text(code: &Code, lifetime: Duration, locale: Locale, purpose: &Purpose, 
     text
 }
 
-/// Reads the texts, in a thread beside the start, and says which will be charged as more than one SMS. (The line for autofill
-/// comes on top, and so does the signature that some gateways put in front.)
+/// Reads the texts, in a thread beside the start, and says which will be charged as more than one
+/// SMS. (The line for autofill comes on top, and so does the signature that some gateways put in
+/// front.)
 pub fn prepare(code_length: CodeLength) {
     std::thread::spawn(move || {
         let longest = "0".repeat(code_length.digits());
         for locale in Locale::ALL {
             for purpose in templates::purposes(locale) {
-                let segments = segments(&templates::fill(locale, purpose, &longest, minutes(Policy::MAX_LIFE)));
+                let segments = segments(&templates::fill(
+                    locale,
+                    purpose,
+                    &longest,
+                    minutes(Policy::MAX_LIFE),
+                ));
                 if segments > 1 {
-                    warn!(locale = locale.tag(), purpose, segments, "this text takes more than one SMS");
+                    warn!(
+                        locale = locale.tag(),
+                        purpose, segments, "this text takes more than one SMS"
+                    );
                 }
             }
         }
@@ -54,7 +69,8 @@ mod tests {
 
     #[test]
     fn the_text_names_code_and_minutes_and_is_one_sms() {
-        let code = Code::parse("0123456789", CodeLength::new(10).expect("a length")).expect("a code");
+        let code =
+            Code::parse("0123456789", CodeLength::new(10).expect("a length")).expect("a code");
         for locale in Locale::ALL {
             for purpose in templates::purposes(locale) {
                 let purpose = Purpose::parse(purpose).expect("a purpose");
@@ -70,7 +86,8 @@ mod tests {
     fn what_fills_the_code_in_is_the_last_line() {
         let code = Code::parse("012345", CodeLength::default()).expect("a code");
         let origin = Autofill::origin("example.com").expect("a host");
-        let text = text(&code, Duration::from_secs(60), Locale::En, &Purpose::default(), Some(&origin));
+        let text =
+            text(&code, Duration::from_secs(60), Locale::En, &Purpose::default(), Some(&origin));
         assert_eq!(text.lines().next_back(), Some("@example.com #012345"));
     }
 }

@@ -1,4 +1,5 @@
-//! How many SMS a text takes: what does not fit into one is cut into several, each of which is charged for.
+//! How many SMS a text takes: what does not fit into one is cut into several, each of which is
+//! charged for.
 
 /// GSM 03.38's basic alphabet. The characters in their order are those of 3GPP TS 23.038 §6.2.1.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -6,7 +7,8 @@ const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ
 /// Its extension table (§6.2.1.1): an escape, and then the character.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// Characters of a single SMS and of each part of a longer one (whose header takes the rest): 140 bytes of 7 bits.
+/// Characters of a single SMS and of each part of a longer one (whose header takes the rest): 140
+/// bytes of 7 bits.
 const SEPTETS: (usize, usize) = (160, 153);
 
 /// The same for UCS-2, 140 bytes of 16 bits.
@@ -24,7 +26,9 @@ pub fn segments(text: &str) -> usize {
         return 1;
     }
     // No part ends between the two halves of a character.
-    let fill = |(parts, used), cost| if used + cost > part { (parts + 1, cost) } else { (parts, used + cost) };
+    let fill = |(parts, used), cost| {
+        if used + cost > part { (parts + 1, cost) } else { (parts, used + cost) }
+    };
     costs.into_iter().fold((1, 0), fill).0
 }
 
@@ -60,6 +64,10 @@ mod tests {
         ] {
             assert_eq!(segments(text), expected, "{text}");
         }
-        assert_eq!((BASIC.chars().count(), EXTENSION.chars().count()), (127, 10), "128 with the escape itself");
+        assert_eq!(
+            (BASIC.chars().count(), EXTENSION.chars().count()),
+            (127, 10),
+            "128 with the escape itself"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The texts of `templates/`, a file for each language, a table for each purpose. They are part of the program: a text
-//! that cannot be read fails a test and not a delivery.
+//! The texts of `templates/`, a file for each language, a table for each purpose. They are part of
+//! the program: a text that cannot be read fails a test and not a delivery.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -22,13 +22,16 @@ type Texts = BTreeMap<String, Forms>;
 /// The table for purposes that have none of their own.
 const DEFAULT: &str = "default";
 
-static ZH_CN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/zh-CN.toml")));
-static ZH_HANT: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/zh-Hant.toml")));
+static ZH_CN: LazyLock<Texts> =
+    LazyLock::new(|| read(include_str!("../../../templates/zh-CN.toml")));
+static ZH_HANT: LazyLock<Texts> =
+    LazyLock::new(|| read(include_str!("../../../templates/zh-Hant.toml")));
 static EN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../templates/en.toml")));
 
 #[expect(clippy::expect_used, reason = "the files are part of the program, and a test reads them")]
 fn read(file: &str) -> Texts {
-    let texts: Texts = toml::from_str(file).expect("a template file is a table of texts for each purpose");
+    let texts: Texts =
+        toml::from_str(file).expect("a template file is a table of texts for each purpose");
     assert!(texts.contains_key(DEFAULT), "a template file has a default");
     texts
 }
@@ -59,7 +62,8 @@ mod tests {
         for locale in Locale::ALL {
             for (purpose, forms) in texts(locale) {
                 for text in [Some(&forms.other), forms.one.as_ref()].into_iter().flatten() {
-                    let placeholders = (text.matches("{code}").count(), text.matches("{minutes}").count());
+                    let placeholders =
+                        (text.matches("{code}").count(), text.matches("{minutes}").count());
                     assert_eq!(placeholders, (1, 1), "{locale:?} {purpose}: {text}");
                     assert_eq!(text.matches(['{', '}']).count(), 4, "{locale:?} {purpose}: {text}");
                 }
@@ -69,6 +73,9 @@ mod tests {
             fill(Locale::En, "login", "012345", 1),
             "Your login code is 012345. It is valid for 1 minute. Do not share it."
         );
-        assert_eq!(fill(Locale::En, "no-such", "012345", 5), fill(Locale::En, DEFAULT, "012345", 5));
+        assert_eq!(
+            fill(Locale::En, "no-such", "012345", 5),
+            fill(Locale::En, DEFAULT, "012345", 5)
+        );
     }
 }

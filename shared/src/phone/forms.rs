@@ -14,7 +14,12 @@ struct OldForm {
     digits: usize,
 }
 
-const fn old_form(country_code: i32, front: &'static str, now: &'static str, digits: usize) -> OldForm {
+const fn old_form(
+    country_code: i32,
+    front: &'static str,
+    now: &'static str,
+    digits: usize,
+) -> OldForm {
     OldForm { country_code, front, now, digits }
 }
 

@@ -167,7 +167,8 @@ impl Countries {
     /// Reads a list; nothing if a part of it is no country and no network.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (all, named): (Vec<&str>, Vec<&str>) = text.split(',').map(str::trim).partition(|item| *item == ALL);
+        let (all, named): (Vec<&str>, Vec<&str>) =
+            text.split(',').map(str::trim).partition(|item| *item == ALL);
         let named = named.into_iter().map(Country::parse).collect::<Option<Vec<_>>>()?;
         let every_country = !all.is_empty();
         // A country beside `all` was meant otherwise.
@@ -223,45 +224,71 @@ mod tests {
     #[test]
     fn countries_that_share_a_calling_code_are_told_apart() {
         assert_eq!(country("13800138000"), "CN");
-        assert_eq!(["+12025550123", "+14165550123", "+18765550123"].map(country), ["US", "CA", "JM"]);
+        assert_eq!(
+            ["+12025550123", "+14165550123", "+18765550123"].map(country),
+            ["US", "CA", "JM"]
+        );
         assert_eq!(["CN", "CA", "US"].map(|code| allows("CN, ca", code)), [true, true, false]);
         assert!(allows("all", "CN"));
-        let wrong = ["", "CN,", "China", "all, CN", "all,all", "+99", "+86", "881", "+881,", "all, +99", "+0881"];
+        let wrong = [
+            "", "CN,", "China", "all, CN", "all,all", "+99", "+86", "881", "+881,", "all, +99",
+            "+0881",
+        ];
         assert!(wrong.iter().all(|text| Countries::parse(text).is_none()));
     }
 
     #[test]
     fn networks_that_are_no_country_are_allowed_only_by_name() {
-        let satellites = [("+881 6 31012345", "+881"), ("+870 773 111 632", "+870"), ("+882 34 21234", "+882")];
+        let satellites =
+            [("+881 6 31012345", "+881"), ("+870 773 111 632", "+870"), ("+882 34 21234", "+882")];
         for (text, code) in satellites {
             assert_eq!(country(text), code, "{text}");
             assert!(!allows("all", code) && !allows("CN", code), "{code}");
-            assert!(allows(&format!("all, {code}"), code) && allows(&format!("CN,{code}"), code), "{code}");
+            assert!(
+                allows(&format!("all, {code}"), code) && allows(&format!("CN,{code}"), code),
+                "{code}"
+            );
         }
-        assert!(allows("all, +881", "US") && !allows("all, +881", "+870") && !allows("CN,+881", "US"));
+        assert!(
+            allows("all, +881", "US") && !allows("all, +881", "+870") && !allows("CN,+881", "US")
+        );
         let codes = |list| Countries::parse(list).expect("a list").codes();
         assert_eq!(codes("CN,+881"), Some(vec!["CN".to_owned(), "+881".to_owned()]));
         assert_eq!(codes("all,+881"), None);
         let known = PHONE_NUMBER_UTIL.get_supported_global_network_calling_codes();
-        assert!(known.into_iter().all(|code| Country::parse(&format!("+{code}")).is_some_and(Country::is_network)));
-        assert_eq!(PHONE_NUMBER_UTIL.get_supported_global_network_calling_codes().count(), NETWORKS.len());
+        assert!(
+            known
+                .into_iter()
+                .all(|code| Country::parse(&format!("+{code}")).is_some_and(Country::is_network))
+        );
+        assert_eq!(
+            PHONE_NUMBER_UTIL.get_supported_global_network_calling_codes().count(),
+            NETWORKS.len()
+        );
     }
 
     #[test]
     fn a_region_without_numbers_of_its_own_has_those_of_another() {
         for region in REGIONS.split(' ').map(|code| Region::parse(code).expect(code)) {
-            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
+            let example = PHONE_NUMBER_UTIL
+                .get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
             let counted = example.ok().and_then(|number| number.get_region_code());
             let main = PHONE_NUMBER_UTIL.get_country_code_for_region(region.0).expect("a code");
             let main = PHONE_NUMBER_UTIL.get_region_for_country_code(main);
             let within = if counted == Some(region.0) { None } else { main.map(Region) };
             assert_eq!(region.partly_within(), within, "{region:?}");
         }
-        let within = ["AX FI", "BL GP", "MF GP", "CC AU", "CX AU", "EH MA", "SJ NO", "VA IT", "TA SH", "IM GB"];
+        let within = [
+            "AX FI", "BL GP", "MF GP", "CC AU", "CX AU", "EH MA", "SJ NO", "VA IT", "TA SH",
+            "IM GB",
+        ];
         for pair in within.map(|pair| pair.split_once(' ').expect("two")) {
             let region = Region::parse(pair.0).expect("a region");
             let main = Country::parse(pair.1).expect("a country");
-            assert!(Countries::only(region).contain(main) && allows(&format!("CN,{}", pair.0), pair.1), "{pair:?}");
+            assert!(
+                Countries::only(region).contain(main) && allows(&format!("CN,{}", pair.0), pair.1),
+                "{pair:?}"
+            );
             assert!(!allows(pair.1, pair.0), "but not the other way round");
         }
         assert_eq!(

@@ -28,7 +28,9 @@ fn every_way_to_write_a_number_is_the_same_number() {
         "a national number is read in its region"
     );
     assert_eq!(
-        PhoneNumber::parse("0044 7400 123456", region("US")).map(|n| n.e164().to_owned()).as_deref(),
+        PhoneNumber::parse("0044 7400 123456", region("US"))
+            .map(|n| n.e164().to_owned())
+            .as_deref(),
         Ok("+447400123456")
     );
 }
@@ -66,11 +68,21 @@ fn a_number_shows_itself_masked() {
 
 #[test]
 fn what_a_job_holds_reads_back() {
-    for text in ["+8613800138000", "+12025550123", "+447400123456", "+353851234567", "+989123456789"] {
+    for text in
+        ["+8613800138000", "+12025550123", "+447400123456", "+353851234567", "+989123456789"]
+    {
         let parsed = PhoneNumber::parse(text, region("CN")).expect("a mobile number");
         assert_eq!(PhoneNumber::from_e164(text), Some(parsed), "{text}");
     }
-    for text in ["", "+", "8613800138000", "+123456", "+1234567890123456", "+86138001380OO", "+8613800 138000"] {
+    for text in [
+        "",
+        "+",
+        "8613800138000",
+        "+123456",
+        "+1234567890123456",
+        "+86138001380OO",
+        "+8613800 138000",
+    ] {
         assert_eq!(PhoneNumber::from_e164(text), None, "{text:?}");
     }
 }
@@ -79,7 +91,11 @@ fn what_a_job_holds_reads_back() {
 fn country_codes_are_those_of_the_metadata() {
     for country_code in PHONE_NUMBER_UTIL.get_supported_calling_codes() {
         let country_code = country_code.to_string();
-        assert_eq!(country_code_digits(&format!("{country_code}0000000")), country_code.len(), "{country_code}");
+        assert_eq!(
+            country_code_digits(&format!("{country_code}0000000")),
+            country_code.len(),
+            "{country_code}"
+        );
     }
 }
 
@@ -110,17 +126,22 @@ fn a_region_has_international_prefixes_of_its_own() {
     ] {
         assert_eq!(dialled(text, from).as_deref(), Ok(number), "{from} {text}");
     }
-    assert_eq!(dialled("00 44 800 1111", "AU"), Err(PhoneError::NotMobile), "told of what is behind it");
+    assert_eq!(
+        dialled("00 44 800 1111", "AU"),
+        Err(PhoneError::NotMobile),
+        "told of what is behind it"
+    );
 }
 
 #[test]
 fn what_is_put_around_and_between_digits_is_skipped() {
     let between = [
-        '\t', '\u{a0}', '\u{2009}', '\u{202f}', '\u{3000}', '\u{85}', '\u{2028}', '-', '\u{2010}', '\u{2011}',
-        '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}', '\u{2212}', '\u{30fc}', '\u{fe58}', '\u{fe63}',
-        '\u{ff0d}', '.', '\u{ff0e}', '(', ')', '[', ']', '（', '）', '［', '］', '/', '／', '\u{ad}', '\u{61c}',
-        '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202c}', '\u{202d}', '\u{2060}', '\u{2066}', '\u{2068}',
-        '\u{2069}', '\u{feff}', '\u{fe0d}',
+        '\t', '\u{a0}', '\u{2009}', '\u{202f}', '\u{3000}', '\u{85}', '\u{2028}', '-', '\u{2010}',
+        '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}', '\u{2212}',
+        '\u{30fc}', '\u{fe58}', '\u{fe63}', '\u{ff0d}', '.', '\u{ff0e}', '(', ')', '[', ']', '（',
+        '）', '［', '］', '/', '／', '\u{ad}', '\u{61c}', '\u{200b}', '\u{200e}', '\u{200f}',
+        '\u{202a}', '\u{202c}', '\u{202d}', '\u{2060}', '\u{2066}', '\u{2068}', '\u{2069}',
+        '\u{feff}', '\u{fe0d}',
     ];
     for c in between {
         for text in [format!("{c}+86{c}138 0013 8000{c}"), format!("138{c}00138000{c}")] {
@@ -130,14 +151,18 @@ fn what_is_put_around_and_between_digits_is_skipped() {
     for text in ["\u{202a}+86 138 0013 8000\u{202c}", "\u{2068}+86\u{2069} 138 0013 8000"] {
         assert_eq!(parse(text).as_deref(), Ok("+8613800138000"), "{text:?}");
     }
-    for c in ['\u{202e}', '~', 'x', '\u{2053}', '\u{301}', ',', ';', '#', '*', '\0', '\u{180e}', '\u{ff5e}'] {
+    for c in [
+        '\u{202e}', '~', 'x', '\u{2053}', '\u{301}', ',', ';', '#', '*', '\0', '\u{180e}',
+        '\u{ff5e}',
+    ] {
         assert_eq!(parse(&format!("+86 138{c}00138000")), Err(PhoneError::Invalid), "{c:?}");
     }
 }
 
 #[test]
 fn digits_of_every_script_are_digits() {
-    for zero in ['०', '০', '๐', '၀', '٠', '۰', '０', '𝟎', '𝟘', '🯰', '߀', '᠐'] {
+    for zero in ['०', '০', '๐', '၀', '٠', '۰', '０', '𝟎', '𝟘', '🯰', '߀', '᠐']
+    {
         let written = |c: char| match c.to_digit(10) {
             Some(value) => char::from_u32(u32::from(zero) + value).expect("a digit"),
             None => c,

@@ -1,8 +1,9 @@
 //! Aliyun (Alibaba Cloud) SMS: `SendSms`, release 2017-05-25, with signature V3.
 //!
-//! `SMS_DSN=aliyun://ACCESS_KEY_ID:ACCESS_KEY_SECRET@default?sign=SIGN_NAME&template=SMS_123`. Options: `sign`, `template`
-//! (the id of a template with the variables `code` and, unless `minutes=` is left empty, `minutes`), `code` and `minutes`
-//! (other names for these two), `template_kind` (`verification`, whose variable takes six characters at most, unless it is
+//! `SMS_DSN=aliyun://ACCESS_KEY_ID:ACCESS_KEY_SECRET@default?sign=SIGN_NAME&template=SMS_123`.
+//! Options: `sign`, `template` (the id of a template with the variables `code` and, unless
+//! `minutes=` is left empty, `minutes`), `code` and `minutes` (other names for these two),
+//! `template_kind` (`verification`, whose variable takes six characters at most, unless it is
 //! `notice`), `session_token` (of temporary credentials), `receipts`, `tls`.
 
 use std::fmt;
@@ -28,7 +29,8 @@ const NAME: &str = "aliyun";
 /// The code of success.
 const ACCEPTED: &str = "OK";
 
-/// Most characters of the variable of a verification template (help document 463237, 验证码模板规范).
+/// Most characters of the variable of a verification template (help document 463237,
+/// 验证码模板规范).
 const VERIFICATION_DIGITS: usize = 6;
 
 /// RFC 3986's unreserved characters stay as they are.
@@ -73,7 +75,8 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
     let minutes = dsn.option_or_empty("minutes").unwrap_or_else(|| "minutes".to_owned());
     let variables = (code, Some(minutes).filter(|name| !name.is_empty()));
     let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
-    let (most_digits, session_token) = (dsn.most_digits(VERIFICATION_DIGITS)?, dsn.option("session_token")?);
+    let (most_digits, session_token) =
+        (dsn.most_digits(VERIFICATION_DIGITS)?, dsn.option("session_token")?);
     dsn.finish()?;
     Ok(Aliyun {
         key_id,
@@ -90,9 +93,15 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
 }
 
 impl Aliyun {
-    async fn call(&self, sms: &Sms, now: Timestamp, nonce: [u8; 16]) -> Result<Accepted, SendError> {
+    async fn call(
+        &self,
+        sms: &Sms,
+        now: Timestamp,
+        nonce: [u8; 16],
+    ) -> Result<Accepted, SendError> {
         // National within China, country code and number elsewhere; never a plus.
-        let number = if sms.to.country_code() == "86" { sms.to.national() } else { &sms.to.e164()[1..] };
+        let number =
+            if sms.to.country_code() == "86" { sms.to.national() } else { &sms.to.e164()[1..] };
         let mut variables = Map::new();
         variables.insert(self.variables.0.clone(), sms.code.expose().into());
         if let Some(name) = &self.variables.1 {
@@ -105,21 +114,36 @@ impl Aliyun {
             ("TemplateCode", self.templates.of(&sms.purpose, sms.locale)),
             ("TemplateParam", &Value::Object(variables).to_string()),
         ]);
-        let (host, time) = (authority(&self.endpoint), now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let (host, time) =
+            (authority(&self.endpoint), now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let (host, nonce, time, session_token) =
             (host.as_str(), hex(&nonce), time.as_str(), self.session_token.as_deref());
-        let signed = Call { host, action: "SendSms", version: "2017-05-25", nonce: &nonce, time, session_token };
+        let signed = Call {
+            host,
+            action: "SendSms",
+            version: "2017-05-25",
+            nonce: &nonce,
+            time,
+            session_token,
+        };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        // All is in the query; a POST that says no length is refused by servers and proxies that go by the book.
-        let mut request = self.client.post(NAME, url)?.header(ACCEPT, "application/json").header(CONTENT_LENGTH, "0");
+        // All is in the query; a POST that says no length is refused by servers and proxies that go
+        // by the book.
+        let mut request = self
+            .client
+            .post(NAME, url)?
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_LENGTH, "0");
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
         let authorization = self.authorization(&signed, &query);
         let answer = call(NAME, request.header(AUTHORIZATION, authorization)).await?;
         match serde_json::from_slice(&answer.body) {
-            Ok(Answer { code, id }) if code == ACCEPTED && answer.status.is_success() => Ok(Accepted::with_id(id)),
+            Ok(Answer { code, id }) if code == ACCEPTED && answer.status.is_success() => {
+                Ok(Accepted::with_id(id))
+            }
             Ok(Answer { code, .. }) if code != ACCEPTED => match plain(&code) {
                 Some(code) => Err(refused_with(NAME, &ALIYUN, code, &answer)),
                 None => Err(status_error(NAME, &answer)),
@@ -131,7 +155,10 @@ impl Aliyun {
     fn authorization(&self, call: &Call<'_>, query: &str) -> String {
         let signature = call.signature(&self.key_secret, query);
         let names = call.header_names();
-        format!("ACS3-HMAC-SHA256 Credential={},SignedHeaders={names},Signature={signature}", self.key_id)
+        format!(
+            "ACS3-HMAC-SHA256 Credential={},SignedHeaders={names},Signature={signature}",
+            self.key_id
+        )
     }
 }
 
@@ -155,8 +182,10 @@ impl Call<'_> {
     }
 
     fn signature(&self, secret: &str, query: &str) -> String {
-        let headers: String = self.headers().iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let request = format!("POST\n/\n{query}\n{headers}\n{}\n{}", self.header_names(), sha256_hex(b""));
+        let headers: String =
+            self.headers().iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let request =
+            format!("POST\n/\n{query}\n{headers}\n{}\n{}", self.header_names(), sha256_hex(b""));
         let text = format!("ACS3-HMAC-SHA256\n{}", sha256_hex(request.as_bytes()));
         hex(&hmac_sha256(secret.as_bytes(), text.as_bytes()))
     }
@@ -164,7 +193,8 @@ impl Call<'_> {
 
 /// The parameters, which must come in alphabetical order, as they are signed and sent.
 fn canonical_query<const N: usize>(parameters: [(&str, &str); N]) -> String {
-    let encoded = parameters.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
+    let encoded =
+        parameters.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
     encoded.join("&")
 }
 
@@ -182,13 +212,15 @@ impl Gateway for Aliyun {
         self.most_digits
     }
 
-    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs nothing.
+    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs
+    /// nothing.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let report = |item: &Value, plus: &str| {
             let number = format!("{plus}{}", text(item, "phone_number")?);
             Receipt::new(&number, "CN", text(item, "biz_id")?, item.get("success")?.as_bool()?)
         };
-        // National, or with a country code and no plus: eleven digits may be either, and only one is known in the store.
+        // National, or with a country code and no plus: eleven digits may be either, and only one
+        // is known in the store.
         let body = self.receipts.open(push)?;
         Ok([each(&body, |item| report(item, "")), each(&body, |item| report(item, "+"))].concat())
     }
@@ -223,13 +255,17 @@ mod tests {
             ),
         ] {
             let (host, action) = ("ecs.cn-shanghai.aliyuncs.com", "RunInstances");
-            let call = Call { host, action, version: "2014-05-26", nonce, time, session_token: None };
+            let call =
+                Call { host, action, version: "2014-05-26", nonce, time, session_token: None };
             assert_eq!(call.signature("YourAccessKeySecret", &query), expected);
         }
     }
 
     #[test]
     fn a_query_is_encoded_as_it_is_signed() {
-        assert_eq!(canonical_query([("A", "验 *~"), ("B", "{\"a\":1}")]), "A=%E9%AA%8C%20%2A~&B=%7B%22a%22%3A1%7D");
+        assert_eq!(
+            canonical_query([("A", "验 *~"), ("B", "{\"a\":1}")]),
+            "A=%E9%AA%8C%20%2A~&B=%7B%22a%22%3A1%7D"
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! AWS End User Messaging SMS: `SendTextMessage` of its API version 2, by AWS's own SDK.
 //!
-//! `SMS_DSN=aws://default?origination=+12065550100`. Credentials and region are found where the SDK always finds them: a
-//! function has them from its role, which needs `sms-voice:SendTextMessage`. Options: `origination` (a number, a sender id, a
-//! pool, or the ARN of one), `configuration_set` (whose event destination pushes receipts), `region`, `receipts`, `tls`. A
-//! host other than `default` is the endpoint.
+//! `SMS_DSN=aws://default?origination=+12065550100`. Credentials and region are found where the SDK
+//! always finds them: a function has them from its role, which needs `sms-voice:SendTextMessage`.
+//! Options: `origination` (a number, a sender id, a pool, or the ARN of one), `configuration_set`
+//! (whose event destination pushes receipts), `region`, `receipts`, `tls`. A host other than
+//! `default` is the endpoint.
 
 use std::error::Error;
 use std::fmt;
@@ -20,8 +21,8 @@ use aws_sdk_pinpointsmsvoicev2::config::{Intercept, RuntimeComponents};
 use aws_sdk_pinpointsmsvoicev2::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
 use aws_sdk_pinpointsmsvoicev2::types::{
-    AccessDeniedExceptionReason, ConflictExceptionReason, MessageType, ServiceQuotaExceededExceptionReason,
-    ValidationExceptionField, ValidationExceptionReason,
+    AccessDeniedExceptionReason, ConflictExceptionReason, MessageType,
+    ServiceQuotaExceededExceptionReason, ValidationExceptionField, ValidationExceptionReason,
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -57,7 +58,8 @@ pub(super) struct Aws {
 }
 
 pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Aws, DsnError> {
-    let (origination, configuration_set) = (dsn.required("origination")?, dsn.option("configuration_set")?);
+    let (origination, configuration_set) =
+        (dsn.required("origination")?, dsn.option("configuration_set")?);
     let (region, receipts) = (dsn.option("region")?, Key::from_dsn(&mut dsn)?);
     let vendor = "default";
     let endpoint = Some(dsn.base_url(vendor)?).filter(|url| url.host_str() != Some(vendor));
@@ -101,7 +103,8 @@ impl Aws {
             config = config.region(Region::new(region.clone()));
         }
         let config = config.load().await;
-        let mut config = aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config).interceptor(Watch);
+        let mut config =
+            aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config).interceptor(Watch);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str());
         }
@@ -111,12 +114,20 @@ impl Aws {
 
 fn failure(error: SdkError<SendTextMessageError>) -> SendError {
     let (class, reason) = match &error {
-        SdkError::ServiceError(service) => return refusal(service.err(), service.raw().status().as_u16()),
+        SdkError::ServiceError(service) => {
+            return refusal(service.err(), service.raw().status().as_u16());
+        }
         SdkError::ConstructionFailure(_) => (Class::Configuration, "no credentials, or no region"),
-        SdkError::DispatchFailure(failure) if failure.is_user() => (Class::Configuration, "not sent"),
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            (Class::Configuration, "not sent")
+        }
         // The only timeout of the connector is that for connecting.
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Class::Transient, "no connection"),
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(is_connect) => {
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            (Class::Transient, "no connection")
+        }
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(is_connect) =>
+        {
             (Class::Transient, "no connection")
         }
         SdkError::TimeoutError(_) => (Class::Ambiguous, "no answer in time"),
@@ -131,7 +142,8 @@ fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
     let code = code_of(error).unwrap_or_else(|| "an answer that cannot be read".to_owned());
     let (class, meaning) = AWS.find(&code);
     let class = match class {
-        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open how far it came.
+        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open
+        // how far it came.
         Class::Unlisted if !(error.is_conflict_exception() || error.is_validation_exception()) => {
             class_of_status(status)
         }
@@ -152,19 +164,30 @@ fn is_connect(error: &ConnectorError) -> bool {
     false
 }
 
-/// An exception's name, and its reason behind a dot. Which field is wrong counts only if it is the number, and no other.
+/// An exception's name, and its reason behind a dot. Which field is wrong counts only if it is the
+/// number, and no other.
 fn code_of(error: &SendTextMessageError) -> Option<String> {
     let name = plain(error.code()?)?;
     let reason = match error {
-        SendTextMessageError::ConflictException(conflict) => conflict.reason().map(ConflictExceptionReason::as_str),
-        SendTextMessageError::ValidationException(invalid) => invalid.reason().map(ValidationExceptionReason::as_str),
-        SendTextMessageError::AccessDeniedException(denied) => denied.reason().map(AccessDeniedExceptionReason::as_str),
+        SendTextMessageError::ConflictException(conflict) => {
+            conflict.reason().map(ConflictExceptionReason::as_str)
+        }
+        SendTextMessageError::ValidationException(invalid) => {
+            invalid.reason().map(ValidationExceptionReason::as_str)
+        }
+        SendTextMessageError::AccessDeniedException(denied) => {
+            denied.reason().map(AccessDeniedExceptionReason::as_str)
+        }
         SendTextMessageError::ServiceQuotaExceededException(quota) => {
             quota.reason().map(ServiceQuotaExceededExceptionReason::as_str)
         }
         _ => None,
     };
-    let fields = if let SendTextMessageError::ValidationException(invalid) = error { invalid.fields() } else { &[] };
+    let fields = if let SendTextMessageError::ValidationException(invalid) = error {
+        invalid.fields()
+    } else {
+        &[]
+    };
     let is_number = |field: &ValidationExceptionField| field.name().eq_ignore_ascii_case(NUMBER);
     let number = (!fields.is_empty() && fields.iter().all(is_number)).then_some(NUMBER);
     let parts = [Some(name), reason.and_then(plain), number];
@@ -184,8 +207,9 @@ impl Gateway for Aws {
         self.receipts.is_set()
     }
 
-    /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by themselves ("raw message
-    /// delivery"); and as EventBridge does, in `detail`, through an API destination or through SNS.
+    /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by
+    /// themselves ("raw message delivery"); and as EventBridge does, in `detail`, through an API
+    /// destination or through SNS.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let body = match self.receipts.open(push) {
             // A topic may carry prose, such as a test message.
@@ -233,13 +257,18 @@ fn event(item: &Value) -> Option<Receipt> {
     }
 }
 
-/// Whether the phone has the message or never will; nothing if that is still open. (AWS's list of event types, as of 2026-11:
-/// the crate's `EventType`, and "Event types for SMS, MMS and voice" and "RCS events" in its user guide.)
+/// Whether the phone has the message or never will; nothing if that is still open. (AWS's list of
+/// event types, as of 2026-11: the crate's `EventType`, and "Event types for SMS, MMS and voice"
+/// and "RCS events" in its user guide.)
 fn is_delivered(event: &Value) -> Option<bool> {
     match text(event, "eventType")? {
         "TEXT_DELIVERED" | "RCS_DELIVERED" | "RCS_READ" | "MEDIA_DELIVERED" => Some(true),
         // What has run out on RCS may still arrive if it could not be revoked.
-        "RCS_TTL_EXPIRED" if text(event, "messageStatus") == Some("TTL_EXPIRATION_REVOKE_FAILED") => None,
+        "RCS_TTL_EXPIRED"
+            if text(event, "messageStatus") == Some("TTL_EXPIRATION_REVOKE_FAILED") =>
+        {
+            None
+        }
         "TEXT_BLOCKED"
         | "TEXT_CARRIER_BLOCKED"
         | "TEXT_CARRIER_UNREACHABLE"
@@ -263,7 +292,8 @@ fn is_delivered(event: &Value) -> Option<bool> {
         | "MEDIA_SPAM"
         | "MEDIA_TTL_EXPIRED"
         | "MEDIA_UNREACHABLE" => Some(false),
-        // …_QUEUED, …_PENDING, …_SENT, …_SUCCESSFUL (at the carrier), …_FALLEN_BACK_TO_SMS, …_UNKNOWN, calls, and whatever is new.
+        // …_QUEUED, …_PENDING, …_SENT, …_SUCCESSFUL (at the carrier), …_FALLEN_BACK_TO_SMS,
+        // …_UNKNOWN, calls, and whatever is new.
         _ => None,
     }
 }
@@ -309,6 +339,10 @@ impl Intercept for Watch {
 
 impl fmt::Debug for Aws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Aws({})", self.endpoint.as_ref().map_or("default", |url| url.host_str().unwrap_or_default()))
+        write!(
+            f,
+            "Aws({})",
+            self.endpoint.as_ref().map_or("default", |url| url.host_str().unwrap_or_default())
+        )
     }
 }

@@ -1,8 +1,9 @@
-//! CCP (Yuntongxun), the gateway of the tutorial: `TemplateSMS`, release 2013-12-26 of its REST interface.
+//! CCP (Yuntongxun), the gateway of the tutorial: `TemplateSMS`, release 2013-12-26 of its REST
+//! interface.
 //!
-//! `SMS_DSN=ccp://SID:TOKEN@app.cloopen.com:8883?app_id=APP&template=1`. Options: `app_id`, `template` (the id of a
-//! template with two variables: code and minutes), `utc_offset` (hours that the account's clock is ahead of UTC, 8
-//! unless set), `receipts`, `tls`.
+//! `SMS_DSN=ccp://SID:TOKEN@app.cloopen.com:8883?app_id=APP&template=1`. Options: `app_id`,
+//! `template` (the id of a template with two variables: code and minutes), `utc_offset` (hours that
+//! the account's clock is ahead of UTC, 8 unless set), `receipts`, `tls`.
 
 use std::fmt;
 
@@ -28,7 +29,8 @@ const NAME: &str = "ccp";
 /// The status code of success.
 const ACCEPTED: &str = "000000";
 
-/// This endpoint takes national numbers of this country; another endpoint, for other accounts, takes the rest.
+/// This endpoint takes national numbers of this country; another endpoint, for other accounts,
+/// takes the rest.
 const COUNTRY_CODE: &str = "86";
 
 pub(super) struct Ccp {
@@ -69,11 +71,15 @@ struct Message {
 pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
     let hours = dsn.option::<i8>("utc_offset")?.unwrap_or(8);
     let clock = if (-12..=14).contains(&hours) { Offset::from_hours(hours).ok() } else { None };
-    let account =
-        Account { sid: dsn.user()?, token: dsn.password()?, clock: clock.ok_or(DsnError::Value("utc_offset"))? };
+    let account = Account {
+        sid: dsn.user()?,
+        token: dsn.password()?,
+        clock: clock.ok_or(DsnError::Value("utc_offset"))?,
+    };
     let mut endpoint = dsn.base_url("app.cloopen.com:8883")?;
     endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
-    let (app_id, templates, receipts) = (dsn.required("app_id")?, dsn.templates()?, Key::from_dsn(&mut dsn)?);
+    let (app_id, templates, receipts) =
+        (dsn.required("app_id")?, dsn.templates()?, Key::from_dsn(&mut dsn)?);
     dsn.finish()?;
     Ok(Ccp { account, app_id, templates, receipts, endpoint, client: HttpClient::default() })
 }
@@ -99,7 +105,9 @@ impl Ccp {
             .body(body.to_string());
         let answer = call(NAME, request).await?;
         match read(&answer.body) {
-            Some(Answer { status_code, sms }) if status_code == ACCEPTED && answer.status.is_success() => {
+            Some(Answer { status_code, sms })
+                if status_code == ACCEPTED && answer.status.is_success() =>
+            {
                 Ok(Accepted::with_id(sms.and_then(|sms| sms.id)))
             }
             Some(Answer { status_code, .. }) if status_code != ACCEPTED => {
@@ -110,7 +118,8 @@ impl Ccp {
     }
 }
 
-/// An answer. Its code ends up in logs and with dead letters: what is not the six digits of a code is none.
+/// An answer. Its code ends up in logs and with dead letters: what is not the six digits of a code
+/// is none.
 fn read(body: &[u8]) -> Option<Answer> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let code = &answer.status_code;
@@ -131,15 +140,20 @@ impl Gateway for Ccp {
         to.country_code() == COUNTRY_CODE
     }
 
-    /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the message's id, "fromNum",
-    /// "status": "0" for success, …}}`. CCP signs nothing.
+    /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the
+    /// message's id, "fromNum", "status": "0" for success, …}}`. CCP signs nothing.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let report = |item: &Value| {
             let report = item.get("Request").unwrap_or(item);
             if text(report, "smsType") != Some("1") {
                 return None;
             }
-            Receipt::new(text(report, "fromNum")?, "CN", text(report, "content")?, text(report, "status") == Some("0"))
+            Receipt::new(
+                text(report, "fromNum")?,
+                "CN",
+                text(report, "content")?,
+                text(report, "status") == Some("0"),
+            )
         };
         Ok(each(&self.receipts.open(push)?, report))
     }
@@ -169,7 +183,8 @@ mod tests {
     #[test]
     fn the_signature_is_the_vendors() {
         let clock = Offset::constant(8);
-        let account = Account { sid: "mock-account-sid".into(), token: "mock-account-token".into(), clock };
+        let account =
+            Account { sid: "mock-account-sid".into(), token: "mock-account-token".into(), clock };
         // 12:00 in China.
         let signature = account.sign("2026-01-01T04:00:00Z".parse().expect("a time"));
         assert_eq!(signature.sig, "084EA9F11F8BC28E90769CCAA64B64CB");

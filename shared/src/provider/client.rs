@@ -18,13 +18,16 @@ use crate::proxy::Proxy;
 /// Opening the connection, name and TLS included: a gateway that takes longer is down.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The whole call. Gateways answer within a second; the lease on a job is a little longer than this.
+/// The whole call. Gateways answer within a second; the lease on a job is a little longer than
+/// this.
 pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts as unreadable.
+/// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts
+/// as unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A gateway's client, made when the first message goes out, or before: to read the system's certificates takes long.
+/// A gateway's client, made when the first message goes out, or before: to read the system's
+/// certificates takes long.
 #[derive(Default)]
 pub(crate) struct HttpClient(OnceLock<Client>);
 
@@ -40,7 +43,11 @@ impl HttpClient {
     }
 
     /// A request to `gateway`.
-    pub(crate) fn post(&self, gateway: &'static str, url: Url) -> Result<RequestBuilder, SendError> {
+    pub(crate) fn post(
+        &self,
+        gateway: &'static str,
+        url: Url,
+    ) -> Result<RequestBuilder, SendError> {
         if let Some(client) = self.0.get() {
             return Ok(client.post(url));
         }
@@ -81,14 +88,18 @@ pub(crate) struct Answer {
 }
 
 /// Sends a request and reads its answer.
-pub(crate) async fn call(gateway: &'static str, request: RequestBuilder) -> Result<Answer, SendError> {
+pub(crate) async fn call(
+    gateway: &'static str,
+    request: RequestBuilder,
+) -> Result<Answer, SendError> {
     let broken = |error| transport_error(gateway, error);
     let (client, request) = request.build_split();
     let mut request = request.map_err(broken)?;
     transcript::request(&mut request);
     let mut response = client.execute(request).await.map_err(broken)?;
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -112,7 +123,8 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(Duration::try_from(wait).unwrap_or_default())
 }
 
-/// A call that brought no answer: before the connection stood nothing was sent; after that nobody knows.
+/// A call that brought no answer: before the connection stood nothing was sent; after that nobody
+/// knows.
 fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
     let (class, reason) = if error.is_builder() {
         (Class::Configuration, "not sent")
@@ -124,16 +136,29 @@ fn transport_error(gateway: &'static str, error: reqwest::Error) -> SendError {
         (Class::Ambiguous, "the connection broke")
     };
     // The URL holds an account and a signature.
-    SendError { source: Some(Box::new(error.without_url())), ..SendError::refused(gateway, class, reason) }
+    SendError {
+        source: Some(Box::new(error.without_url())),
+        ..SendError::refused(gateway, class, reason)
+    }
 }
 
 /// A refusal of this class, with the time that the gateway asked for.
-pub(super) fn refused(gateway: &'static str, class: Class, reason: impl Into<String>, answer: &Answer) -> SendError {
+pub(super) fn refused(
+    gateway: &'static str,
+    class: Class,
+    reason: impl Into<String>,
+    answer: &Answer,
+) -> SendError {
     SendError { retry_after: answer.retry_after, ..SendError::refused(gateway, class, reason) }
 }
 
 /// A refusal with a code of the gateway's own, which its table explains.
-pub(super) fn refused_with(gateway: &'static str, table: &Table, code: &str, answer: &Answer) -> SendError {
+pub(super) fn refused_with(
+    gateway: &'static str,
+    table: &Table,
+    code: &str,
+    answer: &Answer,
+) -> SendError {
     let (class, meaning) = table.find(code);
     let class = match class {
         // A server's error leaves open how far the request came, whatever code stands in it.
@@ -142,7 +167,11 @@ pub(super) fn refused_with(gateway: &'static str, table: &Table, code: &str, ans
         }
         class => class,
     };
-    SendError { meaning, for_some: table.is_for_some(code), ..refused(gateway, class, code, answer) }
+    SendError {
+        meaning,
+        for_some: table.is_for_some(code),
+        ..refused(gateway, class, code, answer)
+    }
 }
 
 /// An answer without the gateway's own code in it: then the HTTP status is all there is.
@@ -159,14 +188,15 @@ pub(super) fn class_of_status(status: u16) -> Class {
         429 => Class::Throttled,
         // The request was refused as it is: wrong credentials, path or account.
         400..=499 => Class::Configuration,
-        // 500, 502 and 504 leave open how far the request came, and so does a 200 that cannot be read. (A proxy answers 502
-        // also when the gateway took the request and its answer broke off.)
+        // 500, 502 and 504 leave open how far the request came, and so does a 200 that cannot be
+        // read. (A proxy answers 502 also when the gateway took the request and its answer broke
+        // off.)
         _ => Class::Ambiguous,
     }
 }
 
-/// A gateway's own code as it may stand in logs and with dead letters: short, of letters, digits, `.`, `_` and `-`, and no
-/// number: of seven digits in a row it may be one.
+/// A gateway's own code as it may stand in logs and with dead letters: short, of letters, digits,
+/// `.`, `_` and `-`, and no number: of seven digits in a row it may be one.
 pub(super) fn plain(code: &str) -> Option<&str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let is_number = code.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 7);

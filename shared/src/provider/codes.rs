@@ -1,8 +1,9 @@
 //! What the vendors' codes mean: a table for each, with its source and its date.
 //!
-//! Whose trouble is it? That decides the class. The account's, the sender's and the country's is never told as the number's: the
-//! next gateway may do better, and an operator has to know. The number's and the country's is never taken for the gateway's:
-//! the circuit would keep everybody else waiting. docs/gateway-codes.md is these tables, and a test holds it to them.
+//! Whose trouble is it? That decides the class. The account's, the sender's and the country's is
+//! never told as the number's: the next gateway may do better, and an operator has to know. The
+//! number's and the country's is never taken for the gateway's: the circuit would keep everybody
+//! else waiting. docs/gateway-codes.md is these tables, and a test holds it to them.
 
 mod aliyun;
 mod aws;
@@ -21,12 +22,16 @@ use super::Class;
 #[derive(Debug)]
 pub(super) struct Table {
     /// Where they are published, and when that was read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "docs/gateway-codes.md, which a test writes, shows it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "docs/gateway-codes.md, which a test writes, shows it")
+    )]
     pub(super) source: &'static str,
-    /// The code, or the beginning of a family of codes and a `*`; its class; what it means. The first that fits counts.
+    /// The code, or the beginning of a family of codes and a `*`; its class; what it means. The
+    /// first that fits counts.
     pub(super) rows: &'static [(&'static str, Class, &'static str)],
-    /// Those of the account's codes that only some messages meet, such as all with one template or to one country: other
-    /// messages are not kept from the gateway for that.
+    /// Those of the account's codes that only some messages meet, such as all with one template or
+    /// to one country: other messages are not kept from the gateway for that.
     pub(super) some: &'static [&'static str],
 }
 
@@ -56,8 +61,13 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [(&str, &Table); 5] =
-        [("CCP", &CCP), ("Aliyun", &ALIYUN), ("Tencent", &TENCENT), ("Twilio", &TWILIO), ("AWS", &AWS)];
+    const TABLES: [(&str, &Table); 5] = [
+        ("CCP", &CCP),
+        ("Aliyun", &ALIYUN),
+        ("Tencent", &TENCENT),
+        ("Twilio", &TWILIO),
+        ("AWS", &AWS),
+    ];
 
     #[test]
     fn every_row_can_be_found_and_says_what_it_means() {
@@ -65,13 +75,23 @@ mod tests {
             assert!(table.source.contains("20"), "{vendor}: when was it read?");
             for &(pattern, class, meaning) in table.rows {
                 let (found, words) = table.find(&pattern.replace('*', "?"));
-                assert_eq!((found, words), (class, meaning), "{vendor} {pattern}: another row stands before it");
-                assert!((4..=70).contains(&meaning.len()) && meaning.is_ascii(), "{vendor} {pattern}: {meaning}");
+                assert_eq!(
+                    (found, words),
+                    (class, meaning),
+                    "{vendor} {pattern}: another row stands before it"
+                );
+                assert!(
+                    (4..=70).contains(&meaning.len()) && meaning.is_ascii(),
+                    "{vendor} {pattern}: {meaning}"
+                );
                 assert_ne!(class, Class::Unlisted, "{vendor} {pattern}");
             }
             for pattern in table.some {
                 let (class, _) = table.find(pattern.trim_end_matches('*'));
-                assert!(matches!(class, Class::Configuration | Class::Ambiguous), "{vendor} {pattern}: {class:?}");
+                assert!(
+                    matches!(class, Class::Configuration | Class::Ambiguous),
+                    "{vendor} {pattern}: {class:?}"
+                );
             }
             assert_eq!(table.find("a code that nobody has"), (Class::Unlisted, "not known here"));
         }

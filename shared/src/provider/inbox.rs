@@ -1,4 +1,5 @@
-//! The inbox: the gateway of local mode. It keeps the messages it was given, for a page and for tests to read.
+//! The inbox: the gateway of local mode. It keeps the messages it was given, for a page and for
+//! tests to read.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -70,7 +71,10 @@ impl From<&Sms> for InboxMessage {
             to: sms.to.e164().to_owned(),
             text: sms.text(),
             code: sms.code.expose().to_owned(),
-            #[expect(clippy::disallowed_methods, reason = "a message bears the time at which it was sent")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a message bears the time at which it was sent"
+            )]
             at: Timestamp::now(),
         }
     }
@@ -95,11 +99,14 @@ impl Gateway for InboxClient {
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
         async move {
-            let request = self.client.post(NAME, self.endpoint.clone())?.json(&InboxMessage::from(sms));
+            let request =
+                self.client.post(NAME, self.endpoint.clone())?.json(&InboxMessage::from(sms));
             let answer = call(NAME, request).await?;
             match answer.status {
                 status if status.is_success() => Ok(Accepted::with_id(None)),
-                StatusCode::NOT_FOUND => Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) }),
+                StatusCode::NOT_FOUND => {
+                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) })
+                }
                 _ => Err(status_error(NAME, &answer)),
             }
         }

@@ -1,8 +1,8 @@
 //! Providers: the SMS gateways that a code can go through, chosen by `SMS_DSN`.
 //!
-//! A gateway is one file: it reads its options from the DSN, makes one call, says what a failure means, and reads the
-//! receipts that its vendor pushes. It never tries again by itself: the queue does. Which gateway a message goes to, and
-//! which one after that, `route.rs` says.
+//! A gateway is one file: it reads its options from the DSN, makes one call, says what a failure
+//! means, and reads the receipts that its vendor pushes. It never tries again by itself: the queue
+//! does. Which gateway a message goes to, and which one after that, `route.rs` says.
 
 mod class;
 pub(crate) mod client;
@@ -106,7 +106,9 @@ impl Accepted {
 
     /// With an id, if it is one that can be kept.
     fn with_id(id: Option<String>) -> Self {
-        let plain = |id: &String| (1..=Self::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        let plain = |id: &String| {
+            (1..=Self::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+        };
         Self { message_id: id.filter(plain) }
     }
 }
@@ -135,7 +137,15 @@ pub struct SendError {
 impl SendError {
     /// A gateway's answer that is a refusal. `reason` is its code for it.
     fn refused(gateway: &'static str, class: Class, reason: impl Into<String>) -> Self {
-        Self { gateway, class, reason: reason.into(), meaning: "", for_some: false, retry_after: None, source: None }
+        Self {
+            gateway,
+            class,
+            reason: reason.into(),
+            meaning: "",
+            for_some: false,
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// Something is wrong with our account at a vendor, or with the vendor.
@@ -149,7 +159,8 @@ trait Gateway: fmt::Debug + Send + Sync {
     /// Hands a message over, once.
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>>;
 
-    /// Whether it takes messages to the number at all, as far as that can be said without asking it.
+    /// Whether it takes messages to the number at all, as far as that can be said without asking
+    /// it.
     fn serves(&self, _to: &PhoneNumber) -> bool {
         true
     }
@@ -169,7 +180,8 @@ trait Gateway: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Reads what the vendor pushed about messages that it took before, if the push is the vendor's.
+    /// Reads what the vendor pushed about messages that it took before, if the push is the
+    /// vendor's.
     fn receipts(&self, _push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         Err(ReceiptError::None)
     }
@@ -178,7 +190,8 @@ trait Gateway: fmt::Debug + Send + Sync {
 /// An account at a gateway: what has a rate and a circuit, and what a route leads to.
 #[derive(Debug)]
 pub struct Account {
-    /// Names it in the store: a hash of the DSN's scheme, user and host, so that all workers share what is known of it.
+    /// Names it in the store: a hash of the DSN's scheme, user and host, so that all workers share
+    /// what is known of it.
     pub id: String,
     /// Messages that it takes in a second, if there is a limit: the option `rate`.
     pub rate: Option<NonZeroU32>,
@@ -191,13 +204,15 @@ pub struct Account {
 }
 
 impl Account {
-    /// For how long a closed circuit is taken for closed without being looked at: a failure of this process counts at once,
-    /// those of others so much later, and at a thousand messages a second the store is asked ten times instead.
+    /// For how long a closed circuit is taken for closed without being looked at: a failure of this
+    /// process counts at once, those of others so much later, and at a thousand messages a second
+    /// the store is asked ten times instead.
     const CLOSED: Duration = Duration::from_millis(100);
 
     fn from_dsn(text: &str) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(text)?;
-        let (id, scheme, host, rate) = (dsn.identity(), dsn.scheme().to_owned(), dsn.host(), dsn.option("rate")?);
+        let (id, scheme, host, rate) =
+            (dsn.identity(), dsn.scheme().to_owned(), dsn.host(), dsn.option("rate")?);
         Ok(Self { id, rate, scheme, host, gateway: gateway_of(dsn)?, closed: Mutex::default() })
     }
 
@@ -230,13 +245,15 @@ impl Account {
         self.scheme.split('+').next().unwrap_or_default()
     }
 
-    /// Whether its receipts may name a message alone, so that the store has to know which number it went to.
+    /// Whether its receipts may name a message alone, so that the store has to know which number it
+    /// went to.
     #[must_use]
     pub fn names_messages_alone(&self) -> bool {
         self.gateway.names_messages_alone()
     }
 
-    /// Whether the gateway takes messages to the number at all, as far as that can be said without asking it.
+    /// Whether the gateway takes messages to the number at all, as far as that can be said without
+    /// asking it.
     #[must_use]
     pub fn serves(&self, to: &PhoneNumber) -> bool {
         self.gateway.serves(to)
@@ -250,8 +267,8 @@ impl Account {
         self.gateway.send(sms).await
     }
 
-    /// Hands a message over, once, and tells besides what goes over the wire, with secrets masked. With a stub, that
-    /// takes the message in the gateway's place.
+    /// Hands a message over, once, and tells besides what goes over the wire, with secrets masked.
+    /// With a stub, that takes the message in the gateway's place.
     pub async fn send_and_tell(
         &self,
         sms: &Sms,
@@ -289,8 +306,8 @@ impl Provider {
     /// Longest time that a call to a gateway may take, connection included.
     pub const TIMEOUT: Duration = client::TOTAL_TIMEOUT;
 
-    /// Reads an `SMS_DSN`: one DSN, `failover(a || b)`, `roundrobin(a && b)`, or one of these for each country,
-    /// `+86=ccp://…; *=twilio://…`.
+    /// Reads an `SMS_DSN`: one DSN, `failover(a || b)`, `roundrobin(a && b)`, or one of these for
+    /// each country, `+86=ccp://…; *=twilio://…`.
     ///
     /// # Errors
     /// [`DsnError`] says which part is missing or wrong, without quoting a credential.
@@ -313,14 +330,18 @@ impl Provider {
         Self(Arc::new(Routes::to(account)))
     }
 
-    /// Reads beforehand what the first message would otherwise wait for, such as the system's certificates.
+    /// Reads beforehand what the first message would otherwise wait for, such as the system's
+    /// certificates.
     pub async fn prepare(&self) {
         let this = self.clone();
-        in_its_own_thread(async move { join_all(this.all().iter().map(|account| account.gateway.prepare())).await })
-            .await;
+        in_its_own_thread(async move {
+            join_all(this.all().iter().map(|account| account.gateway.prepare())).await
+        })
+        .await;
     }
 
-    /// The gateways for a message, in the order in which they are to be tried; none if no route leads to its country.
+    /// The gateways for a message, in the order in which they are to be tried; none if no route
+    /// leads to its country.
     #[must_use]
     pub fn accounts(&self, to: &PhoneNumber, idempotency_key: &str) -> Vec<&Account> {
         self.0.accounts(to, idempotency_key)
@@ -341,8 +362,8 @@ impl Provider {
         self.0.all()
     }
 
-    /// Reads what a vendor pushed about messages that it took before. `name` is that of the gateway; with several
-    /// accounts there, the push has to be authentic for one of them.
+    /// Reads what a vendor pushed about messages that it took before. `name` is that of the
+    /// gateway; with several accounts there, the push has to be authentic for one of them.
     ///
     /// # Errors
     /// [`ReceiptError`] says why nothing can be read.

@@ -1,4 +1,5 @@
-//! No gateway: takes every message and sends none, for load tests and for stages where nobody is to be reached.
+//! No gateway: takes every message and sends none, for load tests and for stages where nobody is to
+//! be reached.
 //!
 //! `SMS_DSN=null://default`.
 

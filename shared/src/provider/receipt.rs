@@ -48,7 +48,12 @@ pub enum ReceiptError {
 
 impl Receipt {
     /// A receipt, if the number can be read: international with `+`, or national within `region`.
-    pub(super) fn new(number: &str, region: &str, message_id: &str, delivered: bool) -> Option<Self> {
+    pub(super) fn new(
+        number: &str,
+        region: &str,
+        message_id: &str,
+        delivered: bool,
+    ) -> Option<Self> {
         let to = PhoneNumber::parse(number, Region::parse(region)?).ok()?;
         Some(Self { to: Some(to), message_id: message_id.to_owned(), delivered })
     }
@@ -59,7 +64,8 @@ impl Receipt {
     }
 }
 
-/// The secret that ends the path of a vendor's receipts where the vendor signs nothing: the option `receipts`.
+/// The secret that ends the path of a vendor's receipts where the vendor signs nothing: the option
+/// `receipts`.
 pub(super) struct Key(Option<String>);
 
 impl Key {
@@ -90,8 +96,8 @@ impl Key {
     }
 }
 
-/// The objects of an array, or the one object that stands in its place. What is no receipt among them is skipped: the
-/// vendor would push it again and again.
+/// The objects of an array, or the one object that stands in its place. What is no receipt among
+/// them is skipped: the vendor would push it again and again.
 pub(super) fn each(body: &Value, read: impl Fn(&Value) -> Option<Receipt>) -> Vec<Receipt> {
     match body {
         Value::Array(items) => items.iter().filter_map(read).collect(),

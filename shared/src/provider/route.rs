@@ -1,8 +1,8 @@
 //! Routes: which gateways a message may go through, and in which order.
 //!
-//! `SMS_DSN` is one DSN; `failover(a || b)`, tried in this order; `roundrobin(a && b)`, which spreads messages evenly and
-//! goes on to the next when one fails; or one of these for each country: `+86=ccp://…; *=twilio://…`, where the longest
-//! prefix of the number counts. They nest.
+//! `SMS_DSN` is one DSN; `failover(a || b)`, tried in this order; `roundrobin(a && b)`, which
+//! spreads messages evenly and goes on to the next when one fails; or one of these for each
+//! country: `+86=ccp://…; *=twilio://…`, where the longest prefix of the number counts. They nest.
 
 use sha2::{Digest, Sha256};
 
@@ -69,7 +69,9 @@ impl Routes {
 impl Route {
     fn parse(text: &str) -> Result<Self, DsnError> {
         let text = text.trim();
-        let each = |inner, separator| split(inner, separator).into_iter().map(Self::parse).collect::<Result<_, _>>();
+        let each = |inner, separator| {
+            split(inner, separator).into_iter().map(Self::parse).collect::<Result<_, _>>()
+        };
         if let Some(inner) = call(text, "failover") {
             return Ok(Self::Failover(each(inner, "||")?));
         }
@@ -79,8 +81,8 @@ impl Route {
         Account::from_dsn(text).map(|account| Self::One(Box::new(account)))
     }
 
-    /// `key` is a job's own: it chooses where a round robin begins, so that a job which is tried again comes to the
-    /// gateway that may already have it, under the same key.
+    /// `key` is a job's own: it chooses where a round robin begins, so that a job which is tried
+    /// again comes to the gateway that may already have it, under the same key.
     fn collect<'a>(&'a self, key: Option<&str>, into: &mut Vec<&'a Account>) {
         match self {
             Self::One(account) => into.push(account),
@@ -102,7 +104,8 @@ fn prefix(text: &str) -> Option<(String, &str)> {
         return Some((String::new(), route));
     }
     let digits = prefix.strip_prefix('+')?;
-    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| (prefix.to_owned(), route))
+    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| (prefix.to_owned(), route))
 }
 
 /// What stands between the parentheses of `name(…)`.
@@ -139,14 +142,16 @@ mod tests {
         format!("ccp://{name}:token@127.0.0.1:1?app_id=A&template=1&tls=false")
     }
 
-    /// Who is asked, by the user of the DSN. Clients take a while to make: each name is looked up once.
+    /// Who is asked, by the user of the DSN. Clients take a while to make: each name is looked up
+    /// once.
     fn order(routes: &Routes, number: &str, key: &str) -> Vec<&'static str> {
         static NAMES: LazyLock<Vec<(String, &str)>> = LazyLock::new(|| {
             let id = |name| Account::from_dsn(&ccp(name)).expect("a DSN").id;
             ["a", "b", "c"].map(|name| (id(name), name)).into()
         });
         let to = PhoneNumber::parse(number, Region::default()).expect("a number");
-        let name = |account: &Account| NAMES.iter().find(|(id, _)| *id == account.id).expect("known").1;
+        let name =
+            |account: &Account| NAMES.iter().find(|(id, _)| *id == account.id).expect("known").1;
         routes.accounts(&to, key).into_iter().map(name).collect()
     }
 
@@ -156,9 +161,14 @@ mod tests {
         let number = "+8613800138000";
         let routes = Routes::parse(&format!("failover({a} || {b}||{c})")).expect("routes");
         assert_eq!(order(&routes, number, "any"), ["a", "b", "c"]);
-        let routes = Routes::parse(&format!("failover(roundrobin({a} && {b}) || {c})")).expect("routes");
-        let orders: Vec<_> = (0..100).map(|key| order(&routes, number, &key.to_string()).concat()).collect();
-        let (ab, ba) = (orders.iter().filter(|o| *o == "abc").count(), orders.iter().filter(|o| *o == "bac").count());
+        let routes =
+            Routes::parse(&format!("failover(roundrobin({a} && {b}) || {c})")).expect("routes");
+        let orders: Vec<_> =
+            (0..100).map(|key| order(&routes, number, &key.to_string()).concat()).collect();
+        let (ab, ba) = (
+            orders.iter().filter(|o| *o == "abc").count(),
+            orders.iter().filter(|o| *o == "bac").count(),
+        );
         assert!(ab + ba == 100 && ab > 25 && ba > 25, "{ab} and {ba}");
         assert_eq!(orders[0], order(&routes, number, "0").concat(), "the same job, the same order");
     }
@@ -167,7 +177,9 @@ mod tests {
     fn countries_have_their_routes() {
         let (a, b, c) = (ccp("a"), ccp("b"), ccp("c"));
         let routes = Routes::parse(&format!("*={c}; +86={a}; +8613={b};")).expect("routes");
-        for (number, expected) in [("+8613800138000", "b"), ("+8615912345678", "a"), ("+447400123456", "c")] {
+        for (number, expected) in
+            [("+8613800138000", "b"), ("+8615912345678", "a"), ("+447400123456", "c")]
+        {
             assert_eq!(order(&routes, number, "any"), [expected], "{number}");
         }
         let routes = Routes::parse(&format!("+86={a}")).expect("routes");

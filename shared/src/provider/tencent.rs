@@ -1,10 +1,11 @@
 //! Tencent Cloud SMS: `SendSms`, release 2021-01-11, signed with TC3-HMAC-SHA256.
 //!
-//! `SMS_DSN=tencent://SECRET_ID:SECRET_KEY@default?app_id=1400006666&sign=SIGN_NAME&template=1234`. Options: `app_id`
-//! (SmsSdkAppId), `sign` (needed for numbers in China only, but then by the vendor), `template` (the id of a template with
-//! two variables: code and minutes, in this order; with `minutes=false` the code alone), `template_kind` (`verification`, whose
-//! variables take six digits at most, unless it is `notice`), `region` (`ap-guangzhou` unless set), `session_token` (of
-//! temporary credentials), `receipts`, `tls`.
+//! `SMS_DSN=tencent://SECRET_ID:SECRET_KEY@default?app_id=1400006666&sign=SIGN_NAME&template=1234`.
+//! Options: `app_id` (SmsSdkAppId), `sign` (needed for numbers in China only, but then by the
+//! vendor), `template` (the id of a template with two variables: code and minutes, in this order;
+//! with `minutes=false` the code alone), `template_kind` (`verification`, whose variables take six
+//! digits at most, unless it is `notice`), `region` (`ap-guangzhou` unless set), `session_token`
+//! (of temporary credentials), `receipts`, `tls`.
 
 use std::fmt;
 
@@ -29,7 +30,8 @@ const ACCEPTED: &str = "Ok";
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Most digits of a variable of a verification template (docs 382/39023: 正文模板审核标准, 2025-06-17).
+/// Most digits of a variable of a verification template (docs 382/39023: 正文模板审核标准,
+/// 2025-06-17).
 const VERIFICATION_DIGITS: usize = 6;
 
 pub(super) struct Tencent {
@@ -84,7 +86,8 @@ struct Status {
 
 pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
     let (secret_id, secret_key) = (dsn.user()?, dsn.password()?);
-    let (app_id, sign, templates) = (dsn.required("app_id")?, dsn.required("sign")?, dsn.templates()?);
+    let (app_id, sign, templates) =
+        (dsn.required("app_id")?, dsn.required("sign")?, dsn.templates()?);
     let with_minutes = dsn.option("minutes")?.unwrap_or(true);
     let most_digits = dsn.most_digits(VERIFICATION_DIGITS)?;
     let region = dsn.option("region")?.unwrap_or_else(|| "ap-guangzhou".to_owned());
@@ -162,9 +165,14 @@ fn read(answer: &Answer) -> Result<Accepted, SendError> {
 impl Call<'_> {
     fn signature(&self, secret_key: &str, body: &str) -> String {
         let headers = format!("content-type:{JSON}\nhost:{}\n", self.host);
-        let request = format!("POST\n/\n\n{headers}\ncontent-type;host\n{}", sha256_hex(body.as_bytes()));
+        let request =
+            format!("POST\n/\n\n{headers}\ncontent-type;host\n{}", sha256_hex(body.as_bytes()));
         let (date, scope) = (self.date(), self.scope());
-        let text = format!("TC3-HMAC-SHA256\n{}\n{scope}\n{}", self.time.as_second(), sha256_hex(request.as_bytes()));
+        let text = format!(
+            "TC3-HMAC-SHA256\n{}\n{scope}\n{}",
+            self.time.as_second(),
+            sha256_hex(request.as_bytes())
+        );
         let keys = [date.as_bytes(), self.service.as_bytes(), b"tc3_request"];
         let first = format!("TC3{secret_key}").into_bytes();
         let key = keys.iter().fold(first, |key, part| hmac_sha256(&key, part).to_vec());
@@ -201,12 +209,17 @@ impl Gateway for Tencent {
         self.most_digits
     }
 
-    /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or "FAIL", "sid", …}`.
-    /// Tencent signs nothing.
+    /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or
+    /// "FAIL", "sid", …}`. Tencent signs nothing.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let report = |item: &Value| {
             let number = format!("+{}{}", text(item, "nationcode")?, text(item, "mobile")?);
-            Receipt::new(&number, "CN", text(item, "sid")?, text(item, "report_status")? == "SUCCESS")
+            Receipt::new(
+                &number,
+                "CN",
+                text(item, "sid")?,
+                text(item, "report_status")? == "SUCCESS",
+            )
         };
         Ok(each(&self.receipts.open(push)?, report))
     }
@@ -225,7 +238,10 @@ mod tests {
     #[test]
     fn the_signature_is_the_vendors() {
         let body = r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}"#;
-        assert_eq!(sha256_hex(body.as_bytes()), "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064");
+        assert_eq!(
+            sha256_hex(body.as_bytes()),
+            "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064"
+        );
         let time = Timestamp::from_second(1_551_113_065).expect("a time");
         let call = Call { host: "cvm.tencentcloudapi.com", service: "cvm", time };
         assert_eq!(

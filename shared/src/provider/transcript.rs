@@ -1,5 +1,6 @@
-//! What goes over the wire, for whoever sets a gateway up: `sms-verify provider check`. Secrets and code are masked, and the
-//! number in the middle. What is percent-encoded is decoded, so that it can be read and compared.
+//! What goes over the wire, for whoever sets a gateway up: `sms-verify provider check`. Secrets and
+//! code are masked, and the number in the middle. What is percent-encoded is decoded, so that it
+//! can be read and compared.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -35,11 +36,21 @@ pub struct Exchange {
 }
 
 /// Headers that hold credentials, or a signature made with them.
-const SECRET_HEADERS: [&str; 5] =
-    ["authorization", "webhook-signature", "x-acs-security-token", "x-amz-security-token", "x-tc-token"];
+const SECRET_HEADERS: [&str; 5] = [
+    "authorization",
+    "webhook-signature",
+    "x-acs-security-token",
+    "x-amz-security-token",
+    "x-tc-token",
+];
 
-/// Makes a call and keeps what goes over the wire: to the gateway, or to a stub on this machine in its place.
-pub(super) async fn of<T>(sms: &Sms, stub: Option<SocketAddr>, call: impl Future<Output = T>) -> (T, Vec<Exchange>) {
+/// Makes a call and keeps what goes over the wire: to the gateway, or to a stub on this machine in
+/// its place.
+pub(super) async fn of<T>(
+    sms: &Sms,
+    stub: Option<SocketAddr>,
+    call: impl Future<Output = T>,
+) -> (T, Vec<Exchange>) {
     let watched = async {
         let result = call.await;
         (result, WATCHED.with(|watched| watched.exchanges.take()))
@@ -54,7 +65,10 @@ pub(super) async fn of<T>(sms: &Sms, stub: Option<SocketAddr>, call: impl Future
 
 /// Keeps a request of this task, if it watches itself, and leads it to the stub, if there is one.
 pub(super) fn request(request: &mut Request) {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("…")));
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("…")));
     let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
     keep(request.method().as_str(), request.url(), headers, body);
     if let Some(url) = stub(request.url()) {
@@ -63,17 +77,26 @@ pub(super) fn request(request: &mut Request) {
 }
 
 /// Keeps one that is not reqwest's.
-pub(super) fn keep<'a>(method: &str, url: &Url, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &[u8]) {
+pub(super) fn keep<'a>(
+    method: &str,
+    url: &Url,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    body: &[u8],
+) {
     // Only a task that watches itself has such a list.
     let _ = WATCHED.try_with(|watched| {
         let (mut text, mut is_form) = (format!("{method} {}\n", readable(url)), false);
         for (name, value) in headers {
-            is_form |= name == CONTENT_TYPE.as_str() && value.starts_with("application/x-www-form-urlencoded");
+            is_form |= name == CONTENT_TYPE.as_str()
+                && value.starts_with("application/x-www-form-urlencoded");
             let value = if SECRET_HEADERS.contains(&name) { "***" } else { value };
             let _ = writeln!(text, "{name}: {value}");
         }
-        let body =
-            if is_form { pairs(form_urlencoded::parse(body), "\n") } else { String::from_utf8_lossy(body).into() };
+        let body = if is_form {
+            pairs(form_urlencoded::parse(body), "\n")
+        } else {
+            String::from_utf8_lossy(body).into()
+        };
         let _ = write!(text, "\n{body}");
         watched.exchanges.borrow_mut().push(Exchange { request: text, answer: String::new() });
     });
@@ -92,7 +115,8 @@ pub(super) fn stub(url: &Url) -> Option<Url> {
 pub(super) fn answer(status: StatusCode, body: &[u8]) {
     let _ = WATCHED.try_with(|watched| {
         if let Some(exchange) = watched.exchanges.borrow_mut().last_mut() {
-            exchange.answer = format!("HTTP {}\n\n{}", status.as_u16(), String::from_utf8_lossy(body));
+            exchange.answer =
+                format!("HTTP {}\n\n{}", status.as_u16(), String::from_utf8_lossy(body));
         }
     });
 }
@@ -101,7 +125,9 @@ pub(super) fn answer(status: StatusCode, body: &[u8]) {
 fn readable(url: &Url) -> String {
     let mut path = url.clone();
     path.set_query(None);
-    let query = url.query_pairs().map(|(name, value)| if name == "sig" { (name, "***".into()) } else { (name, value) });
+    let query = url
+        .query_pairs()
+        .map(|(name, value)| if name == "sig" { (name, "***".into()) } else { (name, value) });
     match pairs(query, "&") {
         query if query.is_empty() => path.to_string(),
         query => format!("{path}?{query}"),
@@ -112,7 +138,8 @@ fn pairs<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>, separato
     pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(separator)
 }
 
-/// What stands before a number stays: vendors want it with a plus, with the country code alone, or without.
+/// What stands before a number stays: vendors want it with a plus, with the country code alone, or
+/// without.
 fn without_secrets(text: &str, sms: &Sms) -> String {
     let hidden = "*".repeat(sms.code.expose().len());
     text.replace(sms.to.national(), &without_middle(&sms.to)).replace(sms.code.expose(), &hidden)

@@ -1,9 +1,10 @@
 //! Twilio's Programmable Messaging, release 2010-04-01.
 //!
 //! `SMS_DSN=twilio://ACCOUNT_SID:AUTH_TOKEN@default?from=+15005550006`, or with an API key
-//! `twilio://SK…:KEY_SECRET@default?account=AC…&from=…`. Options: `from` (a number, a sender's name, or the SID of a messaging
-//! service), `account`, `callback` (the public URL of `/v1/receipts/twilio`, for receipts), `auth_token` (which signs receipts,
-//! where an API key sends), `shared_key` (`ID:SECRET`, which signs them in its place; several with commas), `tls`.
+//! `twilio://SK…:KEY_SECRET@default?account=AC…&from=…`. Options: `from` (a number, a sender's
+//! name, or the SID of a messaging service), `account`, `callback` (the public URL of
+//! `/v1/receipts/twilio`, for receipts), `auth_token` (which signs receipts, where an API key
+//! sends), `shared_key` (`ID:SECRET`, which signs them in its place; several with commas), `tls`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -57,7 +58,9 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
     let is_api_key = is_sid("SK", &user);
     let account = match dsn.option("account")? {
         Some(account) => account,
-        None if is_api_key => return Err(DsnError::Missing("account (the AC… that the API key is of)")),
+        None if is_api_key => {
+            return Err(DsnError::Missing("account (the AC… that the API key is of)"));
+        }
         None => user.clone(),
     };
     let receipts = Receipts::from_dsn(&mut dsn, (!is_api_key).then_some(&password))?;
@@ -69,7 +72,8 @@ pub(super) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
 
 /// Whether it is the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
 fn is_sid(kind: &str, text: &str) -> bool {
-    let is_hex = |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hex =
+        |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     text.strip_prefix(kind).is_some_and(is_hex)
 }
 
@@ -92,9 +96,12 @@ impl Receipts {
                 Ok(None)
             };
         };
-        let (auth_token, shared) = (token.or_else(|| password.cloned()), shared.unwrap_or_default());
+        let (auth_token, shared) =
+            (token.or_else(|| password.cloned()), shared.unwrap_or_default());
         if auth_token.is_none() && shared.is_empty() {
-            return Err(DsnError::Missing("auth_token or shared_key, which receipts are signed with"));
+            return Err(DsnError::Missing(
+                "auth_token or shared_key, which receipts are signed with",
+            ));
         }
         Ok(Some(Self { callback, keys: Keys { auth_token, shared } }))
     }
@@ -105,8 +112,15 @@ impl Twilio {
         let Sender(sender, from) = &self.from;
         let validity = sms.lifetime.as_secs().clamp(VALIDITY.0, VALIDITY.1);
         let (text, validity) = (sms.text(), validity.to_string());
-        let mut form = vec![("To", sms.to.e164()), (sender, from), ("Body", &text), ("ValidityPeriod", &validity)];
-        form.extend(self.receipts.as_ref().map(|receipts| ("StatusCallback", receipts.callback.as_str())));
+        let mut form = vec![
+            ("To", sms.to.e164()),
+            (sender, from),
+            ("Body", &text),
+            ("ValidityPeriod", &validity),
+        ];
+        form.extend(
+            self.receipts.as_ref().map(|receipts| ("StatusCallback", receipts.callback.as_str())),
+        );
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self
             .client
@@ -120,7 +134,8 @@ impl Twilio {
 
 fn read(answer: &Answer) -> Result<Accepted, SendError> {
     if answer.status.is_success() {
-        let created: Created = serde_json::from_slice(&answer.body).map_err(|_| status_error(NAME, answer))?;
+        let created: Created =
+            serde_json::from_slice(&answer.body).map_err(|_| status_error(NAME, answer))?;
         return Ok(Accepted::with_id(Some(created.sid)));
     }
     match serde_json::from_slice(&answer.body) {
@@ -141,7 +156,8 @@ impl Gateway for Twilio {
     /// Status callbacks: a form with `MessageSid`, `MessageStatus` and `To`, signed.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         let Receipts { callback, keys } = self.receipts.as_ref().ok_or(ReceiptError::None)?;
-        let form: BTreeSet<(String, String)> = form_urlencoded::parse(push.body).into_owned().collect();
+        let form: BTreeSet<(String, String)> =
+            form_urlencoded::parse(push.body).into_owned().collect();
         if !is_authentic(keys, callback, &form, push.headers) {
             return Err(ReceiptError::NotAuthentic);
         }

@@ -1,7 +1,8 @@
 //! How Twilio signs what it pushes, as its own libraries look at it.
 //!
-//! `X-Twilio-Signature` is an HMAC over the URL that Twilio was given and each parameter's name and value, in the order of the
-//! names: SHA-1 with the account's token, or SHA-256 with a shared key, which a header of its own names.
+//! `X-Twilio-Signature` is an HMAC over the URL that Twilio was given and each parameter's name and
+//! value, in the order of the names: SHA-1 with the account's token, or SHA-256 with a shared key,
+//! which a header of its own names.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
@@ -46,7 +47,8 @@ impl FromStr for SharedKeys {
 
     fn from_str(list: &str) -> Result<Self, ()> {
         let key = |text: &str| {
-            let (id, secret) = text.split_once(':').filter(|(id, secret)| !id.is_empty() && !secret.is_empty())?;
+            let (id, secret) =
+                text.split_once(':').filter(|(id, secret)| !id.is_empty() && !secret.is_empty())?;
             Some((id.to_owned(), secret.to_owned()))
         };
         list.split(',').map(key).collect::<Option<_>>().map(Self).ok_or(())
@@ -58,10 +60,12 @@ impl SharedKeys {
         self.0.is_empty()
     }
 
-    /// The secret that the header chooses among those that are configured, if it asks for nothing else.
+    /// The secret that the header chooses among those that are configured, if it asks for nothing
+    /// else.
     fn secret(&self, settings: &str) -> Option<&str> {
         let parts = settings.split(',').filter_map(|part| part.split_once('='));
-        let parts: HashMap<&str, &str> = parts.map(|(name, value)| (name.trim(), value.trim())).collect();
+        let parts: HashMap<&str, &str> =
+            parts.map(|(name, value)| (name.trim(), value.trim())).collect();
         if !parts.get("algorithm")?.eq_ignore_ascii_case(ALGORITHM) {
             return None;
         }
@@ -77,16 +81,22 @@ pub(super) fn is_authentic(
     form: &BTreeSet<(String, String)>,
     headers: &HashMap<String, String>,
 ) -> bool {
-    let signature = headers.get("x-twilio-signature").and_then(|signature| STANDARD.decode(signature).ok());
+    let signature =
+        headers.get("x-twilio-signature").and_then(|signature| STANDARD.decode(signature).ok());
     let Some(signature) = signature else { return false };
-    let form: String = form.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect();
-    let right = |url: String| match headers.get(SETTINGS).filter(|settings| !settings.trim().is_empty()) {
-        None => keys.auth_token.as_ref().is_some_and(|key| verify::<Hmac<Sha1>>(key, &[&url, &form], &signature)),
-        Some(settings) => {
-            let secret = keys.shared.secret(settings);
-            secret.is_some_and(|key| verify::<Hmac<Sha256>>(key, &[&url, &form], &signature))
-        }
-    };
+    let form: String =
+        form.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect();
+    let right =
+        |url: String| match headers.get(SETTINGS).filter(|settings| !settings.trim().is_empty()) {
+            None => keys
+                .auth_token
+                .as_ref()
+                .is_some_and(|key| verify::<Hmac<Sha1>>(key, &[&url, &form], &signature)),
+            Some(settings) => {
+                let secret = keys.shared.secret(settings);
+                secret.is_some_and(|key| verify::<Hmac<Sha256>>(key, &[&url, &form], &signature))
+            }
+        };
     forms(url).into_iter().any(right)
 }
 
@@ -96,22 +106,30 @@ fn verify<M: Mac + KeyInit>(key: &str, message: &[&str], signature: &[u8]) -> bo
     mac.verify_slice(signature).is_ok()
 }
 
-/// The forms of a URL that Twilio signs: with and without its port, and with its query as it is or as Node writes it.
+/// The forms of a URL that Twilio signs: with and without its port, and with its query as it is or
+/// as Node writes it.
 fn forms(url: &Url) -> Vec<String> {
-    let (head, path) = (&url[..Position::AfterHost], &url[Position::BeforePath..Position::AfterPath]);
+    let (head, path) =
+        (&url[..Position::AfterHost], &url[Position::BeforePath..Position::AfterPath]);
     let port = url.port_or_known_default().unwrap_or(443);
     let queries = match url.query() {
         None => vec![String::new()],
         Some(query) => vec![format!("?{query}"), format!("?{}", as_node(query))],
     };
-    queries.iter().flat_map(|query| [format!("{head}{path}{query}"), format!("{head}:{port}{path}{query}")]).collect()
+    queries
+        .iter()
+        .flat_map(|query| [format!("{head}{path}{query}"), format!("{head}:{port}{path}{query}")])
+        .collect()
 }
 
 /// A query as Node's `querystring` parses it and writes it again.
 fn as_node(query: &str) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NODE).to_string();
     let pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect::<Vec<_>>().join("&")
+    pairs
+        .map(|(name, value)| format!("{}={}", encode(&name), encode(&value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 #[cfg(test)]
@@ -121,7 +139,8 @@ mod tests {
     const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
 
     fn keys() -> Keys {
-        let shared = "webhooks_sharedkey_1:another,webhooks_sharedkey_2:12345".parse().expect("keys");
+        let shared =
+            "webhooks_sharedkey_1:another,webhooks_sharedkey_2:12345".parse().expect("keys");
         Keys { auth_token: Some("12345".to_owned()), shared }
     }
 
@@ -139,7 +158,12 @@ mod tests {
         ])
     }
 
-    fn authentic(url: &str, form: &BTreeSet<(String, String)>, signature: &str, settings: Option<&str>) -> bool {
+    fn authentic(
+        url: &str,
+        form: &BTreeSet<(String, String)>,
+        signature: &str,
+        settings: Option<&str>,
+    ) -> bool {
         let signature = ("x-twilio-signature".to_owned(), signature.to_owned());
         let settings = settings.map(|settings| (SETTINGS.to_owned(), settings.to_owned()));
         let headers = std::iter::once(signature).chain(settings).collect();
@@ -156,18 +180,40 @@ mod tests {
             "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
             None
         ));
-        assert!(authentic(URL, &call(), "kvajT1Ptam85bY51eRf/AJRuM3w=", None), "signed with the port 443");
+        assert!(
+            authentic(URL, &call(), "kvajT1Ptam85bY51eRf/AJRuM3w=", None),
+            "signed with the port 443"
+        );
         let http = URL.replace("https", "http");
-        assert!(authentic(&http, &call(), "0ZXoZLH/DfblKGATFgpif+LLRf4=", None), "signed with the port 80");
-        let twice =
-            [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234")];
-        assert!(authentic(URL, &form(&twice), "IK+Dwps556ElfBT0I3Rgjkr1wJU=", None), "each value of a name, once");
+        assert!(
+            authentic(&http, &call(), "0ZXoZLH/DfblKGATFgpif+LLRf4=", None),
+            "signed with the port 80"
+        );
+        let twice = [
+            ("Sid", "CA123"),
+            ("SidAccount", "AC123"),
+            ("Digits", "5678"),
+            ("Digits", "1234"),
+            ("Digits", "1234"),
+        ];
+        assert!(
+            authentic(URL, &form(&twice), "IK+Dwps556ElfBT0I3Rgjkr1wJU=", None),
+            "each value of a name, once"
+        );
         let quoted = format!("{URL}&Body=It's+amazing");
-        assert!(authentic(&quoted, &call(), "TfZzewPq8wqrGlMfyAud8+/IvJ0=", None), "as Node writes a query");
+        assert!(
+            authentic(&quoted, &call(), "TfZzewPq8wqrGlMfyAud8+/IvJ0=", None),
+            "as Node writes a query"
+        );
         let mut other = call();
         other.insert(("Digits".to_owned(), "1235".to_owned()));
         assert!(!authentic(URL, &other, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", None));
-        assert!(!authentic("https://mycompany.com/other.php", &call(), "RSOYDt4T1cUTdK1PDd93/VVr8B8=", None));
+        assert!(!authentic(
+            "https://mycompany.com/other.php",
+            &call(),
+            "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+            None
+        ));
     }
 
     /// Signatures made with twilio-python 9.13.0, whose own tests have none.
@@ -182,7 +228,10 @@ mod tests {
             "grxRoa/VNtXxd524NGLxIdev83nh23xhrRUVm50Umq4=",
             Some(" algorithm=hmac_sha256 , key=webhooks_sharedkey_2 ")
         ));
-        assert!(!authentic(URL, &call(), signature, None), "without the header it is SHA-1 with the token");
+        assert!(
+            !authentic(URL, &call(), signature, None),
+            "without the header it is SHA-1 with the token"
+        );
         let sha1 = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
         for settings in [
             "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256",

@@ -1,8 +1,9 @@
-//! Any other gateway, by way of a program of your own: a signed POST for each message, as Standard Webhooks 1.0.0 says
-//! (for which there are libraries in most languages).
+//! Any other gateway, by way of a program of your own: a signed POST for each message, as Standard
+//! Webhooks 1.0.0 says (for which there are libraries in most languages).
 //!
-//! `SMS_DSN=webhook+https://:SECRET@example.com/path`, or `webhook+http://` on this machine. SECRET is any text of 24
-//! characters or more, or `whsec_` and the key in base64. Option: `receipts=true`.
+//! `SMS_DSN=webhook+https://:SECRET@example.com/path`, or `webhook+http://` on this machine. SECRET
+//! is any text of 24 characters or more, or `whsec_` and the key in base64. Option:
+//! `receipts=true`.
 
 use std::fmt;
 use std::time::Duration;
@@ -116,7 +117,10 @@ impl Webhook {
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &sms.idempotency_key)
             .header("webhook-timestamp", time)
-            .header("webhook-signature", format!("v1,{}", self.sign(&sms.idempotency_key, time, body.as_bytes())))
+            .header(
+                "webhook-signature",
+                format!("v1,{}", self.sign(&sms.idempotency_key, time, body.as_bytes())),
+            )
             .body(body);
         read(&call(NAME, request).await?)
     }
@@ -133,7 +137,8 @@ impl Webhook {
         let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?.parse().ok()?);
         let expected = format!("v1,{}", self.sign(id, time, push.body));
         let given = header("webhook-signature")?.split(' ');
-        let right = given.filter(|given| expected.as_bytes().ct_eq(given.as_bytes()).into()).count() > 0;
+        let right =
+            given.filter(|given| expected.as_bytes().ct_eq(given.as_bytes()).into()).count() > 0;
         (right && push.now.abs_diff(time) <= TOLERANCE.as_secs()).then_some(())
     }
 }
@@ -169,14 +174,17 @@ impl Gateway for Webhook {
         Box::pin(self.call(sms, Timestamp::now()))
     }
 
-    /// `{"id", "to", "status": "delivered" or "failed"}`, signed in the same way with the same secret.
+    /// `{"id", "to", "status": "delivered" or "failed"}`, signed in the same way with the same
+    /// secret.
     fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
         if !self.takes_receipts {
             return Err(ReceiptError::None);
         }
         self.is_authentic(push).ok_or(ReceiptError::NotAuthentic)?;
-        let report: Report = serde_json::from_slice(push.body).map_err(|_| ReceiptError::Unreadable)?;
-        let receipt = Receipt::new(&report.to, "US", &report.id, report.status == Status::Delivered);
+        let report: Report =
+            serde_json::from_slice(push.body).map_err(|_| ReceiptError::Unreadable)?;
+        let receipt =
+            Receipt::new(&report.to, "US", &report.id, report.status == Status::Delivered);
         receipt.map(|receipt| vec![receipt]).ok_or(ReceiptError::Unreadable)
     }
 }
@@ -194,7 +202,9 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_standard_webhooks() {
         // The example of the specification's libraries.
-        let dsn = Dsn::parse("webhook+https://:whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw@example.com/sms").expect("a DSN");
+        let dsn =
+            Dsn::parse("webhook+https://:whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw@example.com/sms")
+                .expect("a DSN");
         let webhook = from_dsn(dsn).expect("a gateway");
         assert_eq!(
             webhook.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#),
@@ -205,7 +215,8 @@ mod tests {
     #[test]
     fn a_key_needs_no_padding() {
         let key = |text: &str| {
-            let dsn = Dsn::parse(&format!("webhook+https://:whsec_{text}@example.com/sms")).expect("a DSN");
+            let dsn = Dsn::parse(&format!("webhook+https://:whsec_{text}@example.com/sms"))
+                .expect("a DSN");
             from_dsn(dsn).map(|webhook| webhook.secret).map_err(|error| error.to_string())
         };
         let padded = key("MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A%3D").expect("a key");

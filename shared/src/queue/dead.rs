@@ -1,20 +1,23 @@
 //! Dead letters, taken one after the other by an operator's command.
 //!
-//! What is taken and neither redriven nor deleted stays a dead letter, also when the command is interrupted. A redriven job is
-//! first queued and then deleted here: interrupted in between, it is in both places, and still sent once.
+//! What is taken and neither redriven nor deleted stays a dead letter, also when the command is
+//! interrupted. A redriven job is first queued and then deleted here: interrupted in between, it is
+//! in both places, and still sent once.
 
 use std::time::Duration;
 
 use super::{Backend, DeadLetter, Delay, Queue, QueueError, memory, rabbitmq, sqs};
 use crate::job::Job;
 
-/// How long an operator waits for a queue that is far off: as long as a connection may take, and an answer on it.
+/// How long an operator waits for a queue that is far off: as long as a connection may take, and an
+/// answer on it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Those that there are. To be closed, so that those which stay show again at once.
 pub struct DeadLetters {
     queue: Queue,
-    /// About how many there were at the beginning. A job that dies again meanwhile waits for the next command.
+    /// About how many there were at the beginning. A job that dies again meanwhile waits for the
+    /// next command.
     pub count: usize,
     taking: Taking,
 }
@@ -83,7 +86,8 @@ impl DeadLetters {
         }
     }
 
-    /// Puts the job of one back into the queue, with all its attempts. The sender drops it if its code has expired.
+    /// Puts the job of one back into the queue, with all its attempts. The sender drops it if its
+    /// code has expired.
     ///
     /// # Errors
     /// When the queue fails: it is still a dead letter then, and perhaps in the queue, too.

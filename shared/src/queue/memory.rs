@@ -1,4 +1,5 @@
-//! The queue in this process's memory: for `cargo run` without services. It forgets everything when the process ends.
+//! The queue in this process's memory: for `cargo run` without services. It forgets everything when
+//! the process ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,9 +45,17 @@ impl MemoryQueue {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an operator wants to know since when it is dead"
+    )]
     pub(super) fn bury(&self, body: &[u8], death: Death) {
-        self.buried().push(DeadLetter { body: body.to_vec(), death, at: Some(Timestamp::now()), taken: Taken::Memory });
+        self.buried().push(DeadLetter {
+            body: body.to_vec(),
+            death,
+            at: Some(Timestamp::now()),
+            taken: Taken::Memory,
+        });
     }
 
     pub(super) async fn receive(&self) -> Message {
@@ -63,7 +72,8 @@ impl MemoryQueue {
     }
 
     pub(super) fn depth(&self) -> Depth {
-        // A sender of its own knows no length; nobody holds the receiver for longer than it takes to wait for a message.
+        // A sender of its own knows no length; nobody holds the receiver for longer than it takes
+        // to wait for a message.
         let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
         Depth { jobs, dead: Some(self.buried().len()) }
     }

@@ -1,7 +1,8 @@
-//! The queue: jobs on their way to the sender, jobs that wait for another attempt, and dead letters.
+//! The queue: jobs on their way to the sender, jobs that wait for another attempt, and dead
+//! letters.
 //!
-//! `send` and `bury` work on every queue. RabbitMQ's and the memory's messages are taken by a [`Consumer`]; SQS hands
-//! its own to a function.
+//! `send` and `bury` work on every queue. RabbitMQ's and the memory's messages are taken by a
+//! [`Consumer`]; SQS hands its own to a function.
 
 mod dead;
 mod memory;
@@ -32,7 +33,8 @@ enum Backend {
     Memory(memory::MemoryQueue),
 }
 
-/// How long a message waits before it is handed out: a base that is one of few, and a jitter on top of it.
+/// How long a message waits before it is handed out: a base that is one of few, and a jitter on top
+/// of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// Names the wait queue on RabbitMQ.
@@ -45,8 +47,8 @@ impl Delay {
     /// At once.
     pub const NONE: Self = Self { base: Duration::ZERO, jitter: Duration::ZERO };
 
-    /// The longest of 1, 2, 4, 8, … s that is within `wait`, for a wait that may be resumed: so that waits stay few, each of
-    /// which is a queue on RabbitMQ.
+    /// The longest of 1, 2, 4, 8, … s that is within `wait`, for a wait that may be resumed: so
+    /// that waits stay few, each of which is a queue on RabbitMQ.
     #[must_use]
     pub fn within(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
@@ -126,17 +128,21 @@ pub enum QueueError {
 const DEADLINE: Duration = Duration::from_millis(400);
 
 impl Queue {
-    /// An `amqp://` or `amqps://` URL, or the `https://` URL of an SQS queue with that of its dead-letter queue (which
-    /// only a sender needs). Connects in the background and whenever it must.
+    /// An `amqp://` or `amqps://` URL, or the `https://` URL of an SQS queue with that of its
+    /// dead-letter queue (which only a sender needs). Connects in the background and whenever it
+    /// must.
     ///
     /// # Errors
-    /// When the URL cannot be used. A server that cannot be reached is an error of each call instead.
+    /// When the URL cannot be used. A server that cannot be reached is an error of each call
+    /// instead.
     pub fn from_url(url: &str, dead_url: Option<&str>) -> Result<Self, QueueError> {
         let backend = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "amqp" | "amqps" => Backend::RabbitMq(rabbitmq::RabbitMqQueue::new(url)?),
             "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
             _ => {
-                return Err(QueueError::Url("the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue"));
+                return Err(QueueError::Url(
+                    "the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue",
+                ));
             }
         };
         Ok(Self(backend))
@@ -148,8 +154,8 @@ impl Queue {
         Self(Backend::Memory(memory::MemoryQueue::default()))
     }
 
-    /// Does beforehand what the first message would otherwise wait for: reads settings and certificates, and connects. If it
-    /// cannot, the first message will tell.
+    /// Does beforehand what the first message would otherwise wait for: reads settings and
+    /// certificates, and connects. If it cannot, the first message will tell.
     pub async fn prepare(&self) {
         if let Backend::Sqs(queue) = &self.0 {
             queue.prepare().await;
@@ -168,14 +174,23 @@ impl Queue {
     }
 
     /// The same for whoever waits longer, or not as long.
-    async fn send_for(&self, job: &Job, delay: Delay, deadline: Duration) -> Result<(), QueueError> {
+    async fn send_for(
+        &self,
+        job: &Job,
+        delay: Delay,
+        deadline: Duration,
+    ) -> Result<(), QueueError> {
         let body = job.encode();
         self.ready().await;
         self.within(deadline, async {
             match &self.0 {
                 // The SDK's calls are large values, which nobody else should have to move.
-                Backend::Sqs(queue) => Box::pin(queue.send(&body, delay.total(), job.names.trace.as_ref())).await,
-                Backend::RabbitMq(queue) => queue.send(body.as_bytes(), delay, job.names.trace.as_ref()).await,
+                Backend::Sqs(queue) => {
+                    Box::pin(queue.send(&body, delay.total(), job.names.trace.as_ref())).await
+                }
+                Backend::RabbitMq(queue) => {
+                    queue.send(body.as_bytes(), delay, job.names.trace.as_ref()).await
+                }
                 Backend::Memory(queue) => {
                     queue.send(body.into_bytes(), delay.total());
                     Ok(())
@@ -205,8 +220,8 @@ impl Queue {
         .await
     }
 
-    /// Asks SQS to hand a message that is being worked on out again after `delay`. On other queues whoever handed the
-    /// message to the function sees to that.
+    /// Asks SQS to hand a message that is being worked on out again after `delay`. On other queues
+    /// whoever handed the message to the function sees to that.
     ///
     /// # Errors
     /// When SQS did not take it: then the queue's visibility timeout applies.
@@ -259,7 +274,9 @@ impl Queue {
             Backend::Sqs(_) => Err(QueueError::Url(
                 "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ, and `sms-verify api` alone works on SQS",
             )),
-            Backend::RabbitMq(queue) => Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch))))),
+            Backend::RabbitMq(queue) => {
+                Ok(Consumer(Consuming::RabbitMq(Box::new(queue.consumer(prefetch)))))
+            }
             Backend::Memory(queue) => Ok(Consumer(Consuming::Memory(queue.clone()))),
         }
     }
@@ -286,7 +303,8 @@ impl Queue {
         }
     }
 
-    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the call twice.)
+    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the
+    /// call twice.)
     fn in_time<'a>(
         &'a self,
         call: impl Future<Output = Result<(), QueueError>> + 'a,
@@ -329,7 +347,8 @@ impl Consumer {
         }
     }
 
-    /// Ends the consumption: what was taken and neither acknowledged nor returned goes back to the queue.
+    /// Ends the consumption: what was taken and neither acknowledged nor returned goes back to the
+    /// queue.
     pub async fn close(self) {
         if let Consuming::RabbitMq(consumer) = self.0 {
             consumer.close().await;
@@ -337,8 +356,8 @@ impl Consumer {
     }
 }
 
-/// A message in hand. It must be acknowledged or returned; one that is dropped goes back to the queue, on RabbitMQ when
-/// its consumer closes.
+/// A message in hand. It must be acknowledged or returned; one that is dropped goes back to the
+/// queue, on RabbitMQ when its consumer closes.
 #[derive(Debug)]
 pub struct Message {
     /// What was queued.
@@ -353,8 +372,8 @@ enum Receipt {
 }
 
 impl Message {
-    /// Removes it from the queue, with the next that are done. If that fails it will be handed out again, which a job
-    /// survives.
+    /// Removes it from the queue, with the next that are done. If that fails it will be handed out
+    /// again, which a job survives.
     pub fn ack(self) {
         match self.receipt {
             Receipt::RabbitMq(receipt) => receipt.ack(),

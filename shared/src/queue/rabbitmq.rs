@@ -4,8 +4,9 @@
 //! sms-verify ──▶ worker ──▶ sms-verify.wait.3s (TTL) ──▶ sms-verify      another attempt
 //!                      └──▶ sms-verify.dead                              dead letters
 //! ```
-//! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A message that waits
-//! is a new message: the worker publishes it, waits for the confirm, and only then acknowledges the old one.
+//! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A
+//! message that waits is a new message: the worker publishes it, waits for the confirm, and only
+//! then acknowledges the old one.
 
 mod acks;
 mod address;
@@ -34,11 +35,12 @@ use super::{Death, Delay, Depth, QueueError};
 use crate::dsn::DsnError;
 use crate::telemetry::TraceParent;
 
-/// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for as long as TCP does.)
+/// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for
+/// as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest time that is waited for what ends something, a message or a connection: a broker that no longer answers must not
-/// keep a process from ending.
+/// Longest time that is waited for what ends something, a message or a connection: a broker that no
+/// longer answers must not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PERSISTENT: u8 = 2;
@@ -50,7 +52,8 @@ pub(super) struct RabbitMqQueue {
     publisher: Arc<Mutex<Option<Connecting>>>,
 }
 
-/// A connection for publishing, shared by all who wait for it: it goes on when one of them gives up.
+/// A connection for publishing, shared by all who wait for it: it goes on when one of them gives
+/// up.
 type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>>>;
 
 struct Publisher {
@@ -79,7 +82,11 @@ impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         crate::tls::install();
         let Address { url, queue, kind } = Address::parse(url)?;
-        Ok(Self { url: url.as_str().into(), queues: Topology::new(&queue, kind), publisher: Arc::default() })
+        Ok(Self {
+            url: url.as_str().into(),
+            queues: Topology::new(&queue, kind),
+            publisher: Arc::default(),
+        })
     }
 
     /// Whether such a URL can be used.
@@ -87,8 +94,14 @@ impl RabbitMqQueue {
         Address::parse(url).map(drop)
     }
 
-    pub(super) async fn send(&self, body: &[u8], delay: Delay, trace: Option<&TraceParent>) -> Result<(), QueueError> {
-        let target = if delay.base.is_zero() { Target::Main(trace) } else { Target::Wait(delay, trace) };
+    pub(super) async fn send(
+        &self,
+        body: &[u8],
+        delay: Delay,
+        trace: Option<&TraceParent>,
+    ) -> Result<(), QueueError> {
+        let target =
+            if delay.base.is_zero() { Target::Main(trace) } else { Target::Wait(delay, trace) };
         self.publish(target, body).await
     }
 
@@ -115,15 +128,14 @@ impl RabbitMqQueue {
         Ok(Depth { jobs, dead: Some(dead) })
     }
 
-    /// Lets go of a connection that has not answered in time, unless it is the broker that blocks it. Whoever still
-    /// waits on it keeps it.
+    /// Lets go of a connection that has not answered in time, unless it is the broker that blocks
+    /// it. Whoever still waits on it keeps it.
     pub(super) fn discard_silent_connection(&self) {
         let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
-        if current
-            .as_ref()
-            .is_some_and(|connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)))
-        {
+        if current.as_ref().is_some_and(
+            |connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)),
+        ) {
             *current = None;
         }
     }
@@ -132,8 +144,8 @@ impl RabbitMqQueue {
         RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
     }
 
-    /// Publishes and waits for the confirm; once more if the connection turned out to be dead. Published twice, a job
-    /// is still sent once.
+    /// Publishes and waits for the confirm; once more if the connection turned out to be dead.
+    /// Published twice, a job is still sent once.
     async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         match self.try_publish(target, body).await {
             Err(QueueError::RabbitMq(error)) => {
@@ -146,9 +158,12 @@ impl RabbitMqQueue {
 
     async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
-        // Whatever is published now would wait in memory, each try of it, and go out when the alarm is over.
+        // Whatever is published now would wait in memory, each try of it, and go out when the alarm
+        // is over.
         if publisher.connection.status().blocked() {
-            return Err(QueueError::Refused("it is short of disk space or memory, and takes nothing"));
+            return Err(QueueError::Refused(
+                "it is short of disk space or memory, and takes nothing",
+            ));
         }
         if let Target::Wait(delay, _) = target {
             // Boxed, since what is rare should not make every publish larger.
@@ -160,7 +175,10 @@ impl RabbitMqQueue {
             Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
             Target::Dead(_) => self.queues.dead().into(),
         };
-        let confirm = publisher.channel.basic_publish("".into(), queue, options, body, properties(target)).await?;
+        let confirm = publisher
+            .channel
+            .basic_publish("".into(), queue, options, body, properties(target))
+            .await?;
         let confirmation = confirm.await?;
         if !confirmation.is_ack() {
             return Err(QueueError::Refused("the queue is full or has lost its majority"));
@@ -200,11 +218,18 @@ impl RabbitMqQueue {
             self.queues.declare(&channel).await?;
             Ok((connection, channel))
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(|_| Err(late("no connection in time")))
+        tokio::time::timeout(CONNECT_TIMEOUT, open)
+            .await
+            .unwrap_or_else(|_| Err(late("no connection in time")))
     }
 
-    /// Once for each connection, on a channel of its own: a queue that is there already with other arguments closes it.
-    async fn declare_wait_queue(&self, publisher: &Publisher, base: Duration) -> Result<(), lapin::Error> {
+    /// Once for each connection, on a channel of its own: a queue that is there already with other
+    /// arguments closes it.
+    async fn declare_wait_queue(
+        &self,
+        publisher: &Publisher,
+        base: Duration,
+    ) -> Result<(), lapin::Error> {
         if publisher.declared().contains(&base) {
             return Ok(());
         }
@@ -229,8 +254,9 @@ async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin
 }
 
 fn properties(target: Target<'_>) -> BasicProperties {
-    let properties =
-        BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into());
     match target {
         Target::Main(trace) => traced(properties, trace),
         Target::Wait(delay, trace) => {
@@ -262,7 +288,9 @@ async fn close(connection: &Connection) {
 }
 
 /// Waits no longer than [`END_TIMEOUT`].
-async fn in_time<T>(call: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, lapin::Error> {
+async fn in_time<T>(
+    call: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, lapin::Error> {
     tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("no answer in time")))
 }
 

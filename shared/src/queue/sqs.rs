@@ -1,5 +1,5 @@
-//! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping; here they are sent,
-//! postponed and buried, and dead letters are looked after.
+//! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping;
+//! here they are sent, postponed and buried, and dead letters are looked after.
 
 mod dead;
 
@@ -11,7 +11,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    QueueAttributeName,
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 
@@ -23,9 +24,9 @@ use crate::telemetry::{TraceParent, xray};
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// Longest time for one of the two attempts at a call: a connection whose peer has vanished without a word (a frozen
-/// Lambda environment) costs this, and leaves the rest of the deadline for a new one. A job that was queued twice for
-/// that is sent once.
+/// Longest time for one of the two attempts at a call: a connection whose peer has vanished without
+/// a word (a frozen Lambda environment) costs this, and leaves the rest of the deadline for a new
+/// one. A job that was queued twice for that is sent once.
 const ATTEMPT: Duration = Duration::from_millis(220);
 
 /// Longest wait between the two.
@@ -65,9 +66,13 @@ impl SqsQueue {
         delay: Duration,
         trace: Option<&TraceParent>,
     ) -> Result<(), QueueError> {
-        let mut request = self.client().await.send_message().queue_url(&self.url).message_body(body);
+        let mut request =
+            self.client().await.send_message().queue_url(&self.url).message_body(body);
         if let Some(header) = trace_header(trace) {
-            request = request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header);
+            request = request.message_system_attributes(
+                MessageSystemAttributeNameForSends::AwsTraceHeader,
+                header,
+            );
         }
         let delay = whole_seconds(delay.min(MAX_DELAY));
         // No delay is the default.
@@ -79,7 +84,8 @@ impl SqsQueue {
         let dead_url = self.dead_url()?;
         let mut request = self.client().await.send_message().queue_url(dead_url);
         for (name, value) in dead::attributes(death) {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let value =
+                MessageAttributeValue::builder().data_type("String").string_value(value).build();
             request = request.message_attributes(name, value.map_err(failed)?);
         }
         // SQS takes no empty body.
@@ -87,14 +93,24 @@ impl SqsQueue {
         request.message_body(body).send().await.map(|_| ()).map_err(failed)
     }
 
-    pub(super) async fn postpone(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
-        let request =
-            self.client().await.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
+    pub(super) async fn postpone(
+        &self,
+        receipt_handle: &str,
+        delay: Duration,
+    ) -> Result<(), QueueError> {
+        let request = self
+            .client()
+            .await
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle);
         request.visibility_timeout(whole_seconds(delay)).send().await.map(|_| ()).map_err(failed)
     }
 
     fn dead_url(&self) -> Result<&str, QueueError> {
-        self.dead_url.as_deref().ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
+        self.dead_url
+            .as_deref()
+            .ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
     }
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
@@ -109,11 +125,17 @@ impl SqsQueue {
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let request = self.client().await.get_queue_attributes().queue_url(&self.url);
-        request.attribute_names(QueueAttributeName::QueueArn).send().await.map(|_| ()).map_err(failed)
+        request
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(failed)
     }
 }
 
-/// By it X-Ray links the sender's invocation to this one; elsewhere than on Lambda, to the job's own trace.
+/// By it X-Ray links the sender's invocation to this one; elsewhere than on Lambda, to the job's
+/// own trace.
 fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeValue> {
     let header = xray::invocation().or_else(|| trace.map(TraceParent::xray))?;
     MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().ok()
@@ -131,9 +153,13 @@ async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
 pub(super) fn region(url: &str) -> Option<Region> {
     let host = url.split('/').nth(2)?;
     let labels: Vec<&str> = host.split('.').collect();
-    let after = labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips")).map(|index| index + 1);
-    let index = after.or_else(|| labels.iter().position(|label| *label == "queue")?.checked_sub(1))?;
-    let named = labels.get(index).filter(|label| label.contains('-') && label.ends_with(|c: char| c.is_ascii_digit()));
+    let after =
+        labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips")).map(|index| index + 1);
+    let index =
+        after.or_else(|| labels.iter().position(|label| *label == "queue")?.checked_sub(1))?;
+    let named = labels
+        .get(index)
+        .filter(|label| label.contains('-') && label.ends_with(|c: char| c.is_ascii_digit()));
     named.map(|label| Region::new((*label).to_owned()))
 }
 
@@ -145,14 +171,20 @@ async fn connect(region: Option<Region>) -> Client {
     };
     let config = config
         .http_client(crate::tls::aws_http_client())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).operation_attempt_timeout(ATTEMPT).build())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(DEADLINE)
+                .operation_attempt_timeout(ATTEMPT)
+                .build(),
+        )
         .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
         .load()
         .await;
     Client::new(&config)
 }
 
-/// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is lost.
+/// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is
+/// lost.
 fn whole_seconds(delay: Duration) -> i32 {
     i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }
@@ -175,8 +207,14 @@ mod tests {
     fn a_queues_url_names_its_region() {
         for (url, expected) in [
             ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs", Some("eu-central-1")),
-            ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/jobs", Some("us-gov-west-1")),
-            ("https://vpce-0a-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/jobs", Some("us-east-1")),
+            (
+                "https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/jobs",
+                Some("us-gov-west-1"),
+            ),
+            (
+                "https://vpce-0a-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/jobs",
+                Some("us-east-1"),
+            ),
             ("https://us-west-2.queue.amazonaws.com/123456789012/jobs", Some("us-west-2")),
             ("https://queue.amazonaws.com/123456789012/jobs", None),
             ("http://127.0.0.1:4566/000000000000/jobs", None),

@@ -13,7 +13,8 @@ use super::micros;
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// A clock that stands still until it is moved. Redis still forgets by its own clock: begin at the present.
+    /// A clock that stands still until it is moved. Redis still forgets by its own clock: begin at
+    /// the present.
     #[must_use]
     pub fn virtual_from(start: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(start.as_microsecond()))))
@@ -31,8 +32,13 @@ impl Clock {
     }
 
     /// Microseconds since 1970.
-    #[expect(clippy::disallowed_methods, reason = "a store's time is its own, and this is the store")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a store's time is its own, and this is the store"
+    )]
     pub(crate) fn micros(&self) -> i64 {
-        self.0.as_ref().map_or_else(|| Timestamp::now().as_microsecond(), |time| time.load(Ordering::Relaxed))
+        self.0
+            .as_ref()
+            .map_or_else(|| Timestamp::now().as_microsecond(), |time| time.load(Ordering::Relaxed))
     }
 }

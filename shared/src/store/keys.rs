@@ -1,4 +1,5 @@
-//! Where everything stands in a store. What is in braces is Redis Cluster's hash tag: keys that share it share a shard.
+//! Where everything stands in a store. What is in braces is Redis Cluster's hash tag: keys that
+//! share it share a shard.
 
 use crate::challenge::PictureId;
 use crate::limits::{Quota, Rule};

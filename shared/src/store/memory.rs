@@ -16,8 +16,9 @@ use self::entry::{Current, Entry, Mark};
 use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::Remembered;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Clock,
-    Decision, Finish, Health, Permit, Release, message_key, millis, resend, timestamp, until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim,
+    ClaimedKey, Clock, Decision, Finish, Health, Permit, Release, message_key, millis, resend,
+    timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::guard::Conversion;
@@ -51,7 +52,12 @@ struct Entries {
 
 impl MemoryStore {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { entries: Arc::default(), accounts: accounts::Accounts::default(), policy, clock: Clock::default() }
+        Self {
+            entries: Arc::default(),
+            accounts: accounts::Accounts::default(),
+            policy,
+            clock: Clock::default(),
+        }
     }
 
     pub(super) fn with_clock(self, clock: Clock) -> Self {
@@ -74,9 +80,15 @@ impl MemoryStore {
             && current.candidate.as_ref() == Some(&candidate.id)
         {
             let verification = self.view(entry, current, now);
-            return Decision::Admitted { verification, send: current.send, observed: false, alarm: false };
+            return Decision::Admitted {
+                verification,
+                send: current.send,
+                observed: false,
+                alarm: false,
+            };
         }
-        let Found { full: mut refusal, reserved, observed, suspicious, alarm } = counts.look(&candidate.quotas, now);
+        let Found { full: mut refusal, reserved, observed, suspicious, alarm } =
+            counts.look(&candidate.quotas, now);
         if !verified.has(&tag, now) {
             refusal.add_all(&reserved);
         }
@@ -96,7 +108,8 @@ impl MemoryStore {
         if suspicious {
             return Decision::Challenged;
         }
-        let (life, ttl, interval) = (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
+        let (life, ttl, interval) =
+            (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
         let mut current = match entry.current.take() {
             Some(mut current)
                 if current.id.purpose() == candidate.id.purpose()
@@ -157,14 +170,22 @@ impl MemoryStore {
         Release::Released
     }
 
-    pub(super) fn check(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> CheckResult {
+    pub(super) fn check(
+        &self,
+        id: &VerificationId,
+        right: bool,
+        request: u64,
+        quotas: &[Quota],
+    ) -> CheckResult {
         let now = self.now();
         let most = self.policy.max_attempts;
         let mut entries = self.lock();
         let Entries { by_tag, counts, verified, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.forget_wrong(now);
-        let Some(current) = entry.current.as_mut().filter(|current| current.id == *id && now < current.expires) else {
+        let Some(current) =
+            entry.current.as_mut().filter(|current| current.id == *id && now < current.expires)
+        else {
             return CheckResult::Gone;
         };
         let again = current.checked == Some(request);
@@ -202,7 +223,12 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
-        self.lock().messages.keep(message_key(gateway, message_id), tag, self.now(), Policy::MAX_LIFE);
+        self.lock().messages.keep(
+            message_key(gateway, message_id),
+            tag,
+            self.now(),
+            Policy::MAX_LIFE,
+        );
     }
 
     pub(super) fn message(&self, gateway: &str, message_id: &str) -> Option<NumberTag> {
@@ -239,7 +265,12 @@ impl MemoryStore {
         if entries.claims.get(&key.subject, now).is_some_and(|(first, _)| first.call == key.call) {
             entries.claims.take(&key.subject, now);
             if let Some(answer) = answer {
-                entries.claims.keep(key.subject.clone(), (key.clone(), Some(answer.to_owned())), now, ANSWER_KEPT);
+                entries.claims.keep(
+                    key.subject.clone(),
+                    (key.clone(), Some(answer.to_owned())),
+                    now,
+                    ANSWER_KEPT,
+                );
             }
         }
     }
@@ -253,7 +284,8 @@ impl MemoryStore {
         let mut entries = self.lock();
         let entry = entries.by_tag.get_mut(&id.tag())?;
         entry.forget_wrong(now);
-        let current = entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
+        let current =
+            entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
         Some(self.view(entry, current, now))
     }
 
@@ -267,10 +299,18 @@ impl MemoryStore {
         current.cancelled
     }
 
-    pub(super) fn begin(&self, id: &VerificationId, send: u32, lease: Duration, worker: u64) -> Begin {
+    pub(super) fn begin(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        lease: Duration,
+        worker: u64,
+    ) -> Begin {
         let now = self.now();
         let mut entries = self.lock();
-        let Some(current) = entries.current(id).filter(|current| send <= current.send) else { return Begin::Gone };
+        let Some(current) = entries.current(id).filter(|current| send <= current.send) else {
+            return Begin::Gone;
+        };
         let mark = current.marks.get(&send).copied();
         match mark {
             Some(Mark::Sent) => return Begin::AlreadySent,
@@ -281,7 +321,9 @@ impl MemoryStore {
             return Begin::Gone;
         }
         let unknown = match mark {
-            Some(Mark::Leased { worker: holder, until, .. }) if holder != worker && now < until => return Begin::Busy,
+            Some(Mark::Leased { worker: holder, until, .. }) if holder != worker && now < until => {
+                return Begin::Busy;
+            }
             Some(Mark::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
             Some(Mark::Unknown) => true,
             _ => false,
@@ -294,7 +336,9 @@ impl MemoryStore {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
         let held = match current.marks.get(&send) {
-            Some(Mark::Leased { worker: holder, unknown, .. }) if *holder == worker => Some(*unknown),
+            Some(Mark::Leased { worker: holder, unknown, .. }) if *holder == worker => {
+                Some(*unknown)
+            }
             _ => None,
         };
         match (outcome, held) {
@@ -302,7 +346,9 @@ impl MemoryStore {
             // The lease ran out: what the next worker does, or has done, counts.
             (_, None) => return,
             (Finish::Unknown, _) | (_, Some(true)) => current.marks.insert(send, Mark::Unknown),
-            (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => current.marks.remove(&send),
+            (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => {
+                current.marks.remove(&send)
+            }
         };
         let mut state = outcome.state();
         if let Some(message_id) = outcome.message_id() {
@@ -317,7 +363,10 @@ impl MemoryStore {
     pub(super) fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
         let mut entries = self.lock();
-        let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut()) else { return };
+        let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut())
+        else {
+            return;
+        };
         match current.messages.get(message_id) {
             None => {
                 if let Some(Mark::Leased { .. }) = current.marks.get(&current.shown) {

@@ -1,9 +1,10 @@
 //! The store: who may ask for a code, who may still guess, and what became of each SMS.
 //!
-//! Every method is one atomic step on the store and one round trip to it (an approval is told to the conversion guard in a second
-//! one). All that is known of a number is one entry,
-//! named by the number's tag; the entry forgets itself when nothing in it matters any more. Each account at a gateway has an
-//! entry too: its circuit, and whose turn it is; and so has each limit. Time is the store's own.
+//! Every method is one atomic step on the store and one round trip to it (an approval is told to
+//! the conversion guard in a second one). All that is known of a number is one entry, named by the
+//! number's tag; the entry forgets itself when nothing in it matters any more. Each account at a
+//! gateway has an entry too: its circuit, and whose turn it is; and so has each limit. Time is the
+//! store's own.
 
 mod clock;
 mod keys;
@@ -18,11 +19,12 @@ use tracing::debug;
 
 pub use self::clock::Clock;
 use self::keys::{
-    account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, probe_key, sent_key, verified_key,
+    account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, probe_key,
+    sent_key, verified_key,
 };
 pub use self::terms::{
-    Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish, Health, Permit,
-    Release,
+    Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish,
+    Health, Permit, Release,
 };
 use crate::challenge::PictureId;
 use crate::dsn::DsnError;
@@ -41,7 +43,8 @@ enum Backend {
     Memory(memory::MemoryStore),
 }
 
-/// How long a call may be at work before another with the same key may: requests are answered within 2 s.
+/// How long a call may be at work before another with the same key may: requests are answered
+/// within 2 s.
 const CLAIM_HELD: Duration = Duration::from_secs(10);
 
 /// How long an answer is kept: as long as a verification lives.
@@ -82,10 +85,12 @@ macro_rules! dispatch {
 }
 
 impl Store {
-    /// A Redis or Valkey server, `redis://` or `rediss://`. Connects in the background and whenever it must.
+    /// A Redis or Valkey server, `redis://` or `rediss://`. Connects in the background and whenever
+    /// it must.
     ///
     /// # Errors
-    /// When the URL cannot be used. A server that cannot be reached is an error of each call instead.
+    /// When the URL cannot be used. A server that cannot be reached is an error of each call
+    /// instead.
     pub fn redis(url: &str, policy: Policy) -> Result<Self, StoreError> {
         Ok(Self(Backend::Redis(redis::RedisStore::new(url, policy)?)))
     }
@@ -114,9 +119,10 @@ impl Store {
         }
     }
 
-    /// Decides on a request for a code and, if it is admitted, counts it and writes cooldown and verification in the same
-    /// step. (On a Redis Cluster the number and the limits stand on different servers. They decide at the same time; what one
-    /// has written is taken back when another refuses.)
+    /// Decides on a request for a code and, if it is admitted, counts it and writes cooldown and
+    /// verification in the same step. (On a Redis Cluster the number and the limits stand on
+    /// different servers. They decide at the same time; what one has written is taken back when
+    /// another refuses.)
     ///
     /// # Errors
     /// When the store cannot be asked: then nothing is admitted.
@@ -124,10 +130,11 @@ impl Store {
         dispatch!(self.admit(candidate))
     }
 
-    /// Takes an admission back whose job could not be queued, so that the number is usable at once and nothing is counted.
+    /// Takes an admission back whose job could not be queued, so that the number is usable at once
+    /// and nothing is counted.
     ///
-    /// `candidate` is the one that was admitted; if another has been since, nothing happens. Either this comes first, and
-    /// the sender drops the job if there is one, or the sender does.
+    /// `candidate` is the one that was admitted; if another has been since, nothing happens. Either
+    /// this comes first, and the sender drops the job if there is one, or the sender does.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -135,8 +142,9 @@ impl Store {
         dispatch!(self.release(candidate))
     }
 
-    /// Counts a typed code as an attempt, and only then acts on whether it was right. `request` names this call among
-    /// all others, so that repeating it after a lost connection counts once. `quotas` are what a wrong code counts on.
+    /// Counts a typed code as an attempt, and only then acts on whether it was right. `request`
+    /// names this call among all others, so that repeating it after a lost connection counts once.
+    /// `quotas` are what a wrong code counts on.
     ///
     /// # Errors
     /// When the store cannot be asked: then the code is not accepted.
@@ -166,8 +174,8 @@ impl Store {
         dispatch!(self.find(id))
     }
 
-    /// Ends a pending verification before its time: its code is no longer accepted, and its SMS not sent if it was not yet. Wrong
-    /// codes and the cooldown stay. Whether there was one.
+    /// Ends a pending verification before its time: its code is no longer accepted, and its SMS not
+    /// sent if it was not yet. Wrong codes and the cooldown stay. Whether there was one.
     ///
     /// # Errors
     /// When the store cannot be asked. It may have done it all the same: it can be asked again.
@@ -175,8 +183,8 @@ impl Store {
         dispatch!(self.cancel(id))
     }
 
-    /// Asks whether SMS number `send` of a verification may be sent, and takes the lease on it. `worker` names the
-    /// caller: who already holds the lease gets it again.
+    /// Asks whether SMS number `send` of a verification may be sent, and takes the lease on it.
+    /// `worker` names the caller: who already holds the lease gets it again.
     ///
     /// # Errors
     /// When the store cannot be asked: then nothing is sent.
@@ -190,8 +198,8 @@ impl Store {
         dispatch!(self.begin(id, send, lease, worker))
     }
 
-    /// Records what came of the call to the gateway, and gives the lease back. A failure counts only while `worker`
-    /// still holds the lease.
+    /// Records what came of the call to the gateway, and gives the lease back. A failure counts
+    /// only while `worker` still holds the lease.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -205,19 +213,31 @@ impl Store {
         dispatch!(self.finish(id, send, outcome, worker))
     }
 
-    /// Records what a gateway tells about a message that it took before. One that nobody knows is ignored.
+    /// Records what a gateway tells about a message that it took before. One that nobody knows is
+    /// ignored.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) -> Result<(), StoreError> {
+    pub async fn receipt(
+        &self,
+        tag: NumberTag,
+        message_id: &str,
+        delivered: bool,
+    ) -> Result<(), StoreError> {
         dispatch!(self.receipt(tag, message_id, delivered))
     }
 
-    /// Remembers for a while which number a gateway's message went to, where its receipts name the message alone.
+    /// Remembers for a while which number a gateway's message went to, where its receipts name the
+    /// message alone.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) -> Result<(), StoreError> {
+    pub async fn keep_message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+        tag: NumberTag,
+    ) -> Result<(), StoreError> {
         dispatch!(self.keep_message(gateway, message_id, tag))
     }
 
@@ -225,7 +245,11 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn message(&self, gateway: &str, message_id: &str) -> Result<Option<NumberTag>, StoreError> {
+    pub async fn message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<NumberTag>, StoreError> {
         dispatch!(self.message(gateway, message_id))
     }
 
@@ -233,7 +257,12 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked: then it is not called.
-    pub async fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Result<Permit, StoreError> {
+    pub async fn permit(
+        &self,
+        account: &str,
+        asked: Asked,
+        breaker: Breaker,
+    ) -> Result<Permit, StoreError> {
         dispatch!(self.permit(account, asked, breaker))
     }
 
@@ -241,7 +270,12 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn report(&self, account: &str, health: Health, breaker: Breaker) -> Result<(), StoreError> {
+    pub async fn report(
+        &self,
+        account: &str,
+        health: Health,
+        breaker: Breaker,
+    ) -> Result<(), StoreError> {
         dispatch!(self.report(account, health, breaker))
     }
 
@@ -269,11 +303,17 @@ impl Store {
         dispatch!(self.take_picture(uuid))
     }
 
-    /// Writes something where programs that are none of ours read it: a key as they name it, a value, and for how long.
+    /// Writes something where programs that are none of ours read it: a key as they name it, a
+    /// value, and for how long.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn put_plain(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+    pub async fn put_plain(
+        &self,
+        key: &str,
+        value: &str,
+        life: Duration,
+    ) -> Result<(), StoreError> {
         dispatch!(self.put_plain(key, value, life))
     }
 
@@ -293,15 +333,16 @@ impl Store {
         dispatch!(self.settle(key, answer))
     }
 
-    /// Connects beforehand, so that the first request need not wait for it. If it cannot, that will tell.
+    /// Connects beforehand, so that the first request need not wait for it. If it cannot, that will
+    /// tell.
     pub async fn prepare(&self) {
         if let Err(error) = self.ping().await {
             debug!(error = causes(&error), "the store is not there yet");
         }
     }
 
-    /// Asks whether the store can do what a request needs, by a write like those of a request. (On a Redis Cluster on one of its
-    /// shards, each time on another.)
+    /// Asks whether the store can do what a request needs, by a write like those of a request. (On
+    /// a Redis Cluster on one of its shards, each time on another.)
     ///
     /// # Errors
     /// When it cannot.
@@ -346,10 +387,14 @@ fn until(now: i64, then: i64) -> Duration {
     Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
 }
 
-/// What another SMS to a number waits for, and how long: its cooldown, its windows, or the end of its lock. All in milliseconds.
+/// What another SMS to a number waits for, and how long: its cooldown, its windows, or the end of
+/// its lock. All in milliseconds.
 fn resend(now: i64, cooldown: i64, windows: i64, locked_until: i64) -> (Exceeded, Duration) {
-    let waits =
-        [(Exceeded::Cooldown, cooldown), (Exceeded::Limit(Scope::Number), windows), (Exceeded::Attempts, locked_until)];
+    let waits = [
+        (Exceeded::Cooldown, cooldown),
+        (Exceeded::Limit(Scope::Number), windows),
+        (Exceeded::Attempts, locked_until),
+    ];
     // Of equals the first.
     let (policy, then) = waits.into_iter().rev().max_by_key(|(_, then)| *then).unwrap_or(waits[0]);
     (policy, until(now, then))

@@ -1,7 +1,7 @@
 //! The store on Redis or Valkey: each method is one Lua script, sent as one EVALSHA.
 //!
-//! The scripts stand in `scripts/`, one file each. They tell a repeated request by its name, so that a command whose
-//! answer was lost with its connection can simply be sent again.
+//! The scripts stand in `scripts/`, one file each. They tell a repeated request by its name, so
+//! that a command whose answer was lost with its connection can simply be sent again.
 
 mod address;
 mod answer;
@@ -25,9 +25,9 @@ pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::scripts::Scripts;
 use super::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Finish, Health,
-    Permit, StoreError, account_key, claim_key, key, message_key, millis, picture_key, probe_key, resend, timestamp,
-    until,
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction,
+    Finish, Health, Permit, StoreError, account_key, claim_key, key, message_key, millis,
+    picture_key, probe_key, resend, timestamp, until,
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::entropy::random_u64;
@@ -43,11 +43,16 @@ pub(super) struct RedisStore {
 impl RedisStore {
     pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
         check(url)?;
-        Ok(Self { connection: Connection::new(url)?, policy: Arc::new(policy), clock: Clock::default() })
+        Ok(Self {
+            connection: Connection::new(url)?,
+            policy: Arc::new(policy),
+            clock: Clock::default(),
+        })
     }
 
     pub(super) fn with_clock(self, clock: Clock) -> Self {
-        let connection = if clock.is_virtual() { self.connection.patient() } else { self.connection };
+        let connection =
+            if clock.is_virtual() { self.connection.patient() } else { self.connection };
         Self { connection, clock, ..self }
     }
 
@@ -55,7 +60,10 @@ impl RedisStore {
         &self.clock
     }
 
-    pub(super) async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
+    pub(super) async fn find(
+        &self,
+        id: &VerificationId,
+    ) -> Result<Option<Verification>, StoreError> {
         let call = self.scripts().find.call([key(id.tag())]).arg(id.as_str());
         let answer = self.answer(call).await?;
         if answer.word()? == "gone" {
@@ -64,11 +72,16 @@ impl RedisStore {
         let now = answer.number(1)?;
         let attempts_left = self.attempts_left(answer.number(8)?);
         let locked_until = if attempts_left == 0 { answer.number(9)? } else { 0 };
-        let (waits_for, resend_in) = resend(now, answer.number(6)?, answer.number(7)?, locked_until);
+        let (waits_for, resend_in) =
+            resend(now, answer.number(6)?, answer.number(7)?, locked_until);
         Ok(Some(Verification {
             id: id.clone(),
             to: answer.text(2)?.to_owned(),
-            status: if answer.text(3)? == Status::Approved.as_str() { Status::Approved } else { Status::Pending },
+            status: if answer.text(3)? == Status::Approved.as_str() {
+                Status::Approved
+            } else {
+                Status::Pending
+            },
             delivery: DeliveryState::parse(answer.text(4)?).ok_or_else(unexpected)?,
             expires_at: timestamp(answer.number(5)?),
             expires_in: until(now, answer.number(5)?),
@@ -80,7 +93,8 @@ impl RedisStore {
     }
 
     pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
-        let answer = self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
+        let answer =
+            self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
         Ok(answer.word()? == "cancelled")
     }
 
@@ -91,7 +105,14 @@ impl RedisStore {
         lease: Duration,
         worker: u64,
     ) -> Result<Begin, StoreError> {
-        let call = self.scripts().begin.call([key(id.tag())]).arg(id.as_str()).arg(send).arg(millis(lease)).arg(worker);
+        let call = self
+            .scripts()
+            .begin
+            .call([key(id.tag())])
+            .arg(id.as_str())
+            .arg(send)
+            .arg(millis(lease))
+            .arg(worker);
         let answer = self.answer(call).await?;
         match answer.word()? {
             "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
@@ -122,13 +143,23 @@ impl RedisStore {
         self.run(call).await
     }
 
-    pub(super) async fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) -> Result<(), StoreError> {
+    pub(super) async fn receipt(
+        &self,
+        tag: NumberTag,
+        message_id: &str,
+        delivered: bool,
+    ) -> Result<(), StoreError> {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
         let call = self.scripts().receipt.call([key(tag)]).arg(message_id).arg(state.as_str());
         self.run(call).await
     }
 
-    pub(super) async fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Result<Permit, StoreError> {
+    pub(super) async fn permit(
+        &self,
+        account: &str,
+        asked: Asked,
+        breaker: Breaker,
+    ) -> Result<Permit, StoreError> {
         let call = self
             .scripts()
             .permit
@@ -147,7 +178,12 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn report(&self, account: &str, health: Health, breaker: Breaker) -> Result<(), StoreError> {
+    pub(super) async fn report(
+        &self,
+        account: &str,
+        health: Health,
+        breaker: Breaker,
+    ) -> Result<(), StoreError> {
         let call = self
             .scripts()
             .report
@@ -167,31 +203,54 @@ impl RedisStore {
         Ok(Circuit { failures: answer.number(1)?, open_for: answer.wait(2)? })
     }
 
-    pub(super) async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
+    pub(super) async fn keep_picture(
+        &self,
+        uuid: &PictureId,
+        text: &str,
+    ) -> Result<(), StoreError> {
         self.put_plain(&picture_key(uuid), text, PICTURE_LIFETIME).await
     }
 
-    pub(super) async fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) -> Result<(), StoreError> {
+    pub(super) async fn keep_message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+        tag: NumberTag,
+    ) -> Result<(), StoreError> {
         self.put_plain(&message_key(gateway, message_id), &tag.to_string(), Policy::MAX_LIFE).await
     }
 
-    pub(super) async fn message(&self, gateway: &str, message_id: &str) -> Result<Option<NumberTag>, StoreError> {
-        let answer = self.answer(self.scripts().message.call([message_key(gateway, message_id)])).await?;
+    pub(super) async fn message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<NumberTag>, StoreError> {
+        let answer =
+            self.answer(self.scripts().message.call([message_key(gateway, message_id)])).await?;
         if answer.word()? == "unknown" { Ok(None) } else { Ok(NumberTag::parse(answer.text(1)?)) }
     }
 
-    pub(super) async fn put_plain(&self, key: &str, value: &str, life: Duration) -> Result<(), StoreError> {
+    pub(super) async fn put_plain(
+        &self,
+        key: &str,
+        value: &str,
+        life: Duration,
+    ) -> Result<(), StoreError> {
         self.run(self.scripts().put_plain.call([key.to_owned()]).arg(value).arg(millis(life))).await
     }
 
-    pub(super) async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
+    pub(super) async fn take_picture(
+        &self,
+        uuid: &PictureId,
+    ) -> Result<Option<String>, StoreError> {
         let answer = self.answer(self.scripts().take_picture.call([picture_key(uuid)])).await?;
         if answer.word()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
     }
 
     pub(super) async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
         let call = self.scripts().claim.call([claim_key(&key.subject)]);
-        let answer = self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
+        let answer =
+            self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
         match answer.word()? {
             "first" => Ok(Claim::First),
             "at work" => Ok(Claim::AtWork),
@@ -201,7 +260,11 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn settle(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn settle(
+        &self,
+        key: &ClaimedKey,
+        answer: Option<&str>,
+    ) -> Result<(), StoreError> {
         let call = self.scripts().settle.call([claim_key(&key.subject)]);
         self.run(call.arg(key.call).arg(answer.unwrap_or_default()).arg(millis(ANSWER_KEPT))).await
     }

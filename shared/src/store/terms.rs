@@ -9,8 +9,8 @@ use crate::verification::{DeliveryState, Verification, VerificationId};
 /// A request for a code, before the store has decided on it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The id that the verification gets if a new one begins. Drawn anew for every request, it also names the
-    /// request: a repeated call with the same candidate is the same request.
+    /// The id that the verification gets if a new one begins. Drawn anew for every request, it also
+    /// names the request: a repeated call with the same candidate is the same request.
     pub id: VerificationId,
     /// The number, masked.
     pub to: String,
@@ -18,7 +18,8 @@ pub struct Candidate {
     pub windows: Vec<Window>,
     /// What else the SMS counts on.
     pub quotas: Vec<Quota>,
-    /// The subjects of the conversion guard, to be told when the code is typed back; none where it is off.
+    /// The subjects of the conversion guard, to be told when the code is typed back; none where it
+    /// is off.
     pub guarded: Vec<String>,
 }
 
@@ -147,7 +148,8 @@ impl Finish {
 pub enum Release {
     /// It is undone: its SMS will not be sent.
     Released,
-    /// It is not: the job was queued after all, and a worker is already calling the gateway, or has.
+    /// It is not: the job was queued after all, and a worker is already calling the gateway, or
+    /// has.
     Begun,
 }
 
@@ -193,7 +195,8 @@ pub enum Health {
     Up,
     /// It has failed.
     Down,
-    /// Nothing: its answer was about one number or one country. A trial is over, and another message may try.
+    /// Nothing: its answer was about one number or one country. A trial is over, and another
+    /// message may try.
     Unknown,
 }
 
@@ -213,7 +216,8 @@ pub struct Breaker {
     pub failures: u32,
     /// How long it stays open. Then one message at a time tries.
     pub open: Duration,
-    /// Longest time that such a trial takes; if nothing is heard of it by then, another message tries.
+    /// Longest time that such a trial takes; if nothing is heard of it by then, another message
+    /// tries.
     pub trial: Duration,
 }
 

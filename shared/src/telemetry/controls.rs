@@ -1,8 +1,10 @@
-//! Lambda's own log controls (`LoggingConfig` of a function), which it hands to a custom runtime in two variables:
+//! Lambda's own log controls (`LoggingConfig` of a function), which it hands to a custom runtime in
+//! two variables:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
 //!
-//! In the format JSON Lambda reads the level of each line itself and keeps only those of its own level: a line without `level`, or
-//! without a `timestamp` in RFC 3339, counts as INFO. So its level is the least strict that can be; `LOG_LEVEL` may be stricter.
+//! In the format JSON Lambda reads the level of each line itself and keeps only those of its own
+//! level: a line without `level`, or without a `timestamp` in RFC 3339, counts as INFO. So its
+//! level is the least strict that can be; `LOG_LEVEL` may be stricter.
 
 use std::io::{IsTerminal, stderr};
 
@@ -38,9 +40,11 @@ enum Level {
 }
 
 impl Controls {
-    /// `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. What is not known there is as if it were not set.
+    /// `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. What is not known there is as if it were
+    /// not set.
     pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
-        let word = |name| lookup(name).map(|word| word.trim().to_ascii_uppercase()).unwrap_or_default();
+        let word =
+            |name| lookup(name).map(|word| word.trim().to_ascii_uppercase()).unwrap_or_default();
         let format = match word("AWS_LAMBDA_LOG_FORMAT").as_str() {
             "JSON" => Some(Form::Json),
             "TEXT" => Some(Form::Text),
@@ -50,7 +54,8 @@ impl Controls {
     }
 
     pub(super) fn form(self) -> Form {
-        self.format.unwrap_or_else(|| if stderr().is_terminal() { Form::Terminal } else { Form::Json })
+        self.format
+            .unwrap_or_else(|| if stderr().is_terminal() { Form::Terminal } else { Form::Json })
     }
 
     /// The level where `LOG_LEVEL` says nothing.
@@ -70,7 +75,8 @@ impl Controls {
         stricter.collect::<Targets>().with_default(default)
     }
 
-    /// What a line must say so that Lambda keeps it, whatever it is about; nothing where it keeps all.
+    /// What a line must say so that Lambda keeps it, whatever it is about; nothing where it keeps
+    /// all.
     pub(super) fn kept_as(self) -> Option<&'static str> {
         match self.level? {
             Level::Warn => Some("WARN"),
@@ -121,7 +127,8 @@ mod tests {
 
     #[test]
     fn the_stricter_level_counts_for_each_target() {
-        let ours: Targets = "info,shared::delivery=debug,shared::store=error".parse().expect("targets");
+        let ours: Targets =
+            "info,shared::delivery=debug,shared::store=error".parse().expect("targets");
         for (level, expected) in [
             ("", "info,shared::delivery=debug,shared::store=error"),
             ("loud", "info,shared::delivery=debug,shared::store=error"),
@@ -131,20 +138,29 @@ mod tests {
             ("error", "error,shared::delivery=error,shared::store=error"),
             ("FATAL", "off,shared::delivery=off,shared::store=off"),
         ] {
-            assert_eq!(controls("JSON", level).within(&ours), expected.parse().expect("targets"), "{level}");
+            assert_eq!(
+                controls("JSON", level).within(&ours),
+                expected.parse().expect("targets"),
+                "{level}"
+            );
         }
-        let unless_set = ["TRACE", "DEBUG", "INFO", "FATAL", ""].map(|level| controls("JSON", level).unless_set());
+        let unless_set = ["TRACE", "DEBUG", "INFO", "FATAL", ""]
+            .map(|level| controls("JSON", level).unless_set());
         assert_eq!(unless_set, ["trace", "debug", "info", "info", "info"]);
     }
 
     #[test]
     fn the_format_is_lambdas() {
-        assert_eq!(["JSON", "Text"].map(|format| controls(format, "").form()), [Form::Json, Form::Text]);
+        assert_eq!(
+            ["JSON", "Text"].map(|format| controls(format, "").form()),
+            [Form::Json, Form::Text]
+        );
     }
 
     #[test]
     fn what_must_be_kept_says_the_level_that_is() {
-        let kept = ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"].map(|level| controls("JSON", level).kept_as());
+        let kept = ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+            .map(|level| controls("JSON", level).kept_as());
         assert_eq!(kept, [None, None, Some("WARN"), Some("ERROR"), Some("FATAL")]);
     }
 }

@@ -1,5 +1,6 @@
-//! Metrics on Lambda: CloudWatch's embedded metric format, lines of the log that CloudWatch makes metrics of. An invocation prints
-//! what it has counted before it answers, since its environment is frozen then.
+//! Metrics on Lambda: CloudWatch's embedded metric format, lines of the log that CloudWatch makes
+//! metrics of. An invocation prints what it has counted before it answers, since its environment is
+//! frozen then.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
@@ -7,16 +8,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
 use serde_json::{Map, Value, json};
 
 use super::controls::Controls;
 
-/// Where the metrics stand in CloudWatch. Stacks are told apart by the dimension `function`, whose name holds the stack's.
+/// Where the metrics stand in CloudWatch. Stacks are told apart by the dimension `function`, whose
+/// name holds the stack's.
 const NAMESPACE: &str = "sms-verify";
 
-/// A label that would be a metric of its own for each of its values, each of which costs money: it stands in the log alone.
+/// A label that would be a metric of its own for each of its values, each of which costs money: it
+/// stands in the log alone.
 const NO_DIMENSION: &str = "country";
 
 /// Most values of one metric in one line.
@@ -38,7 +42,8 @@ enum Values {
     Times(Vec<f64>),
 }
 
-/// Installs it where `function`, Lambda's name for this function, is set: elsewhere nothing is measured.
+/// Installs it where `function`, Lambda's name for this function, is set: elsewhere nothing is
+/// measured.
 pub fn install() {
     if std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
         // An error means that another is installed, which a function does not do.
@@ -46,12 +51,14 @@ pub fn install() {
     }
 }
 
-/// The level that lines of metrics have to say, if they have to. It does not change while a function runs.
+/// The level that lines of metrics have to say, if they have to. It does not change while a
+/// function runs.
 static KEPT_AS: OnceLock<Option<&'static str>> = OnceLock::new();
 
 /// Prints what was recorded since the last time.
 pub fn flush() {
-    let values = std::mem::take(&mut *RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner));
+    let values =
+        std::mem::take(&mut *RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner));
     if values.is_empty() {
         return;
     }
@@ -61,7 +68,8 @@ pub fn flush() {
     let now = Timestamp::now();
     let mut text = String::new();
     for mut line in lines(values, &function, now.as_millisecond()) {
-        // Lambda takes a line that lacks either for INFO, and drops that where it keeps warnings alone.
+        // Lambda takes a line that lacks either for INFO, and drops that where it keeps warnings
+        // alone.
         if let Some(level) = *KEPT_AS.get_or_init(|| Controls::read(&variable).kept_as()) {
             line["level"] = level.into();
             line["timestamp"] = now.to_string().into();
@@ -92,7 +100,9 @@ fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
     for (name, values) in metrics {
         let parts = match values {
             Values::Count(_) | Values::Gauge(_) => vec![values],
-            Values::Times(times) => times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect(),
+            Values::Times(times) => {
+                times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect()
+            }
         };
         for (index, part) in parts.into_iter().enumerate() {
             if lines.len() == index {
@@ -104,8 +114,14 @@ fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
     lines
 }
 
-fn line(labels: &[(String, String)], metrics: Vec<(String, Values)>, function: &str, now: i64) -> Value {
-    let dimensions = labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != NO_DIMENSION);
+fn line(
+    labels: &[(String, String)],
+    metrics: Vec<(String, Values)>,
+    function: &str,
+    now: i64,
+) -> Value {
+    let dimensions =
+        labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != NO_DIMENSION);
     let dimensions: Vec<&str> = ["function"].into_iter().chain(dimensions).collect();
     let mut definitions = Vec::new();
     let mut members = Map::from_iter([("function".to_owned(), Value::from(function))]);
@@ -120,7 +136,8 @@ fn line(labels: &[(String, String)], metrics: Vec<(String, Values)>, function: &
         };
         members.insert(name, value);
     }
-    let directive = json!([{ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions }]);
+    let directive =
+        json!([{ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions }]);
     members.insert("_aws".to_owned(), json!({ "Timestamp": now, "CloudWatchMetrics": directive }));
     Value::Object(members)
 }
@@ -130,7 +147,8 @@ struct Metric(Labels, String);
 
 impl Metric {
     fn of(key: &Key) -> Arc<Self> {
-        let labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
+        let labels =
+            key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
         Arc::new(Self(labels, key.name().to_owned()))
     }
 
@@ -158,7 +176,11 @@ impl CounterFn for Metric {
 impl GaugeFn for Metric {
     fn increment(&self, by: f64) {
         self.record(|before| {
-            if let Some(Values::Gauge(value)) = before { Values::Gauge(value + by) } else { Values::Gauge(by) }
+            if let Some(Values::Gauge(value)) = before {
+                Values::Gauge(value + by)
+            } else {
+                Values::Gauge(by)
+            }
         });
     }
 
@@ -212,14 +234,18 @@ mod tests {
             ((Vec::new(), "requests_total".to_owned()), Values::Count(3)),
         ]);
         let lines = lines(values, "f", 0);
-        let sizes: Vec<_> = lines.iter().map(|line| line["batch_size"].as_array().map(Vec::len)).collect();
+        let sizes: Vec<_> =
+            lines.iter().map(|line| line["batch_size"].as_array().map(Vec::len)).collect();
         assert_eq!(sizes, [Some(100), Some(100), Some(50)]);
         assert_eq!(lines.iter().filter(|line| !line["requests_total"].is_null()).count(), 1);
     }
 
     #[test]
     fn a_line_is_what_cloudwatch_reads() {
-        let labels = vec![("outcome".to_owned(), "accepted".to_owned()), ("country".to_owned(), "CN".to_owned())];
+        let labels = vec![
+            ("outcome".to_owned(), "accepted".to_owned()),
+            ("country".to_owned(), "CN".to_owned()),
+        ];
         let values = BTreeMap::from([
             ((labels.clone(), "requests_total".to_owned()), Values::Count(3)),
             ((labels, "request_seconds".to_owned()), Values::Times(vec![0.5, 0.25])),

@@ -1,4 +1,5 @@
-//! Lines of a log as JSON: when, how grave, the fields, from where, and the names of the request or delivery that it is about.
+//! Lines of a log as JSON: when, how grave, the fields, from where, and the names of the request or
+//! delivery that it is about.
 
 use std::fmt;
 
@@ -8,7 +9,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes lines whose members all stand side by side: logs are searched for `request_id` and `trace_id`.
+/// Writes lines whose members all stand side by side: logs are searched for `request_id` and
+/// `trace_id`.
 pub(super) struct Lines;
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {

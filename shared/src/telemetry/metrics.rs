@@ -1,7 +1,8 @@
-//! What is counted and timed, named once. Whoever installs a recorder gets it: [`super::emf`] on Lambda, Prometheus' in local mode.
+//! What is counted and timed, named once. Whoever installs a recorder gets it: [`super::emf`] on
+//! Lambda, Prometheus' in local mode.
 //!
-//! Each label has few values: policies, gateways, classes and countries. No number, no id and no address is one. The table of them
-//! stands in docs/observability.md.
+//! Each label has few values: policies, gateways, classes and countries. No number, no id and no
+//! address is one. The table of them stands in docs/observability.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -40,7 +41,8 @@ pub const GATEWAY_SECONDS: &str = "sms_verify_gateway_seconds";
 pub const REFUSED: &str = "sms_verify_refused_total";
 /// Receipts from gateways, by `gateway` and `state`.
 pub const RECEIPTS: &str = "sms_verify_receipts_total";
-/// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held, each time.
+/// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held,
+/// each time.
 pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
 /// 1 where Redis may evict entries and nobody has accepted that, else 0.
 pub const STORE_EVICTS: &str = "sms_verify_store_evicts";
@@ -86,7 +88,12 @@ impl Delivery {
     }
 }
 
-pub(crate) fn requested(country: Country, price: u64, result: &Result<Verification, AdmissionError>, took: Duration) {
+pub(crate) fn requested(
+    country: Country,
+    price: u64,
+    result: &Result<Verification, AdmissionError>,
+    took: Duration,
+) {
     let outcome = match result {
         Ok(_) => "accepted",
         Err(AdmissionError::Refused(refusal)) => {
@@ -95,7 +102,9 @@ pub(crate) fn requested(country: Country, price: u64, result: &Result<Verificati
         }
         Err(AdmissionError::Challenge { .. }) => "challenged",
         Err(AdmissionError::Country(_)) => "country",
-        Err(AdmissionError::Captcha(_) | AdmissionError::Store(_) | AdmissionError::Queue(_)) => "unavailable",
+        Err(AdmissionError::Captcha(_) | AdmissionError::Store(_) | AdmissionError::Queue(_)) => {
+            "unavailable"
+        }
     };
     counter!(REQUESTS, "outcome" => outcome).increment(1);
     if result.is_ok() {
@@ -136,7 +145,8 @@ pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
     histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
 }
 
-/// A program behind a webhook may answer with as many codes as it likes: those that are told apart are limited.
+/// A program behind a webhook may answer with as many codes as it likes: those that are told apart
+/// are limited.
 pub(crate) fn refused(gateway: &str, code: &str) {
     static CODES: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
     let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);

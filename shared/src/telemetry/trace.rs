@@ -1,7 +1,8 @@
-//! The trace that a request is part of, and its job with it: its name stands on every line that is logged for them. After W3C Trace
-//! Context: <https://www.w3.org/TR/trace-context/>.
+//! The trace that a request is part of, and its job with it: its name stands on every line that is
+//! logged for them. After W3C Trace Context: <https://www.w3.org/TR/trace-context/>.
 //!
-//! Where spans are exported, somebody who knows them installs a [`Propagation`]; elsewhere a trace is a name.
+//! Where spans are exported, somebody who knows them installs a [`Propagation`]; elsewhere a trace
+//! is a name.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -36,13 +37,15 @@ impl TraceParent {
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.trim().split('-');
-        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace, parent, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let known = is_hex(version, 2) && version != "ff" && is_hex(flags, 2);
         let names = is_name(trace, 32) && is_name(parent, 16);
         (known && names).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
     }
 
-    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. Without a parent `parent` is.
+    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. Without a
+    /// parent `parent` is.
     #[must_use]
     pub fn from_xray(header: &str, parent: [u8; 8]) -> Option<Self> {
         let trace = xray_field(header, "Root=1-")?.replace('-', "");
@@ -78,7 +81,8 @@ impl TraceParent {
     /// As SQS and X-Ray have it.
     #[must_use]
     pub(crate) fn xray(&self) -> String {
-        let (trace, parent, sampled) = (self.trace_id(), self.parent_id(), u8::from(self.is_sampled()));
+        let (trace, parent, sampled) =
+            (self.trace_id(), self.parent_id(), u8::from(self.is_sampled()));
         format!("Root=1-{}-{};Parent={parent};Sampled={sampled}", &trace[..8], &trace[8..])
     }
 }
@@ -144,7 +148,10 @@ mod tests {
         assert_eq!(read(&given).as_deref(), Some(given.as_str()));
         assert_eq!(TraceParent::parse(&given).expect("a parent").trace_id(), id);
         // A later version may say more.
-        assert_eq!(read(&format!("01-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(given.as_str()));
+        assert_eq!(
+            read(&format!("01-{id}-00f067aa0ba902b7-01-more")).as_deref(),
+            Some(given.as_str())
+        );
         let zeros = "0".repeat(32);
         for wrong in [
             "",
@@ -162,12 +169,19 @@ mod tests {
     fn x_ray_writes_them_otherwise() {
         let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
         let parent = TraceParent::from_xray(header, [1; 8]).expect("a parent");
-        assert_eq!((parent.trace_id(), parent.xray().as_str()), ("5759e988bd862e3fe1be46a994272793", header));
+        assert_eq!(
+            (parent.trace_id(), parent.xray().as_str()),
+            ("5759e988bd862e3fe1be46a994272793", header)
+        );
         let unsampled = header.replace("Sampled=1", "Sampled=0");
         let parent = TraceParent::from_xray(&unsampled, [1; 8]).expect("a parent");
         assert_eq!(parent.xray(), unsampled, "who pays for traces decides which are kept");
-        let root = TraceParent::from_xray("Root=1-5759e988-bd862e3fe1be46a994272793", [1; 8]).expect("a parent");
+        let root = TraceParent::from_xray("Root=1-5759e988-bd862e3fe1be46a994272793", [1; 8])
+            .expect("a parent");
         assert!(root.as_str().ends_with("-0101010101010101-01"));
-        assert_eq!(TraceParent::from_xray("Self=1-5759e988-bd862e3fe1be46a994272793", [1; 8]), None);
+        assert_eq!(
+            TraceParent::from_xray("Self=1-5759e988-bd862e3fe1be46a994272793", [1; 8]),
+            None
+        );
     }
 }

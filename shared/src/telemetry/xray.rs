@@ -1,7 +1,8 @@
-//! Spans for X-Ray: what a function does in an invocation, below the segment that Lambda itself draws of it.
+//! Spans for X-Ray: what a function does in an invocation, below the segment that Lambda itself
+//! draws of it.
 //!
-//! A span that has ended is a datagram to the daemon that runs beside a function with `Tracing: Active`:
-//! <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>.
+//! A span that has ended is a datagram to the daemon that runs beside a function with `Tracing:
+//! Active`: <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>.
 
 use std::env;
 use std::fmt::Debug;
@@ -74,7 +75,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
             && let Some(subsegment) = span.extensions_mut().remove::<Subsegment>()
         {
             // Whoever is not there to take it needs no trace.
-            let _ = self.0.send(format!("{HEADER}{}", subsegment.document(span.name(), now())).as_bytes());
+            let _ = self
+                .0
+                .send(format!("{HEADER}{}", subsegment.document(span.name(), now())).as_bytes());
         }
     }
 }
@@ -84,7 +87,8 @@ impl Subsegment {
     fn is_fault(&self) -> bool {
         let field = |name| self.annotations.get(name);
         let status = field("http_response_status_code").and_then(Value::as_u64);
-        field("otel_status_code") == Some(&"ERROR".into()) || status.is_some_and(|status| status >= 500)
+        field("otel_status_code") == Some(&"ERROR".into())
+            || status.is_some_and(|status| status >= 500)
     }
 
     fn document(self, name: &str, ended: f64) -> Value {
@@ -111,7 +115,8 @@ pub(crate) fn invocation() -> Option<String> {
 fn sampled() -> Option<(String, String)> {
     let header = invocation()?;
     let field = |name| xray_field(&header, name);
-    (field("Sampled=") == Some("1")).then_some((field("Root=")?.to_owned(), field("Parent=")?.to_owned()))
+    (field("Sampled=") == Some("1"))
+        .then_some((field("Root=")?.to_owned(), field("Parent=")?.to_owned()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "X-Ray wants to know when it was")]

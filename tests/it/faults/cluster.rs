@@ -10,7 +10,10 @@ fn on(cluster: &Service) -> Environment {
 }
 
 fn port(cluster: &Service, node: u32) -> String {
-    std::fs::read_to_string(cluster.file(&format!("redis-{node}.port"))).expect("a port").trim().to_owned()
+    std::fs::read_to_string(cluster.file(&format!("redis-{node}.port")))
+        .expect("a port")
+        .trim()
+        .to_owned()
 }
 
 /// Enough requests that every shard is met, and each process knows that it talks to a cluster.
@@ -26,14 +29,23 @@ async fn warm_up(scene: &mut Scene) {
 async fn slots_move_and_scripts_are_flushed_under_load() {
     let cluster = Service::redis_cluster();
     for policy in POLICIES {
-        let mut scene = Scene::start("Redis Cluster: slots move, scripts flushed", policy, on(&cluster)).await;
+        let mut scene =
+            Scene::start("Redis Cluster: slots move, scripts flushed", policy, on(&cluster)).await;
         warm_up(&mut scene).await;
         let node = |node| redis_cli(&port(&cluster, node), &["cluster", "myid"]).trim().to_owned();
         let (seed, from, to) = (format!("127.0.0.1:{}", port(&cluster, 1)), node(1), node(2));
         let ports: Vec<String> = (1..=3).map(|node| port(&cluster, node)).collect();
         let mover = tokio::task::spawn_blocking(move || {
             for (from, to) in [(&from, &to), (&to, &from)] {
-                let slots = ["--cluster-from", from, "--cluster-to", to, "--cluster-slots", "1500", "--cluster-yes"];
+                let slots = [
+                    "--cluster-from",
+                    from,
+                    "--cluster-to",
+                    to,
+                    "--cluster-slots",
+                    "1500",
+                    "--cluster-yes",
+                ];
                 // The nodes tell each other in the background who has what.
                 while !redis_cli_succeeds(&["--cluster", "check", &seed]) {}
                 redis_cli("0", &[&["--cluster", "reshard", &seed], &slots[..]].concat());
@@ -50,7 +62,11 @@ async fn slots_move_and_scripts_are_flushed_under_load() {
         mover.await.expect("the slots have moved");
         assert!(rounds > 10, "there was load while they did: {rounds}");
         let books = scene.balance().await;
-        assert_eq!((books.accepted, books.delivered), (index as usize + 20, index as usize + 20), "{books}");
+        assert_eq!(
+            (books.accepted, books.delivered),
+            (index as usize + 20, index as usize + 20),
+            "{books}"
+        );
         assert_eq!((books.doubled, books.dead), (0, 0));
     }
 }
@@ -64,7 +80,11 @@ async fn a_primary_dies_and_its_replica_takes_over() {
     scene.ask(0..50).await;
     scene.gateway.got(70).await;
     for node in 1..=3 {
-        assert_eq!(redis_cli(&port(&cluster, node), &["wait", "1", "10000"]).trim(), "1", "the replicas know all");
+        assert_eq!(
+            redis_cli(&port(&cluster, node), &["wait", "1", "10000"]).trim(),
+            "1",
+            "the replicas know all"
+        );
     }
     // The very node that REDIS_URL names.
     cluster.signal_part("redis-1", "-KILL");
@@ -75,9 +95,16 @@ async fn a_primary_dies_and_its_replica_takes_over() {
     // What was replicated holds.
     let answers = scene.ask(0..50).await;
     assert!(answers.iter().all(|answer| matches!(answer, Some((429, _)))), "{answers:?}");
-    eventually("ready", || async { (scene.client.get("/readyz").await.status == 200).then_some(()) }).await;
+    eventually("ready", || async {
+        (scene.client.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
     let books = scene.balance().await;
-    assert_eq!((books.accepted, books.delivered + books.dead, books.doubled), (100, 100, 0), "{books}");
+    assert_eq!(
+        (books.accepted, books.delivered + books.dead, books.doubled),
+        (100, 100, 0),
+        "{books}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,5 +121,9 @@ async fn a_node_that_hangs_is_replaced() {
     cluster.signal_part("redis-2", "-CONT");
     scene.ask_until_accepted(200).await;
     let books = scene.balance().await;
-    assert_eq!((books.accepted, books.delivered + books.dead, books.doubled), (51, 51, 0), "{books}");
+    assert_eq!(
+        (books.accepted, books.delivered + books.dead, books.doubled),
+        (51, 51, 0),
+        "{books}"
+    );
 }

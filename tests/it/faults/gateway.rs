@@ -49,7 +49,11 @@ async fn that_fails_for_longer_than_codes_live() {
             scene.ask(0..5).await;
             let books = scene.balance().await;
             // What a machine is too slow to try once before the code expires is dropped.
-            assert_eq!((books.delivered, books.dead + books.dropped), (0, JOBS), "each is with the operator");
+            assert_eq!(
+                (books.delivered, books.dead + books.dropped),
+                (0, JOBS),
+                "each is with the operator"
+            );
         }
     }
 }
@@ -57,7 +61,8 @@ async fn that_fails_for_longer_than_codes_live() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_fails_for_a_while_costs_no_job() {
     for policy in POLICIES {
-        let mut scene = Scene::start("gateway refuses for a while", policy, Environment::services()).await;
+        let mut scene =
+            Scene::start("gateway refuses for a while", policy, Environment::services()).await;
         scene.gateway.always(Reply::Refuse("160000"));
         scene.ask(0..5).await;
         scene.add_worker().await;
@@ -74,7 +79,8 @@ async fn that_fails_for_a_while_costs_no_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_sends_endless_bytes() {
     for policy in POLICIES {
-        let books = run("gateway answers without an end", policy, Reply::Flood, Reply::Accept).await;
+        let books =
+            run("gateway answers without an end", policy, Reply::Flood, Reply::Accept).await;
         let expected = if policy == "at_most_once" { (0, JOBS) } else { (JOBS, 0) };
         assert_eq!((books.delivered, books.dead), expected);
     }
@@ -83,7 +89,9 @@ async fn that_sends_endless_bytes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_wants_to_be_left_alone() {
     for policy in POLICIES {
-        let mut scene = Scene::start("gateway answers 429, Retry-After: 5", policy, Environment::services()).await;
+        let mut scene =
+            Scene::start("gateway answers 429, Retry-After: 5", policy, Environment::services())
+                .await;
         scene.gateway.first(&[Reply::TooMany(5)], Reply::Accept);
         scene.ask([0]).await;
         scene.add_worker().await;
@@ -98,7 +106,8 @@ async fn that_wants_to_be_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_cannot_be_found() {
     for policy in POLICIES {
-        let mut scene = Scene::start("gateway's name does not resolve", policy, short_lived()).await;
+        let mut scene =
+            Scene::start("gateway's name does not resolve", policy, short_lived()).await;
         scene.ask(0..5).await;
         // No label of a name is this long: the resolver refuses it without asking anybody.
         let nowhere = format!("{}.example", "x".repeat(64));

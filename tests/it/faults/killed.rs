@@ -38,7 +38,8 @@ async fn a_worker_before_the_gateway_has_heard_of_the_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_after_the_gateway_accepted_and_before_that_is_recorded() {
     for policy in POLICIES {
-        let mut scene = scene("worker killed after the gateway's answer, before recording it", policy).await;
+        let mut scene =
+            scene("worker killed after the gateway's answer, before recording it", policy).await;
         let (tell, told) = watch::channel(false);
         scene.gateway.always(Reply::AcceptWhen(told));
         scene.add_worker().await;
@@ -52,15 +53,21 @@ async fn a_worker_after_the_gateway_accepted_and_before_that_is_recorded() {
         scene.worker_store.pass();
         scene.add_worker().await;
         let books = scene.balance().await;
-        let expected = if policy == "at_most_once" { (0, JOBS as usize) } else { (JOBS as usize, 0) };
-        assert_eq!((books.delivered, (books.doubled, books.dead)), (JOBS as usize, expected), "{books}");
+        let expected =
+            if policy == "at_most_once" { (0, JOBS as usize) } else { (JOBS as usize, 0) };
+        assert_eq!(
+            (books.delivered, (books.doubled, books.dead)),
+            (JOBS as usize, expected),
+            "{books}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_after_the_record_and_before_the_acknowledgement() {
     for policy in POLICIES {
-        let mut scene = scene("worker killed after recording it, before the acknowledgement", policy).await;
+        let mut scene =
+            scene("worker killed after recording it, before the acknowledgement", policy).await;
         let (tell, told) = watch::channel(false);
         scene.gateway.always(Reply::AcceptWhen(told));
         scene.add_worker().await;
@@ -68,8 +75,10 @@ async fn a_worker_after_the_record_and_before_the_acknowledgement() {
         scene.worker_queue.hold();
         tell.send(true).expect("the gateway waits");
         for id in scene.ledger.accepted.values().flatten() {
-            eventually("sent", || async { (scene.client.status(id).await.body["delivery"] == "sent").then_some(()) })
-                .await;
+            eventually("sent", || async {
+                (scene.client.status(id).await.body["delivery"] == "sent").then_some(())
+            })
+            .await;
         }
         scene.kill_workers();
         scene.worker_queue.cut();
@@ -88,7 +97,8 @@ async fn a_worker_while_its_jobs_wait_for_another_attempt() {
         scene.gateway.always(Reply::Refuse("160038"));
         scene.add_worker().await;
         eventually("all wait", || async {
-            (scene.workers[0].log().matches("will be tried again").count() >= JOBS as usize).then_some(())
+            (scene.workers[0].log().matches("will be tried again").count() >= JOBS as usize)
+                .then_some(())
         })
         .await;
         scene.kill_workers();
@@ -111,7 +121,8 @@ async fn an_api_between_admission_and_queue() {
     scene.api_queue.cut();
     scene.replace_api();
     scene.api_queue.pass();
-    // The caller has no answer, or a 503 if the kill was late; the number is usable when its cooldown is over.
+    // The caller has no answer, or a 503 if the kill was late; the number is usable when its
+    // cooldown is over.
     let answer = asking.await.expect("no panic");
     assert!(answer.is_none_or(|(status, _)| status == 503));
     scene.ask_until_accepted(99).await;

@@ -1,5 +1,6 @@
-//! Faults: each test lets one thing go wrong and balances the books afterwards. What was accepted is delivered, a dead
-//! letter, or dropped for a reason; what was refused is not sent; and nothing is sent twice under `at_most_once`.
+//! Faults: each test lets one thing go wrong and balances the books afterwards. What was accepted
+//! is delivered, a dead letter, or dropped for a reason; what was refused is not sent; and nothing
+//! is sent twice under `at_most_once`.
 
 /// Workers and APIs that are killed at every step.
 mod killed;

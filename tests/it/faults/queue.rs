@@ -27,7 +27,8 @@ async fn is_down(scene: &Scene, part: &str) {
 async fn rabbitmq_restarts_with_jobs_in_it() {
     let rabbitmq = Service::rabbitmq();
     for policy in POLICIES {
-        let mut scene = Scene::start("RabbitMQ restarted with jobs pending", policy, on(&rabbitmq)).await;
+        let mut scene =
+            Scene::start("RabbitMQ restarted with jobs pending", policy, on(&rabbitmq)).await;
         scene.gateway.first(&[Reply::Refuse("160000"), Reply::Refuse("160000")], Reply::Accept);
         scene.ask(0..10).await;
         scene.add_worker().await;
@@ -49,7 +50,9 @@ async fn each_queues_type_is_said(rabbitmq: &Service) {
     let queue = Queue::from_url(&url, None).expect("a URL");
     eventually("the queue is there", || async { queue.ping().await.ok() }).await;
     let queues = rabbitmq.rabbitmqctl_says(&["list_queues", "name", "arguments"]);
-    let of = |name: &str| queues.lines().find(|line| line.starts_with(&format!("{name}\t"))).expect(name).to_owned();
+    let of = |name: &str| {
+        queues.lines().find(|line| line.starts_with(&format!("{name}\t"))).expect(name).to_owned()
+    };
     for (name, kind) in [("said", "classic"), ("said.dead", "quorum")] {
         assert!(of(name).contains(&format!(r#"{{"x-queue-type","{kind}"}}"#)), "{queues}");
     }
@@ -59,7 +62,11 @@ async fn each_queues_type_is_said(rabbitmq: &Service) {
 async fn rabbitmq_has_no_disk_or_memory_left() {
     let rabbitmq = Service::rabbitmq();
     for (fault, alarm, clear) in [
-        ("RabbitMQ blocks publishers: no disk", ["set_disk_free_limit", "999999GB"], ["set_disk_free_limit", "50MB"]),
+        (
+            "RabbitMQ blocks publishers: no disk",
+            ["set_disk_free_limit", "999999GB"],
+            ["set_disk_free_limit", "50MB"],
+        ),
         (
             "RabbitMQ blocks publishers: no memory",
             ["set_vm_memory_high_watermark", "0.00001"],
@@ -81,12 +88,16 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
             scene.gateway.got(5).await;
             // The worker tries to put each of the two there, again and again.
             eventually("several tries", || async {
-                (scene.log().matches("the queue does not take the outcome").count() >= 8).then_some(())
+                (scene.log().matches("the queue does not take the outcome").count() >= 8)
+                    .then_some(())
             })
             .await;
             let log = scene.log();
             let mut tries = log.lines().filter(|line| line.contains("does not take the outcome"));
-            assert!(tries.all(|line| line.contains("request_id") && line.contains("trace_id")), "of which job: {log}");
+            assert!(
+                tries.all(|line| line.contains("request_id") && line.contains("trace_id")),
+                "of which job: {log}"
+            );
             rabbitmq.rabbitmqctl(&clear);
             for index in 10..15 {
                 scene.ask_until_accepted(index).await;
@@ -103,7 +114,8 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_answers_take_two_seconds() {
     for policy in POLICIES {
-        let mut scene = Scene::start("queue answers after 2 s", policy, Environment::services()).await;
+        let mut scene =
+            Scene::start("queue answers after 2 s", policy, Environment::services()).await;
         scene.api_queue.delay(Duration::from_secs(2));
         // Nobody takes the jobs: all is refused, and taken back.
         scene.ask(0..5).await;
@@ -112,7 +124,8 @@ async fn whose_answers_take_two_seconds() {
         scene.api_queue.pass();
         scene.add_worker().await;
         scene.ask_until_accepted(100).await;
-        // A worker is faster than the confirm: what it has begun counts as accepted, and what was refused it drops.
+        // A worker is faster than the confirm: what it has begun counts as accepted, and what was
+        // refused it drops.
         scene.api_queue.delay(Duration::from_secs(2));
         scene.ask(5..10).await;
         scene.api_queue.pass();
@@ -162,10 +175,15 @@ async fn that_fell_silent_keeps_no_worker_from_ending() {
     type Break = fn(&Proxy);
     let breaks: [Break; 3] = [Proxy::refuse, Proxy::forget, Proxy::hold];
     for breaks in breaks {
-        // A refusal that leaves the circuit closed: all are to be called before the queue falls silent.
+        // A refusal that leaves the circuit closed: all are to be called before the queue falls
+        // silent.
         for reply in [Reply::Accept, Reply::Refuse("160038")] {
-            let mut scene =
-                Scene::start("queue gone, and the worker asked to end", POLICIES[0], Environment::services()).await;
+            let mut scene = Scene::start(
+                "queue gone, and the worker asked to end",
+                POLICIES[0],
+                Environment::services(),
+            )
+            .await;
             let (tell, told) = watch::channel(false);
             scene.gateway.first(&[Reply::AcceptWhen(told.clone()), Reply::AcceptWhen(told)], reply);
             scene.add_worker().await;

@@ -41,7 +41,10 @@ impl Scene {
             .with("RETRY_BACKOFF", "1")
             .with("RESEND_INTERVAL", "1")
             .with("DELIVERY_POLICY", policy);
-        let with_proxy = environment.clone().with("AWS_ENDPOINT_URL_SQS", &through).with("LISTEN", "127.0.0.1:0");
+        let with_proxy = environment
+            .clone()
+            .with("AWS_ENDPOINT_URL_SQS", &through)
+            .with("LISTEN", "127.0.0.1:0");
         let api = Process::start(&["api"], &with_proxy).announces("/inbox\n");
         let client = Client::new(&base_url(&api.announced));
         let function = Function::start("send-sms", &environment);
@@ -67,19 +70,30 @@ impl Scene {
     /// Runs the event source mapping until the queue is empty.
     async fn balance(self) -> Books {
         eventually("an empty queue", || async {
-            let respond = async |event| serde_json::from_value(self.function.invoke(&event).await).expect("a response");
+            let respond = async |event| {
+                serde_json::from_value(self.function.invoke(&event).await).expect("a response")
+            };
             self.queues.poll(respond).await;
             (self.queues.depth().await == 0).then_some(())
         })
         .await;
         let calls = self.gateway.accepted();
-        let jobs: std::collections::HashSet<&str> = calls.iter().map(|call| call.request_id.as_str()).collect();
-        let delivered = self.ledger.accepted.keys().filter(|to| calls.iter().any(|call| call.to == **to)).count();
+        let jobs: std::collections::HashSet<&str> =
+            calls.iter().map(|call| call.request_id.as_str()).collect();
+        let delivered = self
+            .ledger
+            .accepted
+            .keys()
+            .filter(|to| calls.iter().any(|call| call.to == **to))
+            .count();
         let (books, refused) = (self.ledger.books(self.fault, self.policy), self.ledger.refused());
         let dead = self.queues.dead().await as usize;
         let books = Books { delivered, doubled: calls.len() - jobs.len(), dead, ..books };
         println!("{books}");
-        assert!(calls.iter().all(|call| !refused.contains(&call.to)), "refused, and sent all the same: {calls:?}");
+        assert!(
+            calls.iter().all(|call| !refused.contains(&call.to)),
+            "refused, and sent all the same: {calls:?}"
+        );
         books
     }
 }
@@ -127,7 +141,11 @@ async fn that_is_slow_or_gone() {
         scene.proxy.pass();
         scene.ask_until_accepted(1).await;
         let books = scene.balance().await;
-        assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (2, 2, 0, 0), "{books}");
+        assert_eq!(
+            (books.accepted, books.delivered, books.doubled, books.dead),
+            (2, 2, 0, 0),
+            "{books}"
+        );
     }
 }
 
@@ -147,5 +165,9 @@ async fn whose_connection_is_silent_is_asked_again_on_another() {
     // A slow machine may spoil some; without a second attempt in time it would be all.
     assert!(at_once > 0, "each silent connection cost a 503");
     let books = scene.balance().await;
-    assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (11, 11, 0, 0), "{books}");
+    assert_eq!(
+        (books.accepted, books.delivered, books.doubled, books.dead),
+        (11, 11, 0, 0),
+        "{books}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Redis restarted with and without its data, slow, cut off, or gone when an outcome is to be recorded.
+//! Redis restarted with and without its data, slow, cut off, or gone when an outcome is to be
+//! recorded.
 
 use std::time::Duration;
 
@@ -38,7 +39,11 @@ async fn redis_is_killed_and_comes_back_with_its_data() {
             scene.ask_until_accepted(index).await;
         }
         let books = scene.balance().await;
-        assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (10, 10, 0, 0), "{books}");
+        assert_eq!(
+            (books.accepted, books.delivered, books.doubled, books.dead),
+            (10, 10, 0, 0),
+            "{books}"
+        );
     }
 }
 
@@ -51,7 +56,8 @@ async fn redis_loses_its_data() {
         redis.kill();
         redis.lose_data();
         redis.start_again();
-        // Their codes could not be checked any more, so no SMS goes out; and everybody may ask again at once.
+        // Their codes could not be checked any more, so no SMS goes out; and everybody may ask
+        // again at once.
         scene.add_worker().await;
         eventually("the jobs are dropped", || async {
             (scene.workers[0].log().matches("dropped:").count() == 5).then_some(())
@@ -69,7 +75,8 @@ async fn redis_loses_its_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_answers_after_two_seconds() {
     for policy in POLICIES {
-        let mut scene = Scene::start("store answers after 2 s", policy, Environment::services()).await;
+        let mut scene =
+            Scene::start("store answers after 2 s", policy, Environment::services()).await;
         scene.add_worker().await;
         scene.ask([100]).await;
         scene.gateway.got(1).await;
@@ -79,26 +86,42 @@ async fn that_answers_after_two_seconds() {
         scene.workers[0].logs("the store cannot be asked").await;
         scene.api_store.delay(Duration::from_secs(2));
         scene.ask(5..10).await;
-        assert_eq!(scene.ledger.accepted.len(), 6, "what the store does not decide in time is refused");
+        assert_eq!(
+            scene.ledger.accepted.len(),
+            6,
+            "what the store does not decide in time is refused"
+        );
         is_down(&scene).await;
-        assert_eq!(scene.gateway.calls().len(), 1, "and what it does not allow in time is not sent");
+        assert_eq!(
+            scene.gateway.calls().len(),
+            1,
+            "and what it does not allow in time is not sent"
+        );
         scene.api_store.pass();
         scene.worker_store.pass();
         for index in 5..10 {
             scene.ask_until_accepted(index).await;
         }
-        // What the store carried out too late is taken back: no lease is left that would make a dead letter of a job.
+        // What the store carried out too late is taken back: no lease is left that would make a
+        // dead letter of a job.
         let books = scene.balance().await;
-        assert_eq!((books.accepted, books.delivered, books.doubled, books.dead), (11, 11, 0, 0), "{books}");
+        assert_eq!(
+            (books.accepted, books.delivered, books.doubled, books.dead),
+            (11, 11, 0, 0),
+            "{books}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_is_gone_when_an_outcome_is_to_be_recorded() {
     for policy in POLICIES {
-        let mut scene =
-            Scene::start("store gone between the gateway's answer and its record", policy, Environment::services())
-                .await;
+        let mut scene = Scene::start(
+            "store gone between the gateway's answer and its record",
+            policy,
+            Environment::services(),
+        )
+        .await;
         let (tell, told) = watch::channel(false);
         scene.gateway.always(Reply::AcceptWhen(told));
         scene.add_worker().await;
@@ -109,8 +132,10 @@ async fn that_is_gone_when_an_outcome_is_to_be_recorded() {
         scene.workers[0].logs("cannot be recorded yet").await;
         scene.worker_store.pass();
         for id in scene.ledger.accepted.values().flatten() {
-            eventually("sent", || async { (scene.client.status(id).await.body["delivery"] == "sent").then_some(()) })
-                .await;
+            eventually("sent", || async {
+                (scene.client.status(id).await.body["delivery"] == "sent").then_some(())
+            })
+            .await;
         }
         let books = scene.balance().await;
         assert_eq!((books.delivered, books.doubled, books.dead), (5, 0, 0), "{books}");
@@ -159,7 +184,8 @@ async fn whose_caller_hangs_up_has_not_asked_in_vain() {
         let asking = tokio::spawn(async move { client.try_ask(number(index).e164()).await });
         scene.api_store.holds_something().await;
         asking.abort();
-        // The server notices within milliseconds, and the store has 500. A busy machine may need longer: then the number is usable at once.
+        // The server notices within milliseconds, and the store has 500. A busy machine may need
+        // longer: then the number is usable at once.
         tokio::time::sleep(Duration::from_millis(100)).await;
         scene.api_store.pass();
         let sent = eventually("an SMS, or no cooldown", || async {

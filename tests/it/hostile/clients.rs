@@ -8,7 +8,8 @@ use crate::support::GIVE_UP;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment};
 
-/// Most memory that a process may have used after all this. (A debug build starts with about 30 MB.)
+/// Most memory that a process may have used after all this. (A debug build starts with about 30
+/// MB.)
 const MOST_MEMORY: u64 = 150 * 1024;
 
 async fn connect(deployment: &Deployment) -> TcpStream {
@@ -38,7 +39,11 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
     let mut idle = Vec::new();
     for index in 0..300 {
         let mut stream = connect(&deployment).await;
-        let bytes: &[u8] = if index % 2 == 0 { b"" } else { b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nX-Half" };
+        let bytes: &[u8] = if index % 2 == 0 {
+            b""
+        } else {
+            b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nX-Half"
+        };
         stream.write_all(bytes).await.expect("sent");
         idle.push(stream);
     }
@@ -58,8 +63,7 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
 async fn that_close_their_half_once_they_have_sent_all_get_their_answer() {
     let deployment = Deployment::whole(&Environment::services());
     let mut stream = connect(&deployment).await;
-    let head =
-        "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n";
+    let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n";
     let asked = format!("{head}{}", r#"{"to":"13800138000"}"#);
     stream.write_all(asked.as_bytes()).await.expect("sent");
     stream.shutdown().await.expect("half of it is closed");
@@ -71,16 +75,23 @@ async fn that_close_their_half_once_they_have_sent_all_get_their_answer() {
 async fn that_send_too_much_get_a_short_answer() {
     let deployment = Deployment::whole(&Environment::embedded());
     let head = |extra: &str| {
-        format!("POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}")
+        format!(
+            "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
+        )
     };
     let long_header = head(&format!("X-Long: {}\r\n\r\n", "x".repeat(100_000)));
     let many_headers = head(&"X: y\r\n".repeat(5_000));
     let long_path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000));
-    for (bytes, statuses) in
-        [(&long_header, vec!["431"]), (&many_headers, vec!["431"]), (&long_path, vec!["414", "431"])]
-    {
+    for (bytes, statuses) in [
+        (&long_header, vec!["431"]),
+        (&many_headers, vec!["431"]),
+        (&long_path, vec!["414", "431"]),
+    ] {
         let answer = sends(&deployment, bytes.as_bytes()).await;
-        assert!(statuses.iter().any(|status| answer.starts_with(&format!("HTTP/1.1 {status}"))), "{answer:.80}");
+        assert!(
+            statuses.iter().any(|status| answer.starts_with(&format!("HTTP/1.1 {status}"))),
+            "{answer:.80}"
+        );
     }
     // 10 GB, announced.
     let announced = head("Connection: close\r\nContent-Length: 10000000000\r\n\r\n{");
@@ -88,9 +99,14 @@ async fn that_send_too_much_get_a_short_answer() {
     // 64 MB in chunks, eight times at once.
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000)).repeat(1_000);
     let chunked = head("Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n") + &chunk;
-    let all = futures_util::future::join_all((0..8).map(|_| sends(&deployment, chunked.as_bytes()))).await;
+    let all =
+        futures_util::future::join_all((0..8).map(|_| sends(&deployment, chunked.as_bytes())))
+            .await;
     // The answer may be lost in the flood, as a reset; whatever arrives is the right one.
-    assert!(all.iter().all(|answer| answer.is_empty() || answer.starts_with("HTTP/1.1 413")), "{all:?}");
+    assert!(
+        all.iter().all(|answer| answer.is_empty() || answer.starts_with("HTTP/1.1 413")),
+        "{all:?}"
+    );
     let peak = deployment.api.peak_memory();
     assert!(peak < MOST_MEMORY, "{peak} kB");
 }
@@ -128,7 +144,8 @@ async fn that_do_not_speak_http_are_told_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_sends_endless_bytes_costs_no_memory() {
     let gateway = Gateway::start(&[Reply::Flood, Reply::Flood], Reply::Accept).await;
-    let environment = Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
+    let environment =
+        Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");
     let deployment = Deployment::whole(&environment);
     deployment.client.ask("13800138000").await.id();
     gateway.got(3).await;

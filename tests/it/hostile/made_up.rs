@@ -36,7 +36,8 @@ pub fn made_up<S: Strategy>(values: &S, check: impl Fn(S::Value))
 where
     S::Value: Debug,
 {
-    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let seconds =
+        std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let (began, mut rounds) = (Instant::now(), 0);
     loop {
         let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
@@ -57,17 +58,20 @@ pub fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
 }
 
-/// Digits of many scripts, punctuation, invisible characters and letters, mostly in the shape of a number.
+/// Digits of many scripts, punctuation, invisible characters and letters, mostly in the shape of a
+/// number.
 fn number_like() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec![
-        "\0", "\u{202e}", "\u{200b}", "\u{feff}", "\u{2066}", "\u{202a}", "\u{ad}", "\u{fe0f}", "O", "l", "①", "𝟏",
-        "¹", "१", "１", "٣", "۴", "๑", "𑁧", " ", "-", "\u{2212}", "\u{30fc}", "[", "］", "／", "\u{2009}", "\t", "+",
-        "＋", "﹢", "００", "0", "00", "001", "011", "0011", "8~10", "\u{a0}", "ext. 5", "x", "~", "tel:", ";", "*",
-        "#", "万", "\n", "%00", "\u{301}",
+        "\0", "\u{202e}", "\u{200b}", "\u{feff}", "\u{2066}", "\u{202a}", "\u{ad}", "\u{fe0f}",
+        "O", "l", "①", "𝟏", "¹", "१", "１", "٣", "۴", "๑", "𑁧", " ", "-", "\u{2212}", "\u{30fc}",
+        "[", "］", "／", "\u{2009}", "\t", "+", "＋", "﹢", "００", "0", "00", "001", "011",
+        "0011", "8~10", "\u{a0}", "ext. 5", "x", "~", "tel:", ";", "*", "#", "万", "\n", "%00",
+        "\u{301}",
     ]);
     let part = prop_oneof![3 => "[0-9]{1,4}", 1 => odd.clone().prop_map(str::to_owned)];
     let mixed = prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat());
-    let number = prop_oneof!["\\+?(86)?1[3-9][0-9]{9}", "(\\+|00)(521|52|54|55|229|881|44|1)[0-9]{8,10}"];
+    let number =
+        prop_oneof!["\\+?(86)?1[3-9][0-9]{9}", "(\\+|00)(521|52|54|55|229|881|44|1)[0-9]{8,10}"];
     let spoilt = (number.clone(), odd, 0..12_usize).prop_map(|(mut number, odd, at)| {
         number.insert_str(at.min(number.len()), odd);
         number
@@ -87,9 +91,16 @@ fn made_up_numbers() {
         let region = Region::parse(&region).unwrap_or_default();
         let Ok(parsed) = PhoneNumber::parse(&text, region) else { return };
         let e164 = parsed.e164();
-        assert!(e164.strip_prefix('+').is_some_and(|digits| (7..=15).contains(&digits.len())), "{e164}");
+        assert!(
+            e164.strip_prefix('+').is_some_and(|digits| (7..=15).contains(&digits.len())),
+            "{e164}"
+        );
         assert!(e164[1..].bytes().all(|byte| byte.is_ascii_digit()), "{e164}");
-        assert_eq!(PhoneNumber::parse(e164, region).as_ref(), Ok(&parsed), "one form for one number");
+        assert_eq!(
+            PhoneNumber::parse(e164, region).as_ref(),
+            Ok(&parsed),
+            "one form for one number"
+        );
         assert!(!format!("{parsed} {parsed:?}").contains(parsed.national()), "masked");
         let known = |c: char| c.is_numeric() || c.is_whitespace() || BETWEEN.contains(c);
         assert!(text.chars().all(known), "accepted with something else in it: {text:?}");
@@ -98,13 +109,17 @@ fn made_up_numbers() {
 
 #[test]
 fn digits_that_only_look_like_some_are_refused() {
-    for digit in ["①", "¹", "⑴", "l", "I", "Ⅰ", "㈠", "一", "\u{202e}1", "1~", "1\0", "1\u{301}"] {
+    for digit in ["①", "¹", "⑴", "l", "I", "Ⅰ", "㈠", "一", "\u{202e}1", "1~", "1\0", "1\u{301}"]
+    {
         let text = format!("+86{digit}3800138000");
         assert!(PhoneNumber::parse(&text, Region::default()).is_err(), "{text:?}");
     }
     for digit in ["1", "１", "١", "۱", "१", "১", "๑", "𝟏", "1\u{200b}"] {
         let text = format!("+86{digit}3800138000");
-        assert_eq!(PhoneNumber::parse(&text, Region::default()).expect("a number").e164(), "+8613800138000");
+        assert_eq!(
+            PhoneNumber::parse(&text, Region::default()).expect("a number").e164(),
+            "+8613800138000"
+        );
     }
 }
 
@@ -173,7 +188,10 @@ fn app() -> Router {
         callers: callers.clone(),
         origins: origins.clone(),
     };
-    http::app(http::request_router(asking).merge(http::check_router(checks, region, callers)), &origins)
+    http::app(
+        http::request_router(asking).merge(http::check_router(checks, region, callers)),
+        &origins,
+    )
 }
 
 #[test]
@@ -184,7 +202,9 @@ fn made_up_requests() {
         2 => "[A-Za-z0-9_-]{0,60}".prop_map(|id| format!("/v1/verifications/{id}/check")),
         1 => "[!-~]{0,80}".prop_map(|path| format!("/{}", path.replace(['#', '?'], "/"))),
     ];
-    let method = prop::sample::select(vec!["POST", "POST", "POST", "GET", "PUT", "DELETE", "HEAD", "OPTIONS", "BREW"]);
+    let method = prop::sample::select(vec![
+        "POST", "POST", "POST", "GET", "PUT", "DELETE", "HEAD", "OPTIONS", "BREW",
+    ]);
     let content_type = prop::sample::select(vec![
         "application/json",
         "application/json; charset=utf-8",
@@ -196,13 +216,22 @@ fn made_up_requests() {
     let request = (method, path, content_type, "[ -~]{0,40}", any_body());
     made_up(&request, |(method, path, content_type, language, body)| {
         let request = Request::builder().method(method).uri(&path);
-        let request = request.header("content-type", content_type).header("accept-language", language);
+        let request =
+            request.header("content-type", content_type).header("accept-language", language);
         let Ok(request) = request.body(Body::from(body)) else { return };
         let response = runtime.block_on(app.clone().oneshot(request)).expect("infallible");
-        let (status, media_type) = (response.status(), response.headers().get("content-type").cloned());
+        let (status, media_type) =
+            (response.status(), response.headers().get("content-type").cloned());
         assert!(!status.is_server_error(), "{status} for {method} {path}");
-        assert!(status.as_u16() == 202 || status.is_client_error() || method == "HEAD" || method == "GET", "{status}");
-        let body = runtime.block_on(to_bytes(response.into_body(), 64 * 1024)).expect("a short body");
+        assert!(
+            status.as_u16() == 202
+                || status.is_client_error()
+                || method == "HEAD"
+                || method == "GET",
+            "{status}"
+        );
+        let body =
+            runtime.block_on(to_bytes(response.into_body(), 64 * 1024)).expect("a short body");
         if status.is_client_error() && method != "HEAD" {
             assert_eq!(media_type.expect("a type"), "application/problem+json", "{method} {path}");
             let problem: Value = serde_json::from_slice(&body).expect("JSON");
@@ -230,14 +259,18 @@ fn made_up_events_from_sqs_and_rabbitmq() {
     let _inside = runtime.enter();
     let inbox = Inbox::default();
     let (deliveries, queue) = (sender(Provider::inbox(inbox.clone())), Queue::memory());
-    let body = prop_oneof![any_body().prop_map(|body| String::from_utf8_lossy(&body).into_owned()), any::<String>()];
+    let body = prop_oneof![
+        any_body().prop_map(|body| String::from_utf8_lossy(&body).into_owned()),
+        any::<String>()
+    ];
     let record = (body.clone(), "[0-9a-z]{1,8}", prop_oneof!["[0-9]{0,12}", any::<String>()]).prop_map(|(body, id, receives)| {
         json!({ "messageId": id, "body": body, "attributes": { "ApproximateReceiveCount": receives } })
     });
     let sqs = prop::collection::vec(record, 1..5).prop_map(|records| json!({ "Records": records }));
     let data = prop_oneof![body.clone().prop_map(|body| STANDARD.encode(body)), body];
     let rmq = prop::collection::vec(data, 1..5).prop_map(|all| {
-        let messages: Vec<Value> = all.into_iter().map(|data| json!({ "data": data, "redelivered": false })).collect();
+        let messages: Vec<Value> =
+            all.into_iter().map(|data| json!({ "data": data, "redelivered": false })).collect();
         json!({ "eventSource": "aws:rmq", "rmqMessagesByQueue": { "jobs::/": messages } })
     });
     made_up(&prop_oneof![sqs, rmq, any_json()], |event| {
@@ -258,7 +291,9 @@ fn made_up_jobs() {
     let digits = number(12_345_678);
     let spoil = (any::<prop::sample::Index>(), any::<u8>());
     let id = "m1fHfYBkHeM_6ynSKuDiBqEQDUhhxv3P1sTe";
-    let text = json!({ "v": 1, "id": id, "send": 1, "to": digits.e164(), "locale": "en", "attempts": 0 }).to_string();
+    let text =
+        json!({ "v": 1, "id": id, "send": 1, "to": digits.e164(), "locale": "en", "attempts": 0 })
+            .to_string();
     made_up(
         &prop_oneof![
             any_body(),
@@ -279,15 +314,27 @@ fn made_up_jobs() {
 }
 
 /// The gateways', and those of other URLs.
-const SCHEMES: [&str; 11] =
-    ["aliyun", "aws", "ccp", "tencent", "twilio", "webhook+https", "webhook+http", "inbox+http", "redis", "amqp", ""];
+const SCHEMES: [&str; 11] = [
+    "aliyun",
+    "aws",
+    "ccp",
+    "tencent",
+    "twilio",
+    "webhook+https",
+    "webhook+http",
+    "inbox+http",
+    "redis",
+    "amqp",
+    "",
+];
 
 #[test]
 fn made_up_dsns_and_urls() {
     let _inside = runtime();
     let part = "[a-zA-Z0-9:/@?&=%.+_\\[\\]-]{0,30}";
-    let near = (part, part, part)
-        .prop_map(|(host, name, value)| format!("ccp://hunter2:hunter2@{host}?app_id=A&template=1&{name}={value}"));
+    let near = (part, part, part).prop_map(|(host, name, value)| {
+        format!("ccp://hunter2:hunter2@{host}?app_id=A&template=1&{name}={value}")
+    });
     let other = (prop::sample::select(SCHEMES.to_vec()), part)
         .prop_map(|(scheme, rest)| format!("{scheme}://hunter2:hunter2@{rest}"));
     let routes = "(\\+86=|\\*=|failover\\(|roundrobin\\(|ccp://hunter2:hunter2@h|\\|\\||&&|;|\\)|[a-z? ]){1,12}";
@@ -307,8 +354,10 @@ fn made_up_dsns_and_urls() {
             SendConfig::read(&lookup),
             LocalConfig::read(&lookup, Role::All),
         );
-        // What stands where a secret does is not shown; the same word as a host or an option is no secret.
-        let elsewhere = dsn.matches("hunter2").count() != 2 * dsn.matches("hunter2:hunter2@").count();
+        // What stands where a secret does is not shown; the same word as a host or an option is no
+        // secret.
+        let elsewhere =
+            dsn.matches("hunter2").count() != 2 * dsn.matches("hunter2:hunter2@").count();
         assert!(elsewhere || !shown.contains("hunter2"), "{shown}");
     });
 }
@@ -317,7 +366,9 @@ fn made_up_dsns_and_urls() {
 fn a_body_without_an_end_is_too_large() {
     // What an endless body costs: the limit, and an answer.
     let (runtime, app) = (runtime(), app());
-    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 4096])));
+    let endless = futures_util::stream::repeat_with(|| {
+        Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 4096]))
+    });
     let request = Request::post("/v1/verifications").header("content-type", "application/json");
     let request = request.body(Body::from_stream(endless)).expect("a request");
     assert_eq!(runtime.block_on(app.oneshot(request)).expect("infallible").status(), 413);

@@ -30,19 +30,28 @@ fn made_up_answers_of_a_gateway() {
     let status = prop_oneof![Just(200), 200_u16..300, 400_u16..600]
         .prop_filter("without a body", |status| ![204, 205].contains(status));
     let code = "[0-9]{6}".prop_map(|code| json!({ "statusCode": code }).to_string().into_bytes());
-    let answer = (status, prop_oneof![code, Just(b"{\"statusCode\":\"000000\"}".to_vec()), any_body()]);
+    let answer =
+        (status, prop_oneof![code, Just(b"{\"statusCode\":\"000000\"}".to_vec()), any_body()]);
     made_up(&answer, |(status, body)| {
         gateway.always(Reply::Raw(status, body.clone()));
         let sms = sms(&secrets);
         let result = Handle::block_on(runtime.handle(), provider.all()[0].send(&sms));
-        let accepted = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["statusCode"] == "000000");
+        let accepted =
+            serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["statusCode"] == "000000");
         match result {
             Ok(_) => assert!(accepted && (200..300).contains(&status), "{status} {body:?}"),
             Err(error) => {
                 assert!(!(accepted && status == 200), "accepted, and taken for {error}");
-                assert!(error.reason.len() <= 12 && error.reason.is_ascii(), "only a code or a status: {error}");
-                let known = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["statusCode"].is_string());
-                assert!(known || status != 200 || error.class == Class::Ambiguous, "unreadable is ambiguous: {error}");
+                assert!(
+                    error.reason.len() <= 12 && error.reason.is_ascii(),
+                    "only a code or a status: {error}"
+                );
+                let known = serde_json::from_slice::<Value>(&body)
+                    .is_ok_and(|body| body["statusCode"].is_string());
+                assert!(
+                    known || status != 200 || error.class == Class::Ambiguous,
+                    "unreadable is ambiguous: {error}"
+                );
             }
         }
     });
@@ -74,8 +83,20 @@ fn made_up_answers_of_the_other_gateways() {
 
 /// The members that vendors' answers have, with anything in them.
 fn near_answer() -> impl Strategy<Value = Value> {
-    let names = ["Code", "BizId", "sid", "code", "MessageId", "id", "class", "reason", "__type", "SerialNo"];
-    let members = prop::collection::btree_map(prop::sample::select(names.to_vec()), any_json(), 0..4);
+    let names = [
+        "Code",
+        "BizId",
+        "sid",
+        "code",
+        "MessageId",
+        "id",
+        "class",
+        "reason",
+        "__type",
+        "SerialNo",
+    ];
+    let members =
+        prop::collection::btree_map(prop::sample::select(names.to_vec()), any_json(), 0..4);
     members.prop_map(|members| {
         let object = json!(members);
         json!({ "Response": { "SendStatusSet": [object], "Error": object }, "Code": object["Code"], "code": object["code"],
@@ -103,23 +124,38 @@ fn made_up_receipts() {
     const KEY: &str = "0123456789abcdef";
     let dsns = VENDORS.map(|vendor| {
         let receipts = if vendor == Vendor::Webhook { "true" } else { KEY };
-        let options =
-            if vendor == Vendor::Twilio { "&callback=https://h/".to_owned() } else { format!("&receipts={receipts}") };
+        let options = if vendor == Vendor::Twilio {
+            "&callback=https://h/".to_owned()
+        } else {
+            format!("&receipts={receipts}")
+        };
         vendor.dsn("127.0.0.1:9", &options)
     });
     let _inside = runtime.enter();
     let provider = Provider::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
-    let receipts =
-        Receipts { store: Store::memory(Policy::default()), secrets: Secrets::from_random(random_bytes()), provider };
+    let receipts = Receipts {
+        store: Store::memory(Policy::default()),
+        secrets: Secrets::from_random(random_bytes()),
+        provider,
+    };
     let app = http::app(http::receipts_router(receipts), &http::AllowedOrigins::default());
-    let name = prop::sample::select(vec!["aliyun", "aws", "tencent", "twilio", "webhook", "ccp", "%00", "x"]);
+    let name = prop::sample::select(vec![
+        "aliyun", "aws", "tencent", "twilio", "webhook", "ccp", "%00", "x",
+    ]);
     let key = prop_oneof![Just(format!("/{KEY}")), Just(String::new()), "/[ -~&&[^?#/]]{1,20}"];
-    let body = prop_oneof![any_body(), near_report().prop_map(|report| report.to_string().into_bytes())];
+    let body =
+        prop_oneof![any_body(), near_report().prop_map(|report| report.to_string().into_bytes())];
     made_up(&(name, key, body), |(name, key, body)| {
         let request = Request::builder().method("POST").uri(format!("/v1/receipts/{name}{key}"));
-        let Ok(request) = request.header("webhook-signature", "v1,").body(Body::from(body)) else { return };
+        let Ok(request) = request.header("webhook-signature", "v1,").body(Body::from(body)) else {
+            return;
+        };
         let response = runtime.block_on(app.clone().oneshot(request)).expect("infallible");
-        assert!([200, 400, 403, 404, 405].contains(&response.status().as_u16()), "{}", response.status());
+        assert!(
+            [200, 400, 403, 404, 405].contains(&response.status().as_u16()),
+            "{}",
+            response.status()
+        );
     });
 }
 
@@ -139,7 +175,12 @@ fn near_report() -> impl Strategy<Value = Value> {
         "messageId",
         "destinationPhoneNumber",
     ];
-    let number = prop_oneof![Just(json!("13800138000")), Just(json!("+8613800138000")), Just(json!("86")), any_json()];
+    let number = prop_oneof![
+        Just(json!("13800138000")),
+        Just(json!("+8613800138000")),
+        Just(json!("86")),
+        any_json()
+    ];
     prop::collection::btree_map(prop::sample::select(names.to_vec()), number, 0..8)
         .prop_map(|report| json!([report, report]))
 }
@@ -147,7 +188,12 @@ fn near_report() -> impl Strategy<Value = Value> {
 fn sms(secrets: &Secrets) -> Sms {
     use shared::verification::{Purpose, VerificationId};
     let to = number(1);
-    let id = VerificationId::new(secrets.newest_key_id(), secrets.tag(&to), random_bytes(), &Purpose::default());
+    let id = VerificationId::new(
+        secrets.newest_key_id(),
+        secrets.tag(&to),
+        random_bytes(),
+        &Purpose::default(),
+    );
     let code = secrets.derive(&id, CodeLength::default()).expect("its own secret");
     let lifetime = Duration::from_secs(300);
     Sms {

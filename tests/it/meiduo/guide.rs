@@ -1,4 +1,5 @@
-//! The way of docs/from-meiduo.md and back, on a Django and an nginx: what stands there is what runs here, but for addresses.
+//! The way of docs/from-meiduo.md and back, on a Django and an nginx: what stands there is what
+//! runs here, but for addresses.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -41,14 +42,16 @@ impl Guide {
     /// nginx's server before the first step, after it, and after the second.
     fn servers(&self) -> [String; 3] {
         let first = self.block("nginx", 0);
-        let without: String = first.split_inclusive('\n').filter(|line| !line.contains(":8080")).collect();
+        let without: String =
+            first.split_inclusive('\n').filter(|line| !line.contains(":8080")).collect();
         let (inner, end) = first.rsplit_once('}').expect("a server");
         [without, first.to_owned(), format!("{inner}{}}}{end}", self.block("nginx", 1))]
     }
 
     /// An attribute of the form's field.
     fn attribute(&self, name: &str) -> &str {
-        let from = self.block("html", 0).split(&format!(" {name}=\"")).nth(1).expect("an attribute");
+        let from =
+            self.block("html", 0).split(&format!(" {name}=\"")).nth(1).expect("an attribute");
         from.split('"').next().expect("its end")
     }
 }
@@ -79,7 +82,8 @@ impl Shop {
         file
     }
 
-    /// The block of the first step, with the addresses of this test; without the lines that begin with `dropped`.
+    /// The block of the first step, with the addresses of this test; without the lines that begin
+    /// with `dropped`.
     fn sms_verify(&self, dropped: &str) -> (Process, String) {
         let mut script = String::new();
         for line in self.guide.block("sh", 0).lines().filter(|line| !line.starts_with(dropped)) {
@@ -111,11 +115,16 @@ impl Shop {
     }
 
     async fn nginx(&self, server: &str, site: &str, api: &str) -> (Process, Client) {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port")
+            .port();
         let server = server.replace("listen 80;", &format!("listen 127.0.0.1:{port};"));
-        let server = server.replace("http://127.0.0.1:8000", site).replace("http://127.0.0.1:8080", api);
+        let server =
+            server.replace("http://127.0.0.1:8000", site).replace("http://127.0.0.1:8080", api);
         let folder = self.folder.to_string_lossy();
-        let config = self.file("nginx.conf", &format!("{}{server}}}", NGINX.replace("FOLDER", &folder)));
+        let config =
+            self.file("nginx.conf", &format!("{}{server}}}", NGINX.replace("FOLDER", &folder)));
         let mut command = Command::new("/usr/sbin/nginx");
         command.args(["-e", "stderr", "-p", &folder, "-c"]).arg(config);
         let process = Process::spawn(command);
@@ -127,7 +136,10 @@ impl Shop {
     /// What somebody reads in a new picture.
     async fn picture(&self, shop: &Client) -> (String, String) {
         let uuid = PictureId::random(random_bytes()).as_str().to_owned();
-        assert_eq!(shop.get(&format!("/image_codes/{uuid}/")).await.header("content-type"), "image/png");
+        assert_eq!(
+            shop.get(&format!("/image_codes/{uuid}/")).await.header("content-type"),
+            "image/png"
+        );
         let text = self.value(&format!("img_{uuid}")).await.expect("a picture's text");
         (uuid, text)
     }
@@ -143,9 +155,15 @@ impl Shop {
     }
 
     /// The same by the page of the second step; what the page's data is then.
-    async fn asks_by_the_new_page(&self, shop: &Client, mobile: &str, picture: (&str, &str)) -> Value {
+    async fn asks_by_the_new_page(
+        &self,
+        shop: &Client,
+        mobile: &str,
+        picture: (&str, &str),
+    ) -> Value {
         let file = self.file("page.js", self.guide.block("js", 0));
-        let data = json!({ "mobile": mobile, "uuid": picture.0, "image_code": picture.1 }).to_string();
+        let data =
+            json!({ "mobile": mobile, "uuid": picture.0, "image_code": picture.1 }).to_string();
         let mut command = Command::new("node");
         command.arg("tests/meiduo/page.mjs").arg(file).args([&shop.base, &data]);
         serde_json::from_str(&Process::spawn(command).output().await).expect("JSON")
@@ -161,12 +179,17 @@ impl Shop {
         assert_eq!(code(&self.asks(shop, &mobile).await), (200, "4002", "发送短信过于频繁"));
     }
 
-    /// The number and the code of somebody who asked by the new page, and the field of the form that goes with it.
+    /// The number and the code of somebody who asked by the new page, and the field of the form
+    /// that goes with it.
     async fn somebody(&self, shop: &Client) -> (String, String, [(String, String); 1]) {
         let mobile = new_mobile();
         let (uuid, text) = self.picture(shop).await;
         let page = self.asks_by_the_new_page(shop, &mobile, (&uuid, &text)).await;
-        assert_eq!((&page["error_image_code"], &page["error_sms_code"]), (&Value::Null, &Value::Null), "{page}");
+        assert_eq!(
+            (&page["error_image_code"], &page["error_sms_code"]),
+            (&Value::Null, &Value::Null),
+            "{page}"
+        );
         let id = page[self.guide.attribute(":value")].as_str().expect("an id").to_owned();
         let sent = self.sent_to(&mobile).await;
         (mobile, sent, [(self.guide.attribute("name").to_owned(), id)])
@@ -174,7 +197,9 @@ impl Shop {
 
     /// The code that the gateway was given for a number.
     async fn sent_to(&self, mobile: &str) -> String {
-        let sent = || self.gateway.calls().into_iter().find(|call| call.to == mobile).map(|call| call.code);
+        let sent = || {
+            self.gateway.calls().into_iter().find(|call| call.to == mobile).map(|call| call.code)
+        };
         eventually("an SMS", || async { sent() }).await
     }
 }
@@ -190,10 +215,20 @@ fn new_mobile() -> String {
 }
 
 /// Posts the form, as the browser of somebody who reads Chinese.
-async fn registers(shop: &Client, mobile: &str, typed: &str, further: &[(String, String)]) -> Answer {
-    let form = [("mobile", mobile), ("sms_code", typed)].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.iter().chain(further)).finish();
-    let request = shop.request("POST", "/register/").header("content-type", "application/x-www-form-urlencoded");
+async fn registers(
+    shop: &Client,
+    mobile: &str,
+    typed: &str,
+    further: &[(String, String)],
+) -> Answer {
+    let form = [("mobile", mobile), ("sms_code", typed)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form.iter().chain(further))
+        .finish();
+    let request = shop
+        .request("POST", "/register/")
+        .header("content-type", "application/x-www-form-urlencoded");
     shop.send(request.header("accept-language", "zh-CN,zh;q=0.9,en;q=0.8").body(form)).await
 }
 
@@ -215,7 +250,9 @@ async fn the_first_step_and_back() {
     shop.asks(&moved, &sent_to).await;
     drop(sms_verify);
     let (_nginx, back) = shop.nginx(&before, &site, "").await;
-    let asked = back.get(&format!("/sms_codes/{}/?image_code={}&uuid={}", new_mobile(), drawn.1, drawn.0)).await;
+    let asked = back
+        .get(&format!("/sms_codes/{}/?image_code={}&uuid={}", new_mobile(), drawn.1, drawn.0))
+        .await;
     assert_eq!(code(&asked).1, "0");
     assert_eq!(code(&shop.asks(&back, &sent_to).await).1, "4002");
     let sent = shop.value(&format!("sms_{sent_to}")).await.expect("a code");
@@ -223,7 +260,8 @@ async fn the_first_step_and_back() {
     shop.works_as_ever(&back).await;
 }
 
-/// Everything of the second step: the processes, which end when they are dropped, and the shop's address.
+/// Everything of the second step: the processes, which end when they are dropped, and the shop's
+/// address.
 async fn after_the_second_step(shop: &Shop, dropped: &str) -> ([Process; 3], Client) {
     let [_, _, server] = shop.guide.servers();
     let (sms_verify, api) = shop.sms_verify(dropped);
@@ -241,34 +279,69 @@ async fn the_page_and_the_view_of_the_second_step() {
     let (uuid, _) = shop.picture(&front).await;
     let page = shop.asks_by_the_new_page(&front, &new_mobile(), (&uuid, "wrong")).await;
     assert_eq!(page["error_image_code_message"], "图形验证码错误", "{page}");
-    assert_eq!((&page["pictures"], &page["sending_flag"]), (&json!(1), &json!(false)), "it may be tried again: {page}");
+    assert_eq!(
+        (&page["pictures"], &page["sending_flag"]),
+        (&json!(1), &json!(false)),
+        "it may be tried again: {page}"
+    );
 
     let (mobile, sent, id) = shop.somebody(&front).await;
     let (uuid, text) = shop.picture(&front).await;
     let page = shop.asks_by_the_new_page(&front, &mobile, (&uuid, &text)).await;
     assert_eq!(page["error_sms_code_message"], "发送短信过于频繁", "{page}");
-    assert_eq!(code(&registers(&front, &mobile, &sent, &[]).await), (200, "4003", "缺少必传参数"), "by an old page");
-    assert_eq!(code(&registers(&front, &mobile, &wrong(&sent), &id).await), (200, "4008", "短信验证码有误"));
+    assert_eq!(
+        code(&registers(&front, &mobile, &sent, &[]).await),
+        (200, "4003", "缺少必传参数"),
+        "by an old page"
+    );
+    assert_eq!(
+        code(&registers(&front, &mobile, &wrong(&sent), &id).await),
+        (200, "4008", "短信验证码有误")
+    );
     let elsewhere = id.clone().map(|(name, id)| (name, format!("{id}/check#")));
-    assert_eq!(code(&registers(&front, &mobile, &sent, &elsewhere).await), (200, "4008", "短信验证码已失效"));
-    assert_eq!(code(&registers(&front, &new_mobile(), &sent, &id).await).0, 200, "of another number");
-    assert_ne!(code(&registers(&front, &new_mobile(), &sent, &id).await).1, "0", "of another number");
+    assert_eq!(
+        code(&registers(&front, &mobile, &sent, &elsewhere).await),
+        (200, "4008", "短信验证码已失效")
+    );
+    assert_eq!(
+        code(&registers(&front, &new_mobile(), &sent, &id).await).0,
+        200,
+        "of another number"
+    );
+    assert_ne!(
+        code(&registers(&front, &new_mobile(), &sent, &id).await).1,
+        "0",
+        "of another number"
+    );
     assert_eq!(code(&registers(&front, &mobile, &sent, &id).await), (200, "0", "OK"));
-    assert_eq!(code(&registers(&front, &mobile, &sent, &id).await), (200, "4008", "短信验证码已失效"), "a second time");
+    assert_eq!(
+        code(&registers(&front, &mobile, &sent, &id).await),
+        (200, "4008", "短信验证码已失效"),
+        "a second time"
+    );
 
     let (mobile, sent, id) = shop.somebody(&front).await;
     for _ in 0..5 {
         registers(&front, &mobile, &wrong(&sent), &id).await;
     }
-    assert_eq!(code(&registers(&front, &mobile, &sent, &id).await), (200, "4002", "验证码输错次数过多"));
+    assert_eq!(
+        code(&registers(&front, &mobile, &sent, &id).await),
+        (200, "4002", "验证码输错次数过多")
+    );
 
     // What was asked for with another purpose registers nobody.
     let (uuid, text) = shop.picture(&front).await;
     let mobile = new_mobile();
     let asked = json!({ "to": mobile, "uuid": uuid, "image_code": text, "purpose": "password" });
-    let id = [(shop.guide.attribute("name").to_owned(), front.post("/v1/verifications", &asked).await.id())];
+    let id = [(
+        shop.guide.attribute("name").to_owned(),
+        front.post("/v1/verifications", &asked).await.id(),
+    )];
     let sent = shop.sent_to(&mobile).await;
-    assert_eq!(code(&registers(&front, &mobile, &sent, &id).await), (200, "4008", "短信验证码已失效"));
+    assert_eq!(
+        code(&registers(&front, &mobile, &sent, &id).await),
+        (200, "4008", "短信验证码已失效")
+    );
 
     processes[0].kill();
     assert_eq!(code(&registers(&front, &mobile, &sent, &id).await).1, "5000");
@@ -287,7 +360,11 @@ async fn the_way_back_from_the_second_step() {
     // With it again, the site's own view knows whom the new page has just sent an SMS.
     let (processes, front) = after_the_second_step(&shop, "#").await;
     let (mobile, ..) = shop.somebody(&front).await;
-    assert_eq!(shop.value(&format!("sms_{mobile}")).await, None, "a code that registers by the check alone");
+    assert_eq!(
+        shop.value(&format!("sms_{mobile}")).await,
+        None,
+        "a code that registers by the check alone"
+    );
     assert_eq!(shop.value(&format!("send_flag_{mobile}")).await.as_deref(), Some("1"));
     drop(processes);
 

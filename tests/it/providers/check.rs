@@ -69,7 +69,10 @@ async fn with_a_number_the_gateway_is_called() {
     let stub = Stub::start(Vendor::Twilio).await;
     let check = ["provider", "check", "--to", "+86 138 0013 8000"];
     let output = Process::start(&check, &environment(&stub.dsn())).output().await;
-    assert!(output.contains("accepted as message-1") && output.contains("1 of 1 accepted\n"), "{output}");
+    assert!(
+        output.contains("accepted as message-1") && output.contains("1 of 1 accepted\n"),
+        "{output}"
+    );
     assert_eq!(stub.sent()[0].fields["To"], "+8613800138000");
 
     let gateway = Gateway::start(&[], Reply::Refuse("160038")).await;

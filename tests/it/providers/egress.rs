@@ -1,4 +1,5 @@
-//! Gateways through a proxy: `HTTPS_PROXY` and `NO_PROXY` count as everywhere, and the proxy sees a host and TLS.
+//! Gateways through a proxy: `HTTPS_PROXY` and `NO_PROXY` count as everywhere, and the proxy sees a
+//! host and TLS.
 
 use std::sync::{Arc, Mutex};
 
@@ -76,10 +77,17 @@ async fn every_gateway_is_reached_through_the_proxy() {
     let mut check = Process::start(&["provider", "check", "--to", "+8613800138000"], &environment);
     assert!(!check.ended().await.success(), "the tunnels lead nowhere");
     let tunnels = proxy.tunnels();
-    for host in
-        ["aliyun.invalid:443", "twilio.invalid:443", "aws.invalid:443", "webhook.invalid:443", "ccp.invalid:8883"]
-    {
-        let tunnel = tunnels.iter().find(|tunnel| tunnel.head.starts_with(&format!("CONNECT {host} "))).expect(host);
+    for host in [
+        "aliyun.invalid:443",
+        "twilio.invalid:443",
+        "aws.invalid:443",
+        "webhook.invalid:443",
+        "ccp.invalid:8883",
+    ] {
+        let tunnel = tunnels
+            .iter()
+            .find(|tunnel| tunnel.head.starts_with(&format!("CONNECT {host} ")))
+            .expect(host);
         let head = tunnel.head.to_ascii_lowercase();
         assert!(head.contains("proxy-authorization: basic dxnlcjpwyxnz"), "{host}: {head}");
         assert_eq!(tunnel.first, 0x16, "{host}: a TLS handshake (RFC 8446, 5.1)");
@@ -100,9 +108,16 @@ async fn so_are_aws_and_the_vendors_of_captchas() {
         .with("DEAD_QUEUE_URL", "https://sqs.invalid/1/dead")
         .with("AWS_ENDPOINT_URL_SQS", "https://sqs.invalid")
         .with("ALL_PROXY", &url);
-    assert!(!Process::start(&["dead", "list"], &queue).ended().await.success(), "the tunnels lead nowhere");
-    let asks =
-        |host: &str| proxy.tunnels().iter().any(|tunnel| tunnel.head.starts_with(&format!("CONNECT {host}:443 ")));
+    assert!(
+        !Process::start(&["dead", "list"], &queue).ended().await.success(),
+        "the tunnels lead nowhere"
+    );
+    let asks = |host: &str| {
+        proxy
+            .tunnels()
+            .iter()
+            .any(|tunnel| tunnel.head.starts_with(&format!("CONNECT {host}:443 ")))
+    };
     assert!(asks("sqs.invalid"), "{:?}", proxy.tunnels());
     let captcha = "turnstile://site:secret@captcha.invalid?when=always";
     let environment = Environment::embedded().with("CHALLENGE", captcha).with("https_proxy", &url);
@@ -117,11 +132,16 @@ async fn so_are_aws_and_the_vendors_of_captchas() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_cannot_be_used_is_an_error_at_start() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment =
-        Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("HTTPS_PROXY", "socks5://127.0.0.1:9");
+    let environment = Environment::embedded()
+        .with("SMS_DSN", &gateway.dsn())
+        .with("HTTPS_PROXY", "socks5://127.0.0.1:9");
     let mut process = Process::start(&[], &environment);
     assert!(!process.ended().await.success());
-    assert!(process.log().contains("HTTPS_PROXY needs the URL of an HTTP proxy"), "{}", process.log());
+    assert!(
+        process.log().contains("HTTPS_PROXY needs the URL of an HTTP proxy"),
+        "{}",
+        process.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +149,9 @@ async fn nothing_on_this_machine_is_reached_through_a_proxy() {
     let proxy = Proxy::start().await;
     let url = format!("http://{}", proxy.address);
     let everything = |mut environment: Environment| {
-        for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        for name in
+            ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        {
             environment = environment.with(name, &url);
         }
         environment
@@ -137,20 +159,29 @@ async fn nothing_on_this_machine_is_reached_through_a_proxy() {
     let (ccp, aws) = (Gateway::start(&[], Reply::Accept).await, Stub::start(Vendor::Aws).await);
     let dsn = format!("failover({} || {})", ccp.dsn(), aws.dsn());
     let check = ["provider", "check", "--to", "+8613800138000"];
-    let output = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn))).output().await;
+    let output = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn)))
+        .output()
+        .await;
     assert!(output.contains("2 of 2 accepted"), "{output}");
     // Over TLS, too.
     let there = ["localhost:9", "a.localhost:9", "127.0.0.2:9", "[::1]:9"];
     let dsns = there.map(|host| Vendor::Twilio.dsn(host, "").replace("&tls=false", ""));
-    let dsn =
-        format!("failover({} || {})", dsns.join(" || "), Vendor::Aws.dsn("localhost:9", "").replace("&tls=false", ""));
-    let mut check = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn)));
+    let dsn = format!(
+        "failover({} || {})",
+        dsns.join(" || "),
+        Vendor::Aws.dsn("localhost:9", "").replace("&tls=false", "")
+    );
+    let mut check =
+        Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn)));
     assert!(!check.ended().await.success(), "nobody is there");
     assert!(proxy.tunnels().is_empty(), "{:?}", proxy.tunnels());
     // A worker that hands its messages to the inbox of another process.
     let deployment = Deployment::split(&everything(Environment::services()));
     let client = &deployment.client;
     assert_eq!(client.ask(number(1).e164()).await.status, 202);
-    eventually("in the inbox", || async { (!client.get("/inbox.json").await.body[0].is_null()).then_some(()) }).await;
+    eventually("in the inbox", || async {
+        (!client.get("/inbox.json").await.body[0].is_null()).then_some(())
+    })
+    .await;
     assert!(proxy.tunnels().is_empty(), "{:?}", proxy.tunnels());
 }

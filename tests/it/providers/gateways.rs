@@ -1,4 +1,5 @@
-//! Each gateway against a stub that checks signatures as its vendor does: what it is sent, and what its answers mean.
+//! Each gateway against a stub that checks signatures as its vendor does: what it is sent, and what
+//! its answers mean.
 
 use serde_json::json;
 use shared::delivery::{DeliveryPolicy, Outcome};
@@ -26,7 +27,10 @@ async fn each_sends_what_its_vendor_wants() {
         match vendor {
             Vendor::Aliyun => {
                 assert_eq!(fields["PhoneNumbers"], number(1).national());
-                assert_eq!((&fields["SignName"], &fields["TemplateCode"]), (&json!("签名"), &json!("SMS_1")));
+                assert_eq!(
+                    (&fields["SignName"], &fields["TemplateCode"]),
+                    (&json!("签名"), &json!("SMS_1"))
+                );
                 let parameters = fields["TemplateParam"].as_str().expect("JSON in a string");
                 let parameters: serde_json::Value = serde_json::from_str(parameters).expect("JSON");
                 assert_eq!(parameters, json!({ "code": code, "minutes": "5" }));
@@ -34,20 +38,34 @@ async fn each_sends_what_its_vendor_wants() {
             }
             Vendor::Tencent => {
                 assert_eq!(fields["PhoneNumberSet"], json!([number(1).e164()]));
-                assert_eq!((&fields["SmsSdkAppId"], &fields["SignName"]), (&json!("14"), &json!("S")));
-                assert_eq!((&fields["TemplateId"], &fields["TemplateParamSet"]), (&json!("1"), &json!([code, "5"])));
+                assert_eq!(
+                    (&fields["SmsSdkAppId"], &fields["SignName"]),
+                    (&json!("14"), &json!("S"))
+                );
+                assert_eq!(
+                    (&fields["TemplateId"], &fields["TemplateParamSet"]),
+                    (&json!("1"), &json!([code, "5"]))
+                );
             }
             Vendor::Twilio => {
-                let expected = json!({ "To": number(1).e164(), "From": "+15005550006", "Body": text });
+                let expected =
+                    json!({ "To": number(1).e164(), "From": "+15005550006", "Body": text });
                 for (name, value) in expected.as_object().expect("an object") {
                     assert_eq!(fields[name], *value);
                 }
-                let validity: u64 = fields["ValidityPeriod"].as_str().expect("text").parse().expect("a number");
-                assert!((290..=300).contains(&validity), "what is left of the code's life: {validity}");
+                let validity: u64 =
+                    fields["ValidityPeriod"].as_str().expect("text").parse().expect("a number");
+                assert!(
+                    (290..=300).contains(&validity),
+                    "what is left of the code's life: {validity}"
+                );
             }
             Vendor::Aws => {
                 assert_eq!(fields["DestinationPhoneNumber"], number(1).e164());
-                assert_eq!((&fields["MessageBody"], &fields["MessageType"]), (&json!(text), &json!("TRANSACTIONAL")));
+                assert_eq!(
+                    (&fields["MessageBody"], &fields["MessageType"]),
+                    (&json!(text), &json!("TRANSACTIONAL"))
+                );
                 assert_eq!(fields["OriginationIdentity"], "+12065550100");
                 let lifetime = fields["TimeToLive"].as_u64().expect("a number");
                 assert!((290..=300).contains(&lifetime), "{lifetime}");
@@ -73,9 +91,14 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 let sender = Sender::new(&stub.dsn(), policy);
                 let job = sender.job(&number(u32::try_from(index).expect("small"))).await;
                 let outcome = sender.deliver(&job).await;
-                let (case, state) = (format!("{vendor:?} {status} {code}"), sender.state(&job).await);
+                let (case, state) =
+                    (format!("{vendor:?} {status} {code}"), sender.state(&job).await);
                 match class {
-                    Class::Permanent => assert_eq!((outcome, state), (Outcome::Done, DeliveryState::Failed), "{case}"),
+                    Class::Permanent => assert_eq!(
+                        (outcome, state),
+                        (Outcome::Done, DeliveryState::Failed),
+                        "{case}"
+                    ),
                     Class::NotHere => {
                         let Outcome::Dead(death) = outcome else { panic!("{case}: {outcome:?}") };
                         assert_eq!(
@@ -83,17 +106,28 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                             (Some(class), 1, DeliveryState::Failed),
                             "{case}"
                         );
-                        assert!(death.reason.contains("no gateway serves this number"), "{}", death.reason);
+                        assert!(
+                            death.reason.contains("no gateway serves this number"),
+                            "{}",
+                            death.reason
+                        );
                     }
                     Class::Ambiguous if policy == DeliveryPolicy::AtMostOnce => {
-                        assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps")), "{case}");
+                        assert!(
+                            matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps")),
+                            "{case}"
+                        );
                     }
                     Class::Throttled => {
-                        let Outcome::Retry { delay, .. } = outcome else { panic!("{case}: {outcome:?}") };
+                        let Outcome::Retry { delay, .. } = outcome else {
+                            panic!("{case}: {outcome:?}")
+                        };
                         assert_eq!(delay.base.as_secs(), 12, "{case}");
                     }
                     _ => {
-                        let Outcome::Retry { delay, job } = outcome else { panic!("{case}: {outcome:?}") };
+                        let Outcome::Retry { delay, job } = outcome else {
+                            panic!("{case}: {outcome:?}")
+                        };
                         assert_eq!((delay.base.as_secs(), job.attempts), (3, 1), "{case}");
                         assert_eq!(state, DeliveryState::Retrying, "{case}");
                     }
@@ -103,14 +137,21 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 let sms = super::check::sms();
                 let error = accounts[0].send(&sms).await.expect_err(&case);
                 assert_eq!(error.class, class, "{case}");
-                // The log has the vendor's own code, also where the status alone decides. (AWS's fields are no part of it.)
+                // The log has the vendor's own code, also where the status alone decides. (AWS's
+                // fields are no part of it.)
                 let plain = vendor != Vendor::Webhook && !code.contains('\0');
                 assert!(!plain || code.starts_with(&error.reason), "{case}: {}", error.reason);
                 assert!(!error.to_string().contains(SECRET) && error.reason.len() < 80, "{error}");
             }
             seen.push(class);
         }
-        for class in [Class::Transient, Class::Permanent, Class::NotHere, Class::Configuration, Class::Ambiguous] {
+        for class in [
+            Class::Transient,
+            Class::Permanent,
+            Class::NotHere,
+            Class::Configuration,
+            Class::Ambiguous,
+        ] {
             assert!(seen.contains(&class), "{vendor:?} {class:?}");
         }
     }
@@ -121,7 +162,8 @@ async fn each_status_code_of_ccp_has_its_class() {
     for (code, class) in refusals::CCP {
         let gateway = Gateway::start(&[], Reply::Refuse(code)).await;
         let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(code);
+        let error =
+            sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(code);
         assert_eq!((error.class, error.reason.as_str()), (*class, *code));
     }
 }
@@ -130,10 +172,13 @@ async fn each_status_code_of_ccp_has_its_class() {
 #[tokio::test]
 async fn no_number_is_taken_for_a_code() {
     let stub = Stub::start(Vendor::Webhook).await;
-    for (reason, kept) in [("8613800138000", false), ("to-13800138000", false), ("blocked.21610", true)] {
+    for (reason, kept) in
+        [("8613800138000", false), ("to-13800138000", false), ("blocked.21610", true)]
+    {
         stub.says(Says(400, vec![], json!({ "class": "permanent", "reason": reason })));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(reason);
+        let error =
+            sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(reason);
         assert_eq!(error.reason == reason, kept, "{}", error.reason);
     }
 }
@@ -156,35 +201,57 @@ async fn a_call_of_tencents_that_fails_as_a_whole_has_the_same_classes() {
             json!({ "Response": { "RequestId": "r", "Error": { "Code": code, "Message": "no" } } }),
         ));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
+        let error = sender.deliveries.provider.all()[0]
+            .send(&super::check::sms())
+            .await
+            .expect_err("refused");
         assert_eq!((error.class, error.reason.as_str()), (class, code));
     }
 }
 
 #[tokio::test]
 async fn temporary_credentials_and_api_keys_are_taken() {
-    for (vendor, header) in [(Vendor::Aliyun, "x-acs-security-token"), (Vendor::Tencent, "x-tc-token")] {
+    for (vendor, header) in
+        [(Vendor::Aliyun, "x-acs-security-token"), (Vendor::Tencent, "x-tc-token")]
+    {
         let stub = Stub::start(vendor).await;
-        let sender = Sender::new(&format!("{}&session_token=CAIS%2Bsts", stub.dsn()), DeliveryPolicy::default());
-        assert_eq!(sender.deliver(&sender.job(&number(1)).await).await, Outcome::Done, "{vendor:?}");
-        assert_eq!((stub.sent()[0].headers[header].as_str(), stub.refused()), ("CAIS+sts", 0), "{vendor:?}");
+        let sender = Sender::new(
+            &format!("{}&session_token=CAIS%2Bsts", stub.dsn()),
+            DeliveryPolicy::default(),
+        );
+        assert_eq!(
+            sender.deliver(&sender.job(&number(1)).await).await,
+            Outcome::Done,
+            "{vendor:?}"
+        );
+        assert_eq!(
+            (stub.sent()[0].headers[header].as_str(), stub.refused()),
+            ("CAIS+sts", 0),
+            "{vendor:?}"
+        );
     }
     // Twilio's path has the account, and its Basic authentication the key.
     let key = "SK00112233445566778899aabbccddeeff";
     let dsn = |options: &str| format!("twilio://{key}:{SECRET}@default?from=+15005550006{options}");
-    let problem = |options| shared::provider::Provider::from_dsn(&dsn(options)).expect_err(options).to_string();
+    let problem = |options| {
+        shared::provider::Provider::from_dsn(&dsn(options)).expect_err(options).to_string()
+    };
     assert!(problem("").contains("lacks account"), "{}", problem(""));
     let pushed = format!("&account={ACCOUNT}&callback=https://sms.example.com/v1/receipts/twilio");
     assert!(problem(&pushed).contains("lacks auth_token or shared_key"), "{}", problem(&pushed));
     for keys in ["&auth_token=0123", "&shared_key=webhooks_sharedkey_1:0123"] {
-        assert!(shared::provider::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(), "{keys}");
+        assert!(
+            shared::provider::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(),
+            "{keys}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_messaging_service_is_told_from_a_senders_name() {
     let service = "MG0123456789abcdef0123456789ABCDEF";
-    for (from, field) in [(service, "MessagingServiceSid"), ("MGSHOP", "From"), ("MG Shop", "From")] {
+    for (from, field) in [(service, "MessagingServiceSid"), ("MGSHOP", "From"), ("MG Shop", "From")]
+    {
         let stub = Stub::start(Vendor::Twilio).await;
         let dsn = stub.dsn().replace("+15005550006", &from.replace(' ', "%20"));
         let sender = Sender::new(&dsn, DeliveryPolicy::default());
@@ -199,24 +266,38 @@ async fn a_wrong_secret_is_a_configuration_error() {
         let stub = Stub::start(vendor).await;
         let dsn = stub.dsn().replace(SECRET, "another-secret-0123456789");
         let sender = Sender::new(&dsn, DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("refused");
-        assert_eq!((error.class, stub.sent().len(), stub.refused()), (Class::Configuration, 0, 1), "{vendor:?}");
+        let error = sender.deliveries.provider.all()[0]
+            .send(&super::check::sms())
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (error.class, stub.sent().len(), stub.refused()),
+            (Class::Configuration, 0, 1),
+            "{vendor:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_gateway_that_is_not_there_was_not_asked() {
     for vendor in VENDORS {
-        let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("an address");
         let sender = Sender::new(&vendor.dsn(&nowhere.to_string(), ""), DeliveryPolicy::AtMostOnce);
-        let error = sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err("nobody");
+        let error = sender.deliveries.provider.all()[0]
+            .send(&super::check::sms())
+            .await
+            .expect_err("nobody");
         assert_eq!(error.class, Class::Transient, "{vendor:?}: {error}");
     }
 }
 
 #[tokio::test]
 async fn a_number_abroad_is_written_as_its_vendor_wants() {
-    let british = shared::phone::PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    let british =
+        shared::phone::PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     for (vendor, field, expected) in [
         (Vendor::Aliyun, "PhoneNumbers", json!("447400123456")),
         (Vendor::Tencent, "PhoneNumberSet", json!(["+447400123456"])),

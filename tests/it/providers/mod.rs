@@ -74,7 +74,8 @@ impl Sender {
         let queue = Queue::memory();
         let Deliveries { store, secrets, .. } = &self.deliveries;
         let admissions = admissions(store.clone(), queue.clone(), secrets.clone());
-        let (locale, purpose, autofill) = (self.locale, self.purpose.clone(), self.autofill.clone());
+        let (locale, purpose, autofill) =
+            (self.locale, self.purpose.clone(), self.autofill.clone());
         let asked = Request { locale, purpose, autofill, ..request(to.clone()) };
         let asked = admissions.request(asked, random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
@@ -91,7 +92,8 @@ impl Sender {
 
     /// The code that belongs to a job.
     fn code(&self, job: &Queued) -> String {
-        let code = self.deliveries.secrets.derive(&job.id, CodeLength::default()).expect("its secret");
+        let code =
+            self.deliveries.secrets.derive(&job.id, CodeLength::default()).expect("its secret");
         code.expose().to_owned()
     }
 }

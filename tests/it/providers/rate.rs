@@ -1,4 +1,5 @@
-//! A gateway that takes so many messages in a second: the rest waits its turn in the queue and spends no attempt.
+//! A gateway that takes so many messages in a second: the rest waits its turn in the queue and
+//! spends no attempt.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,10 @@ async fn send_all(deployment: &Deployment, gateway: &Gateway) {
     for fifty in 0..u32::try_from(JOBS / 50).expect("small") {
         let numbers = (fifty * 50..fifty * 50 + 50).map(number);
         let some = numbers.map(|number| async move {
-            eventually("it is accepted", || async { (client.ask(number.e164()).await.status == 202).then_some(()) })
-                .await;
+            eventually("it is accepted", || async {
+                (client.ask(number.e164()).await.status == 202).then_some(())
+            })
+            .await;
         });
         join_all(some).await;
     }
@@ -27,11 +30,14 @@ async fn send_all(deployment: &Deployment, gateway: &Gateway) {
 
 /// One call each, in the first attempt; how long it took is shown.
 async fn each_once(queue: &str, gateway: &Gateway, began: Instant, deployment: &Deployment) {
-    let is_told = || async { (deployment.logs().matches("\"message\":\"sent\"").count() >= JOBS).then_some(()) };
+    let is_told = || async {
+        (deployment.logs().matches("\"message\":\"sent\"").count() >= JOBS).then_some(())
+    };
     eventually("all is logged", is_told).await;
     let (calls, logs) = (gateway.calls(), deployment.logs());
     let (first, last) = (calls[0].at, calls[calls.len() - 1].at);
-    let busiest = calls.iter().map(|call| calls.iter().filter(|other| in_second(call, other)).count()).max();
+    let busiest =
+        calls.iter().map(|call| calls.iter().filter(|other| in_second(call, other)).count()).max();
     println!(
         "RATE | {queue} | rate=50 | {JOBS} jobs | {:.1} s | first after {:.1} s | busiest second {} |",
         (last - first).as_secs_f64(),
@@ -39,7 +45,11 @@ async fn each_once(queue: &str, gateway: &Gateway, began: Instant, deployment: &
         busiest.expect("calls"),
     );
     assert_eq!(calls.len(), JOBS, "nothing twice");
-    assert_eq!(logs.matches("\"attempt\":1,\"gateway\"").count(), JOBS, "an attempt is a call to a gateway");
+    assert_eq!(
+        logs.matches("\"attempt\":1,\"gateway\"").count(),
+        JOBS,
+        "an attempt is a call to a gateway"
+    );
     assert!(logs.contains("the gateway's rate"), "some have waited in the queue");
 }
 
@@ -51,7 +61,8 @@ fn in_second(call: &Call, other: &Call) -> bool {
 async fn five_hundred_jobs_at_fifty_a_second_in_memory() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let began = Instant::now();
-    let environment = Environment::embedded().with("SMS_DSN", &format!("{}&rate=50", gateway.dsn()));
+    let environment =
+        Environment::embedded().with("SMS_DSN", &format!("{}&rate=50", gateway.dsn()));
     let deployment = Deployment::whole(&environment);
     send_all(&deployment, &gateway).await;
     each_once("memory", &gateway, began, &deployment).await;
@@ -60,7 +71,8 @@ async fn five_hundred_jobs_at_fifty_a_second_in_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_jobs_at_fifty_a_second_on_rabbitmq_and_two_workers() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment = Environment::services().with("SMS_DSN", &format!("{}&rate=50", gateway.dsn()));
+    let environment =
+        Environment::services().with("SMS_DSN", &format!("{}&rate=50", gateway.dsn()));
     let mut deployment = Deployment::split(&environment);
     deployment.workers.clear();
     deployment.workers = (0..2).map(|_| Process::start(&["worker"], &environment)).collect();

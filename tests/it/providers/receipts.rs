@@ -15,7 +15,8 @@ const KEY: &str = "a-path-nobody-guesses";
 /// The URL that Twilio was given, which is not the one that this process listens on.
 const CALLBACK: &str = "https://sms.example.com/v1/receipts/twilio";
 
-/// A deployment whose gateway is a vendor's stub that pushes receipts, and a verification whose SMS it has taken.
+/// A deployment whose gateway is a vendor's stub that pushes receipts, and a verification whose SMS
+/// it has taken.
 struct Scene {
     deployment: Deployment,
     name: &'static str,
@@ -27,7 +28,9 @@ impl Scene {
         let (stub, name, options) = match vendor {
             Vendor::Aliyun => (Stub::start(vendor).await, "aliyun", format!("&receipts={KEY}")),
             Vendor::Tencent => (Stub::start(vendor).await, "tencent", format!("&receipts={KEY}")),
-            Vendor::Twilio => (Stub::start(vendor).await, "twilio", format!("&callback={CALLBACK}")),
+            Vendor::Twilio => {
+                (Stub::start(vendor).await, "twilio", format!("&callback={CALLBACK}"))
+            }
             Vendor::Aws => (Stub::start(vendor).await, "aws", format!("&receipts={KEY}")),
             Vendor::Webhook => (Stub::start(vendor).await, "webhook", "&receipts=true".to_owned()),
         };
@@ -53,7 +56,8 @@ impl Scene {
     /// A push to `/v1/receipts/NAME` and a further path.
     async fn push(&self, path: &str, headers: &[(&str, String)], body: String) -> Answer {
         let client = &self.deployment.client;
-        let mut request = client.request("POST", &format!("/v1/receipts/{}{path}", self.name)).body(body);
+        let mut request =
+            client.request("POST", &format!("/v1/receipts/{}{path}", self.name)).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -84,11 +88,13 @@ fn receipt(vendor: Vendor, delivered: bool) -> (String, Vec<(&'static str, Strin
         Vendor::Twilio => {
             let status = if delivered { "delivered" } else { "undelivered" };
             let form = [("MessageSid", "message-1"), ("MessageStatus", status), ("To", to.e164())];
-            let signed: String = form.iter().map(|(name, value)| format!("{name}{value}")).collect();
+            let signed: String =
+                form.iter().map(|(name, value)| format!("{name}{value}")).collect();
             let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).expect("any length");
             mac.update(format!("{CALLBACK}{signed}").as_bytes());
             let signature = STANDARD.encode(mac.finalize().into_bytes());
-            let body = format!("MessageSid=message-1&MessageStatus={status}&To=%2B{}", &to.e164()[1..]);
+            let body =
+                format!("MessageSid=message-1&MessageStatus={status}&To=%2B{}", &to.e164()[1..]);
             (String::new(), vec![("x-twilio-signature", signature)], body)
         }
         Vendor::Aws => {
@@ -97,14 +103,20 @@ fn receipt(vendor: Vendor, delivered: bool) -> (String, Vec<(&'static str, Strin
                 "eventType": kind, "eventVersion": "1.0", "isFinal": true, "destinationPhoneNumber": to.e164(),
                 "messageId": "message-1", "messageStatus": "DELIVERED",
             });
-            let notification = json!({ "Type": "Notification", "TopicArn": "arn", "Message": event.to_string() });
-            (path, vec![("x-amz-sns-message-type", "Notification".to_owned())], notification.to_string())
+            let notification =
+                json!({ "Type": "Notification", "TopicArn": "arn", "Message": event.to_string() });
+            (
+                path,
+                vec![("x-amz-sns-message-type", "Notification".to_owned())],
+                notification.to_string(),
+            )
         }
         Vendor::Webhook => {
             let status = if delivered { "delivered" } else { "failed" };
             let body = json!({ "id": "message-1", "to": to.e164(), "status": status }).to_string();
             let time = now();
-            let signature = STANDARD.encode(hmac(SECRET.as_bytes(), &format!("push-1.{time}.{body}")));
+            let signature =
+                STANDARD.encode(hmac(SECRET.as_bytes(), &format!("push-1.{time}.{body}")));
             let headers = vec![
                 ("webhook-id", "push-1".to_owned()),
                 ("webhook-timestamp", time.to_string()),
@@ -134,8 +146,10 @@ async fn what_is_not_the_vendors_changes_nothing() {
         let scene = Scene::start(vendor).await;
         let (path, headers, body) = receipt(vendor, true);
         // A wrong secret in the path, a changed body, no signature at all.
-        let forged = if path.is_empty() { body.replace("message-1", "message-2") } else { body.clone() };
-        let wrong = if path.is_empty() { String::new() } else { format!("{}x", &path[..path.len() - 1]) };
+        let forged =
+            if path.is_empty() { body.replace("message-1", "message-2") } else { body.clone() };
+        let wrong =
+            if path.is_empty() { String::new() } else { format!("{}x", &path[..path.len() - 1]) };
         assert_eq!(scene.push(&wrong, &headers, forged).await.status, 403, "{vendor:?}");
         assert_eq!(scene.push("", &[], body).await.status, 403, "{vendor:?}");
         let unreadable = scene.push(&path, &headers, "{".to_owned()).await.status;
@@ -195,7 +209,8 @@ async fn many_receipts_come_at_once_and_a_strange_one_among_them_harms_none() {
 
 /// An event of AWS's, as SNS hands it over.
 fn notification(message: &str) -> String {
-    json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:sms", "Message": message }).to_string()
+    json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:sms", "Message": message })
+        .to_string()
 }
 
 fn aws_event(kind: &str, status: &str) -> Value {
@@ -240,7 +255,8 @@ async fn an_event_through_event_bridge_is_found_by_its_message() {
     for through_sns in [false, true] {
         let (stub, message) = (Stub::start(Vendor::Aws).await, unique("message"));
         stub.says(Vendor::Aws.accepts(&message));
-        let scene = Scene::with(&Vendor::Aws.dsn(&stub.address, &format!("&receipts={KEY}")), "aws").await;
+        let scene =
+            Scene::with(&Vendor::Aws.dsn(&stub.address, &format!("&receipts={KEY}")), "aws").await;
         let event = |message_id: &str| {
             let event = json!({
                 "version": "0", "detail-type": "Text Message Delivery Status Updated", "source": "aws.sms-voice",
@@ -275,7 +291,9 @@ async fn what_sns_says_for_itself_is_taken() {
         of_itself("SubscriptionConfirmation"),
         of_itself("UnsubscribeConfirmation"),
         notification("Successfully validated SNS topic."),
-        notification(&json!({ "originationNumber": "+12065550100", "messageBody": "STOP" }).to_string()),
+        notification(
+            &json!({ "originationNumber": "+12065550100", "messageBody": "STOP" }).to_string(),
+        ),
     ] {
         assert_eq!(scene.push(&path, &[], body.clone()).await.status, 200, "{body}");
     }
@@ -312,8 +330,16 @@ async fn a_shared_key_of_twilios_signs_receipts() {
     };
     let right = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256";
     assert_eq!(push("key=webhooks_sharedkey_1,algorithm=HMAC_SHA1", sha1(shared)).await, 403);
-    assert_eq!(push("key=webhooks_sharedkey_2,algorithm=HMAC_SHA256", hmac(shared.as_bytes(), &text)).await, 403);
-    assert_eq!(push(right, hmac(SECRET.as_bytes(), &text)).await, 403, "the account's token is no shared key");
+    assert_eq!(
+        push("key=webhooks_sharedkey_2,algorithm=HMAC_SHA256", hmac(shared.as_bytes(), &text))
+            .await,
+        403
+    );
+    assert_eq!(
+        push(right, hmac(SECRET.as_bytes(), &text)).await,
+        403,
+        "the account's token is no shared key"
+    );
     assert_eq!(scene.delivery().await, "sent");
     assert_eq!(push(right, hmac(shared.as_bytes(), &text)).await, 200);
     assert_eq!(scene.delivery().await, "delivered");

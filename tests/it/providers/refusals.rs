@@ -1,7 +1,9 @@
 //! Answers of each vendor that are refusals, and the class that each has.
 
 use shared::provider::Class;
-use shared::provider::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient, Unlisted};
+use shared::provider::Class::{
+    Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient, Unlisted,
+};
 
 use crate::support::vendor::Vendor;
 
@@ -141,7 +143,11 @@ const AWS: &[Refusal] = &[
     (404, "ResourceNotFoundException", Configuration),
     (403, "InvalidSignatureException", Configuration),
     (400, "ConflictException.DESTINATION_PHONE_NUMBER_OPTED_OUT", Permanent),
-    (400, "ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE", Permanent),
+    (
+        400,
+        "ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
+        Permanent,
+    ),
     (400, "ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION", NotHere),
     (400, "ConflictException.DESTINATION_PHONE_NUMBER_NOT_VERIFIED", NotHere),
     (400, "ConflictException.RESOURCE_NOT_ACTIVE", Configuration),

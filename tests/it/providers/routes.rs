@@ -1,4 +1,5 @@
-//! Failover, round robin, countries, and circuits: what one gateway does not take another does, and nothing goes out twice.
+//! Failover, round robin, countries, and circuits: what one gateway does not take another does, and
+//! nothing goes out twice.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -34,7 +35,12 @@ fn failover([first, second]: &[Gateway; 2]) -> String {
 async fn with_the_first_down_the_second_sends_each_message_once() {
     for policy in POLICIES {
         // Transient, throttled, a problem with the account, nobody there.
-        for reply in [Reply::Refuse("160000"), Reply::Http(503), Reply::Refuse("160038"), Reply::Refuse("111109")] {
+        for reply in [
+            Reply::Refuse("160000"),
+            Reply::Http(503),
+            Reply::Refuse("160038"),
+            Reply::Refuse("111109"),
+        ] {
             let gateways = two(reply.clone()).await;
             let sender = Sender::new(&failover(&gateways), policy);
             let jobs = join_all((0..20).map(|index| async move { number(index) })).await;
@@ -43,12 +49,20 @@ async fn with_the_first_down_the_second_sends_each_message_once() {
                 assert_eq!(sender.deliver(&job).await, Outcome::Done, "{reply:?}");
                 assert_eq!(sender.state(&job).await, DeliveryState::Sent);
             }
-            let sent: HashSet<String> = gateways[1].accepted().into_iter().map(|call| call.to).collect();
-            assert_eq!((sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()), (20, 20, 0));
+            let sent: HashSet<String> =
+                gateways[1].accepted().into_iter().map(|call| call.to).collect();
+            assert_eq!(
+                (sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()),
+                (20, 20, 0)
+            );
             for call in gateways[0].calls() {
                 let calls = gateways[1].calls();
                 let second = calls.iter().find(|second| second.to == call.to).expect("went on");
-                assert_eq!((&second.code, &second.request_id), (&call.code, &call.request_id), "the same SMS");
+                assert_eq!(
+                    (&second.code, &second.request_id),
+                    (&call.code, &call.request_id),
+                    "the same SMS"
+                );
             }
         }
     }
@@ -57,7 +71,10 @@ async fn with_the_first_down_the_second_sends_each_message_once() {
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_passed_over() {
     let second = Gateway::start(&[], Reply::Accept).await;
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
     let dsn = format!("failover({} || {})", Gateway::dsn_of(&nowhere.to_string()), second.dsn());
     let sender = Sender::new(&dsn, DeliveryPolicy::AtMostOnce);
     assert_eq!(sender.deliver(&sender.job(&number(1)).await).await, Outcome::Done);
@@ -66,11 +83,20 @@ async fn a_gateway_that_is_not_there_is_passed_over() {
 
 #[tokio::test]
 async fn what_was_perhaps_sent_goes_on_only_if_the_policy_says_so() {
-    for reply in [Reply::AcceptAndBreak, Reply::Break, Reply::AcceptAndBabble, Reply::Http(500), Reply::Http(502)] {
+    for reply in [
+        Reply::AcceptAndBreak,
+        Reply::Break,
+        Reply::AcceptAndBabble,
+        Reply::Http(500),
+        Reply::Http(502),
+    ] {
         let gateways = two(reply.clone()).await;
         let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtMostOnce);
         let outcome = sender.deliver(&sender.job(&number(1)).await).await;
-        assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps sent")), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps sent")),
+            "{outcome:?}"
+        );
         assert_eq!(gateways[1].calls().len(), 0, "{reply:?}");
 
         let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtLeastOnce);
@@ -93,20 +119,29 @@ async fn what_is_refused_for_good_goes_nowhere_else() {
 #[tokio::test]
 async fn what_one_gateway_does_not_serve_another_does() {
     for policy in POLICIES {
-        let (first, second) = (Stub::start(Vendor::Twilio).await, Stub::start(Vendor::Tencent).await);
+        let (first, second) =
+            (Stub::start(Vendor::Twilio).await, Stub::start(Vendor::Tencent).await);
         let sender = Sender::new(&format!("failover({} || {})", first.dsn(), second.dsn()), policy);
         for (index, code) in ["21408", "21612", "21608"].into_iter().enumerate() {
             first.says(Vendor::Twilio.refuses(400, code));
             let job = sender.job(&number(u32::try_from(index).expect("small"))).await;
             assert_eq!(sender.deliver(&job).await, Outcome::Done, "{code}");
-            assert_eq!((sender.state(&job).await, second.sent().len()), (DeliveryState::Sent, index + 1), "{code}");
+            assert_eq!(
+                (sender.state(&job).await, second.sent().len()),
+                (DeliveryState::Sent, index + 1),
+                "{code}"
+            );
         }
         // Nobody serves it: a dead letter at once, and no second call.
         second.says(Vendor::Tencent.refuses(200, "UnsupportedOperation.UnsupportedRegion"));
         let job = sender.job(&number(100)).await;
         let Outcome::Dead(death) = sender.deliver(&job).await else { panic!("nobody serves it") };
         assert_eq!((death.class, death.attempts), (Some(Class::NotHere), 1));
-        assert!(death.reason.contains("21608") && death.reason.contains("UnsupportedRegion"), "{}", death.reason);
+        assert!(
+            death.reason.contains("21608") && death.reason.contains("UnsupportedRegion"),
+            "{}",
+            death.reason
+        );
         assert_eq!(sender.state(&job).await, DeliveryState::Failed);
         // One does not serve it and the other is down for now: it is tried again.
         second.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
@@ -114,17 +149,23 @@ async fn what_one_gateway_does_not_serve_another_does() {
         assert!(matches!(&outcome, Outcome::Retry { .. }), "{outcome:?}");
     }
     // A gateway for China alone.
-    let (china, world) = (Gateway::start(&[], Reply::Accept).await, Stub::start(Vendor::Twilio).await);
-    let sender = Sender::new(&format!("failover({} || {})", china.dsn(), world.dsn()), DeliveryPolicy::default());
+    let (china, world) =
+        (Gateway::start(&[], Reply::Accept).await, Stub::start(Vendor::Twilio).await);
+    let sender = Sender::new(
+        &format!("failover({} || {})", china.dsn(), world.dsn()),
+        DeliveryPolicy::default(),
+    );
     let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     assert_eq!(sender.deliver(&sender.job(&british).await).await, Outcome::Done);
     assert_eq!((china.calls().len(), world.sent().len()), (0, 1));
 }
 
-/// A gateway that does not serve the number is not asked again while the job waits for its turn at another, which it keeps.
+/// A gateway that does not serve the number is not asked again while the job waits for its turn at
+/// another, which it keeps.
 #[tokio::test]
 async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
-    let (first, second) = (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Accept).await);
+    let (first, second) =
+        (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Accept).await);
     first.says(Vendor::Twilio.refuses(400, "21408"));
     let dsn = format!("failover({} || {}&rate=2)", first.dsn(), second.dsn());
     let sender = Sender::new(&dsn, DeliveryPolicy::default());
@@ -157,12 +198,15 @@ async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
     assert_eq!((first.sent().len(), second.accepted().len()), (8, 8), "each was asked once");
 }
 
-/// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has not lost it.
+/// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has
+/// not lost it.
 #[tokio::test]
 async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
     let gateways = two(Reply::Refuse("160000")).await;
-    let sender =
-        Sender::new(&format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')), DeliveryPolicy::default());
+    let sender = Sender::new(
+        &format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')),
+        DeliveryPolicy::default(),
+    );
     let (first, minute) = (sender.deliveries.provider.all()[0].id.clone(), Duration::from_secs(60));
     let jobs = join_all((0..6).map(async |index| sender.job(&number(index)).await)).await;
     // The first gateway's circuit is open: all take turns at the second.
@@ -177,13 +221,19 @@ async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
     assert!(job.turn.is_some());
     tokio::time::sleep(delay).await;
     let outcome = sender.deliveries.deliver(job.encode().as_bytes(), 1, random_u64()).await;
-    assert_eq!((outcome, gateways[0].calls().len()), (Outcome::Done, 1), "in its turn, after the other had failed");
+    assert_eq!(
+        (outcome, gateways[0].calls().len()),
+        (Outcome::Done, 1),
+        "in its turn, after the other had failed"
+    );
 }
 
-/// A circuit that is open is the reason for a dead letter then, and not that another gateway does not serve the number.
+/// A circuit that is open is the reason for a dead letter then, and not that another gateway does
+/// not serve the number.
 #[tokio::test]
 async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
-    let (first, second) = (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Http(503)).await);
+    let (first, second) =
+        (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Http(503)).await);
     first.says(Vendor::Twilio.refuses(400, "21408"));
     let dsn = format!("failover({} || {})", first.dsn(), second.dsn());
     let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
@@ -193,12 +243,19 @@ async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
     }
-    let Outcome::Dead(death) = sender.deliver(&sender.job(&number(100)).await).await else { panic!("in no time") };
+    let Outcome::Dead(death) = sender.deliver(&sender.job(&number(100)).await).await else {
+        panic!("in no time")
+    };
     assert_eq!((death.class, death.attempts), (None, 1));
-    assert!(death.reason.contains("before the code expires") && death.reason.contains("21408"), "{}", death.reason);
+    assert!(
+        death.reason.contains("before the code expires") && death.reason.contains("21408"),
+        "{}",
+        death.reason
+    );
 }
 
-/// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep other messages away.
+/// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep
+/// other messages away.
 #[tokio::test]
 async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
     for (vendor, status, code) in [
@@ -217,7 +274,10 @@ async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
         stub.says(vendor.refuses(status, code));
         for index in 0..8 {
             let outcome = sender.deliver(&sender.job(&number(index)).await).await;
-            assert!(matches!(&outcome, Outcome::Retry { .. } | Outcome::Dead(_)), "{code}: {outcome:?}");
+            assert!(
+                matches!(&outcome, Outcome::Retry { .. } | Outcome::Dead(_)),
+                "{code}: {outcome:?}"
+            );
         }
         assert_eq!(stub.sent().len(), 8, "{code}: each was tried");
         stub.says(vendor.accepts("message-1"));
@@ -225,7 +285,8 @@ async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
     }
 }
 
-/// A circuit that is half open is tried by one message at a time: one that the gateway does not serve gives its place to another.
+/// A circuit that is half open is tried by one message at a time: one that the gateway does not
+/// serve gives its place to another.
 #[tokio::test]
 async fn a_trial_that_shows_nothing_is_another_messages() {
     let stub = Stub::start(Vendor::Tencent).await;
@@ -242,12 +303,19 @@ async fn a_trial_that_shows_nothing_is_another_messages() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stub.says(Vendor::Tencent.accepts("message-1"));
-    assert_eq!(sender.deliver(&sender.job(&number(100)).await).await, Outcome::Done, "the next may try at once");
+    assert_eq!(
+        sender.deliver(&sender.job(&number(100)).await).await,
+        Outcome::Done,
+        "the next may try at once"
+    );
 }
 
 #[tokio::test]
 async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
-    let gateways = [Gateway::start(&[], Reply::Refuse("160000")).await, Gateway::start(&[], Reply::Http(503)).await];
+    let gateways = [
+        Gateway::start(&[], Reply::Refuse("160000")).await,
+        Gateway::start(&[], Reply::Http(503)).await,
+    ];
     let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
     let mut job = sender.job(&number(1)).await;
     for attempt in 1..=4 {
@@ -257,7 +325,10 @@ async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
                 job.body = next.encode().into_bytes();
             }
             Outcome::Dead(Death { reason, .. }) => {
-                assert!(attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"), "{reason}");
+                assert!(
+                    attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"),
+                    "{reason}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -297,7 +368,10 @@ async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
     for index in 0..5 {
-        assert!(matches!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Retry { .. }));
+        assert!(matches!(
+            sender.deliver(&sender.job(&number(index)).await).await,
+            Outcome::Retry { .. }
+        ));
     }
     let job = sender.job(&number(100)).await;
     let outcome = sender.deliver(&job).await;
@@ -312,7 +386,10 @@ async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
 async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gateway() {
     let gateways = two(Reply::Accept).await;
     let [first, second] = &gateways;
-    let sender = Sender::new(&format!("roundrobin({} && {})", first.dsn(), second.dsn()), DeliveryPolicy::default());
+    let sender = Sender::new(
+        &format!("roundrobin({} && {})", first.dsn(), second.dsn()),
+        DeliveryPolicy::default(),
+    );
     for index in 0..60 {
         sender.deliver(&sender.job(&number(index)).await).await;
     }
@@ -322,9 +399,14 @@ async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gatew
     first.first(&[Reply::Refuse("160000")], Reply::Accept);
     second.first(&[Reply::Refuse("160000")], Reply::Accept);
     let mut job = sender.job(&number(100)).await;
-    let Outcome::Retry { job: next, .. } = sender.deliver(&job).await else { panic!("both refused") };
-    let began =
-        if first.calls().len() > one && first.calls()[one].at < second.calls()[two].at { first } else { second };
+    let Outcome::Retry { job: next, .. } = sender.deliver(&job).await else {
+        panic!("both refused")
+    };
+    let began = if first.calls().len() > one && first.calls()[one].at < second.calls()[two].at {
+        first
+    } else {
+        second
+    };
     job.body = next.encode().into_bytes();
     let before = began.accepted().len();
     assert_eq!(sender.deliver(&job).await, Outcome::Done);
@@ -335,7 +417,8 @@ async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gatew
 async fn each_country_has_its_gateway() {
     let [china, world] = &two(Reply::Accept).await;
     let stub = Stub::start(Vendor::Twilio).await;
-    let sender = Sender::new(&format!("+86={}; *={}", china.dsn(), stub.dsn()), DeliveryPolicy::default());
+    let sender =
+        Sender::new(&format!("+86={}; *={}", china.dsn(), stub.dsn()), DeliveryPolicy::default());
     let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     for to in [number(1), british.clone()] {
         assert_eq!(sender.deliver(&sender.job(&to).await).await, Outcome::Done);
@@ -343,10 +426,14 @@ async fn each_country_has_its_gateway() {
     assert_eq!((china.accepted().len(), stub.sent().len()), (1, 1));
     let sender = Sender::new(&format!("+86={}", world.dsn()), DeliveryPolicy::default());
     let outcome = sender.deliver(&sender.job(&british).await).await;
-    assert!(matches!(&outcome, Outcome::Dead(death) if death.reason.contains("no gateway for +44")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Dead(death) if death.reason.contains("no gateway for +44")),
+        "{outcome:?}"
+    );
 }
 
-/// The same with processes: two workers that share a Redis, a first gateway that is down for all of them.
+/// The same with processes: two workers that share a Redis, a first gateway that is down for all of
+/// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_what_they_know_of_a_gateway() {
     let gateways = two(Reply::Refuse("160000")).await;
@@ -354,13 +441,20 @@ async fn workers_share_what_they_know_of_a_gateway() {
     let mut deployment = Deployment::split(&environment);
     deployment.workers.clear();
     let client = &deployment.client;
-    let asked = join_all((0..100).map(|index| async move { client.ask(number(index).e164()).await.status })).await;
+    let asked = join_all(
+        (0..100).map(|index| async move { client.ask(number(index).e164()).await.status }),
+    )
+    .await;
     assert!(asked.iter().all(|status| *status == 202), "{asked:?}");
     // Ten at a time each, so that the circuit can open before all have tried.
-    deployment.workers = (0..2).map(|_| Process::start(&["worker", "--concurrency", "10"], &environment)).collect();
+    deployment.workers =
+        (0..2).map(|_| Process::start(&["worker", "--concurrency", "10"], &environment)).collect();
     eventually("all SMS", || async { (gateways[1].accepted().len() >= 100).then_some(()) }).await;
     let sent: HashSet<String> = gateways[1].accepted().into_iter().map(|call| call.to).collect();
-    assert_eq!((sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()), (100, 100, 0));
+    assert_eq!(
+        (sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()),
+        (100, 100, 0)
+    );
     let tried = gateways[0].calls().len();
     assert!((5..=25).contains(&tried), "five, and those that were on their way: {tried}");
 }

@@ -22,8 +22,10 @@ async fn a_test_number_has_its_code_and_gets_no_sms() {
     let (deployment, gateway) = deployment("2999-12-31").await;
     let client = &deployment.client;
     let id = client.ask(number(1).e164()).await.id();
-    eventually("sent, so to speak", || async { (client.status(&id).await.body["delivery"] == "sent").then_some(()) })
-        .await;
+    eventually("sent, so to speak", || async {
+        (client.status(&id).await.body["delivery"] == "sent").then_some(())
+    })
+    .await;
     assert_eq!(client.check(&id, "000000").await.status, 422, "wrong codes count as ever");
     assert_eq!(client.check(&id, CODE).await.status, 200);
     assert_eq!(client.check(&id, CODE).await.status, 404, "and it is used once");
@@ -52,14 +54,18 @@ async fn a_test_number_is_one_like_any_other_after_its_end() {
 async fn a_test_number_need_not_be_assigned_to_anybody() {
     let environment = Environment::embedded()
         .with("ALLOWED_COUNTRIES", "GB,FR")
-        .with("TEST_NUMBERS", &format!("+44 7700 900123={CODE},+33639981234={CODE},+8613800138000={CODE}"))
+        .with(
+            "TEST_NUMBERS",
+            &format!("+44 7700 900123={CODE},+33639981234={CODE},+8613800138000={CODE}"),
+        )
         .with("TEST_NUMBERS_UNTIL", "2999-12-31");
     let deployment = Deployment::whole(&environment);
     let client = &deployment.client;
     for (asked, typed, region) in
         [("+447700900123", "0044 7700 900123", "CN"), ("06 39 98 12 34", "+33 6 39 98 12 34", "FR")]
     {
-        let answer = client.post("/v1/verifications", &json!({ "to": asked, "region": region })).await;
+        let answer =
+            client.post("/v1/verifications", &json!({ "to": asked, "region": region })).await;
         let path = format!("/v1/verifications/{}/check", answer.id());
         let wrong = json!({ "code": "000000", "to": typed, "region": region });
         assert_eq!(client.post(&path, &wrong).await.status, 422, "{asked}");
@@ -69,7 +75,11 @@ async fn a_test_number_need_not_be_assigned_to_anybody() {
         let approved = client.post(&path, &right).await;
         assert!(approved.status == 200 && approved.body["token"].is_string(), "{approved:?}");
     }
-    assert_eq!(client.ask("+447700900124").await.body["code"], "4007", "one that is no test number");
+    assert_eq!(
+        client.ask("+447700900124").await.body["code"],
+        "4007",
+        "one that is no test number"
+    );
     let refused = client.ask("+8613800138000").await;
     assert_eq!(
         refused.body["type"], "urn:sms-verify:problem:country-not-allowed",

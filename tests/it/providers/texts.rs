@@ -1,4 +1,5 @@
-//! The text that reaches a phone: by language and purpose, with the line that lets the phone fill the code in.
+//! The text that reaches a phone: by language and purpose, with the line that lets the phone fill
+//! the code in.
 
 use serde_json::{Value, json};
 use shared::delivery::DeliveryPolicy;
@@ -33,7 +34,9 @@ async fn language_and_purpose_choose_the_text() {
     .enumerate()
     {
         let to = number(u32::try_from(index).expect("small"));
-        let text = message(&deployment, json!({ "to": to.e164(), "locale": locale, "purpose": purpose })).await;
+        let text =
+            message(&deployment, json!({ "to": to.e164(), "locale": locale, "purpose": purpose }))
+                .await;
         assert!(text.contains(expected) && segments(&text) == 1, "{locale} {purpose}: {text}");
     }
 }
@@ -44,31 +47,48 @@ async fn a_page_or_an_app_of_this_installation_has_the_code_filled_in() {
         .with("WEBOTP_ORIGINS", "example.com, login.example.com")
         .with("ANDROID_APP_HASHES", "FA+9qCX9VSu");
     let deployment = Deployment::whole(&environment);
-    let text = message(&deployment, json!({ "to": number(1).e164(), "origin": "https://login.example.com" })).await;
+    let text = message(
+        &deployment,
+        json!({ "to": number(1).e164(), "origin": "https://login.example.com" }),
+    )
+    .await;
     let code: String = text.chars().filter(char::is_ascii_digit).take(6).collect();
-    assert_eq!(text.lines().next_back(), Some(format!("@login.example.com #{code}").as_str()), "{text}");
-    let text = message(&deployment, json!({ "to": number(2).e164(), "app_hash": "FA+9qCX9VSu" })).await;
+    assert_eq!(
+        text.lines().next_back(),
+        Some(format!("@login.example.com #{code}").as_str()),
+        "{text}"
+    );
+    let text =
+        message(&deployment, json!({ "to": number(2).e164(), "app_hash": "FA+9qCX9VSu" })).await;
     assert_eq!(text.lines().next_back(), Some("FA+9qCX9VSu"), "{text}");
 
     for (body, field) in [
         (json!({ "to": number(3).e164(), "origin": "evil.example" }), "origin"),
         (json!({ "to": number(3).e164(), "origin": "a\n@example.com" }), "origin"),
         (json!({ "to": number(3).e164(), "app_hash": "AAAAAAAAAAA" }), "app_hash"),
-        (json!({ "to": number(3).e164(), "origin": "example.com", "app_hash": "FA+9qCX9VSu" }), "app_hash"),
+        (
+            json!({ "to": number(3).e164(), "origin": "example.com", "app_hash": "FA+9qCX9VSu" }),
+            "app_hash",
+        ),
     ] {
         let answer = deployment.client.post("/v1/verifications", &body).await;
         assert_eq!((answer.status, &answer.body["field"]), (422, &json!(field)), "{answer:?}");
     }
     let nobody = Deployment::whole(&Environment::embedded());
     let body = json!({ "to": number(1).e164(), "origin": "example.com" });
-    assert_eq!(nobody.client.post("/v1/verifications", &body).await.status, 422, "none is configured");
+    assert_eq!(
+        nobody.client.post("/v1/verifications", &body).await.status,
+        422,
+        "none is configured"
+    );
 }
 
 #[tokio::test]
 async fn a_vendors_template_is_chosen_in_the_same_way() {
     let stub = Stub::start(Vendor::Aliyun).await;
     let options = "&template.login=SMS_2&template.en=SMS_3&template.login.en=SMS_4";
-    let mut sender = Sender::new(&Vendor::Aliyun.dsn(&stub.address, options), DeliveryPolicy::default());
+    let mut sender =
+        Sender::new(&Vendor::Aliyun.dsn(&stub.address, options), DeliveryPolicy::default());
     for (index, (locale, purpose, template)) in [
         (Locale::ZhCn, "", "SMS_1"),
         (Locale::ZhCn, "login", "SMS_2"),
@@ -88,7 +108,8 @@ async fn a_vendors_template_is_chosen_in_the_same_way() {
 async fn a_sender_says_at_start_which_texts_are_long() {
     // The built-in texts fit: nothing is said.
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment = Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("CODE_LENGTH", "10");
+    let environment =
+        Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("CODE_LENGTH", "10");
     let deployment = Deployment::whole(&environment);
     deployment.client.ask(number(1).e164()).await;
     gateway.got(1).await;

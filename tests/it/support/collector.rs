@@ -31,7 +31,9 @@ impl Collector {
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/traces", take)).await });
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/v1/traces", take)).await
+        });
         (collector, format!("http://{address}"))
     }
 
@@ -42,7 +44,11 @@ impl Collector {
 
     /// Who has sent spans of this name, as their resources say.
     pub fn senders(&self, name: &str) -> Vec<String> {
-        self.kept().into_iter().filter(|(_, span)| span.name == name).map(|(from, _)| from).collect()
+        self.kept()
+            .into_iter()
+            .filter(|(_, span)| span.name == name)
+            .map(|(from, _)| from)
+            .collect()
     }
 
     fn kept(&self) -> Vec<(String, Span)> {
@@ -53,7 +59,8 @@ impl Collector {
     pub async fn of(&self, trace: &str, names: &[&str]) -> HashMap<String, Span> {
         let spans = || async {
             let of_it = self.spans().into_iter().filter(|span| hex(&span.trace_id) == trace);
-            let by_name: HashMap<String, Span> = of_it.map(|span| (span.name.clone(), span)).collect();
+            let by_name: HashMap<String, Span> =
+                of_it.map(|span| (span.name.clone(), span)).collect();
             names.iter().all(|name| by_name.contains_key(*name)).then_some(by_name)
         };
         eventually(&format!("spans {names:?}"), spans).await

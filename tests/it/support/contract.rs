@@ -13,7 +13,8 @@ pub fn stopped_clock() -> Clock {
     Clock::virtual_from(Timestamp::now())
 }
 
-/// Declares the cases. A store's time stands still until a case moves it, and then its calls have half a minute. Each case is a function that is given what `$with` makes of an [`Open`].
+/// Declares the cases. A store's time stands still until a case moves it, and then its calls have
+/// half a minute. Each case is a function that is given what `$with` makes of an [`Open`].
 macro_rules! contract {
     ($with:path; $($case:ident)*) => {
         mod memory {

@@ -1,4 +1,5 @@
-//! The SMS vendor's stub: a real HTTP server that checks CCP's signature as CCP does, and answers as it is told.
+//! The SMS vendor's stub: a real HTTP server that checks CCP's signature as CCP does, and answers
+//! as it is told.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -67,7 +68,8 @@ pub struct Call {
 #[derive(Clone, Default)]
 pub struct Gateway {
     address: String,
-    /// Its own: what a store knows of an account on a port that another gateway had before is not about this one.
+    /// Its own: what a store knows of an account on a port that another gateway had before is not
+    /// about this one.
     sid: String,
     state: Arc<Mutex<Script>>,
 }
@@ -86,7 +88,11 @@ impl Gateway {
     pub async fn start(replies: &[Reply], always: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let script = Script { next: replies.iter().cloned().collect(), always: Some(always), ..Script::default() };
+        let script = Script {
+            next: replies.iter().cloned().collect(),
+            always: Some(always),
+            ..Script::default()
+        };
         let gateway = Self { address, sid: unique("sid"), state: Arc::new(Mutex::new(script)) };
         let path = "/2013-12-26/Accounts/{sid}/SMS/TemplateSMS";
         let app = Router::new().route(path, post(send)).with_state(gateway.clone());
@@ -149,7 +155,10 @@ impl Gateway {
 
     /// Returns when it has accepted `count`.
     pub async fn has_accepted(&self, count: usize) {
-        eventually("the gateway accepts", || async { (self.accepted().len() >= count).then_some(()) }).await;
+        eventually("the gateway accepts", || async {
+            (self.accepted().len() >= count).then_some(())
+        })
+        .await;
     }
 
     fn record(&self, call: Call) {
@@ -211,17 +220,23 @@ async fn send(
             (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
         }
         Reply::Flood => {
-            Body::from_stream(repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 64 * 1024]))).into_response()
+            Body::from_stream(repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 64 * 1024])))
+                .into_response()
         }
-        Reply::Raw(status, body) => (StatusCode::from_u16(status).expect("a status"), body).into_response(),
+        Reply::Raw(status, body) => {
+            (StatusCode::from_u16(status).expect("a status"), body).into_response()
+        }
         Reply::Refuse(code) => refuse(code),
-        Reply::Http(status) => (StatusCode::from_u16(status).expect("a status"), "<html>").into_response(),
+        Reply::Http(status) => {
+            (StatusCode::from_u16(status).expect("a status"), "<html>").into_response()
+        }
         Reply::Break => broken(),
     }
 }
 
 fn broken() -> Response {
-    let broken = futures_util::stream::iter([Ok("{\"statusCode\""), Err(std::io::Error::other("cut"))]);
+    let broken =
+        futures_util::stream::iter([Ok("{\"statusCode\""), Err(std::io::Error::other("cut"))]);
     Body::from_stream(broken).into_response()
 }
 
@@ -234,10 +249,19 @@ fn dsn(sid: &str, address: &str) -> String {
 }
 
 /// CCP's own codes for what is wrong with a call.
-fn verify(own: &str, sid: &str, query: &[(String, String)], headers: &HeaderMap) -> Result<(), &'static str> {
-    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).ok_or("172006")?;
-    let decoded =
-        STANDARD.decode(authorization).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or("172007")?;
+fn verify(
+    own: &str,
+    sid: &str,
+    query: &[(String, String)],
+    headers: &HeaderMap,
+) -> Result<(), &'static str> {
+    let authorization =
+        headers.get("authorization").and_then(|value| value.to_str().ok()).ok_or("172006")?;
+    let decoded = STANDARD
+        .decode(authorization)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or("172007")?;
     let (account, time) = decoded.split_once(':').ok_or("172007")?;
     let hash = Md5::digest(format!("{own}{TOKEN}{time}"));
     let expected: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();

@@ -1,4 +1,5 @@
-//! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface Emulator.
+//! The release builds of the functions, as they are deployed, under Lambda's own Runtime Interface
+//! Emulator.
 
 use std::future::pending;
 use std::net::{TcpListener, TcpStream};
@@ -38,8 +39,9 @@ impl Function {
             .iter()
             .map(|socket| socket.local_addr().expect("an address").port())
             .collect();
-        let mut command =
-            Command::new(std::env::var("TEST_RIE").expect("TEST_RIE is not set: run the tests with tests/run"));
+        let mut command = Command::new(
+            std::env::var("TEST_RIE").expect("TEST_RIE is not set: run the tests with tests/run"),
+        );
         command
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
             .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])
@@ -62,9 +64,12 @@ impl Function {
     }
 
     pub async fn invoke(&self, event: &Value) -> Value {
-        let answer = eventually("the emulator", || async { self.http.post(&self.url).json(event).send().await.ok() });
+        let answer = eventually("the emulator", || async {
+            self.http.post(&self.url).json(event).send().await.ok()
+        });
         let text = answer.await.text().await.expect("a body");
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.process.log()))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.process.log()))
     }
 
     /// An invocation that the function may not survive.
@@ -73,8 +78,9 @@ impl Function {
     }
 }
 
-/// A function behind Lambda's Runtime API (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), as far as a trace
-/// needs it: the emulator hands none on.
+/// A function behind Lambda's Runtime API
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), as far as a trace needs it:
+/// the emulator hands none on.
 pub struct Traced {
     events: Sender<(Value, String)>,
     answers: Receiver<Value>,
@@ -91,7 +97,10 @@ impl Traced {
             .route(
                 "/2018-06-01/runtime/invocation/{id}/error",
                 post(async move |body: String| {
-                    error.send(serde_json::from_str(&body).expect("JSON")).await.expect("somebody waits");
+                    error
+                        .send(serde_json::from_str(&body).expect("JSON"))
+                        .await
+                        .expect("somebody waits");
                     StatusCode::ACCEPTED
                 }),
             )
@@ -105,7 +114,10 @@ impl Traced {
             .route(
                 "/2018-06-01/runtime/invocation/{id}/response",
                 post(async move |body: String| {
-                    answer.send(serde_json::from_str(&body).expect("JSON")).await.expect("somebody waits");
+                    answer
+                        .send(serde_json::from_str(&body).expect("JSON"))
+                        .await
+                        .expect("somebody waits");
                     StatusCode::ACCEPTED
                 }),
             );
@@ -122,7 +134,10 @@ impl Traced {
 
     /// The response to an invocation as part of this trace, or its error.
     pub async fn invoke(&mut self, event: &Value, trace: &str) -> Value {
-        self.events.send((event.clone(), trace.to_owned())).await.expect("the function waits for events");
+        self.events
+            .send((event.clone(), trace.to_owned()))
+            .await
+            .expect("the function waits for events");
         let answer = timeout(GIVE_UP, self.answers.recv()).await;
         answer.ok().flatten().unwrap_or_else(|| panic!("no answer: {}", self.process.log()))
     }
@@ -132,7 +147,10 @@ fn invocation(event: Value, trace: String) -> impl IntoResponse {
     let headers = [
         ("lambda-runtime-aws-request-id", "request-1".to_owned()),
         ("lambda-runtime-deadline-ms", "9999999999999".to_owned()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f".to_owned()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:123456789012:function:f".to_owned(),
+        ),
         ("lambda-runtime-trace-id", trace),
     ];
     (headers, Json(event))

@@ -1,4 +1,5 @@
-//! What the tests stand on: real services, the program itself as processes, and a stub of the gateway.
+//! What the tests stand on: real services, the program itself as processes, and a stub of the
+//! gateway.
 
 pub mod collector;
 pub mod contract;
@@ -60,8 +61,19 @@ impl Person {
     pub fn asks_for(&self, purpose: &str) -> Candidate {
         let purpose = Purpose::parse(purpose).expect("a purpose");
         let tag = self.secrets.tag(&self.number);
-        let id = VerificationId::new(self.secrets.newest_key_id(), tag, shared::entropy::random_bytes(), &purpose);
-        Candidate { id, to: self.number.masked(), windows: Vec::new(), quotas: Vec::new(), guarded: Vec::new() }
+        let id = VerificationId::new(
+            self.secrets.newest_key_id(),
+            tag,
+            shared::entropy::random_bytes(),
+            &purpose,
+        );
+        Candidate {
+            id,
+            to: self.number.masked(),
+            windows: Vec::new(),
+            quotas: Vec::new(),
+            guarded: Vec::new(),
+        }
     }
 }
 

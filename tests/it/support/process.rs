@@ -1,4 +1,5 @@
-//! The program as a user runs it: processes with an environment, whose logs are kept, and a client for their API.
+//! The program as a user runs it: processes with an environment, whose logs are kept, and a client
+//! for their API.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,7 +29,8 @@ pub struct Process {
 pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
-    /// Nothing but a free port: the embedded parts. Without limits and challenges, which are tested by themselves.
+    /// Nothing but a free port: the embedded parts. Without limits and challenges, which are tested
+    /// by themselves.
     pub fn embedded() -> Self {
         let environment = Self(BTreeMap::from([("LISTEN", "127.0.0.1:0".to_owned())]));
         environment.with("LIMITS", "off").with("CHALLENGE", "off")
@@ -112,7 +114,12 @@ impl Process {
     /// A client of what a worker serves with `--metrics`.
     pub async fn metrics(&self) -> Client {
         self.logs("serving /metrics").await;
-        let line = self.log().lines().find(|line| line.contains("serving /metrics")).expect("a line").to_owned();
+        let line = self
+            .log()
+            .lines()
+            .find(|line| line.contains("serving /metrics"))
+            .expect("a line")
+            .to_owned();
         let line: Value = serde_json::from_str(&line).expect("JSON");
         Client::new(&format!("http://{}", line["listen"].as_str().expect("an address")))
     }
@@ -138,7 +145,8 @@ impl Process {
 
     /// The most memory that it has used so far, in kB.
     pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         peak.trim().trim_end_matches(" kB").parse().expect("a number")
     }
@@ -164,7 +172,8 @@ impl Process {
         self.child.wait().expect("ends");
     }
 
-    /// Sends a signal to the process and its children, those too that it gave a group of their own, as the emulator does.
+    /// Sends a signal to the process and its children, those too that it gave a group of their own,
+    /// as the emulator does.
     fn signal(&self, signal: &str) {
         let children = children(self.child.id());
         self.group().signal(signal);
@@ -190,16 +199,23 @@ impl Group {
     /// Sends a signal to all of them.
     pub fn signal(self, signal: &str) {
         let group = format!("-{}", self.0);
-        let status = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
+        let status =
+            Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
         status.expect("kill runs");
     }
 }
 
 /// Linux lists them by the thread that started them.
 fn children(process: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()).collect()
+    let threads =
+        std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
+        })
+        .collect()
 }
 
 impl Drop for Process {
@@ -238,7 +254,8 @@ impl Deployment {
         let api = Process::start(&["api"], environment).announces("/v1/verifications");
         let base = base_url(&api.announced);
         let inbox = environment.clone().with("SMS_DSN", &format!("inbox+{base}"));
-        let workers = (0..2).map(|_| Process::start(&["worker", "--concurrency", "50"], &inbox)).collect();
+        let workers =
+            (0..2).map(|_| Process::start(&["worker", "--concurrency", "50"], &inbox)).collect();
         Self { api, workers, client: Client::new(&base) }
     }
 
@@ -303,7 +320,8 @@ impl Client {
 
     /// Status and body; nothing if the connection broke. Waits for half a minute.
     pub async fn try_ask(&self, to: &str) -> Option<(u16, Value)> {
-        let request = self.http.post(format!("{}/v1/verifications", self.base)).json(&json!({ "to": to }));
+        let request =
+            self.http.post(format!("{}/v1/verifications", self.base)).json(&json!({ "to": to }));
         let response = request.timeout(Duration::from_secs(30)).send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))
@@ -312,7 +330,12 @@ impl Client {
     /// The status; nothing if the connection broke.
     pub async fn try_check(&self, id: &str, code: &str) -> Option<u16> {
         let request = self.http.post(format!("{}/v1/verifications/{id}/check", self.base));
-        let response = request.json(&json!({ "code": code })).timeout(Duration::from_secs(30)).send().await.ok()?;
+        let response = request
+            .json(&json!({ "code": code }))
+            .timeout(Duration::from_secs(30))
+            .send()
+            .await
+            .ok()?;
         Some(response.status().as_u16())
     }
 
@@ -351,13 +374,21 @@ impl Client {
 
     /// Waits until a metric has this line.
     pub async fn measures(&self, line: &str) {
-        eventually(line, || async { self.get("/metrics").await.body.to_string().contains(line).then_some(()) }).await;
+        eventually(line, || async {
+            self.get("/metrics").await.body.to_string().contains(line).then_some(())
+        })
+        .await;
     }
 
     /// The messages to a number in the inbox, newest first.
     pub async fn inbox(&self, to: &str) -> Vec<Value> {
         let all = self.get("/inbox.json").await.body;
-        all.as_array().expect("messages").iter().filter(|message| message["to"] == to).cloned().collect()
+        all.as_array()
+            .expect("messages")
+            .iter()
+            .filter(|message| message["to"] == to)
+            .cloned()
+            .collect()
     }
 
     /// The code of the newest message to a number, once it is there.
@@ -371,7 +402,11 @@ impl Client {
             let messages = self.inbox(to).await;
             (messages.len() >= count).then_some(messages)
         });
-        messages.await.iter().map(|message| message["code"].as_str().expect("a code").to_owned()).collect()
+        messages
+            .await
+            .iter()
+            .map(|message| message["code"].as_str().expect("a code").to_owned())
+            .collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A TCP proxy between the program and a service: it can delay, hold back, cut, half-close and forget connections.
+//! A TCP proxy between the program and a service: it can delay, hold back, cut, half-close and
+//! forget connections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,7 +56,8 @@ impl Proxy {
     pub async fn to(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let (mode, connections, held) = (watch::Sender::new(Mode::Pass), Mutex::default(), watch::Sender::new(0));
+        let (mode, connections, held) =
+            (watch::Sender::new(Mode::Pass), Mutex::default(), watch::Sender::new(0));
         let shared = Arc::new(Shared {
             target: target.to_owned(),
             mode,
@@ -163,7 +165,13 @@ impl Shared {
     }
 
     /// Copies one direction: reads, and writes when the time has come.
-    async fn pipe(&self, mut from: OwnedReadHalf, to: OwnedWriteHalf, fate: &watch::Sender<Fate>, up: bool) {
+    async fn pipe(
+        &self,
+        mut from: OwnedReadHalf,
+        to: OwnedWriteHalf,
+        fate: &watch::Sender<Fate>,
+        up: bool,
+    ) {
         let (sender, receiver) = mpsc::channel(1024);
         let writing = self.write(to, receiver, fate, up);
         let reading = async move {
@@ -196,7 +204,8 @@ impl Shared {
         let copying = async {
             while let Some((due, chunk)) = chunks.recv().await {
                 sleep_until(due).await;
-                // What was held back goes down with a connection that was cut before anything passed again.
+                // What was held back goes down with a connection that was cut before anything
+                // passed again.
                 if mode.wait_for(|mode| *mode != Mode::Hold).await.is_err()
                     || watched.wait_for(|fate| *fate != Fate::Forgotten).await.is_err()
                     || *watched.borrow() == Fate::Cut

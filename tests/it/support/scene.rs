@@ -1,4 +1,5 @@
-//! A deployment that things happen to, with a proxy on each of its ways, and the books of what became of each request.
+//! A deployment that things happen to, with a proxy on each of its ways, and the books of what
+//! became of each request.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -63,7 +64,10 @@ pub struct Ledger {
 impl Scene {
     /// A new API without workers, on these services. Retries after 1, 2 and 4 s.
     pub async fn start(fault: &str, policy: &'static str, services: Environment) -> Self {
-        let services = services.or("RETRY_BACKOFF", "1").or("RESEND_INTERVAL", "1").with("DELIVERY_POLICY", policy);
+        let services = services
+            .or("RETRY_BACKOFF", "1")
+            .or("RESEND_INTERVAL", "1")
+            .with("DELIVERY_POLICY", policy);
         let gateway = Gateway::start(&[], Reply::Accept).await;
         let (api_store, redis) = Proxy::before(services.get("REDIS_URL")).await;
         let (api_queue, amqp) = Proxy::before(services.get("QUEUE_URL")).await;
@@ -78,7 +82,8 @@ impl Scene {
             .with("SMS_DSN", &gateway.dsn_by(&worker_gateway.address));
         let api = Process::start(&["api"], &api_environment).announces("/inbox\n");
         let client = Client::new(&base_url(&api.announced));
-        let (workers, dead, ledger, fault) = (Vec::new(), Vec::new(), Ledger::default(), fault.to_owned());
+        let (workers, dead, ledger, fault) =
+            (Vec::new(), Vec::new(), Ledger::default(), fault.to_owned());
         Self {
             fault,
             policy,
@@ -140,7 +145,8 @@ impl Scene {
         }
         for worker in &mut self.workers {
             if worker.has_ended() {
-                let another = Process::start(&["worker", "--concurrency", "50"], &self.worker_environment);
+                let another =
+                    Process::start(&["worker", "--concurrency", "50"], &self.worker_environment);
                 self.dead.push(std::mem::replace(worker, another));
             }
         }
@@ -148,11 +154,20 @@ impl Scene {
 
     /// The proxies, all of them.
     pub fn proxies(&self) -> [&Proxy; 5] {
-        [&self.api_store, &self.api_queue, &self.worker_store, &self.worker_queue, &self.worker_gateway]
+        [
+            &self.api_store,
+            &self.api_queue,
+            &self.worker_store,
+            &self.worker_queue,
+            &self.worker_gateway,
+        ]
     }
 
     /// Asks for codes for these numbers, all at once, and writes down the answers.
-    pub async fn ask(&mut self, numbers: impl IntoIterator<Item = u32>) -> Vec<Option<(u16, Value)>> {
+    pub async fn ask(
+        &mut self,
+        numbers: impl IntoIterator<Item = u32>,
+    ) -> Vec<Option<(u16, Value)>> {
         let client = self.client.clone();
         let asked = numbers.into_iter().map(|index| {
             let client = client.clone();
@@ -178,15 +193,18 @@ impl Scene {
         }
     }
 
-    /// Waits until every accepted request is accounted for and nothing is in the queues or in hand, and stops the workers.
+    /// Waits until every accepted request is accounted for and nothing is in the queues or in hand,
+    /// and stops the workers.
     pub async fn settle(&mut self) {
         loop {
             eventually("balanced books", || async {
-                let settled = self.depth(self.workers.len()).await == Some(0) && self.unaccounted().await.is_empty();
+                let settled = self.depth(self.workers.len()).await == Some(0)
+                    && self.unaccounted().await.is_empty();
                 settled.then_some(())
             })
             .await;
-            // What they have in hand is not in the queue: they finish it, and put back what is not finished.
+            // What they have in hand is not in the queue: they finish it, and put back what is not
+            // finished.
             for mut worker in self.workers.drain(..) {
                 worker.terminate();
                 worker.ended().await;
@@ -200,15 +218,17 @@ impl Scene {
         }
     }
 
-    /// Settles, prints the books, and checks that they balance, after a single fault: nothing refused was sent.
+    /// Settles, prints the books, and checks that they balance, after a single fault: nothing
+    /// refused was sent.
     pub async fn balance(self) -> Books {
         let books = self.balance_after_many_faults().await;
         assert_eq!(books.refused_and_sent, 0, "refused, and sent all the same: {books}");
         books
     }
 
-    /// The same when store and queue may have failed together. Then it can happen that the queue has the job, its confirm
-    /// is lost, and the store cannot be asked to take the admission back: the API logs that it does not know.
+    /// The same when store and queue may have failed together. Then it can happen that the queue
+    /// has the job, its confirm is lost, and the store cannot be asked to take the admission back:
+    /// the API logs that it does not know.
     pub async fn balance_after_many_faults(mut self) -> Books {
         self.settle().await;
         let books = self.books().await;
@@ -218,7 +238,9 @@ impl Scene {
         let accepted_by_gateway = self.gateway.accepted();
         for call in &accepted_by_gateway {
             let Ledger { accepted, refused, broken, .. } = &self.ledger;
-            let asked = accepted.contains_key(&call.to) || refused.contains(&call.to) || broken.contains(&call.to);
+            let asked = accepted.contains_key(&call.to)
+                || refused.contains(&call.to)
+                || broken.contains(&call.to);
             assert!(asked, "sent without having been asked for: {call:?}");
         }
         let mut codes: HashMap<&str, &str> = HashMap::new();
@@ -242,9 +264,12 @@ impl Scene {
 
     /// What it looks like now.
     pub async fn books(&self) -> Books {
-        let (calls, dead, dropped) = (self.gateway.accepted(), self.dead_letters().await, self.dropped());
-        let (numbers, jobs) = (distinct(&calls, |call| &call.to), distinct(&calls, |call| &call.request_id));
-        let delivered = self.ledger.accepted.keys().filter(|to| numbers.contains(to.as_str())).count();
+        let (calls, dead, dropped) =
+            (self.gateway.accepted(), self.dead_letters().await, self.dropped());
+        let (numbers, jobs) =
+            (distinct(&calls, |call| &call.to), distinct(&calls, |call| &call.request_id));
+        let delivered =
+            self.ledger.accepted.keys().filter(|to| numbers.contains(to.as_str())).count();
         let only_dropped = |to: &str, ids: &HashSet<String>| {
             let any = |of: &HashSet<String>| ids.iter().any(|id| of.contains(id));
             any(&dropped) && !any(&dead) && !numbers.contains(to)
@@ -253,29 +278,56 @@ impl Scene {
             delivered,
             doubled: calls.len() - jobs.len(),
             dead: self.ledger.accepted.values().flatten().filter(|id| dead.contains(*id)).count(),
-            dropped: self.ledger.accepted.values().flatten().filter(|id| dropped.contains(*id)).count(),
-            refused_and_sent: self.ledger.refused.iter().filter(|to| numbers.contains(to.as_str())).count(),
-            dropped_only: self.ledger.accepted.iter().filter(|(to, ids)| only_dropped(to, ids)).count(),
+            dropped: self
+                .ledger
+                .accepted
+                .values()
+                .flatten()
+                .filter(|id| dropped.contains(*id))
+                .count(),
+            refused_and_sent: self
+                .ledger
+                .refused
+                .iter()
+                .filter(|to| numbers.contains(to.as_str()))
+                .count(),
+            dropped_only: self
+                .ledger
+                .accepted
+                .iter()
+                .filter(|(to, ids)| only_dropped(to, ids))
+                .count(),
             ..self.ledger.books(&self.fault, self.policy)
         }
     }
 
     /// Numbers that were accepted, and neither delivered, dead-lettered nor dropped.
     async fn unaccounted(&self) -> Vec<String> {
-        let (calls, dead, dropped) = (self.gateway.accepted(), self.dead_letters().await, self.dropped());
+        let (calls, dead, dropped) =
+            (self.gateway.accepted(), self.dead_letters().await, self.dropped());
         let delivered = distinct(&calls, |call| &call.to);
         let accounted = |(to, ids): &(&String, &HashSet<String>)| {
-            delivered.contains(to.as_str()) || ids.iter().any(|id| dead.contains(id) || dropped.contains(id))
+            delivered.contains(to.as_str())
+                || ids.iter().any(|id| dead.contains(id) || dropped.contains(id))
         };
         let accepted = self.ledger.accepted.iter();
-        accepted.filter(|entry| !accounted(entry)).map(|(to, ids)| format!("{to} {ids:?}")).collect()
+        accepted
+            .filter(|entry| !accounted(entry))
+            .map(|(to, ids)| format!("{to} {ids:?}"))
+            .collect()
     }
 
     async fn dead_letters(&self) -> HashSet<String> {
         let queue = Queue::from_url(self.services.get("QUEUE_URL"), None).expect("a URL");
-        let letters =
-            eventually("dead letters", || async { timeout(ANSWER, queue.dead_letters()).await.ok()?.ok() }).await;
-        letters.iter().filter_map(|letter| Job::decode(&letter.body).ok()).map(|job| job.id.to_string()).collect()
+        let letters = eventually("dead letters", || async {
+            timeout(ANSWER, queue.dead_letters()).await.ok()?.ok()
+        })
+        .await;
+        letters
+            .iter()
+            .filter_map(|letter| Job::decode(&letter.body).ok())
+            .map(|job| job.id.to_string())
+            .collect()
     }
 
     /// The ids of jobs that a worker found approved, expired or replaced.
@@ -287,25 +339,34 @@ impl Scene {
     fn logged(&self, word: &str) -> HashSet<String> {
         let logs: String = self.workers.iter().chain(&self.dead).map(Process::log).collect();
         let lines = logs.lines().filter(|line| line.contains(word));
-        lines.filter_map(|line| Some(line.split("\"id\":\"").nth(1)?.split('"').next()?.to_owned())).collect()
+        lines
+            .filter_map(|line| Some(line.split("\"id\":\"").nth(1)?.split('"').next()?.to_owned()))
+            .collect()
     }
 
-    /// Messages that are in the queue or wait for another attempt, without those in hand; nothing before RabbitMQ has
-    /// noticed how many consumers there are, and taken back what the others had.
+    /// Messages that are in the queue or wait for another attempt, without those in hand; nothing
+    /// before RabbitMQ has noticed how many consumers there are, and taken back what the others
+    /// had.
     async fn depth(&self, consumers: usize) -> Option<u32> {
         // A connection that RabbitMQ loses while it restarts may never answer: the next one does.
         timeout(ANSWER, self.depth_now(consumers)).await.ok()?
     }
 
     async fn depth_now(&self, consumers: usize) -> Option<u32> {
-        let (url, name) = self.services.get("QUEUE_URL").split_once("?queue=").expect("a queue name");
+        let (url, name) =
+            self.services.get("QUEUE_URL").split_once("?queue=").expect("a queue name");
         let connection = Connection::connect(url, ConnectionProperties::default()).await.ok()?;
         let mut depth = Some(0);
         for suffix in ["", ".wait.1s", ".wait.2s", ".wait.4s", ".wait.8s"] {
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
             let channel = connection.create_channel().await.ok()?;
-            match channel.queue_declare(format!("{name}{suffix}").into(), passive, FieldTable::default()).await {
-                Ok(queue) if suffix.is_empty() && queue.consumer_count() as usize != consumers => depth = None,
+            match channel
+                .queue_declare(format!("{name}{suffix}").into(), passive, FieldTable::default())
+                .await
+            {
+                Ok(queue) if suffix.is_empty() && queue.consumer_count() as usize != consumers => {
+                    depth = None
+                }
                 Ok(queue) => depth = depth.map(|depth| depth + queue.message_count()),
                 // Nobody has waited this long.
                 Err(_) => {}
@@ -391,14 +452,17 @@ pub struct Books {
     pub dropped: usize,
     /// Numbers that were answered with 503, and sent all the same.
     pub refused_and_sent: usize,
-    /// Accepted numbers of which nothing else is known than that: neither delivered nor a dead letter.
+    /// Accepted numbers of which nothing else is known than that: neither delivered nor a dead
+    /// letter.
     pub dropped_only: usize,
     pub slowest: Duration,
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, policy, asked, accepted, delivered, doubled, dead, dropped, slowest, .. } = self;
+        let Self {
+            fault, policy, asked, accepted, delivered, doubled, dead, dropped, slowest, ..
+        } = self;
         let slowest = slowest.as_millis();
         write!(
             f,

@@ -1,4 +1,5 @@
-//! Redis, RabbitMQ and SQS: those that `tests/run` has started, or private ones for tests that break them.
+//! Redis, RabbitMQ and SQS: those that `tests/run` has started, or private ones for tests that
+//! break them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -31,7 +32,8 @@ pub fn with_own_queue(url: &str) -> String {
 }
 
 fn from_environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
 }
 
 /// A service of a test's own, which ends with the test.
@@ -148,7 +150,13 @@ impl Service {
     pub fn signal_part(&self, part: &str, signal: &str) {
         let pid = std::fs::read_to_string(self.file(&format!("{part}.pid"))).expect("it runs");
         let group = format!("-{}", pid.trim());
-        assert!(Command::new("kill").args([signal, "--", &group]).status().expect("kill runs").success());
+        assert!(
+            Command::new("kill")
+                .args([signal, "--", &group])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
     }
 }
 
@@ -167,14 +175,22 @@ pub fn redis_cli_succeeds(arguments: &[&str]) -> bool {
 
 /// What `redis-cli` says.
 pub fn redis_cli(port: &str, arguments: &[&str]) -> String {
-    let output = Command::new("redis-cli").args(["-p", port]).args(arguments).output().expect("redis-cli runs");
+    let output = Command::new("redis-cli")
+        .args(["-p", port])
+        .args(arguments)
+        .output()
+        .expect("redis-cli runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
 fn services(arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services");
-    let output = Command::new(script).args(arguments).stdin(Stdio::null()).output().expect("tests/services runs");
+    let output = Command::new(script)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("tests/services runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }

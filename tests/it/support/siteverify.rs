@@ -1,4 +1,5 @@
-//! A stub of the vendors of captchas: a real HTTP server that takes what their siteverify takes, and answers as it is told.
+//! A stub of the vendors of captchas: a real HTTP server that takes what their siteverify takes,
+//! and answers as it is told.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,8 @@ impl Siteverify {
             "hcaptcha" => "/siteverify",
             _ => "/recaptcha/api/siteverify",
         };
-        let state = Arc::new(Mutex::new(Script { says: json!({ "success": true }), asked: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(Script { says: json!({ "success": true }), asked: Vec::new() }));
         let app = Router::new().route(path, post(answer)).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -59,7 +61,8 @@ impl Siteverify {
 }
 
 async fn answer(State(state): State<Shared>, body: String) -> Result<Json<Value>, StatusCode> {
-    let form: HashMap<String, String> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let form: HashMap<String, String> =
+        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let known = form.get("secret").is_some_and(|secret| secret == SECRET);
     let token = form.get("response").filter(|_| known).ok_or(StatusCode::BAD_REQUEST)?;
     let mut state = state.lock().expect("no panic");

@@ -58,41 +58,63 @@ impl Queues {
     /// New ones of this name on another server.
     pub async fn create_at(client: &Client, endpoint: &str, name: &str) -> Self {
         let dead_url = create(client, &format!("{name}-dead"), None).await;
-        let request = client.get_queue_attributes().queue_url(&dead_url).attribute_names(QueueAttributeName::QueueArn);
+        let request = client
+            .get_queue_attributes()
+            .queue_url(&dead_url)
+            .attribute_names(QueueAttributeName::QueueArn);
         let attributes = request.send().await.expect("an answer").attributes.expect("attributes");
         let arn = &attributes[&QueueAttributeName::QueueArn];
-        let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT }).to_string();
+        let redrive =
+            json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT }).to_string();
         let url = create(client, name, Some(&redrive)).await;
         Self { client: client.clone(), endpoint: endpoint.to_owned(), url, dead_url }
     }
 
-    /// One round of the event source mapping: up to ten messages, one invocation, and the deletion of what the function
-    /// did not name.
+    /// One round of the event source mapping: up to ten messages, one invocation, and the deletion
+    /// of what the function did not name.
     pub async fn poll(&self, function: impl AsyncFn(Value) -> SqsBatchResponse) {
-        let request =
-            self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(1);
+        let request = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(1);
         let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
         let messages = request.send().await.expect("an answer").messages.unwrap_or_default();
         if messages.is_empty() {
             return;
         }
-        let response = function(json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })).await;
+        let response =
+            function(json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })).await;
         let failed = |message: &Message| {
             let named = |name: &str| Some(name) == message.message_id();
             response.batch_item_failures.iter().any(|failure| named(&failure.item_identifier))
         };
         for message in messages.iter().filter(|message| !failed(message)) {
             let request = self.client.delete_message().queue_url(&self.url);
-            request.set_receipt_handle(message.receipt_handle.clone()).send().await.expect("deleted");
+            request
+                .set_receipt_handle(message.receipt_handle.clone())
+                .send()
+                .await
+                .expect("deleted");
         }
     }
 
-    /// Up to ten messages as the records of an event. Unless they are deleted they show again after `visibility` seconds.
+    /// Up to ten messages as the records of an event. Unless they are deleted they show again after
+    /// `visibility` seconds.
     pub async fn take(&self, visibility: i32) -> Vec<Value> {
         let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
         let request = request.visibility_timeout(visibility).wait_time_seconds(1);
         let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
-        request.send().await.expect("an answer").messages.unwrap_or_default().iter().map(record).collect()
+        request
+            .send()
+            .await
+            .expect("an answer")
+            .messages
+            .unwrap_or_default()
+            .iter()
+            .map(record)
+            .collect()
     }
 
     /// How many messages the queue has, hidden and delayed ones included.
@@ -107,14 +129,24 @@ impl Queues {
 }
 
 async fn create(client: &Client, name: &str, redrive_policy: Option<&str>) -> String {
-    let policy = redrive_policy.map(|policy| [(QueueAttributeName::RedrivePolicy, policy.to_owned())].into());
-    let created = client.create_queue().queue_name(name).set_attributes(policy).send().await.expect("a queue");
+    let policy = redrive_policy
+        .map(|policy| [(QueueAttributeName::RedrivePolicy, policy.to_owned())].into());
+    let created = client
+        .create_queue()
+        .queue_name(name)
+        .set_attributes(policy)
+        .send()
+        .await
+        .expect("a queue");
     created.queue_url().expect("its URL").to_owned()
 }
 
 fn record(message: &Message) -> Value {
-    let attributes =
-        message.attributes.iter().flatten().map(|(name, value)| (name.as_str().to_owned(), value.as_str().into()));
+    let attributes = message
+        .attributes
+        .iter()
+        .flatten()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_str().into()));
     json!({
         "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
         "attributes": attributes.collect::<serde_json::Map<_, _>>(), "messageAttributes": {},
@@ -123,11 +155,16 @@ fn record(message: &Message) -> Value {
 
 async fn depth(client: &Client, url: &str) -> u32 {
     use QueueAttributeName::{
-        ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
+        ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
+        ApproximateNumberOfMessagesNotVisible,
     };
-    let names =
-        [ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible];
-    let request = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+    let names = [
+        ApproximateNumberOfMessages,
+        ApproximateNumberOfMessagesDelayed,
+        ApproximateNumberOfMessagesNotVisible,
+    ];
+    let request =
+        client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
     let attributes = request.send().await.expect("an answer").attributes.expect("attributes");
     names.iter().map(|name| attributes[name].parse::<u32>().expect("a number")).sum()
 }

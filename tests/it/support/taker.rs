@@ -19,7 +19,8 @@ const ONE_TRY: Duration = Duration::from_millis(200);
 pub struct Subject {
     pub queue: Queue,
     sqs: Option<Queues>,
-    /// Calls that took so long that they may have been made twice, which is no fault: such a job is sent once all the same.
+    /// Calls that took so long that they may have been made twice, which is no fault: such a job is
+    /// sent once all the same.
     slow: AtomicBool,
 }
 
@@ -70,7 +71,8 @@ impl Subject {
         .await;
     }
 
-    /// How many calls its server answers in time at once: one for tests answers them one after the other.
+    /// How many calls its server answers in time at once: one for tests answers them one after the
+    /// other.
     pub fn breadth(&self) -> usize {
         if self.sqs.is_some() { 4 } else { 200 }
     }
@@ -109,7 +111,11 @@ impl Taker {
                     let body = message.body.unwrap_or_default().into_bytes();
                     return Taken { body, from: Origin::Sqs { client, url, id, in_hand } };
                 }
-                let request = client.receive_message().queue_url(&*url).max_number_of_messages(10).wait_time_seconds(1);
+                let request = client
+                    .receive_message()
+                    .queue_url(&*url)
+                    .max_number_of_messages(10)
+                    .wait_time_seconds(1);
                 // Whoever takes them has all the time of a test.
                 let answer = request.visibility_timeout(3600).send().await.expect("an answer");
                 for message in answer.messages.unwrap_or_default() {
@@ -126,7 +132,8 @@ impl Taker {
         match self {
             Self::Consumer(consumer) => consumer.close().await,
             Self::Sqs { client, url, in_hand, .. } => {
-                let handles: Vec<String> = lock(&in_hand).drain().map(|(_, handle)| handle).collect();
+                let handles: Vec<String> =
+                    lock(&in_hand).drain().map(|(_, handle)| handle).collect();
                 for handle in handles {
                     show(&client, &url, handle).await;
                 }
@@ -141,7 +148,13 @@ impl Taken {
             Origin::Consumer(message) => message.ack(),
             Origin::Sqs { client, url, id, in_hand } => {
                 let handle = lock(&in_hand).remove(&id).expect("in hand");
-                client.delete_message().queue_url(url).receipt_handle(handle).send().await.expect("deleted");
+                client
+                    .delete_message()
+                    .queue_url(url)
+                    .receipt_handle(handle)
+                    .send()
+                    .await
+                    .expect("deleted");
             }
         }
     }

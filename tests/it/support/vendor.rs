@@ -1,5 +1,5 @@
-//! Stubs of the vendors other than CCP: a real HTTP server that checks each call's signature as the vendor does, answers as
-//! it is told, and keeps what it was sent.
+//! Stubs of the vendors other than CCP: a real HTTP server that checks each call's signature as the
+//! vendor does, answers as it is told, and keeps what it was sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,8 @@ pub enum Vendor {
     Webhook,
 }
 
-pub const VENDORS: [Vendor; 5] = [Vendor::Aliyun, Vendor::Tencent, Vendor::Twilio, Vendor::Aws, Vendor::Webhook];
+pub const VENDORS: [Vendor; 5] =
+    [Vendor::Aliyun, Vendor::Tencent, Vendor::Twilio, Vendor::Aws, Vendor::Webhook];
 
 /// What a vendor was sent, with the names that it uses.
 #[derive(Debug, Clone)]
@@ -73,10 +74,16 @@ impl Vendor {
     pub fn dsn(self, address: &str, options: &str) -> String {
         let signed = format!("{KEY}:{SECRET}@{address}");
         let dsn = match self {
-            Self::Aliyun => format!("aliyun://{signed}?sign=%E7%AD%BE%E5%90%8D&template=SMS_1&tls=false"),
+            Self::Aliyun => {
+                format!("aliyun://{signed}?sign=%E7%AD%BE%E5%90%8D&template=SMS_1&tls=false")
+            }
             Self::Tencent => format!("tencent://{signed}?app_id=14&sign=S&template=1&tls=false"),
-            Self::Twilio => format!("twilio://{signed}?from=+15005550006&account={ACCOUNT}&tls=false"),
-            Self::Aws => format!("aws://{address}?origination=+12065550100&region=us-east-1&tls=false"),
+            Self::Twilio => {
+                format!("twilio://{signed}?from=+15005550006&account={ACCOUNT}&tls=false")
+            }
+            Self::Aws => {
+                format!("aws://{address}?origination=+12065550100&region=us-east-1&tls=false")
+            }
             Self::Webhook => format!("webhook+http://:{SECRET}@{address}/sms?"),
         };
         format!("{dsn}{options}")
@@ -85,7 +92,11 @@ impl Vendor {
     /// The answer of a vendor that has accepted a message, with its name for it.
     pub fn accepts(self, id: &str) -> Says {
         match self {
-            Self::Aliyun => Says(200, vec![], json!({ "Code": "OK", "Message": "OK", "BizId": id, "RequestId": "r" })),
+            Self::Aliyun => Says(
+                200,
+                vec![],
+                json!({ "Code": "OK", "Message": "OK", "BizId": id, "RequestId": "r" }),
+            ),
             Self::Tencent => self.says(200, "Ok", id),
             Self::Twilio => Says(201, vec![], json!({ "sid": id, "status": "queued" })),
             Self::Aws => Says(200, vec![], json!({ "MessageId": id })),
@@ -109,8 +120,10 @@ impl Vendor {
             }
             Self::Aws => {
                 let parts: Vec<&str> = code.split('.').collect();
-                let (reason, field) =
-                    (parts.get(1), parts.get(2).map(|name| json!([{ "Name": name, "Message": "no" }])));
+                let (reason, field) = (
+                    parts.get(1),
+                    parts.get(2).map(|name| json!([{ "Name": name, "Message": "no" }])),
+                );
                 let body = json!({ "Message": "no", "Reason": reason, "Fields": field });
                 return Says(status, vec![("x-amzn-errortype", leak(parts[0]))], body);
             }
@@ -171,7 +184,11 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, 64 * 1024).await.expect("a body");
     for name in parts.headers.keys() {
-        assert_eq!(parts.headers.get_all(name).iter().count(), 1, "a real server would not take {name} twice");
+        assert_eq!(
+            parts.headers.get_all(name).iter().count(),
+            1,
+            "a real server would not take {name} twice"
+        );
     }
     let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         (name.to_string(), value.to_str().expect("text").to_owned())
@@ -186,7 +203,8 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     };
     script.sent.push(Sent { headers, fields });
     let Says(status, headers, body) = script.says.clone();
-    let mut response = (StatusCode::from_u16(status).expect("a status"), body.to_string()).into_response();
+    let mut response =
+        (StatusCode::from_u16(status).expect("a status"), body.to_string()).into_response();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().expect("a value"));
     }
@@ -225,12 +243,16 @@ impl Call<'_> {
     }
 
     fn signed_headers(&self, names: &str) -> Option<String> {
-        names.split(';').map(|name| Some(format!("{name}:{}\n", self.header(name)?.trim()))).collect()
+        names
+            .split(';')
+            .map(|name| Some(format!("{name}:{}\n", self.header(name)?.trim())))
+            .collect()
     }
 
     fn form(text: &str) -> Value {
-        let decoded =
-            |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8().expect("UTF-8").into_owned();
+        let decoded = |part: &str| {
+            percent_decode_str(&part.replace('+', " ")).decode_utf8().expect("UTF-8").into_owned()
+        };
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         pairs
             .map(|(name, value)| (decoded(name), Value::String(decoded(value))))
@@ -239,24 +261,39 @@ impl Call<'_> {
     }
 }
 
-/// Signature V3, from the request as it came. A POST tells its length (RFC 9110, 8.6), and each header of Aliyun's is signed.
+/// Signature V3, from the request as it came. A POST tells its length (RFC 9110, 8.6), and each
+/// header of Aliyun's is signed.
 fn aliyun(call: &Call<'_>) -> Option<Value> {
     call.header("content-length")?;
     let parameters = parameters(call.header("authorization")?, "ACS3-HMAC-SHA256")?;
     let (names, hash) = (*parameters.get("SignedHeaders")?, sha256(call.body));
-    let must = ["host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"];
+    let must = [
+        "host",
+        "x-acs-action",
+        "x-acs-content-sha256",
+        "x-acs-date",
+        "x-acs-signature-nonce",
+        "x-acs-version",
+    ];
     let is_signed = |name: &str| names.split(';').any(|signed| signed == name);
     if !must.iter().all(|name| is_signed(name))
         || call.headers.keys().any(|name| name.starts_with("x-acs-") && !is_signed(name))
         || call.header("x-acs-content-sha256")? != hash
-        || (call.header("x-acs-action")?, call.header("x-acs-version")?) != ("SendSms", "2017-05-25")
+        || (call.header("x-acs-action")?, call.header("x-acs-version")?)
+            != ("SendSms", "2017-05-25")
     {
         return None;
     }
-    let canonical = format!("POST\n{}\n{}\n{}\n{names}\n{hash}", call.path, call.query, call.signed_headers(names)?);
+    let canonical = format!(
+        "POST\n{}\n{}\n{}\n{names}\n{hash}",
+        call.path,
+        call.query,
+        call.signed_headers(names)?
+    );
     let text = format!("ACS3-HMAC-SHA256\n{}", sha256(canonical.as_bytes()));
     let expected = hex(&hmac(SECRET.as_bytes(), &text));
-    (*parameters.get("Credential")? == KEY && *parameters.get("Signature")? == expected).then(|| Call::form(call.query))
+    (*parameters.get("Credential")? == KEY && *parameters.get("Signature")? == expected)
+        .then(|| Call::form(call.query))
 }
 
 /// TC3-HMAC-SHA256, with a clock that is right within five minutes.
@@ -272,11 +309,13 @@ fn tencent(call: &Call<'_>) -> Option<Value> {
     }
     let scope = parameters.get("Credential")?.strip_prefix(&format!("{KEY}/"))?;
     let date = scope.split('/').next()?;
-    let canonical = format!("POST\n/\n\n{}\n{names}\n{}", call.signed_headers(names)?, sha256(call.body));
+    let canonical =
+        format!("POST\n/\n\n{}\n{names}\n{}", call.signed_headers(names)?, sha256(call.body));
     let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
     let key = hmac(format!("TC3{SECRET}").as_bytes(), date);
     let key = hmac(&hmac(&key, "sms"), "tc3_request");
-    (*parameters.get("Signature")? == hex(&hmac(&key, &text))).then(|| serde_json::from_slice(call.body).ok())?
+    (*parameters.get("Signature")? == hex(&hmac(&key, &text)))
+        .then(|| serde_json::from_slice(call.body).ok())?
 }
 
 /// Basic authentication.
@@ -289,20 +328,25 @@ fn twilio(call: &Call<'_>) -> Option<Value> {
 
 /// AWS Signature Version 4, with the credentials of the tests' environment.
 fn aws(call: &Call<'_>) -> Option<Value> {
-    let (key, secret) = (std::env::var("AWS_ACCESS_KEY_ID").ok()?, std::env::var("AWS_SECRET_ACCESS_KEY").ok()?);
+    let (key, secret) =
+        (std::env::var("AWS_ACCESS_KEY_ID").ok()?, std::env::var("AWS_SECRET_ACCESS_KEY").ok()?);
     let parameters = parameters(call.header("authorization")?, "AWS4-HMAC-SHA256")?;
     let (names, time) = (*parameters.get("SignedHeaders")?, call.header("x-amz-date")?);
     if call.header("x-amz-target")? != "PinpointSMSVoiceV2.SendTextMessage" {
         return None;
     }
     let scope = parameters.get("Credential")?.strip_prefix(&format!("{key}/"))?;
-    let [date, region, service, end] = scope.split('/').collect::<Vec<_>>()[..] else { return None };
-    let canonical = format!("POST\n/\n\n{}\n{names}\n{}", call.signed_headers(names)?, sha256(call.body));
+    let [date, region, service, end] = scope.split('/').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let canonical =
+        format!("POST\n/\n\n{}\n{names}\n{}", call.signed_headers(names)?, sha256(call.body));
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
     let key = [region, service, end]
         .iter()
         .fold(hmac(format!("AWS4{secret}").as_bytes(), date), |key, part| hmac(&key, part));
-    (*parameters.get("Signature")? == hex(&hmac(&key, &text))).then(|| serde_json::from_slice(call.body).ok())?
+    (*parameters.get("Signature")? == hex(&hmac(&key, &text)))
+        .then(|| serde_json::from_slice(call.body).ok())?
 }
 
 /// Standard Webhooks.
@@ -310,6 +354,7 @@ fn webhook(call: &Call<'_>) -> Option<Value> {
     let (id, time) = (call.header("webhook-id")?, call.header("webhook-timestamp")?);
     let text = format!("{id}.{time}.{}", std::str::from_utf8(call.body).ok()?);
     let expected = format!("v1,{}", STANDARD.encode(hmac(SECRET.as_bytes(), &text)));
-    let right = call.header("webhook-signature")? == expected && (now() - time.parse::<i64>().ok()?).abs() < 300;
+    let right = call.header("webhook-signature")? == expected
+        && (now() - time.parse::<i64>().ok()?).abs() < 300;
     right.then(|| serde_json::from_slice(call.body).ok())?
 }

@@ -1,4 +1,5 @@
-//! Events: of each only what is used. Whatever may be null or left out is, by one sender or another.
+//! Events: of each only what is used. Whatever may be null or left out is, by one sender or
+//! another.
 
 use std::collections::HashMap;
 
@@ -92,7 +93,9 @@ impl<'de> Deserialize<'de> for Event {
         let event = Box::<RawValue>::deserialize(deserializer)?;
         match serde_json::from_str::<Box<HttpEvent>>(event.get()) {
             Ok(http) if http.is_request() => Ok(Self::Http(http)),
-            _ => serde_json::from_str(event.get()).map(Self::Other).map_err(serde::de::Error::custom),
+            _ => {
+                serde_json::from_str(event.get()).map(Self::Other).map_err(serde::de::Error::custom)
+            }
         }
     }
 }

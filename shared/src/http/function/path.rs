@@ -1,6 +1,7 @@
 //! Which path of this API an event asks for.
 //!
-//! What stands before it depends on who sends the event, as far as AWS documents it and others have seen it:
+//! What stands before it depends on who sends the event, as far as AWS documents it and others have
+//! seen it:
 //!
 //! | sender | the path in the event |
 //! |---|---|
@@ -9,8 +10,9 @@
 //! | HTTP API, payload 2.0 | behind the stage, unless it is `$default`; never with the mapping's path |
 //! | function URL, load balancer | as it was called |
 //!
-//! The route that matched (`resource`, `routeKey`) tells how long the API's own path is, and so what stands before it. What the
-//! event cannot tell, since a proxy in front or the rule of a load balancer put it there, `BASE_PATH` does.
+//! The route that matched (`resource`, `routeKey`) tells how long the API's own path is, and so
+//! what stands before it. What the event cannot tell, since a proxy in front or the rule of a load
+//! balancer put it there, `BASE_PATH` does.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://github.com/aws-powertools/powertools-lambda-python/pull/579>,
@@ -22,11 +24,19 @@ use url::form_urlencoded::Serializer;
 use super::event::{Form, HttpEvent, Single};
 
 /// What all paths of this API begin with.
-pub(super) const OWN: [&str; 7] =
-    ["/v1/", "/sms_codes/", "/image_codes/", "/healthz", "/readyz", "/openapi.json", "/.well-known/"];
+pub(super) const OWN: [&str; 7] = [
+    "/v1/",
+    "/sms_codes/",
+    "/image_codes/",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/.well-known/",
+];
 
 /// What may not stand in a query as it is.
-const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
+const QUERY: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
 /// What may not stand in a path as it is.
 const PATH: &AsciiSet = &QUERY.add(b'?').add(b'{').add(b'|').add(b'}');
@@ -36,7 +46,8 @@ const PATH: &AsciiSet = &QUERY.add(b'?').add(b'{').add(b'|').add(b'}');
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Reads `/sms` or `/apps/sms/`; nothing if it does not begin with a slash, or has characters that are encoded in a path.
+    /// Reads `/sms` or `/apps/sms/`; nothing if it does not begin with a slash, or has characters
+    /// that are encoded in a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
@@ -80,14 +91,17 @@ fn path<'a>(event: &'a HttpEvent, base: &BasePath) -> &'a str {
         // Where the stage is a part of the API's own path: `v1`.
         context.path.as_deref(),
     ];
-    let candidates = candidates.into_iter().flatten().map(|path| behind(path, base.as_str()).unwrap_or(path));
+    let candidates =
+        candidates.into_iter().flatten().map(|path| behind(path, base.as_str()).unwrap_or(path));
     let mut own = candidates.filter(|path| OWN.iter().any(|own| path.starts_with(own)));
     own.next().unwrap_or(path)
 }
 
-/// A load balancer's own question whether the function is well, for the path that is asked unless another is configured.
+/// A load balancer's own question whether the function is well, for the path that is asked unless
+/// another is configured.
 fn is_health_check(event: &HttpEvent) -> bool {
-    let single = event.headers.iter().flatten().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let single =
+        event.headers.iter().flatten().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     let multiple = event.multi_value_headers.iter().flatten();
     let multiple = multiple.filter_map(|(name, values)| Some((name, values.as_ref()?.first()?)));
     let checker = |(name, value): (&String, &String)| {
@@ -98,14 +112,19 @@ fn is_health_check(event: &HttpEvent) -> bool {
 
 /// The part of a path that the route matched.
 fn matched<'a>(event: &HttpEvent, path: &'a str) -> Option<&'a str> {
-    let route = event.resource.as_deref().or(event.route_key.as_deref()).filter(|route| *route != "$default")?;
+    let route = event
+        .resource
+        .as_deref()
+        .or(event.route_key.as_deref())
+        .filter(|route| *route != "$default")?;
     let route = route.split_once(' ').map_or(route, |(_, route)| route);
     let none = Single::new();
     let parameters = event.path_parameters.as_ref().unwrap_or(&none);
-    let length = |segment: &str| match segment.strip_prefix('{').and_then(|name| name.strip_suffix("+}")) {
-        Some(name) => Some(segments(parameters.get(name)?.as_deref()?).count()),
-        None => Some(1),
-    };
+    let length =
+        |segment: &str| match segment.strip_prefix('{').and_then(|name| name.strip_suffix("+}")) {
+            Some(name) => Some(segments(parameters.get(name)?.as_deref()?).count()),
+            None => Some(1),
+        };
     let length: usize = segments(route).map(length).sum::<Option<usize>>()?;
     let (start, _) = path.trim_end_matches('/').rmatch_indices('/').nth(length.checked_sub(1)?)?;
     Some(&path[start..])
@@ -120,7 +139,8 @@ fn behind<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
 }
 
-/// The query as it was sent, as far as the event has it: gateways decode parameters, load balancers do not.
+/// The query as it was sent, as far as the event has it: gateways decode parameters, load balancers
+/// do not.
 fn query(event: &HttpEvent) -> String {
     if let Some(query) = &event.raw_query_string {
         return utf8_percent_encode(query, QUERY).to_string();
@@ -128,14 +148,16 @@ fn query(event: &HttpEvent) -> String {
     let single = event.query_string_parameters.iter().flatten();
     let single = single.map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()));
     let multiple = event.multi_value_query_string_parameters.iter().flatten();
-    let multiple =
-        multiple.flat_map(|(name, values)| values.iter().flatten().map(|value| (name.as_str(), value.as_str())));
+    let multiple = multiple.flat_map(|(name, values)| {
+        values.iter().flatten().map(|value| (name.as_str(), value.as_str()))
+    });
     let mut pairs: Vec<(&str, &str)> = multiple.collect();
     if pairs.is_empty() {
         pairs = single.collect();
     }
     if let Form::LoadBalancer { .. } = event.form() {
-        let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
         return utf8_percent_encode(&pairs.join("&"), QUERY).to_string();
     }
     Serializer::new(String::new()).extend_pairs(pairs).finish()

@@ -36,9 +36,12 @@ enum Headers {
 impl Response {
     pub(super) async fn new(response: axum::response::Response, form: Form) -> Self {
         let (parts, body) = response.into_parts();
-        let status_description = matches!(form, Form::LoadBalancer { .. }).then(|| parts.status.to_string());
+        let status_description =
+            matches!(form, Form::LoadBalancer { .. }).then(|| parts.status.to_string());
         let headers = match form {
-            Form::One | Form::LoadBalancer { multiple: true } => Headers::MultiValueHeaders(lines(&parts.headers)),
+            Form::One | Form::LoadBalancer { multiple: true } => {
+                Headers::MultiValueHeaders(lines(&parts.headers))
+            }
             Form::Two | Form::LoadBalancer { multiple: false } => {
                 let lines = lines(&parts.headers).into_iter();
                 Headers::Headers(lines.map(|(name, values)| (name, values.join(", "))).collect())
@@ -51,7 +54,14 @@ impl Response {
             Ok(text) => (text, false),
             Err(error) => (STANDARD.encode(error.as_bytes()), true),
         };
-        Self { status_code: parts.status.as_u16(), status_description, headers, cookies, body, is_base64_encoded }
+        Self {
+            status_code: parts.status.as_u16(),
+            status_description,
+            headers,
+            cookies,
+            body,
+            is_base64_encoded,
+        }
     }
 }
 

@@ -13,8 +13,12 @@ fn told(base_path: &str) -> Function {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
         let header = |name: &str| {
-            let values: Vec<_> =
-                parts.headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect();
+            let values: Vec<_> = parts
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| value.to_str().expect("text"))
+                .collect();
             values.join("|")
         };
         let told = json!({
@@ -28,8 +32,11 @@ fn told(base_path: &str) -> Function {
         });
         axum::Json(told)
     });
-    let base_path =
-        if base_path.is_empty() { BasePath::default() } else { BasePath::parse(base_path).expect("a path") };
+    let base_path = if base_path.is_empty() {
+        BasePath::default()
+    } else {
+        BasePath::parse(base_path).expect("a path")
+    };
     Function::new(app, base_path)
 }
 
@@ -72,8 +79,14 @@ async fn a_path_is_found_wherever_it_stands() {
     for (name, event) in [
         ("REST", rest(any, proxy, VERIFICATIONS, "/prod/v1/verifications", "prod")),
         ("REST, a stage called v1", rest(any, proxy, VERIFICATIONS, "/v1/v1/verifications", "v1")),
-        ("REST, its stage is the API's v1", rest(any, "verifications", "/verifications", VERIFICATIONS, "v1")),
-        ("REST, base path", rest(any, proxy, "/sms/v1/verifications", "/sms/v1/verifications", "prod")),
+        (
+            "REST, its stage is the API's v1",
+            rest(any, "verifications", "/verifications", VERIFICATIONS, "v1"),
+        ),
+        (
+            "REST, base path",
+            rest(any, proxy, "/sms/v1/verifications", "/sms/v1/verifications", "prod"),
+        ),
         (
             "REST, base path of two",
             rest("/v1/verifications", "", "/a/b/v1/verifications", "/a/b/v1/verifications", "p"),
@@ -82,20 +95,30 @@ async fn a_path_is_found_wherever_it_stands() {
             "REST, base path and stage",
             rest(any, proxy, "/sms/prod/v1/verifications", "/sms/prod/v1/verifications", "p"),
         ),
-        ("REST, base path v1", rest(any, proxy, "/v1/v1/verifications", "/v1/v1/verifications", "prod")),
+        (
+            "REST, base path v1",
+            rest(any, proxy, "/v1/v1/verifications", "/v1/v1/verifications", "prod"),
+        ),
         ("HTTP", two("POST /v1/verifications", VERIFICATIONS, "$default")),
         ("HTTP, stage", two("ANY /{proxy+}", "/prod/v1/verifications", "prod")),
         ("HTTP, stage and no route", two("$default", "/prod/v1/verifications", "prod")),
         ("HTTP, a stage called v1", two("$default", "/v1/v1/verifications", "v1")),
         ("HTTP, its stage is the API's v1", two("POST /verifications", VERIFICATIONS, "v1")),
         ("HTTP, its stage is the API's v1, no route", two("$default", VERIFICATIONS, "v1")),
-        ("HTTP 1.0, stage", rest("$default", "", "/prod/v1/verifications", "/prod/v1/verifications", "prod")),
-        ("HTTP 1.0, base path", rest(VERIFICATIONS, "", "/sms/v1/verifications", "/sms/v1/verifications", "$default")),
+        (
+            "HTTP 1.0, stage",
+            rest("$default", "", "/prod/v1/verifications", "/prod/v1/verifications", "prod"),
+        ),
+        (
+            "HTTP 1.0, base path",
+            rest(VERIFICATIONS, "", "/sms/v1/verifications", "/sms/v1/verifications", "$default"),
+        ),
         ("load balancer", load_balancer(VERIFICATIONS)),
     ] {
         assert_eq!(seen(&event).await["uri"], VERIFICATIONS, "{name}");
     }
-    let mut event = rest("/v1/verifications/{id}/check", "", "/sms/v1/verifications/a1/check", "", "prod");
+    let mut event =
+        rest("/v1/verifications/{id}/check", "", "/sms/v1/verifications/a1/check", "", "prod");
     event["pathParameters"] = json!({ "id": "a1" });
     assert_eq!(seen(&event).await["uri"], "/v1/verifications/a1/check");
     let mut event = two("GET /sms_codes/{mobile+}", "/prod/sms_codes/13800138000/", "prod");
@@ -108,9 +131,18 @@ async fn only_what_the_event_or_base_path_names_is_taken_away() {
     let url = two("$default", "/sms/v1/verifications", "$default");
     assert_eq!(seen(&url).await["uri"], "/sms/v1/verifications");
     assert_eq!(seen_behind("/sms", &url).await["uri"], VERIFICATIONS);
-    assert_eq!(seen_behind("/sms/", &two("$default", VERIFICATIONS, "$default")).await["uri"], VERIFICATIONS);
-    assert_eq!(seen_behind("/sms", &two("$default", "/smsx/v1/a", "$default")).await["uri"], "/smsx/v1/a");
-    assert_eq!(seen_behind("/sms", &two("$default", "/prod/sms/v1/verifications", "prod")).await["uri"], VERIFICATIONS);
+    assert_eq!(
+        seen_behind("/sms/", &two("$default", VERIFICATIONS, "$default")).await["uri"],
+        VERIFICATIONS
+    );
+    assert_eq!(
+        seen_behind("/sms", &two("$default", "/smsx/v1/a", "$default")).await["uri"],
+        "/smsx/v1/a"
+    );
+    assert_eq!(
+        seen_behind("/sms", &two("$default", "/prod/sms/v1/verifications", "prod")).await["uri"],
+        VERIFICATIONS
+    );
     assert_eq!(seen_behind("/sms", &load_balancer("/sms/healthz")).await["uri"], "/healthz");
     for wrong in ["sms", "/a b", "/a//b", "/a?b"] {
         assert_eq!(BasePath::parse(wrong), None, "{wrong}");
@@ -146,7 +178,12 @@ async fn the_caller_is_whom_the_event_names() {
     let (http, edge) = (two("$default", "/", "$default"), rest("/", "", "/", "/prod", "prod"));
     for (name, event, peer, forwarded) in [
         ("without the header", http.clone(), "198.51.100.7", "198.51.100.7"),
-        ("HTTP API", with(http.clone(), "203.0.113.9,198.51.100.7"), "198.51.100.7", "203.0.113.9, 198.51.100.7"),
+        (
+            "HTTP API",
+            with(http.clone(), "203.0.113.9,198.51.100.7"),
+            "198.51.100.7",
+            "203.0.113.9, 198.51.100.7",
+        ),
         ("edge", with(edge.clone(), "198.51.100.7, 130.176.0.1"), "198.51.100.7", "198.51.100.7"),
         (
             "made up",
@@ -154,7 +191,12 @@ async fn the_caller_is_whom_the_event_names() {
             "198.51.100.7",
             "198.51.100.7, 198.51.100.7",
         ),
-        ("not in the header", with(http, "203.0.113.9"), "198.51.100.7", "203.0.113.9, 198.51.100.7"),
+        (
+            "not in the header",
+            with(http, "203.0.113.9"),
+            "198.51.100.7",
+            "203.0.113.9, 198.51.100.7",
+        ),
         (
             "balancer",
             with(load_balancer("/"), "203.0.113.9, 198.51.100.8"),
@@ -163,7 +205,11 @@ async fn the_caller_is_whom_the_event_names() {
         ),
     ] {
         let seen = seen(&event).await;
-        assert_eq!((&seen["peer"], &seen["forwarded"]), (&json!(peer), &json!(forwarded)), "{name}");
+        assert_eq!(
+            (&seen["peer"], &seen["forwarded"]),
+            (&json!(peer), &json!(forwarded)),
+            "{name}"
+        );
     }
     let mut console = rest("/", "", "/", "/", "test-invoke-stage");
     console["requestContext"]["identity"]["sourceIp"] = "test-invoke-source-ip".into();
@@ -172,7 +218,8 @@ async fn the_caller_is_whom_the_event_names() {
 
 #[tokio::test]
 async fn what_may_not_stand_in_a_url_is_encoded() {
-    let seen_path = async |path: &str| seen(&two("$default", path, "$default")).await["uri"].clone();
+    let seen_path =
+        async |path: &str| seen(&two("$default", path, "$default")).await["uri"].clone();
     assert_eq!(seen_path("/v1/a b\u{e9}\"<%41?#").await, "/v1/a%20b%C3%A9%22%3C%41%3F%23");
     assert_eq!((seen_path("").await, seen_path("v1").await), (json!("/"), json!("/v1")));
     let mut event = two("$default", "/v1/a", "$default");
@@ -203,15 +250,22 @@ async fn what_cannot_be_a_request_is_a_problem() {
         (with(with(event(), "body", "%".into()), "isBase64Encoded", true.into()), "bad-json"),
     ] {
         let answer = answer(&told(""), &event).await;
-        let body: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
-        assert_eq!((&answer["statusCode"], &answer["statusDescription"]), (&json!(400), &json!("400 Bad Request")));
+        let body: Value =
+            serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
+        assert_eq!(
+            (&answer["statusCode"], &answer["statusDescription"]),
+            (&json!(400), &json!("400 Bad Request"))
+        );
         assert_eq!(body["type"], format!("urn:sms-verify:problem:{kind}"), "{event}");
     }
     let mut chinese = two("$default", "/v1/a", "$default");
     chinese["headers"] = json!({ "accept-language": "zh-CN", "a": "b\nc" });
     let answer = answer(&told(""), &chinese).await;
     assert!(answer["body"].as_str().is_some_and(|body| body.contains("参数错误")), "{answer}");
-    assert_eq!((&answer["headers"]["cache-control"], &answer["statusDescription"]), (&json!("no-store"), &Value::Null));
+    assert_eq!(
+        (&answer["headers"]["cache-control"], &answer["statusDescription"]),
+        (&json!("no-store"), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -225,12 +279,16 @@ async fn whatever_may_be_null_may_be() {
     event["body"] = "aGk=".into();
     event["isBase64Encoded"] = true.into();
     let seen = seen(&event).await;
-    assert_eq!((&seen["body"], &seen["accept"], &seen["trace"]), (&json!("hi"), &json!(""), &json!("Root=1")));
+    assert_eq!(
+        (&seen["body"], &seen["accept"], &seen["trace"]),
+        (&json!("hi"), &json!(""), &json!("Root=1"))
+    );
 }
 
 #[tokio::test]
 async fn headers_with_several_values_go_both_ways() {
-    let app = Router::new().fallback(async || (AppendHeaders([("vary", "a"), ("vary", "b")]), vec![0x89_u8, 1]));
+    let app = Router::new()
+        .fallback(async || (AppendHeaders([("vary", "a"), ("vary", "b")]), vec![0x89_u8, 1]));
     let function = Function::new(app, BasePath::default());
     let mut event = load_balancer("/v1/a");
     let single = answer(&function, &event).await;
@@ -250,8 +308,10 @@ async fn headers_with_several_values_go_both_ways() {
 #[tokio::test]
 async fn what_is_no_request_is_answered_as_such() {
     assert_eq!(answer(&told(""), &json!({ "key1": "value1" })).await, json!({ "status": "ok" }));
-    let authorizer = json!({ "type": "REQUEST", "methodArn": "arn", "httpMethod": "GET", "path": "/v1/a" });
-    let socket = json!({ "httpMethod": "GET", "path": "/v1/a", "requestContext": { "connectionId": "a" } });
+    let authorizer =
+        json!({ "type": "REQUEST", "methodArn": "arn", "httpMethod": "GET", "path": "/v1/a" });
+    let socket =
+        json!({ "httpMethod": "GET", "path": "/v1/a", "requestContext": { "connectionId": "a" } });
     for (event, came) in [
         (json!({ "Records": [{ "eventSource": "aws:sqs" }] }), "records of aws:sqs"),
         (authorizer, "the members httpMethod, methodArn, path, type"),

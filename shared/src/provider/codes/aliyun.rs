@@ -1,5 +1,5 @@
-//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of the
-//! gateway before all of its APIs.
+//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of
+//! the gateway before all of its APIs.
 
 use super::Class::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
@@ -16,9 +16,17 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("isv.SMS_CONTENT_ILLEGAL", Permanent, "forbidden content"),
         ("NOT_SUPPORTED_COUNTRY", NotHere, "no sending to that country"),
         ("isv.COUNTRY_RESTRICTED", NotHere, "mainland numbers not supported"),
-        ("isv.CUSTOMER_REFUSED", NotHere, "number opted out of marketing: the template is such a one"),
+        (
+            "isv.CUSTOMER_REFUSED",
+            NotHere,
+            "number opted out of marketing: the template is such a one",
+        ),
         ("isv.NOT_SUPPORTED_COUNTRY", NotHere, "target country not supported"),
-        ("isv.SMS_TEST_NUMBER_LIMIT", NotHere, "a test signature or template reaches bound numbers only"),
+        (
+            "isv.SMS_TEST_NUMBER_LIMIT",
+            NotHere,
+            "a test signature or template reaches bound numbers only",
+        ),
         ("BUSINESS_LIMIT_CONTROL_MINUTE", Throttled, "too many this minute"),
         ("BUSINESS_LIMIT_CONTROL_PHONE", Throttled, "too many to this number"),
         ("QPS_LIMIT_CONTROL", Throttled, "too many calls"),
@@ -97,7 +105,11 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("isv.CONTENT_MISSING_PARAMETERS", Configuration, "a variable has no value"),
         ("isv.DAY_LIMIT_CONTROL", Configuration, "our console's daily cap reached"),
         ("isv.DENY_IP_RANGE", Configuration, "our address is outside mainland China"),
-        ("isv.DOMESTIC_NUMBER_NOT_SUPPORTED", Configuration, "a template for numbers abroad, and a mainland number"),
+        (
+            "isv.DOMESTIC_NUMBER_NOT_SUPPORTED",
+            Configuration,
+            "a template for numbers abroad, and a mainland number",
+        ),
         ("isv.ERROR_EMPTY_FILE", Configuration, "signature's file empty"),
         ("isv.ERROR_SIGN_NOT_DELETE", Configuration, "signature under review"),
         ("isv.ERROR_SIGN_NOT_MODIFY", Configuration, "signature already approved"),
@@ -111,7 +123,11 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("isv.MOBILE_COUNT_OVER_LIMIT", Configuration, "more than 1,000 numbers"),
         ("isv.MONTH_LIMIT_CONTROL", Configuration, "our console's monthly cap reached"),
         ("isv.NO_AVAILABLE_SHORT_URL", Configuration, "no short link"),
-        ("isv.ONE_CODE_MULTIPLE_SIGN", Configuration, "extension code belongs to another signature"),
+        (
+            "isv.ONE_CODE_MULTIPLE_SIGN",
+            Configuration,
+            "extension code belongs to another signature",
+        ),
         ("isv.OUT_OF_SERVICE", Configuration, "suspended, no balance"),
         ("isv.PARAM_LENGTH_LIMIT", Configuration, "variable too long or short"),
         ("isv.PARAM_NOT_SUPPORT_URL", Configuration, "a variable holds a URL"),
@@ -136,15 +152,27 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("isv.SIGN_STATE_ILLEGAL", Configuration, "signature is in state unavailable"),
         ("isv.SMS_CONTENTCODE_ILLEGAL", Configuration, "template not approved"),
         ("isv.SMS_CONTENT_CODE_ILLEGAL", Configuration, "template wrong"),
-        ("isv.SMS_CONTENT_MISMATCH_TEMPLATE_TYPE", Configuration, "marketing text in a notice template"),
+        (
+            "isv.SMS_CONTENT_MISMATCH_TEMPLATE_TYPE",
+            Configuration,
+            "marketing text in a notice template",
+        ),
         ("isv.SMS_OVER_LIMIT", Configuration, "over 100 templates or signatures today"),
         ("isv.SMS_SIGNATURE_ILLEGAL", Configuration, "signature unknown or not approved"),
         ("isv.SMS_SIGNATURE_SCENE_ILLEGAL", Configuration, "signature and template kinds differ"),
         ("isv.SMS_SIGN_EMOJI_ILLEGAL", Configuration, "signature holds an emoji"),
         ("isv.SMS_SIGN_ILLEGAL", Configuration, "signature forbidden"),
         ("isv.SMS_SIGN_NAME_ILLEGAL", Configuration, "signature wrong"),
-        ("isv.SMS_TEMPLATE_ILLEGAL", Configuration, "template unknown, unapproved, variables differ"),
-        ("isv.SMS_TEST_SIGN_TEMPLATE_LIMIT", Configuration, "test signature and template must go together"),
+        (
+            "isv.SMS_TEMPLATE_ILLEGAL",
+            Configuration,
+            "template unknown, unapproved, variables differ",
+        ),
+        (
+            "isv.SMS_TEST_SIGN_TEMPLATE_LIMIT",
+            Configuration,
+            "test signature and template must go together",
+        ),
         ("isv.SMS_TEST_TEMPLATE_PARAMS_ILLEGAL", Configuration, "test template: 4-6 digits only"),
         ("isv.SOURCEURL_OVER_LIMIT", Configuration, "original link too long"),
         ("isv.TEMPLATE_COUNT_OVER_LIMIT", Configuration, "too many templates applied for today"),
@@ -152,7 +180,11 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("isv.TEMPLATE_OVER_LIMIT", Configuration, "template's name or text too long"),
         ("isv.TEMPLATE_PARAMS_ILLEGAL", Configuration, "value does not fit variable's kind"),
         ("isv.UNSUPPORTED_CONTENT", Configuration, "emoji, traditional or odd characters in text"),
-        ("template_parameter_count_illegal", Configuration, "verification template takes one variable"),
+        (
+            "template_parameter_count_illegal",
+            Configuration,
+            "verification template takes one variable",
+        ),
         ("DATA_NOT_EXIST", Transient, "record asked for unknown"),
         ("IS_CLOSE", Transient, "channel was shut, try later"),
         ("InternalError", Transient, "gateway's unknown error"),

@@ -1,7 +1,8 @@
 //! Acknowledgements, one frame for as many messages as possible: "all up to this one".
 //!
-//! Messages are settled in any order. Those that close up with what is acknowledged already go out together; those that
-//! lie behind a message still in hand wait for the next round, and then go out one by one.
+//! Messages are settled in any order. Those that close up with what is acknowledged already go out
+//! together; those that lie behind a message still in hand wait for the next round, and then go out
+//! one by one.
 
 use std::collections::BTreeMap;
 
@@ -152,13 +153,25 @@ mod tests {
     fn what_closes_up_goes_out_together_and_the_rest_a_round_later() {
         let mut window = Window::default();
         assert_eq!(after(&mut window, &[3, 1, 2]), [(3, true)]);
-        assert_eq!(after(&mut window, &[4, 6, 7]), [(4, true)], "5 is in hand; 6 and 7 wait a round");
-        assert_eq!(after(&mut window, &[9]), [(6, false), (7, false), (9, false)], "5 is still in hand");
+        assert_eq!(
+            after(&mut window, &[4, 6, 7]),
+            [(4, true)],
+            "5 is in hand; 6 and 7 wait a round"
+        );
+        assert_eq!(
+            after(&mut window, &[9]),
+            [(6, false), (7, false), (9, false)],
+            "5 is still in hand"
+        );
         assert_eq!(after(&mut window, &[5]), [(5, true)], "up to 7 the broker has been told");
         window.told(8);
         assert_eq!(after(&mut window, &[]), [], "9 too");
         assert_eq!(after(&mut window, &[10, 12]), [(10, true)]);
-        assert_eq!(window.rest(), [Ack { tag: 12, multiple: false }], "at the end nothing is kept back");
+        assert_eq!(
+            window.rest(),
+            [Ack { tag: 12, multiple: false }],
+            "at the end nothing is kept back"
+        );
         assert_eq!(after(&mut window, &[11]), [(11, true)]);
         assert_eq!((window.closed, window.beyond.len()), (12, 0));
     }

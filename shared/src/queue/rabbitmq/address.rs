@@ -1,4 +1,5 @@
-//! What a `QUEUE_URL` of RabbitMQ may say. The client would swallow what it does not know, or connect elsewhere.
+//! What a `QUEUE_URL` of RabbitMQ may say. The client would swallow what it does not know, or
+//! connect elsewhere.
 
 use url::{Host, Url};
 
@@ -8,11 +9,13 @@ use crate::dsn::{Dsn, DsnError};
 /// Name of the queue, unless the URL has `?queue=`.
 const DEFAULT_QUEUE: &str = "sms-verify";
 
-/// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed after two.
+/// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed
+/// after two.
 const HEARTBEAT: u16 = 10;
 
-/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps room for 32 frames in
-/// each direction, which is 8 MiB of each connection with RabbitMQ's own 128 KiB. RabbitMQ 4 takes no less than this.
+/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps
+/// room for 32 frames in each direction, which is 8 MiB of each connection with RabbitMQ's own 128
+/// KiB. RabbitMQ 4 takes no less than this.
 const FRAME_MAX: u32 = 8192;
 
 /// A URL taken apart.
@@ -31,7 +34,9 @@ impl Address {
         let wrong = |what| Err(DsnError::Server(what));
         match dsn.url().host() {
             Some(Host::Ipv6(_)) => {
-                return wrong("has an IPv6 address, which is not known here: it needs a name or an IPv4 address");
+                return wrong(
+                    "has an IPv6 address, which is not known here: it needs a name or an IPv4 address",
+                );
             }
             Some(host) if !host.to_string().contains(',') => {}
             _ => return wrong("needs one host"),
@@ -43,7 +48,9 @@ impl Address {
             return wrong("has a user and no password");
         }
         if dsn.url().path() == "/" {
-            return wrong("has a virtual host without a name: the default one is %2f, amqp://user:password@host/%2f");
+            return wrong(
+                "has a virtual host without a name: the default one is %2f, amqp://user:password@host/%2f",
+            );
         }
         dsn.credentials()?;
         let queue = dsn.option("queue")?.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
@@ -51,10 +58,15 @@ impl Address {
         if queue.len() > 200 {
             return wrong("has a queue whose name is longer than 200 bytes");
         }
-        let kind = dsn.option("type").map_err(|_| DsnError::Value("type (quorum or classic)"))?.unwrap_or(Kind::Quorum);
+        let kind = dsn
+            .option("type")
+            .map_err(|_| DsnError::Value("type (quorum or classic)"))?
+            .unwrap_or(Kind::Quorum);
         let heartbeat = dsn.option("heartbeat")?.unwrap_or(HEARTBEAT);
         if heartbeat == 0 {
-            return wrong("has heartbeat=0: without heartbeats nobody notices a broker that has vanished");
+            return wrong(
+                "has heartbeat=0: without heartbeats nobody notices a broker that has vanished",
+            );
         }
         let frame_max = dsn.option("frame_max")?.unwrap_or(FRAME_MAX);
         if frame_max < FRAME_MAX {
@@ -94,8 +106,14 @@ mod tests {
         }
         for (url, client) in [
             ("amqp://h", "amqp://h?heartbeat=10&frame_max=8192"),
-            ("amqp://u:p%2F@h:1//?queue=q+1&type=classic", "amqp://u:p%2F@h:1//?heartbeat=10&frame_max=8192"),
-            ("amqps://10.0.0.1/%2f?heartbeat=5&frame_max=131072", "amqps://10.0.0.1/%2f?heartbeat=5&frame_max=131072"),
+            (
+                "amqp://u:p%2F@h:1//?queue=q+1&type=classic",
+                "amqp://u:p%2F@h:1//?heartbeat=10&frame_max=8192",
+            ),
+            (
+                "amqps://10.0.0.1/%2f?heartbeat=5&frame_max=131072",
+                "amqps://10.0.0.1/%2f?heartbeat=5&frame_max=131072",
+            ),
         ] {
             assert_eq!(Address::parse(url).expect(url).url.as_str(), client);
         }

@@ -7,7 +7,10 @@ const TEXTS: [(&str, &str); 3] = [
         "a queue of this name is there with another type or other arguments: delete it once it is empty, or name another by ?queue= in \
          QUEUE_URL",
     ),
-    ("ACCESS_REFUSED", "it refuses the user or the password of QUEUE_URL, or the user may not use this queue"),
+    (
+        "ACCESS_REFUSED",
+        "it refuses the user or the password of QUEUE_URL, or the user may not use this queue",
+    ),
     ("NOT_ALLOWED", "it has no virtual host of this name, or the user of QUEUE_URL may not use it"),
 ];
 

@@ -90,8 +90,9 @@ impl RabbitMqConsumer {
         let (connection, channel) = self.queue.open("worker").await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
-        let messages =
-            channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
+        let messages = channel
+            .basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default())
+            .await?;
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
         let (acks, acknowledging) = Acks::start(channel);
         Ok(Open { connection, messages, acks, acknowledging })

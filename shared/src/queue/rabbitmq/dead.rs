@@ -1,4 +1,5 @@
-//! Dead letters on RabbitMQ, on a connection of their own: what is not acknowledged when it closes goes back.
+//! Dead letters on RabbitMQ, on a connection of their own: what is not acknowledged when it closes
+//! goes back.
 
 use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
@@ -38,7 +39,8 @@ impl DeadLetters {
     pub(in crate::queue) async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
-        let message = self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default()).await?;
+        let message =
+            self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default()).await?;
         Ok(message.map(|message| DeadLetter {
             death: death(&message.properties),
             at: at(&message.properties),
@@ -93,8 +95,9 @@ fn death(properties: &BasicProperties) -> Death {
         _ => 0,
     };
     Death {
-        reason: words(header(properties, REASON))
-            .unwrap_or_else(|| format!("handed out more than {DELIVERY_LIMIT} times without an outcome")),
+        reason: words(header(properties, REASON)).unwrap_or_else(|| {
+            format!("handed out more than {DELIVERY_LIMIT} times without an outcome")
+        }),
         class: words(header(properties, CLASS)).and_then(|class| Class::parse(&class)),
         attempts,
     }

@@ -8,20 +8,22 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString};
 
-/// How often RabbitMQ hands a job out again before it takes it for one that kills its workers. A worker that is killed
-/// returns all it had prefetched, so this is far more than attempts are. It is RabbitMQ 4's own default.
+/// How often RabbitMQ hands a job out again before it takes it for one that kills its workers. A
+/// worker that is killed returns all it had prefetched, so this is far more than attempts are. It
+/// is RabbitMQ 4's own default.
 pub(super) const DELIVERY_LIMIT: i32 = 20;
 
 /// The same for dead letters, which are returned each time somebody lists them.
 const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// What the main queue is. Those of waiting jobs and of dead letters, which see little, are always quorum queues.
+/// What the main queue is. Those of waiting jobs and of dead letters, which see little, are always
+/// quorum queues.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// On the disks of most nodes before it is confirmed.
     Quorum,
-    /// On one node, and the quicker for it. It knows no delivery limit: a job that kills its workers goes round until its
-    /// code expires.
+    /// On one node, and the quicker for it. It knows no delivery limit: a job that kills its
+    /// workers goes round until its code expires.
     Classic,
 }
 
@@ -78,7 +80,11 @@ impl Topology {
     }
 
     /// Declares a wait queue.
-    pub(super) async fn declare_wait(&self, channel: &Channel, base: Duration) -> Result<(), lapin::Error> {
+    pub(super) async fn declare_wait(
+        &self,
+        channel: &Channel,
+        base: Duration,
+    ) -> Result<(), lapin::Error> {
         let mut arguments = dead_letters_to(self.main());
         // Each message has an expiration of its own, between the base and this.
         let longest = i64::try_from((base * 11 / 10).as_millis()).unwrap_or(i64::MAX);
@@ -91,8 +97,9 @@ async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result
     channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await.map(|_| ())
 }
 
-/// A queue whose type is said: a virtual host may have another default than classic. RabbitMQ takes it for one that is there without
-/// its type having been said, if it is of that type, and refuses it otherwise.
+/// A queue whose type is said: a virtual host may have another default than classic. RabbitMQ takes
+/// it for one that is there without its type having been said, if it is of that type, and refuses
+/// it otherwise.
 fn typed(kind: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text(kind));
@@ -105,8 +112,8 @@ fn quorum(delivery_limit: i32) -> FieldTable {
     arguments
 }
 
-/// A quorum queue; what leaves it without having been acknowledged goes to `target`, and leaves only when it has
-/// arrived.
+/// A quorum queue; what leaves it without having been acknowledged goes to `target`, and leaves
+/// only when it has arrived.
 fn dead_letters_to(target: &str) -> FieldTable {
     let mut arguments = quorum(DELIVERY_LIMIT);
     arguments.insert("x-dead-letter-exchange".into(), text(""));

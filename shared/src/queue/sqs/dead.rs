@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName,
+};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -46,14 +48,20 @@ pub(in crate::queue) struct DeadLetters {
 
 impl SqsQueue {
     pub(in crate::queue) async fn dead(&self) -> Result<(DeadLetters, usize), QueueError> {
-        let timeouts = TimeoutConfig::builder().operation_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(PATIENCE)
+            .operation_attempt_timeout(PATIENCE)
+            .build();
         let config = self.client().await.config().to_builder().timeout_config(timeouts).build();
         let (client, dead_url) = (Client::from_conf(config), self.dead_url()?.to_owned());
         let count = about(&client, &dead_url).await?;
         #[expect(clippy::disallowed_methods, reason = "SQS says of each message when it was sent")]
         let began = Timestamp::now().as_millisecond();
         let (received, seen, held) = (VecDeque::new(), HashSet::new(), HashSet::new());
-        Ok((DeadLetters { client, url: self.url.clone(), dead_url, began, received, seen, held }, count))
+        Ok((
+            DeadLetters { client, url: self.url.clone(), dead_url, began, received, seen, held },
+            count,
+        ))
     }
 }
 
@@ -62,8 +70,11 @@ impl DeadLetters {
         loop {
             if self.received.is_empty() {
                 self.received = self.receive().await?.into();
-                // All of them show again, as they do after two minutes: there are no others, or they come the next time.
-                let is_seen = |message: &Message| message.message_id.as_ref().is_some_and(|id| self.seen.contains(id));
+                // All of them show again, as they do after two minutes: there are no others, or
+                // they come the next time.
+                let is_seen = |message: &Message| {
+                    message.message_id.as_ref().is_some_and(|id| self.seen.contains(id))
+                };
                 if self.received.iter().all(is_seen) {
                     return Ok(None);
                 }
@@ -74,23 +85,43 @@ impl DeadLetters {
             // SQS may hand one out twice, and shows those again that were hidden for long enough.
             let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
             if new && at(&message).is_none_or(|at| at.as_millisecond() <= self.began) {
-                let (body, at) = (message.body.clone().unwrap_or_default().into_bytes(), at(&message));
-                return Ok(Some(DeadLetter { body, death: death(&message), at, taken: Taken::Sqs(handle) }));
+                let (body, at) =
+                    (message.body.clone().unwrap_or_default().into_bytes(), at(&message));
+                return Ok(Some(DeadLetter {
+                    body,
+                    death: death(&message),
+                    at,
+                    taken: Taken::Sqs(handle),
+                }));
             }
         }
     }
 
     async fn receive(&self) -> Result<Vec<Message>, QueueError> {
         // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
-        let request = self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
-        let request = request.wait_time_seconds(whole_seconds(LONG_POLL)).visibility_timeout(whole_seconds(HIDDEN));
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let request =
+            self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
+        let request = request
+            .wait_time_seconds(whole_seconds(LONG_POLL))
+            .visibility_timeout(whole_seconds(HIDDEN));
+        let request =
+            request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
         let answer = request.message_attribute_names("All").send().await.map_err(failed)?;
         Ok(answer.messages.unwrap_or_default())
     }
 
-    pub(in crate::queue) async fn redrive(&mut self, handle: &str, body: &str) -> Result<(), QueueError> {
-        self.client.send_message().queue_url(&self.url).message_body(body).send().await.map_err(failed)?;
+    pub(in crate::queue) async fn redrive(
+        &mut self,
+        handle: &str,
+        body: &str,
+    ) -> Result<(), QueueError> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(failed)?;
         self.delete(handle).await
     }
 
@@ -101,13 +132,15 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Shows what stays again at once; what cannot be shown now shows by itself, when it was hidden for long enough.
+    /// Shows what stays again at once; what cannot be shown now shows by itself, when it was hidden
+    /// for long enough.
     pub(in crate::queue) async fn close(self) {
         let unread = self.received.into_iter().filter_map(|message| message.receipt_handle);
         let handles: Vec<String> = self.held.into_iter().chain(unread).collect();
         for batch in handles.chunks(BATCH) {
             let entries = batch.iter().enumerate().filter_map(|(index, handle)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
+                let entry =
+                    ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
                 entry.receipt_handle(handle).visibility_timeout(0).build().ok()
             });
             let request = self.client.change_message_visibility_batch().queue_url(&self.dead_url);
@@ -129,8 +162,9 @@ pub(super) fn attributes(death: &Death) -> Vec<(&'static str, String)> {
 fn death(message: &Message) -> Death {
     let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
     Death {
-        reason: attribute(REASON)
-            .unwrap_or_else(|| "received more often than the queue's maxReceiveCount without an outcome".to_owned()),
+        reason: attribute(REASON).unwrap_or_else(|| {
+            "received more often than the queue's maxReceiveCount without an outcome".to_owned()
+        }),
         class: attribute(CLASS).and_then(|class| Class::parse(&class)),
         attempts: attribute(ATTEMPTS).and_then(|count| count.parse().ok()).unwrap_or(0),
     }

@@ -1,4 +1,5 @@
-//! The accounts at gateways: their circuits, and whose turn it is. The same steps as `permit.lua` and `report.lua`.
+//! The accounts at gateways: their circuits, and whose turn it is. The same steps as `permit.lua`
+//! and `report.lua`.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -47,7 +48,10 @@ impl Accounts {
     }
 
     pub(super) fn circuit(&self, account: &str, now: i64) -> Circuit {
-        self.with(account, |account| Circuit { failures: account.failures, open_for: until(now, account.open_until) })
+        self.with(account, |account| Circuit {
+            failures: account.failures,
+            open_for: until(now, account.open_until),
+        })
     }
 
     pub(super) fn report(&self, account: &str, health: Health, breaker: Breaker, now: i64) {
@@ -68,7 +72,12 @@ impl Accounts {
 
     /// An account stays whole if a thread panicked: every change to it is a plain assignment.
     fn with<T>(&self, account: &str, act: impl FnOnce(&mut Account) -> T) -> T {
-        act(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(account.to_owned()).or_default())
+        act(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(account.to_owned())
+            .or_default())
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) enum Mark {
     Sent,
     Released,
     Unknown,
-    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease over or gives it back.
+    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease
+    /// over or gives it back.
     Leased {
         worker: u64,
         until: i64,
@@ -67,13 +68,15 @@ impl Entry {
     /// What is said of a wrong code that was counted.
     pub(super) fn is_wrong(&self, most: u32, now: i64) -> CheckResult {
         let attempts_left = most.saturating_sub(self.wrong);
-        let locked_for = if attempts_left == 0 { until(now, self.wrong_until) } else { Duration::ZERO };
+        let locked_for =
+            if attempts_left == 0 { until(now, self.wrong_until) } else { Duration::ZERO };
         CheckResult::Wrong { attempts_left, locked_for }
     }
 
     pub(super) fn matters(&self, now: i64) -> bool {
         let wrong = self.wrong > 0 && now < self.wrong_until;
-        wrong || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
+        wrong
+            || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
     }
 }
 

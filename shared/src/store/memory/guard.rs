@@ -1,5 +1,5 @@
-//! What the conversion guard knows of a block of numbers or of a country. The same steps as in `limits.lua` and `approve.lua`,
-//! whose comments say what the values are.
+//! What the conversion guard knows of a block of numbers or of a country. The same steps as in
+//! `limits.lua` and `approve.lua`, whose comments say what the values are.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,9 @@ impl Guarded {
 
     /// As it is now.
     pub(super) fn at(mut self, now: i64) -> Self {
-        while let Some(entry) = self.recent.first_entry().filter(|entry| (entry.key() + 1) * SLOT + LAG <= now) {
+        while let Some(entry) =
+            self.recent.first_entry().filter(|entry| (entry.key() + 1) * SLOT + LAG <= now)
+        {
             let known = (entry.key() + 1) * SLOT + LAG;
             let slot = entry.remove();
             self.score = (self.score + slot.score(self.test)).max(0.0);
@@ -93,10 +95,12 @@ impl Guarded {
         self.probes_in_vain = (self.probes_in_vain + 1).min(DOUBLINGS);
     }
 
-    /// Counts one more SMS. Besides, how long to wait (seconds) if there should not be one now, and whether it is suspicious.
+    /// Counts one more SMS. Besides, how long to wait (seconds) if there should not be one now, and
+    /// whether it is suspicious.
     pub(super) fn counted(mut self, test: Test, is_country: bool) -> (Self, i64, bool) {
         (self.test, self.is_country) = (test, is_country);
-        let (wait, suspicious) = if is_country { (0, self.time < self.probe) } else { self.look_at_block() };
+        let (wait, suspicious) =
+            if is_country { (0, self.time < self.probe) } else { self.look_at_block() };
         self.recent.entry(self.time / SLOT).or_default().unknown += 1;
         (self, wait, suspicious)
     }

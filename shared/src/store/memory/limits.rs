@@ -1,4 +1,5 @@
-//! The limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The same steps as `limits.lua` and `admit.lua`.
+//! The limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The
+//! same steps as `limits.lua` and `admit.lua`.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -19,7 +20,8 @@ pub(super) struct Counts {
     sweep_rates_at: usize,
     guarded: HashMap<String, Guarded>,
     sweep_guarded_at: usize,
-    /// The latest span of time of each budget, and what was spent in it. There is one of the hour and one of the day.
+    /// The latest span of time of each budget, and what was spent in it. There is one of the hour
+    /// and one of the day.
     budgets: HashMap<String, (i64, u64)>,
 }
 
@@ -57,7 +59,8 @@ impl Counts {
                 }
                 Rule::Budget(allowance) => self.look_at_budget(quota, allowance, now, &mut found),
                 Rule::Conversion(test) => {
-                    let (_, wait, suspicious) = self.guarded(&limit_key(quota), now).counted(test, false);
+                    let (_, wait, suspicious) =
+                        self.guarded(&limit_key(quota), now).counted(test, false);
                     match test.answer {
                         Answer::Observe => found.observed |= wait > 0,
                         _ if wait > 0 => found.full.add(quota.exceeded(), until(0, wait * 1000)),
@@ -66,7 +69,8 @@ impl Counts {
                     }
                 }
                 Rule::Country(test) => {
-                    let (_, _, suspicious) = self.guarded(&limit_key(quota), now).counted(test, true);
+                    let (_, _, suspicious) =
+                        self.guarded(&limit_key(quota), now).counted(test, true);
                     found.observed |= suspicious && test.answer == Answer::Observe;
                     found.suspicious |= suspicious && test.answer == Answer::Challenge;
                 }
@@ -171,7 +175,8 @@ impl Sent {
     /// When the windows have room for one more.
     pub(super) fn room(&self, tag: NumberTag, windows: &[Window]) -> i64 {
         let Some((times, _)) = self.by_tag.get(&tag) else { return 0 };
-        let room = |window: &Window| Some(times.get(window.most as usize - 1)? + millis(window.span));
+        let room =
+            |window: &Window| Some(times.get(window.most as usize - 1)? + millis(window.span));
         windows.iter().filter_map(room).max().unwrap_or(0)
     }
 
@@ -195,7 +200,11 @@ impl Sent {
 }
 
 /// Forgets what no longer matters, often enough that memory stays within twice what is needed.
-pub(super) fn sweep<K: Eq + Hash, V>(map: &mut HashMap<K, V>, at: &mut usize, matters: impl Fn(&V) -> bool) {
+pub(super) fn sweep<K: Eq + Hash, V>(
+    map: &mut HashMap<K, V>,
+    at: &mut usize,
+    matters: impl Fn(&V) -> bool,
+) {
     if map.len() >= *at {
         map.retain(|_, value| matters(value));
         *at = (map.len() * 2).max(1024);

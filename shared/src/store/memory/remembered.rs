@@ -1,4 +1,5 @@
-//! What is remembered for a time, as Redis does with a key that ends: verified numbers, what pictures show, idempotency keys.
+//! What is remembered for a time, as Redis does with a key that ends: verified numbers, what
+//! pictures show, idempotency keys.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,4 +1,5 @@
-//! What a `REDIS_URL` may say: the client swallows what it does not know, and then uses another database, or trusts anybody.
+//! What a `REDIS_URL` may say: the client swallows what it does not know, and then uses another
+//! database, or trusts anybody.
 
 use crate::dsn::{Dsn, DsnError};
 
@@ -12,7 +13,9 @@ pub(in crate::store) fn check(url: &str) -> Result<(), DsnError> {
         return wrong("needs one host: the server itself, or any node of a cluster");
     }
     if dsn.url().fragment().is_some() {
-        return wrong("has a # in it: in a password it is written %23, and certificates are always checked");
+        return wrong(
+            "has a # in it: in a password it is written %23, and certificates are always checked",
+        );
     }
     if !user.is_empty() && dsn.url().password().is_none() {
         return wrong(
@@ -24,10 +27,14 @@ pub(in crate::store) fn check(url: &str) -> Result<(), DsnError> {
     }
     dsn.credentials()?;
     if dsn.option::<String>("db")?.is_some() {
-        return wrong("has the option db: the number of the database is its path, redis://host:6379/3");
+        return wrong(
+            "has the option db: the number of the database is its path, redis://host:6379/3",
+        );
     }
     if dsn.options().any(|name| name.starts_with("ssl_")) {
-        return wrong("has an option about TLS: rediss:// uses it, and SSL_CERT_FILE names an authority of your own");
+        return wrong(
+            "has an option about TLS: rediss:// uses it, and SSL_CERT_FILE names an authority of your own",
+        );
     }
     dsn.finish()
 }
@@ -61,9 +68,13 @@ mod tests {
             let error = check(url).expect_err(url).to_string();
             assert!(error.contains(problem) && !error.contains("hunter2"), "{url}: {error}");
         }
-        for url in
-            ["redis://h", "redis://h/", "rediss://u:p%23@h:1/15", "redis://:p@[::1]:6379/0", "redis://:p@10.0.0.1"]
-        {
+        for url in [
+            "redis://h",
+            "redis://h/",
+            "rediss://u:p%23@h:1/15",
+            "redis://:p@[::1]:6379/0",
+            "redis://:p@10.0.0.1",
+        ] {
             assert!(check(url).is_ok(), "{url}");
         }
     }

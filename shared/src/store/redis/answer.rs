@@ -43,14 +43,16 @@ impl Answer {
         VerificationId::parse(self.text(index)?).ok_or_else(unexpected)
     }
 
-    /// After the word: what stands in the way, by its name or as the index of one of the quotas, each with its wait.
+    /// After the word: what stands in the way, by its name or as the index of one of the quotas,
+    /// each with its wait.
     pub(super) fn refusal(&self, quotas: &[Quota]) -> Result<Refusal, StoreError> {
         let mut refusal = Refusal::default();
         for index in (1..self.0.len()).step_by(2) {
             let exceeded = match &self.0[index] {
-                Value::Int(index) => {
-                    usize::try_from(*index).ok().and_then(|index| quotas.get(index)).map(Quota::exceeded)
-                }
+                Value::Int(index) => usize::try_from(*index)
+                    .ok()
+                    .and_then(|index| quotas.get(index))
+                    .map(Quota::exceeded),
                 value => text(value).and_then(Exceeded::parse),
             };
             refusal.add(exceeded.ok_or_else(unexpected)?, self.wait(index + 1)?);
@@ -68,5 +70,8 @@ fn text(value: &Value) -> Option<&str> {
 
 /// An entry that no release of this product wrote.
 pub(super) fn unexpected() -> StoreError {
-    StoreError::Redis(RedisError::from((ErrorKind::UnexpectedReturnType, "a script answered what it never does")))
+    StoreError::Redis(RedisError::from((
+        ErrorKind::UnexpectedReturnType,
+        "a script answered what it never does",
+    )))
 }

@@ -9,11 +9,20 @@ pub(super) const COMMANDS: &str =
 /// Codes of Redis' errors.
 const CODES: [(&str, &str); 10] = [
     ("READONLY", "it is a read-only replica, and REDIS_URL must name the primary"),
-    ("MASTERDOWN", "it is a replica that has lost its primary, and REDIS_URL must name the primary"),
-    ("NOREPLICAS", "it has fewer replicas in good state than min-replicas-to-write asks for, and takes no writes"),
+    (
+        "MASTERDOWN",
+        "it is a replica that has lost its primary, and REDIS_URL must name the primary",
+    ),
+    (
+        "NOREPLICAS",
+        "it has fewer replicas in good state than min-replicas-to-write asks for, and takes no writes",
+    ),
     ("OOM", "its memory is full, and it takes no writes: it needs a higher maxmemory"),
     ("CLUSTERDOWN", "the cluster is down, or a part of its slots is served by no node"),
-    ("MISCONF", "it cannot save its data to disk, and takes no writes (stop-writes-on-bgsave-error)"),
+    (
+        "MISCONF",
+        "it cannot save its data to disk, and takes no writes (stop-writes-on-bgsave-error)",
+    ),
     ("LOADING", "it has just started and is still loading its data"),
     ("BUSY", "a script that is not ours keeps it busy"),
     ("NOAUTH", "it wants a password, and REDIS_URL has none"),
@@ -22,12 +31,21 @@ const CODES: [(&str, &str); 10] = [
 
 /// Parts of the text of those that have no code of their own, in lower case.
 const TEXTS: [(&str, &str); 6] = [
-    ("unknown command", "it is no Redis that keeps data: a Sentinel, perhaps, and REDIS_URL must name the primary"),
+    (
+        "unknown command",
+        "it is no Redis that keeps data: a Sentinel, perhaps, and REDIS_URL must name the primary",
+    ),
     ("db index is out of range", "it has no database of the number at the end of REDIS_URL"),
-    ("select is not allowed in cluster mode", "a cluster has no numbered databases: REDIS_URL must not end with one"),
+    (
+        "select is not allowed in cluster mode",
+        "a cluster has no numbered databases: REDIS_URL must not end with one",
+    ),
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
     ("clusterconnectionnotfound", "the cluster is down: no node that can be reached serves a slot"),
-    ("authentication failed", "it does not know the user and the password of REDIS_URL, or has no passwords at all"),
+    (
+        "authentication failed",
+        "it does not know the user and the password of REDIS_URL, or has no passwords at all",
+    ),
 ];
 
 /// `: ` and the cause, or nothing where Redis says it best itself.

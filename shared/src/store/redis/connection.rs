@@ -1,6 +1,7 @@
 //! The way to Redis: one server, or a cluster as soon as a server says that it belongs to one.
 //!
-//! A call waits for [`DEADLINE`] at most, but in a simulation. Whatever a connection dies of, the next calls find another one.
+//! A call waits for [`DEADLINE`] at most, but in a simulation. Whatever a connection dies of, the
+//! next calls find another one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,20 +12,21 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError, ServerErrorKind,
-    ToRedisArgs, Value,
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError,
+    ServerErrorKind, ToRedisArgs, Value,
 };
 use tracing::{debug, info};
 
 use super::super::StoreError;
 
-/// Longest time that a request waits for the store, reconnection included. Store and queue together answer within a
-/// second, or the caller gets a 503 within that second.
+/// Longest time that a request waits for the store, reconnection included. Store and queue together
+/// answer within a second, or the caller gets a 503 within that second.
 pub(in crate::store) const DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer that vanished without
-/// a word (a frozen Lambda environment, a failover) costs this and not the 15 minutes that TCP would wait. It leaves
-/// half of the deadline for a second try on a new connection. (A server that is slow still acknowledges.)
+/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer
+/// that vanished without a word (a frozen Lambda environment, a failover) costs this and not the 15
+/// minutes that TCP would wait. It leaves half of the deadline for a second try on a new
+/// connection. (A server that is slow still acknowledges.)
 const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long a simulation waits.
@@ -33,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits between tries within the deadline, in milliseconds: the first, and the longest.
 const RETRY_WAIT: (u64, u64) = (20, 100);
 
-/// Tries of the cluster client within the deadline: a slot may be on its way from one node to another.
+/// Tries of the cluster client within the deadline: a slot may be on its way from one node to
+/// another.
 const CLUSTER_RETRIES: u32 = 8;
 
 /// A script with the name under which a server keeps it.
@@ -69,8 +72,8 @@ impl Call {
         self
     }
 
-    /// A server that does not know the script is sent its source: to load it first would be a round trip more, and it
-    /// may be flushed in between.
+    /// A server that does not know the script is sent its source: to load it first would be a round
+    /// trip more, and it may be flushed in between.
     async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
         match link.query(&self.cmd).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -149,18 +152,23 @@ impl Connection {
                     self.join_cluster()?;
                     Err(error)
                 }
-                Err(error) if error.is_io_error() && !error.is_timeout() => call.query(&mut self.link()).await,
+                Err(error) if error.is_io_error() && !error.is_timeout() => {
+                    call.query(&mut self.link()).await
+                }
                 result => result,
             }
         })
         .await
     }
 
-    /// A section of `INFO`, of each primary of a cluster. An error says nothing against the connection.
+    /// A section of `INFO`, of each primary of a cluster. An error says nothing against the
+    /// connection.
     pub(super) async fn info(&self, section: &str) -> Result<Vec<String>, StoreError> {
         let (mut link, mut cmd) = (self.link(), redis::cmd("INFO"));
         cmd.arg(section);
-        let answer = tokio::time::timeout(self.deadline, link.query(&cmd)).await.map_err(|_| StoreError::Timeout)??;
+        let answer = tokio::time::timeout(self.deadline, link.query(&cmd))
+            .await
+            .map_err(|_| StoreError::Timeout)??;
         let nodes = if let Value::Map(nodes) = answer { nodes } else { vec![(Value::Nil, answer)] };
         Ok(nodes
             .into_iter()
@@ -169,7 +177,8 @@ impl Connection {
             .map_err(RedisError::from)?)
     }
 
-    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the call twice.)
+    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the
+    /// call twice.)
     fn in_time<'a, T: 'a>(
         &'a self,
         call: impl Future<Output = Result<T, RedisError>> + 'a,
@@ -195,8 +204,9 @@ impl Connection {
         self.lock().link.clone()
     }
 
-    /// After a failure: another connection. The client itself notices only one that breaks, and not a peer that fell
-    /// silent, a server that became a replica, or a password that was wrong and no longer is.
+    /// After a failure: another connection. The client itself notices only one that breaks, and not
+    /// a peer that fell silent, a server that became a replica, or a password that was wrong and no
+    /// longer is.
     fn renew(&self) {
         let mut present = self.lock();
         if present.since.elapsed() < DEADLINE {
@@ -208,7 +218,8 @@ impl Connection {
                 Ok(connection) => present.link = Link::Server(connection),
                 Err(error) => debug!(%error, "no new connection"),
             },
-            // The node that REDIS_URL names may be the one that is down: the cluster is kept until another is reached.
+            // The node that REDIS_URL names may be the one that is down: the cluster is kept until
+            // another is reached.
             Link::Cluster(_) => {
                 let this = self.clone();
                 tokio::spawn(async move {

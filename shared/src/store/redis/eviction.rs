@@ -1,4 +1,5 @@
-//! What Redis does when its memory is full. `CONFIG GET` would tell, and is forbidden by many who host it; `INFO` is not.
+//! What Redis does when its memory is full. `CONFIG GET` would tell, and is forbidden by many who
+//! host it; `INFO` is not.
 
 use redis::RedisError;
 
@@ -8,7 +9,10 @@ use super::connection::Connection;
 impl Connection {
     pub(super) async fn eviction(&self) -> Result<Eviction, StoreError> {
         if !self.is_cluster()
-            && self.info("cluster").await.is_ok_and(|texts| field(&texts[0], "cluster_enabled") == Some("1"))
+            && self
+                .info("cluster")
+                .await
+                .is_ok_and(|texts| field(&texts[0], "cluster_enabled") == Some("1"))
         {
             self.join_cluster()?;
         }
@@ -22,7 +26,8 @@ impl Connection {
 
 /// Whether the command may not be called here; what passes, such as LOADING, is no answer.
 fn is_forbidden(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM") || error.detail().is_some_and(|detail| detail.contains("unknown command"))
+    error.code() == Some("NOPERM")
+        || error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 
 /// Of all nodes, the one that loses most.
@@ -33,7 +38,8 @@ fn worst(nodes: impl Iterator<Item = Eviction>) -> Eviction {
     })
 }
 
-/// A server without `maxmemory` takes what the machine has, and evicts nothing whatever its policy is.
+/// A server without `maxmemory` takes what the machine has, and evicts nothing whatever its policy
+/// is.
 fn of(info: &str) -> Eviction {
     match (field(info, "maxmemory_policy"), field(info, "maxmemory")) {
         (None, _) => Eviction::Unknown,
@@ -52,8 +58,9 @@ mod tests {
 
     #[test]
     fn the_worst_node_counts_and_without_maxmemory_nothing_is_evicted() {
-        let info =
-            |limit: &str, policy: &str| of(&format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"));
+        let info = |limit: &str, policy: &str| {
+            of(&format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"))
+        };
         let (never, lru) = (info("100", "noeviction"), info("100", "volatile-lru"));
         assert_eq!((&never, &lru), (&Eviction::Never, &Eviction::By("volatile-lru".to_owned())));
         assert_eq!(info("0", "allkeys-lru"), Eviction::Never);

@@ -1,7 +1,9 @@
-//! What limits decide on, besides the number itself: admission, its release, and the check of a code.
+//! What limits decide on, besides the number itself: admission, its release, and the check of a
+//! code.
 //!
-//! On one server each is one script. In a cluster each limit stands on a shard of its own: there an admission asks all of them
-//! at the same time, and takes back what some have written when another refuses.
+//! On one server each is one script. In a cluster each limit stands on a shard of its own: there an
+//! admission asks all of them at the same time, and takes back what some have written when another
+//! refuses.
 
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use redis::{ErrorKind, ServerErrorKind};
 use tracing::debug;
 
 use super::super::{
-    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros, millis, resend, sent_key,
-    timestamp, until, verified_key,
+    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros,
+    millis, resend, sent_key, timestamp, until, verified_key,
 };
 use super::RedisStore;
 use super::answer::{Answer, unexpected};
@@ -22,14 +24,19 @@ use crate::limits::{Quota, Refusal, Rule};
 use crate::verification::{DeliveryState, Status, Verification, VerificationId};
 
 impl RedisStore {
-    pub(in super::super) async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
+    pub(in super::super) async fn admit(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
-        if let Some(answer) = self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await? {
+        if let Some(answer) =
+            self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await?
+        {
             return Ok(self.decision(candidate, quotas, &answer)?.0);
         }
         let (number, taken) = tokio::join!(self.admit_number(candidate), take(self, quotas));
-        // Whoever is told of an error releases the candidate, and then all that was counted is given back. Here it is seen to that this
-        // happens once.
+        // Whoever is told of an error releases the candidate, and then all that was counted is
+        // given back. Here it is seen to that this happens once.
         let taken = match (taken, &number) {
             (Ok(taken), _) => taken,
             (Err(error), Ok((Decision::Admitted { .. }, _))) => {
@@ -56,9 +63,10 @@ impl RedisStore {
             taken => taken,
         };
         match (decision, taken) {
-            (Decision::Admitted { verification, send, .. }, Taken::Counted { observed, alarm, .. }) => {
-                Ok(Decision::Admitted { verification, send, observed, alarm })
-            }
+            (
+                Decision::Admitted { verification, send, .. },
+                Taken::Counted { observed, alarm, .. },
+            ) => Ok(Decision::Admitted { verification, send, observed, alarm }),
             (Decision::Admitted { .. }, taken) => {
                 self.release_number(candidate).await?;
                 Ok(match taken {
@@ -78,9 +86,14 @@ impl RedisStore {
         }
     }
 
-    pub(in super::super) async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
+    pub(in super::super) async fn release(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<Release, StoreError> {
         let quotas = &candidate.quotas;
-        if let Some(answer) = self.together(quotas, |quotas| self.release_call(candidate, quotas)).await? {
+        if let Some(answer) =
+            self.together(quotas, |quotas| self.release_call(candidate, quotas)).await?
+        {
             return Ok(released(&answer)?.0);
         }
         let (release, by_this_call) = self.release_number(candidate).await?;
@@ -112,7 +125,10 @@ impl RedisStore {
         Ok(result)
     }
 
-    pub(in super::super) async fn conversion(&self, country: &str) -> Result<Conversion, StoreError> {
+    pub(in super::super) async fn conversion(
+        &self,
+        country: &str,
+    ) -> Result<Conversion, StoreError> {
         let answer = self.answer(self.scripts().conversion.call([guard_key(country)])).await?;
         let thousandths = |index| answer.number::<i64>(index).map(|number| number as f64 / 1000.0);
         Ok(Conversion { sent: thousandths(0)?, approved: thousandths(1)? })
@@ -124,7 +140,10 @@ impl RedisStore {
                 self.tell_guard(answer.number(1)?, answer.text(2)?).await;
                 Ok(CheckResult::Approved)
             }
-            "wrong" => Ok(CheckResult::Wrong { attempts_left: answer.number(1)?, locked_for: answer.wait(2)? }),
+            "wrong" => Ok(CheckResult::Wrong {
+                attempts_left: answer.number(1)?,
+                locked_for: answer.wait(2)?,
+            }),
             "refused" => Ok(CheckResult::Refused(answer.refusal(quotas)?)),
             "gone" => Ok(CheckResult::Gone),
             _ => Err(unexpected()),
@@ -142,12 +161,20 @@ impl RedisStore {
     }
 
     /// Calls a script with the number and the limits, unless they stand on different servers.
-    async fn together(&self, quotas: &[Quota], call: impl Fn(&[Quota]) -> Call) -> Result<Option<Answer>, StoreError> {
+    async fn together(
+        &self,
+        quotas: &[Quota],
+        call: impl Fn(&[Quota]) -> Call,
+    ) -> Result<Option<Answer>, StoreError> {
         if !quotas.is_empty() && self.connection.is_cluster() {
             return Ok(None);
         }
         match self.answer(call(quotas)).await {
-            Err(StoreError::Redis(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => Ok(None),
+            Err(StoreError::Redis(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) =>
+            {
+                Ok(None)
+            }
             result => result.map(Some),
         }
     }
@@ -221,7 +248,8 @@ impl RedisStore {
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
         let entry = key(id.tag());
         let verified = verified_key(&entry);
-        let keys: Vec<String> = [entry, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
+        let keys: Vec<String> =
+            [entry, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
         let call = self
             .scripts()
             .check
@@ -309,8 +337,13 @@ fn taken(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
     }
 }
 
-async fn give_back(store: &RedisStore, quotas: impl IntoIterator<Item = &Quota>) -> Result<(), StoreError> {
-    try_join_all(quotas.into_iter().map(|quota| take_call(store, "give back", quota))).await.map(drop)
+async fn give_back(
+    store: &RedisStore,
+    quotas: impl IntoIterator<Item = &Quota>,
+) -> Result<(), StoreError> {
+    try_join_all(quotas.into_iter().map(|quota| take_call(store, "give back", quota)))
+        .await
+        .map(drop)
 }
 
 async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answer, StoreError> {
@@ -330,7 +363,11 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
         call = match rule {
             Rule::Rate(window) => {
                 let interval = micros(window.interval());
-                call.arg("rate").arg(interval).arg(interval.saturating_mul(i64::from(window.most))).arg(0).arg(0)
+                call.arg("rate")
+                    .arg(interval)
+                    .arg(interval.saturating_mul(i64::from(window.most)))
+                    .arg(0)
+                    .arg(0)
             }
             Rule::Budget(Allowance { price, most, at_all, span }) => {
                 call.arg("budget").arg(price).arg(most).arg(at_all).arg(micros(*span))

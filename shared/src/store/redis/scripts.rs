@@ -35,7 +35,8 @@ macro_rules! lua {
 }
 
 pub(super) static REAL: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(lua!("clock")));
-pub(super) static VIRTUAL: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(lua!("virtual_clock")));
+pub(super) static VIRTUAL: LazyLock<Scripts> =
+    LazyLock::new(|| Scripts::new(lua!("virtual_clock")));
 
 impl Scripts {
     fn new(clock: &str) -> Self {
@@ -74,7 +75,10 @@ mod tests {
 
     /// The commands that a script sends.
     fn commands(source: &str) -> impl Iterator<Item = String> {
-        source.split("redis.call('").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0.to_lowercase()))
+        source
+            .split("redis.call('")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('\'')?.0.to_lowercase()))
     }
 
     #[test]
@@ -87,7 +91,11 @@ mod tests {
         let needed: BTreeSet<String> = commands(&all).collect();
         let probe = format!("{}{}", lua!("clock"), lua!("probe"));
         assert_eq!(commands(&probe).collect::<BTreeSet<_>>(), needed);
-        let named: BTreeSet<String> = super::super::causes::COMMANDS.split(' ').map(str::to_owned).collect();
-        assert_eq!(named, needed.into_iter().chain(["eval", "evalsha"].map(str::to_owned)).collect());
+        let named: BTreeSet<String> =
+            super::super::causes::COMMANDS.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            named,
+            needed.into_iter().chain(["eval", "evalsha"].map(str::to_owned)).collect()
+        );
     }
 }
