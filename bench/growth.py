@@ -30,7 +30,8 @@ CHUNK = 10_000
 
 def fill(store, count):
     scripts = pathlib.Path(HERE).parent / "shared/src/store/scripts"
-    source = "".join((scripts / name).read_text("utf-8") for name in ("clock.lua", "limits.lua", "admit.lua"))
+    names = ("includes/clock.lua", "includes/limits.lua", "commands/admit.lua")
+    source = "".join((scripts / name).read_text("utf-8") for name in names)
     script = store.register_script(FILL)
     for first in range(0, count, CHUNK):
         script(args=[source, first, min(first + CHUNK, count) - 1])

@@ -82,9 +82,9 @@ async fn serve(
     queue: Option<(Channel, Arc<str>)>,
 ) -> Result<()> {
     let script = Arc::new(Script::new(concat!(
-        include_str!("../../../shared/src/store/scripts/clock.lua"),
-        include_str!("../../../shared/src/store/scripts/limits.lua"),
-        include_str!("../../../shared/src/store/scripts/admit.lua")
+        include_str!("../../../shared/src/store/scripts/includes/clock.lua"),
+        include_str!("../../../shared/src/store/scripts/includes/limits.lua"),
+        include_str!("../../../shared/src/store/scripts/commands/admit.lua")
     )));
     let parts = Parts { store: store.map(|store| (store, script)), queue, count: Arc::default() };
     let app = Router::new().route("/v1/verifications", post(answer)).with_state(parts);

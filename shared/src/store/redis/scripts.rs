@@ -27,42 +27,43 @@ pub(super) struct Scripts {
     pub(super) probe: Script,
 }
 
-/// A file of `store/scripts/`.
+/// A file of `store/scripts/`, by its folder and name.
 macro_rules! lua {
     ($name:literal) => {
         include_str!(concat!("../scripts/", $name, ".lua"))
     };
 }
 
-pub(super) static REAL: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(lua!("clock")));
+pub(super) static REAL: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(lua!("includes/clock")));
 pub(super) static VIRTUAL: LazyLock<Scripts> =
-    LazyLock::new(|| Scripts::new(lua!("virtual_clock")));
+    LazyLock::new(|| Scripts::new(lua!("includes/virtual_clock")));
 
 impl Scripts {
     fn new(clock: &str) -> Self {
         let plain = |source: &str| Script::new(format!("{clock}{source}"));
-        let limited = |source: &str| Script::new(format!("{clock}{}{source}", lua!("limits")));
+        let limited =
+            |source: &str| Script::new(format!("{clock}{}{source}", lua!("includes/limits")));
         Self {
-            admit: limited(lua!("admit")),
-            release: limited(lua!("release")),
-            check: limited(lua!("check")),
-            take: limited(lua!("take")),
-            approve: limited(lua!("approve")),
-            conversion: limited(lua!("conversion")),
-            put_plain: plain(lua!("put_plain")),
-            message: plain(lua!("message")),
-            take_picture: plain(lua!("take_picture")),
-            claim: plain(lua!("claim")),
-            settle: plain(lua!("settle")),
-            find: plain(lua!("find")),
-            cancel: plain(lua!("cancel")),
-            begin: plain(lua!("begin")),
-            finish: plain(lua!("finish")),
-            receipt: plain(lua!("receipt")),
-            permit: plain(lua!("permit")),
-            report: plain(lua!("report")),
-            circuit: plain(lua!("circuit")),
-            probe: plain(lua!("probe")),
+            admit: limited(lua!("commands/admit")),
+            release: limited(lua!("commands/release")),
+            check: limited(lua!("commands/check")),
+            take: limited(lua!("commands/take")),
+            approve: limited(lua!("commands/approve")),
+            conversion: limited(lua!("commands/conversion")),
+            put_plain: plain(lua!("commands/put_plain")),
+            message: plain(lua!("commands/message")),
+            take_picture: plain(lua!("commands/take_picture")),
+            claim: plain(lua!("commands/claim")),
+            settle: plain(lua!("commands/settle")),
+            find: plain(lua!("commands/find")),
+            cancel: plain(lua!("commands/cancel")),
+            begin: plain(lua!("commands/begin")),
+            finish: plain(lua!("commands/finish")),
+            receipt: plain(lua!("commands/receipt")),
+            permit: plain(lua!("commands/permit")),
+            report: plain(lua!("commands/report")),
+            circuit: plain(lua!("commands/circuit")),
+            probe: plain(lua!("commands/probe")),
         }
     }
 }
@@ -84,12 +85,13 @@ mod tests {
     #[test]
     fn the_probe_uses_each_command_that_the_scripts_use() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/scripts");
-        let all: String = fs::read_dir(folder)
-            .expect("a folder")
+        let all: String = ["commands", "includes"]
+            .into_iter()
+            .flat_map(|part| fs::read_dir(folder.join(part)).expect("a folder"))
             .map(|file| fs::read_to_string(file.expect("a file").path()).expect("text"))
             .collect();
         let needed: BTreeSet<String> = commands(&all).collect();
-        let probe = format!("{}{}", lua!("clock"), lua!("probe"));
+        let probe = format!("{}{}", lua!("includes/clock"), lua!("commands/probe"));
         assert_eq!(commands(&probe).collect::<BTreeSet<_>>(), needed);
         let named: BTreeSet<String> =
             super::super::causes::COMMANDS.split(' ').map(str::to_owned).collect();
