@@ -3,7 +3,6 @@ verification takes of Redis's memory. Prints the rows of the tables in docs/perf
 """
 
 import os
-import pathlib
 import re
 import subprocess
 import tempfile
@@ -11,7 +10,7 @@ import tempfile
 import psutil
 import redis
 
-from stacks import HERE, QUEUE, REDIS_URL, TARGET, Broker, Ours, clean, numbers
+from stacks import HERE, QUEUE, REDIS_URL, TARGET, Broker, Ours, binary, clean, numbers
 
 SECONDS = 5
 CONNECTIONS = 64
@@ -29,9 +28,8 @@ CHUNK = 10_000
 
 
 def fill(store, count):
-    scripts = pathlib.Path(HERE).parent / "shared/src/store/scripts"
-    names = ("includes/clock.lua", "includes/limits.lua", "commands/admit.lua")
-    source = "".join((scripts / name).read_text("utf-8") for name in names)
+    command = [binary("limits"), "source"]
+    source = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     script = store.register_script(FILL)
     for first in range(0, count, CHUNK):
         script(args=[source, first, min(first + CHUNK, count) - 1])

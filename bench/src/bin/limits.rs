@@ -5,10 +5,12 @@
 //! limits script                  … after one call of the admission script
 //! limits publish                 … and one confirmed publish to a classic durable queue
 //! limits consume                 takes what is in that queue, acknowledging each message
+//! limits source                  prints the admission script
 //! ```
 //! Environment: LISTEN, REDIS_URL, QUEUE_URL, QUEUE (its name).
 
 use std::env;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +29,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
+use shared::store::admission_script;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -50,7 +53,8 @@ async fn main() -> Result<()> {
         "script" => serve(Some(store().await?), None).await,
         "publish" => serve(Some(store().await?), Some(publisher().await?)).await,
         "consume" => consume().await,
-        _ => Err("limits http|script|publish|consume".into()),
+        "source" => Ok(io::stdout().write_all(admission_script().as_bytes())?),
+        _ => Err("limits http|script|publish|consume|source".into()),
     }
 }
 
@@ -81,11 +85,7 @@ async fn serve(
     store: Option<MultiplexedConnection>,
     queue: Option<(Channel, Arc<str>)>,
 ) -> Result<()> {
-    let script = Arc::new(Script::new(concat!(
-        include_str!("../../../shared/src/store/scripts/includes/clock.lua"),
-        include_str!("../../../shared/src/store/scripts/includes/limits.lua"),
-        include_str!("../../../shared/src/store/scripts/commands/admit.lua")
-    )));
+    let script = Arc::new(Script::new(admission_script()));
     let parts = Parts { store: store.map(|store| (store, script)), queue, count: Arc::default() };
     let app = Router::new().route("/v1/verifications", post(answer)).with_state(parts);
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;

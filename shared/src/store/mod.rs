@@ -364,6 +364,12 @@ impl Store {
     }
 }
 
+/// The Lua script that decides on an admission, as Redis gets it: for measurements of it alone.
+#[must_use]
+pub fn admission_script() -> &'static str {
+    redis::admission_script()
+}
+
 /// Whether a store's URL, which begins as it should, says what can be meant.
 ///
 /// # Errors

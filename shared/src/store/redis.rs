@@ -1,7 +1,8 @@
 //! The store on Redis or Valkey: each method is one Lua script, sent as one EVALSHA.
 //!
-//! The scripts stand in `scripts/`, one file each. They tell a repeated request by its name, so
-//! that a command whose answer was lost with its connection can simply be sent again.
+//! The scripts stand in `scripts/commands/`, one file each; `redis/scripts.rs` puts them together
+//! with what they include. They tell a repeated request by its name, so that a command whose answer
+//! was lost with its connection can simply be sent again.
 
 mod address;
 mod answer;
@@ -32,6 +33,11 @@ use super::{
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::entropy::random_u64;
 use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
+
+/// The script that decides on an admission, as Redis gets it.
+pub(super) fn admission_script() -> &'static str {
+    scripts::REAL.admit.source()
+}
 
 #[derive(Clone)]
 pub(super) struct RedisStore {

@@ -18,6 +18,7 @@ use redis::{
 use tracing::{debug, info};
 
 use super::super::StoreError;
+use super::scripts::Keys;
 
 /// Longest time that a request waits for the store, reconnection included. Store and queue together
 /// answer within a second, or the caller gets a 503 within that second.
@@ -43,16 +44,22 @@ const CLUSTER_RETRIES: u32 = 8;
 pub(super) struct Script {
     source: String,
     hash: String,
+    keys: Keys,
 }
 
 impl Script {
-    pub(super) fn new(source: String) -> Self {
+    pub(super) fn new(source: String, keys: Keys) -> Self {
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+        Self { source, hash, keys }
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
     pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
+        debug_assert!(self.keys.allow(keys.as_ref().len()), "{:?}: {:?}", self.keys, keys.as_ref());
         // As much as an admission has.
         let mut cmd = Cmd::with_capacity(48, 512);
         cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());

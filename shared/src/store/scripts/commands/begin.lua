@@ -1,5 +1,5 @@
 -- Before a call to a gateway: may this SMS be sent, and is nobody else at it?
--- KEYS[1]  the number's entry
+-- KEYS     the number's entry
 -- ARGV     id, number of the SMS, length of the lease (ms), name of the worker
 -- Returns  {'go', expires in (ms), 1 if an earlier call's outcome is unknown} | {'busy'} | {'sent'} | {'gone'}
 local now = math.floor(clock() / 1000)

@@ -1,5 +1,5 @@
 -- Reads a verification.
--- KEYS[1]  the number's entry
+-- KEYS     the number's entry
 -- ARGV     id
 -- Returns  {'found', now, to, status, delivery, expires, when the cooldown ends, when the windows have room, wrong, until when the
 --          wrong codes count} | {'gone'}

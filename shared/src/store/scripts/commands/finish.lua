@@ -1,5 +1,5 @@
 -- After a call to a gateway: what came of it.
--- KEYS[1]  the number's entry
+-- KEYS     the number's entry
 -- ARGV     id, number of the SMS, outcome: sent | retrying | queued | failed | unknown, name of the worker, the gateway's name for
 --          the message (empty: none)
 local mark, outcome, worker = 'sms:' .. ARGV[2], ARGV[3], ARGV[4]

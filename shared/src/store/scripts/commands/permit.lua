@@ -1,5 +1,5 @@
 -- Before a call to a gateway: is its circuit closed, and is it this message's turn?
--- KEYS[1]  the account's entry
+-- KEYS     the account's entry
 -- ARGV     messages a second (0: no limit), the message's turn if it has waited for one (ms since 1970, 0: none),
 --          longest wait that makes sense (ms), longest time of a trial (ms)
 -- Returns  {'granted', 1 if its outcome decides about the circuit} | {'open', wait (ms)} | {'wait', wait (ms), turn} | {'full'}

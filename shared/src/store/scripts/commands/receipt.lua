@@ -1,5 +1,5 @@
 -- A gateway tells what became of a message.
--- KEYS[1]  the number's entry
+-- KEYS     the number's entry
 -- ARGV     the gateway's name for the message, delivered | failed
 local v = redis.call('HMGET', KEYS[1], 'id', 'shown', 'delivery', 'message:' .. ARGV[1])
 if not v[1] then return 0 end

@@ -1,5 +1,5 @@
 -- After a call to a gateway: what has it shown of it?
--- KEYS[1]  the account's entry
+-- KEYS     the account's entry
 -- ARGV     up | down | unknown, failures in a row that open the circuit, how long it stays open (ms)
 if ARGV[1] == 'up' then
   redis.call('HDEL', KEYS[1], 'failures', 'open_until', 'trial_until')
