@@ -32,6 +32,7 @@ install_packages() {
   [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
   command -v chromium >/dev/null || missing+=(chromium)
   command -v npm >/dev/null || missing+=(nodejs npm)
+  command -v luacheck >/dev/null || missing+=(lua-check)
   command -v cc >/dev/null || missing+=(build-essential)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   [ ${#missing[@]} -gt 0 ] || return 0

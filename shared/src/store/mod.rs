@@ -7,6 +7,7 @@
 //! store's own.
 
 mod clock;
+mod constants;
 mod keys;
 mod memory;
 mod redis;

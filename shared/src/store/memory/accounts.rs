@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::super::constants::HALF_OPEN_WAIT;
 use super::super::{Asked, Breaker, Circuit, Health, Permit, millis, until};
 
 #[derive(Debug, Clone, Default)]
@@ -26,7 +27,9 @@ impl Accounts {
                 return Permit::Open { retry_in: until(now, account.open_until) };
             }
             if now < account.trial_until {
-                return Permit::Open { retry_in: until(now, account.trial_until.min(now + 1000)) };
+                return Permit::Open {
+                    retry_in: until(now, account.trial_until.min(now + HALF_OPEN_WAIT)),
+                };
             }
             if let Some(rate) = asked.rate {
                 let turn = match asked.turn {

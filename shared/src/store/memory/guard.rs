@@ -3,16 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::super::constants::{
+    BASE_HALF_LIFE, COUNTRY_KEPT, DAY, LAG, MAX_DOUBLINGS, PREFIX_KEPT, PROBE_WAIT,
+    SCORE_HALF_LIFE, SLOT,
+};
 use crate::guard::{Conversion, Test};
-
-/// Seconds, as in the script.
-const LAG: i64 = 120;
-const SLOT: i64 = 10;
-const SCORE: f64 = 86_400.0;
-const BASE: f64 = 604_800.0;
-const PROBE: i64 = 7200;
-const DOUBLINGS: u32 = 3;
-const DAY: i64 = 86_400;
 
 /// Times are in seconds since 1970.
 #[derive(Debug, Clone, Default)]
@@ -62,9 +57,9 @@ impl Guarded {
             if self.is_country { self.judge_country(known) } else { self.judge_block(known, slot) }
         }
         let passed = (now - self.time) as f64;
-        self.score *= 0.5_f64.powf(passed / SCORE);
-        self.sent *= 0.5_f64.powf(passed / BASE);
-        self.approved *= 0.5_f64.powf(passed / BASE);
+        self.score *= 0.5_f64.powf(passed / SCORE_HALF_LIFE);
+        self.sent *= 0.5_f64.powf(passed / BASE_HALF_LIFE);
+        self.approved *= 0.5_f64.powf(passed / BASE_HALF_LIFE);
         self.time = now;
         self
     }
@@ -74,7 +69,7 @@ impl Guarded {
             (self.probe, self.probes_in_vain) = (0, 0);
         }
         // What was sent before it was refused is no probe.
-        let was_probe = known - LAG > self.probe - PROBE;
+        let was_probe = known - LAG > self.probe - PROBE_WAIT;
         if slot.unknown > 0 && was_probe && self.is_abused(self.score) {
             self.wait_longer(known);
         }
@@ -91,8 +86,8 @@ impl Guarded {
     }
 
     fn wait_longer(&mut self, known: i64) {
-        self.probe = self.probe.max(known + (PROBE << self.probes_in_vain));
-        self.probes_in_vain = (self.probes_in_vain + 1).min(DOUBLINGS);
+        self.probe = self.probe.max(known + (PROBE_WAIT << self.probes_in_vain));
+        self.probes_in_vain = (self.probes_in_vain + 1).min(MAX_DOUBLINGS);
     }
 
     /// Counts one more SMS. Besides, how long to wait (seconds) if there should not be one now, and
@@ -116,7 +111,7 @@ impl Guarded {
         if self.time < self.probe {
             wait = self.probe - self.time;
         } else if self.is_abused(score) {
-            self.probe = self.time + PROBE;
+            self.probe = self.time + PROBE_WAIT;
         }
         (wait, suspicious)
     }
@@ -131,7 +126,7 @@ impl Guarded {
         if let Some((at, slot)) = self.recent.iter_mut().rev().find(|(_, slot)| slot.unknown > 0) {
             slot.unknown -= 1;
             // If it was a probe, another may be sent.
-            if !self.is_country && (self.probe - PROBE).div_euclid(SLOT) == *at {
+            if !self.is_country && (self.probe - PROBE_WAIT).div_euclid(SLOT) == *at {
                 self.probe = now;
             }
         }
@@ -160,7 +155,6 @@ impl Guarded {
 
     /// Whether there is something in it still.
     pub(super) fn matters(&self, now: i64) -> bool {
-        let longest = if self.is_country { 2.0 * BASE } else { 4.0 * SCORE };
-        ((now - self.time) as f64) < longest
+        now - self.time < if self.is_country { COUNTRY_KEPT } else { PREFIX_KEPT }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use super::super::constants::ALARM_PERCENT;
 use super::super::{guard_key, limit_key, micros, millis, until};
 use super::guard::Guarded;
 use crate::budget::Allowance;
@@ -39,9 +40,6 @@ pub(super) struct Found {
     /// A budget comes to the share at which that is told.
     pub(super) alarm: bool,
 }
-
-/// The share of a budget at which it is told how much is spent, in hundredths.
-const ALARM: u64 = 80;
 
 impl Counts {
     pub(super) fn look(&self, quotas: &[Quota], now: i64) -> Found {
@@ -88,7 +86,7 @@ impl Counts {
         } else if after > most {
             found.reserved.add(quota.exceeded(), left);
         }
-        found.alarm |= spent * 100 < ALARM * most && after * 100 >= ALARM * most;
+        found.alarm |= spent * 100 < ALARM_PERCENT * most && after * 100 >= ALARM_PERCENT * most;
     }
 
     pub(super) fn count(&mut self, quotas: &[Quota], now: i64) {

@@ -79,6 +79,12 @@ impl Call {
         self
     }
 
+    /// How many parts it has so far.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.cmd.args_iter().count()
+    }
+
     /// A server that does not know the script is sent its source: to load it first would be a round
     /// trip more, and it may be flushed in between.
     async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {

@@ -11,6 +11,7 @@ use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use tracing::debug;
 
+use super::super::constants::{CHALLENGE, OBSERVE, REFUSE};
 use super::super::{
     Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros,
     millis, resend, sent_key, timestamp, until, verified_key,
@@ -292,7 +293,7 @@ enum Taken {
 
 /// Counts one on each of these limits, all at the same time, or on none and says why.
 async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError> {
-    let answers = join_all(quotas.iter().map(|quota| take_call(store, "take", quota))).await;
+    let answers = join_all(quotas.iter().map(|quota| take_call(store, "consume", quota))).await;
     let (mut refusal, mut reopens) = (Refusal::default(), Refusal::default());
     let (mut counted, mut challenged, mut failed) = (Vec::new(), false, None);
     let (mut any_observed, mut any_alarm) = (false, false);
@@ -341,13 +342,11 @@ async fn give_back(
     store: &RedisStore,
     quotas: impl IntoIterator<Item = &Quota>,
 ) -> Result<(), StoreError> {
-    try_join_all(quotas.into_iter().map(|quota| take_call(store, "give back", quota)))
-        .await
-        .map(drop)
+    try_join_all(quotas.into_iter().map(|quota| take_call(store, "refund", quota))).await.map(drop)
 }
 
 async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answer, StoreError> {
-    let call = store.scripts().take.call([limit_key(quota)]).arg(what);
+    let call = store.scripts().consume.call([limit_key(quota)]).arg(what);
     store.answer(with_values(call, std::slice::from_ref(quota))).await
 }
 
@@ -357,7 +356,7 @@ fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
     [entry, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
 }
 
-/// The five values that a script needs of each limit.
+/// The values that a script needs of each limit: [`VALUES`](super::super::constants::VALUES).
 fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
@@ -381,11 +380,35 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
 
 fn with_test(call: Call, Test { answer, threshold, up, down }: &Test) -> Call {
     let answer = match answer {
-        guard::Answer::Observe => 0,
-        guard::Answer::Refuse => 1,
-        guard::Answer::Challenge => 2,
+        guard::Answer::Observe => OBSERVE,
+        guard::Answer::Refuse => REFUSE,
+        guard::Answer::Challenge => CHALLENGE,
     };
     // Four decimals are enough, and each digit more costs the script time.
     let short = |value: f64| (value * 1e4).round() / 1e4;
     call.arg(answer).arg(short(*threshold)).arg(short(*up)).arg(short(*down))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::constants::VALUES;
+    use super::super::scripts::REAL;
+    use super::*;
+    use crate::limits::{Scope, Window};
+
+    #[test]
+    fn each_limit_has_as_many_values_as_the_scripts_expect() {
+        let minute = Duration::from_secs(60);
+        let rules = [
+            Rule::Rate(Window { most: 1, span: minute }),
+            Rule::Budget(Allowance { price: 1, most: 1, at_all: 1, span: minute }),
+            Rule::Conversion(Test::default()),
+            Rule::Country(Test::default()),
+        ];
+        for rule in rules {
+            let quota = Quota { scope: Scope::Total, subject: String::new(), rule };
+            let call = |quotas: &[Quota]| with_values(REAL.consume.call([String::new()]), quotas);
+            assert_eq!(call(&[quota]).len(), call(&[]).len() + VALUES, "{rule:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use super::super::constants;
 use super::connection::Script;
 
 /// How many keys a script takes.
@@ -63,7 +64,7 @@ scripts! {
     admit [limits] Keys::AndLimits(3);
     release [limits] Keys::AndLimits(3);
     check [limits] Keys::AndLimits(2);
-    take [limits] Keys::Only(1);
+    consume [limits] Keys::Only(1);
     approve [limits] Keys::Only(1);
     conversion [limits] Keys::Only(1);
     put_plain [] Keys::Only(1);
@@ -76,16 +77,22 @@ scripts! {
     begin [] Keys::Only(1);
     finish [] Keys::Only(1);
     receipt [] Keys::Only(1);
-    permit [] Keys::Only(1);
-    report [] Keys::Only(1);
+    permit [accounts] Keys::Only(1);
+    report [accounts] Keys::Only(1);
     circuit [] Keys::Only(1);
     probe [] Keys::Only(1);
 }
 
-/// What stands before a script that asks for it: files of `includes/`.
+/// What stands before a script that asks for it: constants of Rust, and files of `includes/`.
 mod includes {
+    use super::constants;
+
     pub(super) fn limits() -> String {
-        lua!("includes", limits).to_owned()
+        constants::limits() + lua!("includes", limits)
+    }
+
+    pub(super) fn accounts() -> String {
+        constants::accounts()
     }
 }
 

@@ -1,29 +1,48 @@
 -- Admission: decides on a request for a code and writes its consequence, in one step.
--- KEYS     the number's entry, the times of its SMS, until when it counts as verified before (ms), the limits
--- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong codes, what the conversion
---          guard knows the number by, how many windows the number has, then two values for each window (most, span), then
---          those of the limits (times in ms)
--- Returns  {'admitted', id, send, now, expires, when the cooldown ends, when the windows have room, wrong, how many limits are
---          observed and not as they should be, how many budgets are spent to the share at which that is told, 1 if the number
---          was verified before}
+-- KEYS     the number's record, the times of its SMS, until when it counts as verified before (ms),
+--          the limits
+-- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest life, most wrong
+--          codes, what the conversion guard knows the number by, how many windows the number has,
+--          then two values for each window (most, span), then those of the limits (times in ms)
+-- Returns  {'admitted', id, number of the SMS, now, expires, end of the cooldown, when the windows
+--          have room, wrong codes, limits that are observed and exceeded, budgets spent to the
+--          share at which that is told, 1 if the number was verified before}
 --          | {'refused', 'attempts', 'cooldown', 'number' or the index of a limit, its wait, ...}
 --          | {'challenge'} if that is all that stands in the way
+--
+-- Fields of a number's record (a hash; times in ms since 1970):
+--   id, purpose, to, status, delivery, expires
+--                      of its latest verification
+--   began, next        when that began, and when another SMS may be asked for
+--   quota              when the number's windows have room, if that is later than `next`
+--   send, shown        which SMS is the latest, and which one `delivery` is of
+--   before             expires:shown:delivery before the latest SMS was admitted: for a release
+--   candidate          the request that was admitted last; '' after its release
+--   guard              what the conversion guard knows the number by
+--   wrong, wrong_until how many wrong codes there were, and until when they count
+--   checked            the latest check, by its name
+--   cancelled          1 if its caller ended it
+--   sms:N              where SMS N is: 'sent', 'released', 'unknown', or the lease of a worker
+--   message:ID         which SMS a gateway's name for a message means
+--   receipt:ID         a delivery report that came before that was known
 local micros = clock()
 local now = math.floor(micros / 1000)
 local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
-local ttl, interval, life, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local guarded_as, windows = ARGV[8], tonumber(ARGV[9])
+local ttl, interval, life = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local max_attempts, guarded_as, windows = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
 local limits = 10 + 2 * windows
 
-local v = redis.call('HMGET', KEYS[1], 'id', 'purpose', 'status', 'began', 'expires', 'next', 'send', 'wrong', 'wrong_until',
-  'candidate', 'shown', 'delivery', 'quota')
-local id, began, expires, next = v[1], tonumber(v[4] or 0), tonumber(v[5] or 0), tonumber(v[6] or 0)
-local send, wrong, wrong_until = tonumber(v[7] or 0), tonumber(v[8] or 0), tonumber(v[9] or 0)
+local v = redis.call('HMGET', KEYS[1], 'id', 'purpose', 'status', 'began', 'expires', 'next',
+  'send', 'wrong', 'wrong_until', 'candidate', 'shown', 'delivery', 'quota')
+local id, created_at, expires = v[1], tonumber(v[4] or 0), tonumber(v[5] or 0)
+local resend_at, sms_number = tonumber(v[6] or 0), tonumber(v[7] or 0)
+local wrong, wrong_until = tonumber(v[8] or 0), tonumber(v[9] or 0)
 if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  return {'admitted', id, send, now, expires, next, tonumber(v[13] or 0), wrong, 0, 0, 1}
+  local limits_free_at = tonumber(v[13] or 0)
+  return {'admitted', id, sms_number, now, expires, resend_at, limits_free_at, wrong, 0, 0, 1}
 end
 
 -- Of the number's windows: how many SMS, in how long.
@@ -44,50 +63,55 @@ end
 
 local stored, times = redis.call('MGET', unpack(KEYS, 2)), {}
 for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(at) end
-local found = look(4, #KEYS, limits, stored, 3, micros)
-local full, verified = found.full, now < tonumber(stored[2] or 0)
+local check = evaluate(4, #KEYS, limits, stored, 3, micros)
+local exceeded, verified = check.exceeded, now < tonumber(stored[2] or 0)
 local function refuse(name, at)
-  if now < at then full[#full + 1], full[#full + 2] = name, at - now end
+  if now < at then exceeded[#exceeded + 1], exceeded[#exceeded + 2] = name, at - now end
 end
 if not verified then
-  for i = 1, #found.reserved, 2 do refuse(found.reserved[i], now + found.reserved[i + 1]) end
+  for i = 1, #check.reserved, 2 do refuse(check.reserved[i], now + check.reserved[i + 1]) end
 end
-if wrong >= most then refuse('attempts', wrong_until) end
-refuse('cooldown', next)
+if wrong >= max_attempts then refuse('attempts', wrong_until) end
+refuse('cooldown', resend_at)
 refuse('number', room(times))
-if #full > 0 then return {'refused', unpack(full)} end
-if found.suspicious > 0 then return {'challenge'} end
+if #exceeded > 0 then return {'refused', unpack(exceeded)} end
+if check.suspicious > 0 then return {'challenge'} end
 
--- A pending verification goes on under its id, unless its life is so far spent that a code renewed now would be gone
--- before another could be asked for.
+-- A pending verification goes on under its id, unless its life is so far spent that a code renewed
+-- now would be gone before another could be asked for.
 local continues = id and v[2] == purpose and v[3] == 'pending' and now < expires
-  and began + life - now >= math.min(interval, ttl)
+  and created_at + life - now >= math.min(interval, ttl)
 if continues then
-  -- What a release goes back to.
+  -- For a release.
   redis.call('HSET', KEYS[1], 'before', v[5] .. ':' .. v[11] .. ':' .. v[12])
-  send = send + 1
+  sms_number = sms_number + 1
 else
-  id, began, send = candidate, now, 1
+  id, created_at, sms_number = candidate, now, 1
   -- What is left of the one before, or of its wrong codes.
   if v[10] or v[9] then redis.call('DEL', KEYS[1]) end
 end
-expires = math.min(now + ttl, began + life)
-next = now + interval
-local nth = text(send)
+expires = math.min(now + ttl, created_at + life)
+resend_at = now + interval
+local nth = text(sms_number)
 redis.call('HSET', KEYS[1],
-  'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued', 'began', text(began),
-  'expires', text(expires), 'next', text(next), 'send', nth, 'shown', nth, 'wrong', text(wrong), 'wrong_until', text(wrong_until),
-  'candidate', candidate, 'guard', guarded_as)
-redis.call('PEXPIREAT', KEYS[1], text(math.max(expires, next, wrong_until)))
+  'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued',
+  'began', text(created_at), 'expires', text(expires), 'next', text(resend_at), 'send', nth,
+  'shown', nth, 'wrong', text(wrong), 'wrong_until', text(wrong_until), 'candidate', candidate,
+  'guard', guarded_as)
+redis.call('PEXPIREAT', KEYS[1], text(math.max(expires, resend_at, wrong_until)))
 
-local quota = 0
+local limits_free_at = 0
 if windows > 0 then
   local keep, longest = math.max(unpack(most_of)), math.max(unpack(span_of))
   table.insert(times, 1, now)
-  redis.call('SET', KEYS[2], table.concat(times, ' ', 1, math.min(#times, keep)), 'PX', text(longest))
+  local kept = table.concat(times, ' ', 1, math.min(#times, keep))
+  redis.call('SET', KEYS[2], kept, 'PX', text(longest))
   -- So that whoever asks how it stands is told the truth, until a window has room again.
-  quota = room(times)
-  if quota > next then redis.call('HSET', KEYS[1], 'quota', text(quota)) end
+  limits_free_at = room(times)
+  if limits_free_at > resend_at then
+    redis.call('HSET', KEYS[1], 'quota', text(limits_free_at))
+  end
 end
-count(4, #KEYS, found.counted, micros)
-return {'admitted', id, send, now, expires, next, quota, wrong, found.observed, found.alarm, verified and 1 or 0}
+commit(4, #KEYS, check.values, micros)
+return {'admitted', id, sms_number, now, expires, resend_at, limits_free_at, wrong, check.observed,
+  check.alarm, verified and 1 or 0}

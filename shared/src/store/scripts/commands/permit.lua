@@ -1,26 +1,32 @@
 -- Before a call to a gateway: is its circuit closed, and is it this message's turn?
--- KEYS     the account's entry
--- ARGV     messages a second (0: no limit), the message's turn if it has waited for one (ms since 1970, 0: none),
---          longest wait that makes sense (ms), longest time of a trial (ms)
--- Returns  {'granted', 1 if its outcome decides about the circuit} | {'open', wait (ms)} | {'wait', wait (ms), turn} | {'full'}
+-- KEYS     the account's record
+-- ARGV     messages a second (0: no limit), the message's turn if it has waited for one (ms since
+--          1970, 0: none), longest wait that makes sense (ms), longest time of a trial (ms)
+-- Returns  {'granted', 1 if its outcome decides about the circuit} | {'open', wait (ms)}
+--          | {'wait', wait (ms), turn} | {'full'}
 local now = clock() / 1000
-local rate, turn, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local rate, turn, max_wait = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local v = redis.call('HMGET', KEYS[1], 'failures', 'open_until', 'trial_until', 'next')
-local failures, open_until, trial_until = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
+local failures, open_until = tonumber(v[1] or 0), tonumber(v[2] or 0)
+local trial_until = tonumber(v[3] or 0)
 if now < open_until then return {'open', math.ceil(open_until - now)} end
 -- Half open: one message at a time tries, and the others look again soon.
-if now < trial_until then return {'open', math.ceil(math.min(trial_until - now, 1000))} end
+if now < trial_until then
+  return {'open', math.ceil(math.min(trial_until - now, HALF_OPEN_WAIT))}
+end
 
 if rate > 0 then
   if turn == 0 then
     turn = math.max(now, tonumber(v[4] or 0))
-    if turn - now >= patience then return {'full'} end
+    if turn - now >= max_wait then return {'full'} end
     redis.call('HSET', KEYS[1], 'next', string.format('%.3f', turn + 1000 / rate))
-    redis.call('PEXPIRE', KEYS[1], math.ceil(turn - now) + 600000)
+    redis.call('PEXPIRE', KEYS[1], math.ceil(turn - now) + ACCOUNT_KEPT)
   end
   if turn > now then return {'wait', math.ceil(turn - now), math.ceil(turn)} end
 end
 
-if open_until > 0 then redis.call('HSET', KEYS[1], 'trial_until', string.format('%.0f', now + tonumber(ARGV[4]))) end
+if open_until > 0 then
+  redis.call('HSET', KEYS[1], 'trial_until', string.format('%.0f', now + tonumber(ARGV[4])))
+end
 return {'granted', failures > 0 and 1 or 0}

@@ -1,160 +1,199 @@
--- Limits, for the scripts that this stands before. Each has five values in the arguments.
+-- Limits. Each has VALUES values in the arguments, of which the first is its rule:
 --
--- 'rate', interval, ahead: a cell rate (GCRA). Its key holds the time (µs) at which all that was counted on it is over; one
--- counts for `interval`, and so much may be counted `ahead` in all.
+--   'rate', interval, ahead, 0, 0
+--       A cell rate (GCRA). One counts for `interval` (µs), and so much may be counted `ahead` in
+--       all. Its key holds the time (µs) at which all that was counted on it is over.
 --
--- 'budget', price, most, at all, span: money. Its key holds the present span of time, counted since 1970, and what was spent in it.
+--   'budget', price, soft cap, hard cap, period
+--       Money, in each period (µs) of the clock. Its key holds 'period:spent': the present period,
+--       counted since 1970, and what was spent in it.
 --
--- 'conversion' or 'country', answer, threshold, up, down: the conversion guard. Its key holds what became of the SMS to a block of
--- numbers or to a country: the score s, which an SMS that nobody typed a code back of moves `up`, and one that somebody did moves
--- `down`; n SMS and a approvals, for the base rate, as of the time t; and of the last minutes w, three values for each slot of time:
--- the slot, SMS of which nobody knows yet, approvals. They are not counted before all of a slot are known. h, u and d are the test's
--- values, kept as text, since mostly nobody needs them; c is whether it is a country's. `answer` is what is done where something is wrong: 0 to tell it, 1 to refuse, 2 to ask for a
--- challenge where that is enough.
-local VALUES = 5
-
--- Seconds: how long a code may take to be typed back, a slot, half-lives of the score and of the base rate, and the time until an
--- SMS that shows whether a block has recovered, or for which a country is suspicious, p, which doubles with each that is in
--- vain, k, up to 2 ^ DOUBLINGS. What is a day old is no longer counted for that.
-local LAG, SLOT, SCORE, BASE, PROBE, DOUBLINGS, DAY = 120, 10, 86400, 604800, 7200, 3, 86400
-
--- The share of a budget at which it is told how much is spent.
-local ALARM = 0.8
+--   'conversion' or 'country', action, threshold, miss weight, hit weight
+--       The conversion guard of a prefix (a block of numbers) or of a country. `action` is taken
+--       where something is wrong: OBSERVE, REFUSE, or CHALLENGE where that is enough. Its key holds
+--       a MessagePack of these fields, in this order (times in s since 1970):
+--
+--         score          CUSUM: an SMS without an approval adds the miss weight, one with an
+--                        approval the hit weight, which is negative; never below 0
+--         sent           SMS whose outcome is known, for the base rate
+--         approved       those whose code was typed back
+--         as_of          the time for which these three, which fade, are right
+--         probe_at       a prefix: when an SMS may be sent to see if it has recovered;
+--                        a country: until when it is suspicious; 0 if all is well
+--         failed_probes  how many in a row were in vain, up to MAX_DOUBLINGS
+--         threshold, miss_weight, hit_weight
+--                        of the latest SMS; as text, since mostly nobody needs them
+--         is_country
+--         recent         SMS that are not counted yet, since not all of their slot of time are
+--                        known: three values for each slot, the slot, SMS without an approval so
+--                        far, and approvals
 
 -- A whole number as text: by far sooner done than what Redis makes of a number.
 local function text(number)
   return string.format('%d', number)
 end
 
--- Whether a block is taken for abused: from the threshold on, and then until its score is below a half of it.
-local function abused(score, state)
-  local threshold = tonumber(state.h)
-  return threshold > 0 and (score >= threshold or (state.p > 0 and score > threshold / 2))
+-- A prefix is abused from the threshold on, and then until its score is below a half of it.
+local function is_abused(score, state)
+  local threshold = tonumber(state.threshold)
+  return threshold > 0
+    and (score >= threshold or (state.probe_at > 0 and score > threshold / 2))
 end
 
--- What follows from a slot of time of which all is known since `known`.
-local function judge(state, known, vain, approved)
-  if state.c then
-    local threshold = tonumber(state.h)
-    if threshold > 0 and state.s >= threshold then
-      if known > state.p + DAY then state.k = 0 end
-      state.s, state.p = 0, math.max(state.p, known + PROBE * 2 ^ state.k)
-      state.k = math.min(state.k + 1, DOUBLINGS)
+local function wait_longer(state, known)
+  local wait = PROBE_WAIT * 2 ^ state.failed_probes
+  state.probe_at = math.max(state.probe_at, known + wait)
+  state.failed_probes = math.min(state.failed_probes + 1, MAX_DOUBLINGS)
+end
+
+-- Draws the conclusions from a slot of time of which all is known since `known`.
+local function judge(state, known, misses, hits)
+  if state.is_country then
+    local threshold = tonumber(state.threshold)
+    if threshold > 0 and state.score >= threshold then
+      if known > state.probe_at + DAY then state.failed_probes = 0 end
+      state.score = 0
+      wait_longer(state, known)
     end
     return
   end
-  if approved > 0 then state.p, state.k = 0, 0 end
-  -- What was sent before it was refused is no probe.
-  local was_probe = known - LAG > state.p - PROBE
-  if vain > 0 and was_probe and abused(state.s, state) then
-    state.p = math.max(state.p, known + PROBE * 2 ^ state.k)
-    state.k = math.min(state.k + 1, DOUBLINGS)
-  end
+  if hits > 0 then state.probe_at, state.failed_probes = 0, 0 end
+  -- An SMS that was sent before the prefix was refused is no probe.
+  local was_probe = known - LAG > state.probe_at - PROBE_WAIT
+  if misses > 0 and was_probe and is_abused(state.score, state) then wait_longer(state, known) end
 end
 
--- What a guard's key holds, as it is now.
-local function guard(stored, now)
-  now = math.floor(now / 1000000)
-  if not stored then return {s = 0, n = 0, a = 0, t = now, p = 0, k = 0, h = '0', u = '0', d = '0', c = false, w = {}} end
-  local s, n, a, t, p, k, h, u, d, c, w = cmsgpack.unpack(stored)
-  local state, counted = {s = s, n = n, a = a, t = now, p = p, k = k, h = h, u = u, d = d, c = c, w = w}, 0
-  for i = 1, #w, 3 do
-    local known, vain, approved = (w[i] + 1) * SLOT + LAG, w[i + 1], w[i + 2]
-    if known > now then break end
-    state.s = math.max(0, state.s + u * vain + d * approved)
-    state.n, state.a, counted = state.n + vain + approved, state.a + approved, i + 2
-    judge(state, known, vain, approved)
+-- Unpacks what a guard's key holds, and brings it up to date.
+local function guard(stored, micros)
+  local now = math.floor(micros / 1000000)
+  if not stored then
+    return {
+      score = 0, sent = 0, approved = 0, as_of = now, probe_at = 0, failed_probes = 0,
+      threshold = '0', miss_weight = '0', hit_weight = '0', is_country = false, recent = {},
+    }
   end
-  if counted > 0 then state.w = {unpack(w, counted + 1)} end
-  if now > t then
-    local base = 0.5 ^ ((now - t) / BASE)
-    state.s, state.n, state.a = state.s * 0.5 ^ ((now - t) / SCORE), state.n * base, state.a * base
+  local score, sent, approved, as_of, probe_at, failed_probes, threshold, miss_weight, hit_weight,
+    is_country, recent = cmsgpack.unpack(stored)
+  local state = {
+    score = score, sent = sent, approved = approved, as_of = now, probe_at = probe_at,
+    failed_probes = failed_probes, threshold = threshold, miss_weight = miss_weight,
+    hit_weight = hit_weight, is_country = is_country, recent = recent,
+  }
+  local counted = 0
+  for i = 1, #recent, 3 do
+    local known, misses, hits = (recent[i] + 1) * SLOT + LAG, recent[i + 1], recent[i + 2]
+    if known > now then break end
+    state.score = math.max(0, state.score + miss_weight * misses + hit_weight * hits)
+    state.sent, state.approved = state.sent + misses + hits, state.approved + hits
+    counted = i + 2
+    judge(state, known, misses, hits)
+  end
+  if counted > 0 then state.recent = {unpack(recent, counted + 1)} end
+  if now > as_of then
+    local age = now - as_of
+    local fade = 0.5 ^ (age / BASE_HALF_LIFE)
+    state.score = state.score * 0.5 ^ (age / SCORE_HALF_LIFE)
+    state.sent, state.approved = state.sent * fade, state.approved * fade
   end
   return state
 end
 
--- Counts one more SMS. Besides, how long to wait (ms) if there should not be one now, and whether it is suspicious.
-local function guarded(state, country, threshold, up, down)
-  state.c, state.h, state.u, state.d = country, threshold, up, down
-  local score, wait, slot, w = state.s, 0, math.floor(state.t / SLOT), state.w
+-- Counts one more SMS. Returns besides how long to wait (ms) if it should not be sent now, and
+-- whether it is suspicious.
+local function guarded(state, is_country, threshold, miss_weight, hit_weight)
+  state.is_country, state.threshold = is_country, threshold
+  state.miss_weight, state.hit_weight = miss_weight, hit_weight
+  local score, wait, recent, now = state.score, 0, state.recent, state.as_of
   local suspicious = score > 0 and tonumber(threshold) > 0 and score > threshold / 2
-  if country then
-    suspicious = state.t < state.p
+  if is_country then
+    suspicious = now < state.probe_at
   else
-    -- Where something is wrong already, what nobody knows yet counts as what it will be.
+    -- Where something is wrong already, an SMS whose outcome is not known counts as a miss.
     if suspicious then
-      for i = 1, #w, 3 do score = score + up * w[i + 1] + down * w[i + 2] end
+      for i = 1, #recent, 3 do
+        score = score + miss_weight * recent[i + 1] + hit_weight * recent[i + 2]
+      end
     end
-    if state.t < state.p then
-      wait = (state.p - state.t) * 1000
-    elseif abused(score, state) then
-      state.p = state.t + PROBE
+    if now < state.probe_at then
+      wait = (state.probe_at - now) * 1000
+    elseif is_abused(score, state) then
+      state.probe_at = now + PROBE_WAIT
     end
   end
-  local size = #w
-  if w[size - 2] == slot then
-    w[size - 1] = w[size - 1] + 1
+  local size, slot = #recent, math.floor(now / SLOT)
+  if recent[size - 2] == slot then
+    recent[size - 1] = recent[size - 1] + 1
   else
-    w[size + 1], w[size + 2], w[size + 3] = slot, 1, 0
-    state.lasts = true
+    recent[size + 1], recent[size + 2], recent[size + 3] = slot, 1, 0
+    state.renewed = true
   end
   return state, wait, suspicious
 end
 
--- The present span of a budget, and what was spent in it.
-local function spent(stored, span, now)
-  local present = math.floor(now / span)
-  local slot, amount = string.match(stored or '', '^(%d+):(%d+)$')
-  return present, tonumber(slot) == present and tonumber(amount) or 0
+-- The present period of a budget, and what was spent in it.
+local function spent(stored, period, micros)
+  local present = math.floor(micros / period)
+  local of, amount = string.match(stored or '', '^(%d+):(%d+)$')
+  return present, tonumber(of) == present and tonumber(amount) or 0
 end
 
-local function budget(present, amount, span, now)
-  return {text = string.format('%d:%d', present, amount), left = math.ceil(((present + 1) * span - now) / 1000)}
+local function budget(present, amount, period, micros)
+  local left = math.ceil(((present + 1) * period - micros) / 1000)
+  return {text = string.format('%d:%d', present, amount), left = left}
 end
 
--- Looks at the limits KEYS[first..last]. Their values begin at ARGV[arg], and what they hold at stored[from]. Returns a table:
---   full       which of them (counted from 0) have no room for one more, each followed by the time until it has (ms)
---   counted    what to set each to so that one more is counted
---   observed   how many are not as they should be, and that is only told
---   suspicious how many ask for a challenge
---   reserved   which have room for numbers alone that were verified before, each followed by the time until it has for all (ms)
---   alarm      how many budgets this SMS brings to the share at which that is told
-local function look(first, last, arg, stored, from, now)
-  local found = {full = {}, counted = {}, observed = 0, suspicious = 0, reserved = {}, alarm = 0}
+-- Evaluates one more on the limits KEYS[first..last], and writes nothing. Their values begin at
+-- ARGV[arg], and what their keys hold at stored[from]. Returns a table:
+--   exceeded    which of them (counted from 0) have no room, each followed by the wait (ms)
+--   values      what to set each to so that one more is counted
+--   observed    how many are exceeded or suspicious, and that is only told
+--   suspicious  how many ask for a challenge
+--   reserved    which have room for numbers alone that were verified before, each followed by the
+--               time until it has for all (ms)
+--   alarm       how many budgets this SMS brings to the share at which that is told
+local function evaluate(first, last, arg, stored, from, now)
+  local check =
+    {exceeded = {}, values = {}, observed = 0, suspicious = 0, reserved = {}, alarm = 0}
   local function add(list, limit, wait) list[#list + 1], list[#list + 2] = limit, wait end
   for i = 0, last - first do
-    local at, held, late = arg + VALUES * i, stored[from + i], 0
-    local rule, first, second = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    local at, held, wait = arg + VALUES * i, stored[from + i], 0
+    local rule, one, two = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     if rule == 'rate' then
-      found.counted[i] = math.max(tonumber(held or 0), now) + first
-      late = math.ceil((found.counted[i] - now - second) / 1000)
+      local interval, ahead = one, two
+      check.values[i] = math.max(tonumber(held or 0), now) + interval
+      wait = math.ceil((check.values[i] - now - ahead) / 1000)
     elseif rule == 'budget' then
-      local most, at_all, span = tonumber(second), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-      local present, before = spent(held, span, now)
-      local after = before + first
-      local value = budget(present, after, span, now)
-      found.counted[i] = value
-      if after > at_all then
-        late = value.left
-      elseif after > most then
-        add(found.reserved, i, value.left)
+      local soft_cap, hard_cap = tonumber(two), tonumber(ARGV[at + 3])
+      local period = tonumber(ARGV[at + 4])
+      local present, before = spent(held, period, now)
+      local after = before + one
+      local value = budget(present, after, period, now)
+      check.values[i] = value
+      if after > hard_cap then
+        wait = value.left
+      elseif after > soft_cap then
+        add(check.reserved, i, value.left)
       end
-      if before < ALARM * most and after >= ALARM * most then found.alarm = found.alarm + 1 end
+      local alarm = soft_cap * ALARM_PERCENT
+      if before * 100 < alarm and after * 100 >= alarm then check.alarm = check.alarm + 1 end
     else
-      local country, suspicious = rule == 'country', nil
-      found.counted[i], late, suspicious = guarded(guard(held, now), country, second, ARGV[at + 3], ARGV[at + 4])
-      if first == '0' then
-        if late > 0 or (suspicious and country) then found.observed = found.observed + 1 end
-        late = 0
-      elseif first == '2' and suspicious then
-        found.suspicious = found.suspicious + 1
+      local is_country = rule == 'country'
+      local state, due, suspicious =
+        guarded(guard(held, now), is_country, two, ARGV[at + 3], ARGV[at + 4])
+      check.values[i], wait = state, due
+      if one == OBSERVE then
+        if wait > 0 or (suspicious and is_country) then check.observed = check.observed + 1 end
+        wait = 0
+      elseif one == CHALLENGE and suspicious then
+        check.suspicious = check.suspicious + 1
       end
     end
-    if late > 0 then add(found.full, i, late) end
+    if wait > 0 then add(check.exceeded, i, wait) end
   end
-  return found
+  return check
 end
 
+-- Writes a value of `evaluate`, or of `guard`.
 local function set(key, value, now)
   if type(value) == 'number' then
     if value > now then
@@ -166,38 +205,43 @@ local function set(key, value, now)
     redis.call('SET', key, value.text, 'PX', text(value.left))
   else
     local v = value
-    local packed = cmsgpack.pack(v.s, v.n, v.a, v.t, v.p, v.k, v.h, v.u, v.d, v.c, v.w)
-    if v.lasts then
-      -- Of a country the base rate is kept, of a block the score.
-      redis.call('SET', key, packed, 'EX', text(v.c and 2 * BASE or 4 * SCORE))
+    local packed = cmsgpack.pack(v.score, v.sent, v.approved, v.as_of, v.probe_at, v.failed_probes,
+      v.threshold, v.miss_weight, v.hit_weight, v.is_country, v.recent)
+    if v.renewed then
+      redis.call('SET', key, packed, 'EX', text(v.is_country and COUNTRY_KEPT or PREFIX_KEPT))
     else
       redis.call('SET', key, packed, 'KEEPTTL')
     end
   end
 end
 
-local function count(first, last, counted, now)
-  for i = 0, last - first do set(KEYS[first + i], counted[i], now) end
+-- Counts what was evaluated.
+local function commit(first, last, values, now)
+  for i = 0, last - first do set(KEYS[first + i], values[i], now) end
 end
 
-local function give_back(first, last, arg, now)
+-- Takes back what was counted on the limits KEYS[first..last].
+local function refund(first, last, arg, now)
   for i = 0, last - first do
     local key, at = KEYS[first + i], arg + VALUES * i
     local stored, rule, amount = redis.call('GET', key), ARGV[at], tonumber(ARGV[at + 1])
     if rule == 'rate' then
       set(key, tonumber(stored or 0) - amount, now)
     elseif stored and rule == 'budget' then
-      local span = tonumber(ARGV[at + 4])
-      local present, before = spent(stored, span, now)
-      set(key, budget(present, math.max(0, before - amount), span, now), now)
+      local period = tonumber(ARGV[at + 4])
+      local present, before = spent(stored, period, now)
+      set(key, budget(present, math.max(0, before - amount), period, now), now)
     elseif stored then
       local state = guard(stored, now)
-      for vain = #state.w - 1, 1, -3 do
-        if state.w[vain] > 0 then
-          local slot, asked = state.w[vain - 1], state.p - PROBE
-          state.w[vain] = state.w[vain] - 1
+      local recent = state.recent
+      for misses = #recent - 1, 1, -3 do
+        if recent[misses] > 0 then
+          local slot, asked = recent[misses - 1], state.probe_at - PROBE_WAIT
+          recent[misses] = recent[misses] - 1
           -- If it was a probe, another may be sent.
-          if not state.c and asked >= slot * SLOT and asked < (slot + 1) * SLOT then state.p = state.t end
+          if not state.is_country and asked >= slot * SLOT and asked < (slot + 1) * SLOT then
+            state.probe_at = state.as_of
+          end
           set(key, state, now)
           break
         end

@@ -1,2 +1,2 @@
--- The time (µs since 1970), for the scripts that this stands before: the last argument.
+-- The time (µs since 1970): the last argument.
 local function clock() return tonumber(ARGV[#ARGV]) end
