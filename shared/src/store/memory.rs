@@ -262,16 +262,12 @@ impl MemoryStore {
 
     pub(super) fn settle(&self, key: &ClaimedKey, answer: Option<&str>) {
         let (now, mut entries) = (self.now(), self.lock());
-        if entries.claims.get(&key.subject, now).is_some_and(|(first, _)| first.call == key.call) {
-            entries.claims.take(&key.subject, now);
-            if let Some(answer) = answer {
-                entries.claims.keep(
-                    key.subject.clone(),
-                    (key.clone(), Some(answer.to_owned())),
-                    now,
-                    ANSWER_KEPT,
-                );
-            }
+        let claims = &mut entries.claims;
+        if claims.get(&key.subject, now).is_none_or(|(first, _)| first.call != key.call) {
+            return;
+        }
+        if let (Some((first, _)), Some(answer)) = (claims.take(&key.subject, now), answer) {
+            claims.keep(key.subject.clone(), (first, Some(answer.to_owned())), now, ANSWER_KEPT);
         }
     }
 

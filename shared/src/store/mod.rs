@@ -29,7 +29,7 @@ pub use self::terms::{
 };
 use crate::challenge::PictureId;
 use crate::dsn::DsnError;
-use crate::guard::Conversion;
+use crate::guard::{Conversion, Test};
 use crate::limits::{Exceeded, Quota, Scope};
 use crate::telemetry::causes;
 use crate::verification::{NumberTag, Policy, Verification, VerificationId};
@@ -387,6 +387,14 @@ fn millis(duration: Duration) -> i64 {
 /// Microseconds, which limits are counted in.
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A test with the values that the stores weigh with: four decimals are enough, and each digit more
+/// costs a script time.
+fn as_weighed(test: Test) -> Test {
+    let short = |value: f64| (value * 1e4).round() / 1e4;
+    let Test { answer, threshold, up, down } = test;
+    Test { answer, threshold: short(threshold), up: short(up), down: short(down) }
 }
 
 /// The time from `now` until `then`, both in milliseconds; zero if it has passed.

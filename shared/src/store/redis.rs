@@ -32,7 +32,7 @@ use super::{
 };
 use crate::challenge::{PICTURE_LIFETIME, PictureId};
 use crate::entropy::random_u64;
-use crate::verification::{DeliveryState, NumberTag, Policy, Status, Verification, VerificationId};
+use crate::verification::{DeliveryState, NumberTag, Policy, Verification, VerificationId};
 
 /// The script that decides on an admission, as Redis gets it.
 pub(super) fn admission_script() -> &'static str {
@@ -83,12 +83,8 @@ impl RedisStore {
         Ok(Some(Verification {
             id: id.clone(),
             to: answer.text(2)?.to_owned(),
-            status: if answer.text(3)? == Status::Approved.as_str() {
-                Status::Approved
-            } else {
-                Status::Pending
-            },
-            delivery: DeliveryState::parse(answer.text(4)?).ok_or_else(unexpected)?,
+            status: answer.status(3)?,
+            delivery: answer.delivery(4)?,
             expires_at: timestamp(answer.number(5)?),
             expires_in: until(now, answer.number(5)?),
             resend_in,

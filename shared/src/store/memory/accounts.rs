@@ -90,7 +90,9 @@ impl Account {
         if turn - now * 1000 >= patience * 1000 {
             return None;
         }
-        self.next = turn + 1_000_000 / i64::from(rate.get());
+        // To the nearest microsecond.
+        let rate = i64::from(rate.get());
+        self.next = turn + (1_000_000 + rate / 2) / rate;
         Some((turn + 999) / 1000)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::as_weighed;
 use super::super::constants::{
     BASE_HALF_LIFE, COUNTRY_KEPT, DAY, LAG, MAX_DOUBLINGS, PREFIX_KEPT, PROBE_WAIT,
     SCORE_HALF_LIFE, SLOT,
@@ -33,9 +34,10 @@ struct Slot {
 }
 
 impl Slot {
-    /// What it adds to the score, if what nobody knows is in vain.
-    fn score(self, test: Test) -> f64 {
-        test.up * f64::from(self.unknown) + test.down * f64::from(self.approved)
+    /// A score with it, if what nobody knows is in vain. (Added as the script adds it: a sum in
+    /// another order may be another.)
+    fn added_to(self, score: f64, test: Test) -> f64 {
+        score + test.up * f64::from(self.unknown) + test.down * f64::from(self.approved)
     }
 }
 
@@ -51,12 +53,13 @@ impl Guarded {
         {
             let known = (entry.key() + 1) * SLOT + LAG;
             let slot = entry.remove();
-            self.score = (self.score + slot.score(self.test)).max(0.0);
+            self.score = slot.added_to(self.score, self.test).max(0.0);
             self.sent += f64::from(slot.unknown + slot.approved);
             self.approved += f64::from(slot.approved);
             if self.is_country { self.judge_country(known) } else { self.judge_block(known, slot) }
         }
-        let passed = (now - self.time) as f64;
+        // A clock that was set back makes nothing of the past grow.
+        let passed = (now - self.time).max(0) as f64;
         self.score *= 0.5_f64.powf(passed / SCORE_HALF_LIFE);
         self.sent *= 0.5_f64.powf(passed / BASE_HALF_LIFE);
         self.approved *= 0.5_f64.powf(passed / BASE_HALF_LIFE);
@@ -93,7 +96,7 @@ impl Guarded {
     /// Counts one more SMS. Besides, how long to wait (seconds) if there should not be one now, and
     /// whether it is suspicious.
     pub(super) fn counted(mut self, test: Test, is_country: bool) -> (Self, i64, bool) {
-        (self.test, self.is_country) = (test, is_country);
+        (self.test, self.is_country) = (as_weighed(test), is_country);
         let (wait, suspicious) =
             if is_country { (0, self.time < self.probe) } else { self.look_at_block() };
         self.recent.entry(self.time / SLOT).or_default().unknown += 1;
@@ -101,12 +104,12 @@ impl Guarded {
     }
 
     fn look_at_block(&mut self) -> (i64, bool) {
-        let Test { threshold, .. } = self.test;
+        let threshold = self.test.threshold;
         let (mut score, mut wait) = (self.score, 0);
         let suspicious = threshold > 0.0 && score > threshold / 2.0;
         // Where something is wrong already, what nobody knows yet counts as what it will be.
         if suspicious {
-            score += self.recent.values().map(|slot| slot.score(self.test)).sum::<f64>();
+            score = self.recent.values().fold(score, |sum, slot| slot.added_to(sum, self.test));
         }
         if self.time < self.probe {
             wait = self.probe - self.time;

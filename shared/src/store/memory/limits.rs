@@ -126,8 +126,10 @@ impl Counts {
                     self.budgets.insert(key, (present, spent.saturating_sub(price)));
                 }
                 Rule::Conversion(_) | Rule::Country(_) => {
-                    if let Some(guarded) = self.guarded.get_mut(&key) {
+                    if self.guarded.contains_key(&key) {
+                        let mut guarded = self.guarded(&key, now);
                         guarded.give_back(now / 1000);
+                        self.guarded.insert(key, guarded);
                     }
                 }
             }
@@ -136,9 +138,11 @@ impl Counts {
 
     pub(super) fn approve(&mut self, subject: &str, began: i64, now: i64) {
         let key = guard_key(subject);
-        let mut guarded = self.guarded(&key, now);
-        guarded.approve(began / 1000);
-        self.guarded.insert(key, guarded);
+        if self.guarded.contains_key(&key) {
+            let mut guarded = self.guarded(&key, now);
+            guarded.approve(began / 1000);
+            self.guarded.insert(key, guarded);
+        }
     }
 
     pub(super) fn conversion(&self, country: &str, now: i64) -> Conversion {

@@ -6,7 +6,7 @@ use redis::{ErrorKind, RedisError, Value};
 
 use super::super::{StoreError, until};
 use crate::limits::{Exceeded, Quota, Refusal};
-use crate::verification::VerificationId;
+use crate::verification::{DeliveryState, Status, VerificationId};
 
 pub(super) struct Answer(Vec<Value>);
 
@@ -41,6 +41,15 @@ impl Answer {
 
     pub(super) fn id(&self, index: usize) -> Result<VerificationId, StoreError> {
         VerificationId::parse(self.text(index)?).ok_or_else(unexpected)
+    }
+
+    pub(super) fn status(&self, index: usize) -> Result<Status, StoreError> {
+        let is_approved = self.text(index)? == Status::Approved.as_str();
+        Ok(if is_approved { Status::Approved } else { Status::Pending })
+    }
+
+    pub(super) fn delivery(&self, index: usize) -> Result<DeliveryState, StoreError> {
+        DeliveryState::parse(self.text(index)?).ok_or_else(unexpected)
     }
 
     /// After the word: what stands in the way, by its name or as the index of one of the quotas,

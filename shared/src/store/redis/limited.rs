@@ -5,16 +5,14 @@
 //! admission asks all of them at the same time, and takes back what some have written when another
 //! refuses.
 
-use std::time::Duration;
-
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use tracing::debug;
 
 use super::super::constants::{CHALLENGE, OBSERVE, REFUSE};
 use super::super::{
-    Candidate, CheckResult, Decision, Release, StoreError, guard_key, key, limit_key, micros,
-    millis, resend, sent_key, timestamp, until, verified_key,
+    Candidate, CheckResult, Decision, Release, StoreError, as_weighed, guard_key, key, limit_key,
+    micros, millis, resend, sent_key, timestamp, until, verified_key,
 };
 use super::RedisStore;
 use super::answer::{Answer, unexpected};
@@ -216,24 +214,38 @@ impl RedisStore {
         quotas: &[Quota],
         answer: &Answer,
     ) -> Result<(Decision, bool), StoreError> {
+        let admitted = |status, delivery, wrong_until| {
+            let attempts_left = self.attempts_left(answer.number(7)?);
+            let locked_until = if attempts_left == 0 { wrong_until } else { 0 };
+            let (now, expires) = (answer.number(3)?, answer.number(4)?);
+            let (waits_for, resend_in) =
+                resend(now, answer.number(5)?, answer.number(6)?, locked_until);
+            Ok::<_, StoreError>(Verification {
+                id: answer.id(1)?,
+                to: candidate.to.clone(),
+                status,
+                delivery,
+                expires_at: timestamp(expires),
+                expires_in: until(now, expires),
+                resend_in,
+                waits_for,
+                attempts_left,
+                locked_for: until(now, locked_until),
+            })
+        };
         match answer.word()? {
             "admitted" => {
-                let now = answer.number(3)?;
-                let (waits_for, resend_in) = resend(now, answer.number(5)?, answer.number(6)?, 0);
-                let verification = Verification {
-                    id: answer.id(1)?,
-                    to: candidate.to.clone(),
-                    status: Status::Pending,
-                    delivery: DeliveryState::Queued,
-                    expires_at: timestamp(answer.number(4)?),
-                    expires_in: until(now, answer.number(4)?),
-                    resend_in,
-                    waits_for,
-                    attempts_left: self.attempts_left(answer.number(7)?),
-                    locked_for: Duration::ZERO,
-                };
+                let verification = admitted(Status::Pending, DeliveryState::Queued, 0)?;
                 let (send, observed, alarm) = (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
                 Ok((Decision::Admitted { verification, send, observed, alarm }, answer.flag(10)?))
+            }
+            "again" => {
+                let verification =
+                    admitted(answer.status(8)?, answer.delivery(9)?, answer.number(10)?)?;
+                let send = answer.number(2)?;
+                let decision =
+                    Decision::Admitted { verification, send, observed: false, alarm: false };
+                Ok((decision, true))
             }
             "refused" => Ok((Decision::Refused(answer.refusal(quotas)?), false)),
             "challenge" => Ok((Decision::Challenged, false)),
@@ -378,19 +390,20 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     call
 }
 
-fn with_test(call: Call, Test { answer, threshold, up, down }: &Test) -> Call {
+fn with_test(call: Call, test: &Test) -> Call {
+    let Test { answer, threshold, up, down } = as_weighed(*test);
     let answer = match answer {
         guard::Answer::Observe => OBSERVE,
         guard::Answer::Refuse => REFUSE,
         guard::Answer::Challenge => CHALLENGE,
     };
-    // Four decimals are enough, and each digit more costs the script time.
-    let short = |value: f64| (value * 1e4).round() / 1e4;
-    call.arg(answer).arg(short(*threshold)).arg(short(*up)).arg(short(*down))
+    call.arg(answer).arg(threshold).arg(up).arg(down)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::super::constants::VALUES;
     use super::super::scripts::REAL;
     use super::*;

@@ -7,6 +7,8 @@
 -- Returns  {'admitted', id, number of the SMS, now, expires, end of the cooldown, when the windows
 --          have room, wrong codes, limits that are observed and exceeded, budgets spent to the
 --          share at which that is told, 1 if the number was verified before}
+--          | {'again', ... as before up to wrong codes, status, delivery, until when wrong codes
+--          count} if the same request was admitted before
 --          | {'refused', 'attempts', 'cooldown', 'number' or the index of a limit, its wait, ...}
 --          | {'challenge'} if that is all that stands in the way
 --
@@ -41,8 +43,9 @@ if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
 -- The same request again, because the connection broke before its answer arrived.
 if v[10] == candidate then
-  local limits_free_at = tonumber(v[13] or 0)
-  return {'admitted', id, sms_number, now, expires, resend_at, limits_free_at, wrong, 0, 0, 1}
+  local status, delivery, limits_free_at = v[3], v[12], tonumber(v[13] or 0)
+  return {'again', id, sms_number, now, expires, resend_at, limits_free_at, wrong, status, delivery,
+    wrong_until}
 end
 
 -- Of the number's windows: how many SMS, in how long.
@@ -106,11 +109,12 @@ if windows > 0 then
   table.insert(times, 1, now)
   local kept = table.concat(times, ' ', 1, math.min(#times, keep))
   redis.call('SET', KEYS[2], kept, 'PX', text(longest))
-  -- So that whoever asks how it stands is told the truth, until a window has room again.
   limits_free_at = room(times)
-  if limits_free_at > resend_at then
-    redis.call('HSET', KEYS[1], 'quota', text(limits_free_at))
-  end
+end
+-- So that whoever asks how it stands is told the truth, until a window has room again; also where
+-- the windows were others before.
+if limits_free_at > resend_at or (continues and tonumber(v[13] or 0) > limits_free_at) then
+  redis.call('HSET', KEYS[1], 'quota', text(limits_free_at))
 end
 commit(4, #KEYS, check.values, micros)
 return {'admitted', id, sms_number, now, expires, resend_at, limits_free_at, wrong, check.observed,
