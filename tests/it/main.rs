@@ -14,6 +14,9 @@ mod support;
 /// Do both stores keep the same promises?
 mod store_contract;
 
+/// Do memory and Redis answer alike, whatever is done and when?
+mod differential;
+
 /// Do the stores keep the same promises about limits?
 mod limits_contract;
 
