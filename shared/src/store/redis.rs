@@ -20,7 +20,7 @@ use std::time::Duration;
 use redis::FromRedisValue;
 
 pub(super) use self::address::check;
-use self::answer::{Answer, unexpected};
+use self::answer::{ScriptReply, unexpected};
 pub(super) use self::causes::in_words;
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
@@ -72,7 +72,7 @@ impl RedisStore {
     ) -> Result<Option<Verification>, StoreError> {
         let call = self.scripts().find.call([key(id.tag())]).arg(id.as_str());
         let answer = self.answer(call).await?;
-        if answer.word()? == "gone" {
+        if answer.tag()? == "gone" {
             return Ok(None);
         }
         let now = answer.number(1)?;
@@ -97,7 +97,7 @@ impl RedisStore {
     pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
         let answer =
             self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
-        Ok(answer.word()? == "cancelled")
+        Ok(answer.tag()? == "cancelled")
     }
 
     pub(super) async fn begin(
@@ -116,7 +116,7 @@ impl RedisStore {
             .arg(millis(lease))
             .arg(worker);
         let answer = self.answer(call).await?;
-        match answer.word()? {
+        match answer.tag()? {
             "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
             "busy" => Ok(Begin::Busy),
             "sent" => Ok(Begin::AlreadySent),
@@ -171,7 +171,7 @@ impl RedisStore {
             .arg(millis(asked.patience))
             .arg(millis(breaker.trial));
         let answer = self.answer(call).await?;
-        match answer.word()? {
+        match answer.tag()? {
             "granted" => Ok(Permit::Granted { tell: answer.flag(1)? }),
             "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
             "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, turn: answer.number(2)? }),
@@ -229,7 +229,7 @@ impl RedisStore {
     ) -> Result<Option<NumberTag>, StoreError> {
         let answer =
             self.answer(self.scripts().message.call([message_key(gateway, message_id)])).await?;
-        if answer.word()? == "unknown" { Ok(None) } else { Ok(NumberTag::parse(answer.text(1)?)) }
+        if answer.tag()? == "unknown" { Ok(None) } else { Ok(NumberTag::parse(answer.text(1)?)) }
     }
 
     pub(super) async fn put_plain(
@@ -246,14 +246,14 @@ impl RedisStore {
         uuid: &PictureId,
     ) -> Result<Option<String>, StoreError> {
         let answer = self.answer(self.scripts().take_picture.call([picture_key(uuid)])).await?;
-        if answer.word()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
+        if answer.tag()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
     }
 
     pub(super) async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
         let call = self.scripts().claim.call([claim_key(&key.subject)]);
         let answer =
             self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
-        match answer.word()? {
+        match answer.tag()? {
             "first" => Ok(Claim::First),
             "at work" => Ok(Claim::AtWork),
             "other" => Ok(Claim::Other),
@@ -288,8 +288,8 @@ impl RedisStore {
         self.connection.run(&call).await
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer, StoreError> {
-        Ok(Answer::of(self.run(call).await?))
+    async fn answer(&self, call: Call) -> Result<ScriptReply, StoreError> {
+        Ok(ScriptReply::of(self.run(call).await?))
     }
 
     fn attempts_left(&self, wrong: u32) -> u32 {

@@ -1,4 +1,4 @@
-//! What scripts answer: a word, then its values.
+//! A script's reply: a tag, then its values.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::super::{StoreError, until};
 use crate::limits::{Exceeded, Quota, Refusal};
 use crate::verification::{DeliveryState, Status, VerificationId};
 
-pub(super) struct Answer(Vec<Value>);
+pub(super) struct ScriptReply(Vec<Value>);
 
-impl Answer {
+impl ScriptReply {
     pub(super) fn of(values: Vec<Value>) -> Self {
         Self(values)
     }
 
-    pub(super) fn word(&self) -> Result<&str, StoreError> {
+    pub(super) fn tag(&self) -> Result<&str, StoreError> {
         self.text(0)
     }
 
@@ -52,7 +52,7 @@ impl Answer {
         DeliveryState::parse(self.text(index)?).ok_or_else(unexpected)
     }
 
-    /// After the word: what stands in the way, by its name or as the index of one of the quotas,
+    /// After the tag: what stands in the way, by its name or as the index of one of the quotas,
     /// each with its wait.
     pub(super) fn refusal(&self, quotas: &[Quota]) -> Result<Refusal, StoreError> {
         let mut refusal = Refusal::default();

@@ -15,7 +15,7 @@ use super::super::{
     micros, millis, resend, sent_key, timestamp, until, verified_key,
 };
 use super::RedisStore;
-use super::answer::{Answer, unexpected};
+use super::answer::{ScriptReply, unexpected};
 use super::connection::Call;
 use crate::budget::Allowance;
 use crate::guard::{self, Conversion, Test};
@@ -133,8 +133,12 @@ impl RedisStore {
         Ok(Conversion { sent: thousandths(0)?, approved: thousandths(1)? })
     }
 
-    async fn checked(&self, quotas: &[Quota], answer: &Answer) -> Result<CheckResult, StoreError> {
-        match answer.word()? {
+    async fn checked(
+        &self,
+        quotas: &[Quota],
+        answer: &ScriptReply,
+    ) -> Result<CheckResult, StoreError> {
+        match answer.tag()? {
             "approved" => {
                 self.tell_guard(answer.number(1)?, answer.text(2)?).await;
                 Ok(CheckResult::Approved)
@@ -164,7 +168,7 @@ impl RedisStore {
         &self,
         quotas: &[Quota],
         call: impl Fn(&[Quota]) -> Call,
-    ) -> Result<Option<Answer>, StoreError> {
+    ) -> Result<Option<ScriptReply>, StoreError> {
         if !quotas.is_empty() && self.connection.is_cluster() {
             return Ok(None);
         }
@@ -212,7 +216,7 @@ impl RedisStore {
         &self,
         candidate: &Candidate,
         quotas: &[Quota],
-        answer: &Answer,
+        answer: &ScriptReply,
     ) -> Result<(Decision, bool), StoreError> {
         let admitted = |status, delivery, wrong_until| {
             let attempts_left = self.attempts_left(answer.number(7)?);
@@ -233,7 +237,7 @@ impl RedisStore {
                 locked_for: until(now, locked_until),
             })
         };
-        match answer.word()? {
+        match answer.tag()? {
             "admitted" => {
                 let verification = admitted(Status::Pending, DeliveryState::Queued, 0)?;
                 let (send, observed, alarm) = (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
@@ -278,8 +282,8 @@ impl RedisStore {
 }
 
 /// The second is whether this call did it.
-fn released(answer: &Answer) -> Result<(Release, bool), StoreError> {
-    match answer.word()? {
+fn released(answer: &ScriptReply) -> Result<(Release, bool), StoreError> {
+    match answer.tag()? {
         "released" => Ok((Release::Released, answer.flag(1)?)),
         "begun" => Ok((Release::Begun, false)),
         _ => Err(unexpected()),
@@ -333,8 +337,8 @@ async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError>
     }
 }
 
-fn taken(quota: &Quota, answer: &Answer) -> Result<Taken, StoreError> {
-    match answer.word()? {
+fn taken(quota: &Quota, answer: &ScriptReply) -> Result<Taken, StoreError> {
+    match answer.tag()? {
         "done" => {
             let reopens = answer.wait(2)?;
             let reserved = (!reopens.is_zero()).then(|| {
@@ -357,7 +361,11 @@ async fn give_back(
     try_join_all(quotas.into_iter().map(|quota| take_call(store, "refund", quota))).await.map(drop)
 }
 
-async fn take_call(store: &RedisStore, what: &str, quota: &Quota) -> Result<Answer, StoreError> {
+async fn take_call(
+    store: &RedisStore,
+    what: &str,
+    quota: &Quota,
+) -> Result<ScriptReply, StoreError> {
     let call = store.scripts().consume.call([limit_key(quota)]).arg(what);
     store.answer(with_values(call, std::slice::from_ref(quota))).await
 }
