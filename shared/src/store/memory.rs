@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use self::entry::{Current, Entry, Mark};
 use self::limits::{Counts, Found, Sent, sweep};
-use self::remembered::Remembered;
+use self::remembered::ExpiringMap;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim,
     ClaimedKey, Clock, Decision, Finish, Health, Permit, Release, message_key, millis, resend,
@@ -41,13 +41,13 @@ struct Entries {
     sent: Sent,
     counts: Counts,
     /// Numbers that were verified before.
-    verified: Remembered<NumberTag, ()>,
+    verified: ExpiringMap<NumberTag, ()>,
     /// Which numbers the gateways' messages went to.
-    messages: Remembered<String, NumberTag>,
+    messages: ExpiringMap<String, NumberTag>,
     /// What pictures show.
-    pictures: Remembered<PictureId, String>,
+    pictures: ExpiringMap<PictureId, String>,
     /// Idempotency keys, and the answers to the calls that came with them.
-    claims: Remembered<String, (ClaimedKey, Option<String>)>,
+    claims: ExpiringMap<String, (ClaimedKey, Option<String>)>,
 }
 
 impl MemoryStore {
@@ -89,7 +89,7 @@ impl MemoryStore {
         }
         let Found { full: mut refusal, reserved, observed, suspicious, alarm } =
             counts.look(&candidate.quotas, now);
-        if !verified.has(&tag, now) {
+        if !verified.contains(&tag, now) {
             refusal.add_all(&reserved);
         }
         let mut refuse = |exceeded, at| {
@@ -211,7 +211,7 @@ impl MemoryStore {
             current.status = Status::Approved;
             entry.wrong = 0;
             if !self.policy.remember.is_zero() {
-                verified.keep(id.tag(), (), now, self.policy.remember);
+                verified.insert(id.tag(), (), now, self.policy.remember);
             }
             for subject in &current.guarded {
                 counts.approve(subject, current.began, now);
@@ -223,7 +223,7 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
-        self.lock().messages.keep(
+        self.lock().messages.insert(
             message_key(gateway, message_id),
             tag,
             self.now(),
@@ -236,11 +236,11 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
-        self.lock().pictures.keep(uuid.clone(), text.to_owned(), self.now(), PICTURE_LIFETIME);
+        self.lock().pictures.insert(uuid.clone(), text.to_owned(), self.now(), PICTURE_LIFETIME);
     }
 
     pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
-        self.lock().pictures.take(uuid, self.now())
+        self.lock().pictures.remove(uuid, self.now())
     }
 
     /// Nobody else reads this process's memory.
@@ -250,7 +250,7 @@ impl MemoryStore {
         let (now, mut entries) = (self.now(), self.lock());
         match entries.claims.get(&key.subject, now) {
             None => {
-                entries.claims.keep(key.subject.clone(), (key.clone(), None), now, CLAIM_HELD);
+                entries.claims.insert(key.subject.clone(), (key.clone(), None), now, CLAIM_HELD);
                 Claim::First
             }
             Some((first, _)) if first.fingerprint != key.fingerprint => Claim::Other,
@@ -266,8 +266,8 @@ impl MemoryStore {
         if claims.get(&key.subject, now).is_none_or(|(first, _)| first.call != key.call) {
             return;
         }
-        if let (Some((first, _)), Some(answer)) = (claims.take(&key.subject, now), answer) {
-            claims.keep(key.subject.clone(), (first, Some(answer.to_owned())), now, ANSWER_KEPT);
+        if let (Some((first, _)), Some(answer)) = (claims.remove(&key.subject, now), answer) {
+            claims.insert(key.subject.clone(), (first, Some(answer.to_owned())), now, ANSWER_KEPT);
         }
     }
 

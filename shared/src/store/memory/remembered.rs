@@ -1,5 +1,5 @@
-//! What is remembered for a time, as Redis does with a key that ends: verified numbers, what
-//! pictures show, idempotency keys.
+//! A map whose entries expire, as keys do in Redis: verified numbers, what pictures show,
+//! idempotency keys.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use super::super::millis;
 use super::limits::sweep;
 
-/// Values, and until when (ms) each is remembered.
+/// Values, and until when (ms) each is kept.
 #[derive(Debug)]
-pub(super) struct Remembered<K, V> {
+pub(super) struct ExpiringMap<K, V> {
     by_key: HashMap<K, (V, i64)>,
     sweep_at: usize,
 }
 
-impl<K, V> Default for Remembered<K, V> {
+impl<K, V> Default for ExpiringMap<K, V> {
     fn default() -> Self {
         Self { by_key: HashMap::new(), sweep_at: 0 }
     }
 }
 
-impl<K: Eq + Hash, V> Remembered<K, V> {
-    pub(super) fn keep(&mut self, key: K, value: V, now: i64, life: Duration) {
+impl<K: Eq + Hash, V> ExpiringMap<K, V> {
+    pub(super) fn insert(&mut self, key: K, value: V, now: i64, life: Duration) {
         sweep(&mut self.by_key, &mut self.sweep_at, |(_, until)| *until > now);
         self.by_key.insert(key, (value, now + millis(life)));
     }
@@ -31,11 +31,11 @@ impl<K: Eq + Hash, V> Remembered<K, V> {
         self.by_key.get(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
     }
 
-    pub(super) fn has(&self, key: &K, now: i64) -> bool {
+    pub(super) fn contains(&self, key: &K, now: i64) -> bool {
         self.get(key, now).is_some()
     }
 
-    pub(super) fn take(&mut self, key: &K, now: i64) -> Option<V> {
+    pub(super) fn remove(&mut self, key: &K, now: i64) -> Option<V> {
         self.by_key.remove(key).filter(|(_, until)| now < *until).map(|(value, _)| value)
     }
 }
