@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::entry::{Current, Entry, Mark};
+use self::entry::{ActiveVerification, NumberRecord, SmsState};
 use self::limits::{Counts, Found, Sent, sweep};
 use self::remembered::ExpiringMap;
 use super::{
@@ -35,7 +35,7 @@ pub(super) struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_tag: HashMap<NumberTag, Entry>,
+    by_tag: HashMap<NumberTag, NumberRecord>,
     /// When to look for entries that no longer matter: at this many, then at twice what is left.
     sweep_at: usize,
     sent: Sent,
@@ -73,7 +73,7 @@ impl MemoryStore {
         let tag = candidate.id.tag();
         let mut entries = self.lock();
         let Entries { by_tag, sweep_at, sent, counts, verified, .. } = &mut *entries;
-        sweep(by_tag, sweep_at, |entry| entry.matters(now));
+        sweep(by_tag, sweep_at, |entry| entry.is_live(now));
         let entry = by_tag.entry(tag).or_default();
         entry.forget_wrong(now);
         if let Some(current) = &entry.current
@@ -97,10 +97,10 @@ impl MemoryStore {
                 refusal.add(exceeded, until(now, at));
             }
         };
-        if entry.wrong >= policy.max_attempts {
+        if entry.failed_attempts >= policy.max_attempts {
             refuse(Exceeded::Attempts, entry.wrong_until);
         }
-        refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.next));
+        refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.resend_at));
         refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
         if !refusal.is_empty() {
             return Decision::Refused(refusal);
@@ -115,21 +115,21 @@ impl MemoryStore {
                 if current.id.purpose() == candidate.id.purpose()
                     && current.status == Status::Pending
                     && now < current.expires
-                    && current.began + life - now >= interval.min(ttl) =>
+                    && current.created_at + life - now >= interval.min(ttl) =>
             {
-                current.before = Some((current.expires, current.shown, current.delivery));
+                current.previous = Some((current.expires, current.reported_sms, current.delivery));
                 current.send += 1;
-                current.shown = current.send;
+                current.reported_sms = current.send;
                 current.delivery = DeliveryState::Queued;
                 current
             }
-            _ => Current::begin(candidate, now),
+            _ => ActiveVerification::begin(candidate, now),
         };
-        current.expires = (now + ttl).min(current.began + life);
-        current.next = now + interval;
+        current.expires = (now + ttl).min(current.created_at + life);
+        current.resend_at = now + interval;
         current.candidate = Some(candidate.id.clone());
         sent.add(tag, &candidate.windows, now);
-        current.quota = sent.room(tag, &candidate.windows);
+        current.limits_free_at = sent.room(tag, &candidate.windows);
         current.guarded.clone_from(&candidate.guarded);
         counts.count(&candidate.quotas, now);
         let verification = self.view(entry, &current, now);
@@ -144,18 +144,18 @@ impl MemoryStore {
         let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
-                if current.marks.contains_key(&current.send) {
+                if current.sms.contains_key(&current.send) {
                     return Release::Begun;
                 }
-                if let Some(before) = current.before.take() {
-                    let (expires, shown, delivery) = before;
-                    (current.shown, current.delivery) = (shown, delivery);
+                if let Some(previous) = current.previous.take() {
+                    let (expires, reported_sms, delivery) = previous;
+                    (current.reported_sms, current.delivery) = (reported_sms, delivery);
                     // What its caller has ended meanwhile stays so.
                     if !current.cancelled {
                         current.expires = expires;
                     }
-                    current.marks.insert(current.send, Mark::Released);
-                    (current.next, current.quota) = (0, 0);
+                    current.sms.insert(current.send, SmsState::Released);
+                    (current.resend_at, current.limits_free_at) = (0, 0);
                     current.candidate = None;
                 } else {
                     entry.current = None;
@@ -196,25 +196,25 @@ impl MemoryStore {
             return entry.is_wrong(most, now);
         }
         let mut refusal = counts.look(quotas, now).full;
-        if entry.wrong >= most {
+        if entry.failed_attempts >= most {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
         if !refusal.is_empty() {
             return CheckResult::Refused(refusal);
         }
-        entry.wrong += 1;
-        if entry.wrong == 1 {
+        entry.failed_attempts += 1;
+        if entry.failed_attempts == 1 {
             entry.wrong_until = now + millis(self.policy.max_life);
         }
         current.checked = Some(request);
         if right {
             current.status = Status::Approved;
-            entry.wrong = 0;
+            entry.failed_attempts = 0;
             if !self.policy.remember.is_zero() {
                 verified.insert(id.tag(), (), now, self.policy.remember);
             }
             for subject in &current.guarded {
-                counts.approve(subject, current.began, now);
+                counts.approve(subject, current.created_at, now);
             }
             return CheckResult::Approved;
         }
@@ -307,43 +307,45 @@ impl MemoryStore {
         let Some(current) = entries.current(id).filter(|current| send <= current.send) else {
             return Begin::Gone;
         };
-        let mark = current.marks.get(&send).copied();
-        match mark {
-            Some(Mark::Sent) => return Begin::AlreadySent,
-            Some(Mark::Released) => return Begin::Gone,
+        let state = current.sms.get(&send).copied();
+        match state {
+            Some(SmsState::Sent) => return Begin::AlreadySent,
+            Some(SmsState::Released) => return Begin::Gone,
             _ => {}
         }
         if current.status != Status::Pending || now >= current.expires {
             return Begin::Gone;
         }
-        let unknown = match mark {
-            Some(Mark::Leased { worker: holder, until, .. }) if holder != worker && now < until => {
+        let unknown = match state {
+            Some(SmsState::Leased { worker: holder, until, .. })
+                if holder != worker && now < until =>
+            {
                 return Begin::Busy;
             }
-            Some(Mark::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
-            Some(Mark::Unknown) => true,
+            Some(SmsState::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
+            Some(SmsState::Unknown) => true,
             _ => false,
         };
-        current.marks.insert(send, Mark::Leased { worker, until: now + millis(lease), unknown });
+        current.sms.insert(send, SmsState::Leased { worker, until: now + millis(lease), unknown });
         Begin::Go { expires_in: until(now, current.expires), uncertain: unknown }
     }
 
     pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: &Finish, worker: u64) {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
-        let held = match current.marks.get(&send) {
-            Some(Mark::Leased { worker: holder, unknown, .. }) if *holder == worker => {
+        let held = match current.sms.get(&send) {
+            Some(SmsState::Leased { worker: holder, unknown, .. }) if *holder == worker => {
                 Some(*unknown)
             }
             _ => None,
         };
         match (outcome, held) {
-            (Finish::Sent { .. }, _) => current.marks.insert(send, Mark::Sent),
+            (Finish::Sent { .. }, _) => current.sms.insert(send, SmsState::Sent),
             // The lease ran out: what the next worker does, or has done, counts.
             (_, None) => return,
-            (Finish::Unknown, _) | (_, Some(true)) => current.marks.insert(send, Mark::Unknown),
+            (Finish::Unknown, _) | (_, Some(true)) => current.sms.insert(send, SmsState::Unknown),
             (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => {
-                current.marks.remove(&send)
+                current.sms.remove(&send)
             }
         };
         let mut state = outcome.state();
@@ -351,7 +353,7 @@ impl MemoryStore {
             current.messages.insert(message_id.to_owned(), send);
             state = current.receipts.get(message_id).copied().unwrap_or(state);
         }
-        if current.shown == send && current.delivery != DeliveryState::Delivered {
+        if current.reported_sms == send && current.delivery != DeliveryState::Delivered {
             current.delivery = state;
         }
     }
@@ -365,12 +367,12 @@ impl MemoryStore {
         };
         match current.messages.get(message_id) {
             None => {
-                if let Some(Mark::Leased { .. }) = current.marks.get(&current.shown) {
+                if let Some(SmsState::Leased { .. }) = current.sms.get(&current.reported_sms) {
                     current.receipts.insert(message_id.to_owned(), state);
                 }
             }
             Some(send) => {
-                if *send == current.shown && current.delivery != DeliveryState::Delivered {
+                if *send == current.reported_sms && current.delivery != DeliveryState::Delivered {
                     current.delivery = state;
                 }
             }
@@ -402,10 +404,11 @@ impl MemoryStore {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn view(&self, entry: &Entry, current: &Current, now: i64) -> Verification {
-        let attempts_left = self.policy.max_attempts.saturating_sub(entry.wrong);
+    fn view(&self, entry: &NumberRecord, current: &ActiveVerification, now: i64) -> Verification {
+        let attempts_left = self.policy.max_attempts.saturating_sub(entry.failed_attempts);
         let locked_until = if attempts_left == 0 { entry.wrong_until } else { 0 };
-        let (waits_for, resend_in) = resend(now, current.next, current.quota, locked_until);
+        let (waits_for, resend_in) =
+            resend(now, current.resend_at, current.limits_free_at, locked_until);
         Verification {
             id: current.id.clone(),
             to: current.to.clone(),
@@ -422,7 +425,7 @@ impl MemoryStore {
 }
 
 impl Entries {
-    fn current(&mut self, id: &VerificationId) -> Option<&mut Current> {
+    fn current(&mut self, id: &VerificationId) -> Option<&mut ActiveVerification> {
         self.by_tag.get_mut(&id.tag())?.current.as_mut().filter(|current| current.id == *id)
     }
 }

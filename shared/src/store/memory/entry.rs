@@ -1,4 +1,4 @@
-//! A number's entry: what the scripts keep in its hash.
+//! A number's record: what the scripts keep in its hash.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,35 +8,35 @@ use crate::verification::{DeliveryState, Status, VerificationId};
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Entry {
-    pub(super) current: Option<Current>,
-    pub(super) wrong: u32,
+pub(super) struct NumberRecord {
+    pub(super) current: Option<ActiveVerification>,
+    pub(super) failed_attempts: u32,
     pub(super) wrong_until: i64,
 }
 
 /// The number's latest verification.
 #[derive(Debug, Clone)]
-pub(super) struct Current {
+pub(super) struct ActiveVerification {
     pub(super) id: VerificationId,
     pub(super) to: String,
     pub(super) status: Status,
     pub(super) delivery: DeliveryState,
-    pub(super) began: i64,
+    pub(super) created_at: i64,
     pub(super) expires: i64,
-    pub(super) next: i64,
+    pub(super) resend_at: i64,
     /// When the number's windows have room again.
-    pub(super) quota: i64,
+    pub(super) limits_free_at: i64,
     pub(super) send: u32,
     /// The SMS whose delivery is shown: the latest that was not released.
-    pub(super) shown: u32,
-    /// What a release goes back to: `expires`, `shown` and `delivery`.
-    pub(super) before: Option<(i64, u32, DeliveryState)>,
+    pub(super) reported_sms: u32,
+    /// What a release goes back to: `expires`, `reported_sms` and `delivery`.
+    pub(super) previous: Option<(i64, u32, DeliveryState)>,
     pub(super) candidate: Option<VerificationId>,
     pub(super) cancelled: bool,
     /// The subjects of the conversion guard, which is to be told of an approval.
     pub(super) guarded: Vec<String>,
     pub(super) checked: Option<u64>,
-    pub(super) marks: HashMap<u32, Mark>,
+    pub(super) sms: HashMap<u32, SmsState>,
     /// Which SMS a gateway's name for a message means.
     pub(super) messages: HashMap<String, u32>,
     /// Receipts that overtook the record of the call that they follow.
@@ -45,7 +45,7 @@ pub(super) struct Current {
 
 /// Where one SMS is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum SmsState {
     Sent,
     Released,
     Unknown,
@@ -58,47 +58,50 @@ pub(super) enum Mark {
     },
 }
 
-impl Entry {
+impl NumberRecord {
     pub(super) fn forget_wrong(&mut self, now: i64) {
         if now >= self.wrong_until {
-            self.wrong = 0;
+            self.failed_attempts = 0;
         }
     }
 
     /// What is said of a wrong code that was counted.
     pub(super) fn is_wrong(&self, most: u32, now: i64) -> CheckResult {
-        let attempts_left = most.saturating_sub(self.wrong);
+        let attempts_left = most.saturating_sub(self.failed_attempts);
         let locked_for =
             if attempts_left == 0 { until(now, self.wrong_until) } else { Duration::ZERO };
         CheckResult::Wrong { attempts_left, locked_for }
     }
 
-    pub(super) fn matters(&self, now: i64) -> bool {
-        let wrong = self.wrong > 0 && now < self.wrong_until;
-        wrong
-            || self.current.as_ref().is_some_and(|current| now < current.expires.max(current.next))
+    pub(super) fn is_live(&self, now: i64) -> bool {
+        let counts = self.failed_attempts > 0 && now < self.wrong_until;
+        counts
+            || self
+                .current
+                .as_ref()
+                .is_some_and(|current| now < current.expires.max(current.resend_at))
     }
 }
 
-impl Current {
+impl ActiveVerification {
     pub(super) fn begin(candidate: &Candidate, now: i64) -> Self {
         Self {
             id: candidate.id.clone(),
             to: candidate.to.clone(),
             status: Status::Pending,
             delivery: DeliveryState::Queued,
-            began: now,
+            created_at: now,
             expires: now,
-            next: now,
-            quota: 0,
+            resend_at: now,
+            limits_free_at: 0,
             send: 1,
-            shown: 1,
-            before: None,
+            reported_sms: 1,
+            previous: None,
             candidate: None,
             cancelled: false,
             guarded: Vec::new(),
             checked: None,
-            marks: HashMap::new(),
+            sms: HashMap::new(),
             messages: HashMap::new(),
             receipts: HashMap::new(),
         }
