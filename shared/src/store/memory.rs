@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::entry::{ActiveVerification, NumberRecord, SmsState};
-use self::limits::{Counts, Found, Sent, sweep};
+use self::limits::{Counts, QuotaCheck, Sent, sweep};
 use self::remembered::ExpiringMap;
 use super::{
     ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim,
@@ -87,8 +87,8 @@ impl MemoryStore {
                 alarm: false,
             };
         }
-        let Found { full: mut refusal, reserved, observed, suspicious, alarm } =
-            counts.look(&candidate.quotas, now);
+        let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
+            counts.evaluate(&candidate.quotas, now);
         if !verified.contains(&tag, now) {
             refusal.add_all(&reserved);
         }
@@ -131,7 +131,7 @@ impl MemoryStore {
         sent.add(tag, &candidate.windows, now);
         current.limits_free_at = sent.room(tag, &candidate.windows);
         current.guarded.clone_from(&candidate.guarded);
-        counts.count(&candidate.quotas, now);
+        counts.commit(&candidate.quotas, now);
         let verification = self.view(entry, &current, now);
         let decision = Decision::Admitted { verification, send: current.send, observed, alarm };
         entry.current = Some(current);
@@ -161,9 +161,9 @@ impl MemoryStore {
                     entry.current = None;
                 }
                 if !candidate.windows.is_empty() {
-                    sent.take_back(candidate.id.tag());
+                    sent.remove_latest(candidate.id.tag());
                 }
-                counts.give_back(&candidate.quotas, self.now());
+                counts.refund(&candidate.quotas, self.now());
             }
             _ => {}
         }
@@ -195,7 +195,7 @@ impl MemoryStore {
         if again {
             return entry.is_wrong(most, now);
         }
-        let mut refusal = counts.look(quotas, now).full;
+        let mut refusal = counts.evaluate(quotas, now).exceeded;
         if entry.failed_attempts >= most {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
@@ -218,7 +218,7 @@ impl MemoryStore {
             }
             return CheckResult::Approved;
         }
-        counts.count(quotas, now);
+        counts.commit(quotas, now);
         entry.is_wrong(most, now)
     }
 

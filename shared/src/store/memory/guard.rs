@@ -125,7 +125,7 @@ impl Guarded {
         threshold > 0.0 && (score >= threshold || (self.probe > 0 && score > threshold / 2.0))
     }
 
-    pub(super) fn give_back(&mut self, now: i64) {
+    pub(super) fn refund(&mut self, now: i64) {
         if let Some((at, slot)) = self.recent.iter_mut().rev().find(|(_, slot)| slot.unknown > 0) {
             slot.unknown -= 1;
             // If it was a probe, another may be sent.
@@ -157,7 +157,7 @@ impl Guarded {
     }
 
     /// Whether there is something in it still.
-    pub(super) fn matters(&self, now: i64) -> bool {
+    pub(super) fn is_live(&self, now: i64) -> bool {
         now - self.time < if self.is_country { COUNTRY_KEPT } else { PREFIX_KEPT }
     }
 }

@@ -26,11 +26,11 @@ pub(super) struct Counts {
     budgets: HashMap<String, (i64, u64)>,
 }
 
-/// What was found on limits.
+/// What came of evaluating limits.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct QuotaCheck {
     /// Those without room for one more.
-    pub(super) full: Refusal,
+    pub(super) exceeded: Refusal,
     /// Those with room for numbers alone that were verified before.
     pub(super) reserved: Refusal,
     /// Something is not as it should be, and that is only told.
@@ -42,8 +42,8 @@ pub(super) struct Found {
 }
 
 impl Counts {
-    pub(super) fn look(&self, quotas: &[Quota], now: i64) -> Found {
-        let mut found = Found::default();
+    pub(super) fn evaluate(&self, quotas: &[Quota], now: i64) -> QuotaCheck {
+        let mut check = QuotaCheck::default();
         for quota in quotas {
             match quota.rule {
                 Rule::Rate(window) => {
@@ -52,46 +52,54 @@ impl Counts {
                     let late = self.time(quota, now) + interval - now * 1000 - ahead;
                     if late > 0 {
                         // In whole milliseconds, rounded up.
-                        found.full.add(quota.exceeded(), until(0, (late + 999) / 1000));
+                        check.exceeded.add(quota.exceeded(), until(0, (late + 999) / 1000));
                     }
                 }
-                Rule::Budget(allowance) => self.look_at_budget(quota, allowance, now, &mut found),
+                Rule::Budget(allowance) => self.evaluate_budget(quota, allowance, now, &mut check),
                 Rule::Conversion(test) => {
                     let (_, wait, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, false);
                     match test.answer {
-                        Answer::Observe => found.observed |= wait > 0,
-                        _ if wait > 0 => found.full.add(quota.exceeded(), until(0, wait * 1000)),
+                        Answer::Observe => check.observed |= wait > 0,
+                        _ if wait > 0 => {
+                            check.exceeded.add(quota.exceeded(), until(0, wait * 1000));
+                        }
                         Answer::Refuse => {}
-                        Answer::Challenge => found.suspicious |= suspicious,
+                        Answer::Challenge => check.suspicious |= suspicious,
                     }
                 }
                 Rule::Country(test) => {
                     let (_, _, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, true);
-                    found.observed |= suspicious && test.answer == Answer::Observe;
-                    found.suspicious |= suspicious && test.answer == Answer::Challenge;
+                    check.observed |= suspicious && test.answer == Answer::Observe;
+                    check.suspicious |= suspicious && test.answer == Answer::Challenge;
                 }
             }
         }
-        found
+        check
     }
 
-    fn look_at_budget(&self, quota: &Quota, allowance: Allowance, now: i64, found: &mut Found) {
+    fn evaluate_budget(
+        &self,
+        quota: &Quota,
+        allowance: Allowance,
+        now: i64,
+        check: &mut QuotaCheck,
+    ) {
         let Allowance { price, most, at_all, span } = allowance;
         let (present, spent) = self.spent(quota, span, now);
         let (after, left) = (spent + price, until(now, (present + 1) * millis(span)));
         if after > at_all {
-            found.full.add(quota.exceeded(), left);
+            check.exceeded.add(quota.exceeded(), left);
         } else if after > most {
-            found.reserved.add(quota.exceeded(), left);
+            check.reserved.add(quota.exceeded(), left);
         }
-        found.alarm |= spent * 100 < ALARM_PERCENT * most && after * 100 >= ALARM_PERCENT * most;
+        check.alarm |= spent * 100 < ALARM_PERCENT * most && after * 100 >= ALARM_PERCENT * most;
     }
 
-    pub(super) fn count(&mut self, quotas: &[Quota], now: i64) {
+    pub(super) fn commit(&mut self, quotas: &[Quota], now: i64) {
         sweep(&mut self.rates, &mut self.sweep_rates_at, |time| *time > now * 1000);
-        sweep(&mut self.guarded, &mut self.sweep_guarded_at, |guarded| guarded.matters(now / 1000));
+        sweep(&mut self.guarded, &mut self.sweep_guarded_at, |guarded| guarded.is_live(now / 1000));
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
@@ -112,7 +120,7 @@ impl Counts {
         }
     }
 
-    pub(super) fn give_back(&mut self, quotas: &[Quota], now: i64) {
+    pub(super) fn refund(&mut self, quotas: &[Quota], now: i64) {
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
@@ -128,7 +136,7 @@ impl Counts {
                 Rule::Conversion(_) | Rule::Country(_) => {
                     if self.guarded.contains_key(&key) {
                         let mut guarded = self.guarded(&key, now);
-                        guarded.give_back(now / 1000);
+                        guarded.refund(now / 1000);
                         self.guarded.insert(key, guarded);
                     }
                 }
@@ -192,7 +200,7 @@ impl Sent {
     }
 
     /// Forgets the latest.
-    pub(super) fn take_back(&mut self, tag: NumberTag) {
+    pub(super) fn remove_latest(&mut self, tag: NumberTag) {
         if let Some((times, _)) = self.by_tag.get_mut(&tag)
             && !times.is_empty()
         {

@@ -33,51 +33,51 @@ impl RedisStore {
         {
             return Ok(self.decision(candidate, quotas, &answer)?.0);
         }
-        let (number, taken) = tokio::join!(self.admit_number(candidate), take(self, quotas));
+        let (number, consumed) = tokio::join!(self.admit_number(candidate), consume(self, quotas));
         // Whoever is told of an error releases the candidate, and then all that was counted is
         // given back. Here it is seen to that this happens once.
-        let taken = match (taken, &number) {
-            (Ok(taken), _) => taken,
+        let consumed = match (consumed, &number) {
+            (Ok(consumed), _) => consumed,
             (Err(error), Ok((Decision::Admitted { .. }, _))) => {
                 self.release_number(candidate).await?;
                 return Err(error);
             }
             (Err(error), _) => return Err(error),
         };
-        let (decision, verified) = match (number, &taken) {
+        let (decision, verified) = match (number, &consumed) {
             (Ok(number), _) => number,
-            (Err(error), Taken::Counted { .. }) => {
+            (Err(error), QuotaOutcome::Counted { .. }) => {
                 if let (Release::Released, _) = self.release_number(candidate).await? {
-                    give_back(self, quotas).await?;
+                    refund(self, quotas).await?;
                 }
                 return Err(error);
             }
             (Err(error), _) => return Err(error),
         };
-        let taken = match taken {
-            Taken::Counted { reserved: Some(refusal), .. } if !verified => {
-                give_back(self, quotas).await?;
-                Taken::Refused(refusal)
+        let consumed = match consumed {
+            QuotaOutcome::Counted { reserved: Some(refusal), .. } if !verified => {
+                refund(self, quotas).await?;
+                QuotaOutcome::Refused(refusal)
             }
-            taken => taken,
+            consumed => consumed,
         };
-        match (decision, taken) {
+        match (decision, consumed) {
             (
                 Decision::Admitted { verification, send, .. },
-                Taken::Counted { observed, alarm, .. },
+                QuotaOutcome::Counted { observed, alarm, .. },
             ) => Ok(Decision::Admitted { verification, send, observed, alarm }),
-            (Decision::Admitted { .. }, taken) => {
+            (Decision::Admitted { .. }, consumed) => {
                 self.release_number(candidate).await?;
-                Ok(match taken {
-                    Taken::Refused(limits) => Decision::Refused(limits),
+                Ok(match consumed {
+                    QuotaOutcome::Refused(limits) => Decision::Refused(limits),
                     _ => Decision::Challenged,
                 })
             }
-            (decision, Taken::Counted { .. }) => {
-                give_back(self, quotas).await?;
+            (decision, QuotaOutcome::Counted { .. }) => {
+                refund(self, quotas).await?;
                 Ok(decision)
             }
-            (Decision::Refused(mut refusal), Taken::Refused(limits)) => {
+            (Decision::Refused(mut refusal), QuotaOutcome::Refused(limits)) => {
                 refusal.add_all(&limits);
                 Ok(Decision::Refused(refusal))
             }
@@ -97,7 +97,7 @@ impl RedisStore {
         }
         let (release, by_this_call) = self.release_number(candidate).await?;
         if by_this_call {
-            give_back(self, quotas).await?;
+            refund(self, quotas).await?;
         }
         Ok(release)
     }
@@ -114,12 +114,12 @@ impl RedisStore {
             return self.checked(quotas, &answer).await;
         }
         // One after the other: a code that the limits leave no room for must not be compared.
-        if let Taken::Refused(refusal) = take(self, quotas).await? {
+        if let QuotaOutcome::Refused(refusal) = consume(self, quotas).await? {
             return Ok(CheckResult::Refused(refusal));
         }
         let result = self.checked(&[], &self.answer(call(&[])).await?).await?;
         if !matches!(result, CheckResult::Wrong { .. }) {
-            give_back(self, quotas).await?;
+            refund(self, quotas).await?;
         }
         Ok(result)
     }
@@ -291,7 +291,7 @@ fn released(answer: &ScriptReply) -> Result<(Release, bool), StoreError> {
 }
 
 /// What came of counting one on limits.
-enum Taken {
+enum QuotaOutcome {
     /// It counts.
     Counted {
         /// It should not, by what only observes.
@@ -308,36 +308,36 @@ enum Taken {
 }
 
 /// Counts one on each of these limits, all at the same time, or on none and says why.
-async fn take(store: &RedisStore, quotas: &[Quota]) -> Result<Taken, StoreError> {
-    let answers = join_all(quotas.iter().map(|quota| take_call(store, "consume", quota))).await;
+async fn consume(store: &RedisStore, quotas: &[Quota]) -> Result<QuotaOutcome, StoreError> {
+    let answers = join_all(quotas.iter().map(|quota| quota_call(store, "consume", quota))).await;
     let (mut refusal, mut reopens) = (Refusal::default(), Refusal::default());
     let (mut counted, mut challenged, mut failed) = (Vec::new(), false, None);
     let (mut any_observed, mut any_alarm) = (false, false);
     for (quota, answer) in quotas.iter().zip(answers) {
-        match answer.and_then(|answer| taken(quota, &answer)) {
-            Ok(Taken::Counted { observed, alarm, reserved }) => {
+        match answer.and_then(|answer| quota_outcome(quota, &answer)) {
+            Ok(QuotaOutcome::Counted { observed, alarm, reserved }) => {
                 counted.push(quota);
                 (any_observed, any_alarm) = (any_observed | observed, any_alarm | alarm);
                 reserved.iter().for_each(|one| reopens.add_all(one));
             }
-            Ok(Taken::Refused(full)) => refusal.add_all(&full),
-            Ok(Taken::Challenged) => challenged = true,
+            Ok(QuotaOutcome::Refused(full)) => refusal.add_all(&full),
+            Ok(QuotaOutcome::Challenged) => challenged = true,
             Err(error) => failed = Some(error),
         }
     }
     if failed.is_none() && refusal.is_empty() && !challenged {
         let reserved = (!reopens.is_empty()).then_some(reopens);
-        return Ok(Taken::Counted { observed: any_observed, alarm: any_alarm, reserved });
+        return Ok(QuotaOutcome::Counted { observed: any_observed, alarm: any_alarm, reserved });
     }
-    give_back(store, counted).await?;
+    refund(store, counted).await?;
     match failed {
         Some(error) => Err(error),
-        None if refusal.is_empty() => Ok(Taken::Challenged),
-        None => Ok(Taken::Refused(refusal)),
+        None if refusal.is_empty() => Ok(QuotaOutcome::Challenged),
+        None => Ok(QuotaOutcome::Refused(refusal)),
     }
 }
 
-fn taken(quota: &Quota, answer: &ScriptReply) -> Result<Taken, StoreError> {
+fn quota_outcome(quota: &Quota, answer: &ScriptReply) -> Result<QuotaOutcome, StoreError> {
     match answer.tag()? {
         "done" => {
             let reopens = answer.wait(2)?;
@@ -346,22 +346,26 @@ fn taken(quota: &Quota, answer: &ScriptReply) -> Result<Taken, StoreError> {
                 refusal.add(quota.exceeded(), reopens);
                 refusal
             });
-            Ok(Taken::Counted { observed: answer.flag(1)?, alarm: answer.flag(3)?, reserved })
+            Ok(QuotaOutcome::Counted {
+                observed: answer.flag(1)?,
+                alarm: answer.flag(3)?,
+                reserved,
+            })
         }
-        "refused" => answer.refusal(std::slice::from_ref(quota)).map(Taken::Refused),
-        "challenge" => Ok(Taken::Challenged),
+        "refused" => answer.refusal(std::slice::from_ref(quota)).map(QuotaOutcome::Refused),
+        "challenge" => Ok(QuotaOutcome::Challenged),
         _ => Err(unexpected()),
     }
 }
 
-async fn give_back(
+async fn refund(
     store: &RedisStore,
     quotas: impl IntoIterator<Item = &Quota>,
 ) -> Result<(), StoreError> {
-    try_join_all(quotas.into_iter().map(|quota| take_call(store, "refund", quota))).await.map(drop)
+    try_join_all(quotas.into_iter().map(|quota| quota_call(store, "refund", quota))).await.map(drop)
 }
 
-async fn take_call(
+async fn quota_call(
     store: &RedisStore,
     what: &str,
     quota: &Quota,
