@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
-use super::flaw::FieldFlaw;
+use super::flaw::FieldError;
 use super::problem::{Problem, bad};
 use super::verification;
 use crate::checking::Checks;
@@ -37,7 +37,7 @@ struct Api {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Default, Serialize))]
 #[serde(deny_unknown_fields)]
-pub(super) struct Typed {
+pub(super) struct CheckBody {
     code: Option<String>,
     to: Option<String>,
     region: Option<String>,
@@ -72,7 +72,7 @@ async fn check(
     State(api): State<Arc<Api>>,
     id: IdInPath,
     caller: Caller,
-    Json(typed): Json<Typed>,
+    Json(typed): Json<CheckBody>,
 ) -> Result<JsonAnswer<Approved>, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
     let checks = &api.checks;
@@ -80,7 +80,7 @@ async fn check(
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
     let digits = checks.code_length.digits();
     let typed = Code::parse(&typed, checks.code_length)
-        .ok_or_else(|| bad("code", FieldFlaw::NoCode { digits }))?;
+        .ok_or_else(|| bad("code", FieldError::InvalidCode { digits }))?;
     let id = parse(id)?;
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
     let other_number = to.as_ref().is_some_and(|to| !checks.is_of(&id, to));
@@ -94,12 +94,12 @@ async fn check(
             let purpose = id.purpose().as_str().to_owned();
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
-        CheckResult::Wrong { .. } if other_number => Err(bad("to", FieldFlaw::OtherNumber)),
+        CheckResult::Wrong { .. } if other_number => Err(bad("to", FieldError::OtherNumber)),
         CheckResult::Wrong { attempts_left, locked_for } => {
             Err(Problem::WrongCode { attempts_left, locked_for })
         }
-        CheckResult::Refused(refusal) => Err(Problem::TooFrequent(refusal)),
-        CheckResult::Gone => Err(Problem::Gone),
+        CheckResult::Refused(refusal) => Err(Problem::TooManyRequests(refusal)),
+        CheckResult::Gone => Err(Problem::NotFound),
     }
 }
 
@@ -109,7 +109,7 @@ impl Api {
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
         let region = region
             .map_or(Some(self.region), Region::parse)
-            .ok_or(bad("region", FieldFlaw::NoCountry))?;
+            .ok_or(bad("region", FieldError::InvalidCountry))?;
         let read = self.checks.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }
@@ -129,7 +129,7 @@ async fn status(
 ) -> Result<JsonAnswer<verification::Body>, Problem> {
     caller.tenant(&api.callers.keys)?;
     let found = api.checks.find(&parse(id)?).await?;
-    found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::Gone)
+    found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::NotFound)
 }
 
 async fn cancel(
@@ -139,10 +139,10 @@ async fn cancel(
 ) -> Result<StatusCode, Problem> {
     caller.tenant(&api.callers.keys)?;
     let cancelled = api.checks.cancel(&parse(id)?).await?;
-    if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Gone) }
+    if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }
 
 fn parse(id: IdInPath) -> Result<VerificationId, Problem> {
-    let Path(id) = id.map_err(|_| Problem::Gone)?;
-    VerificationId::parse(&id).ok_or(Problem::Gone)
+    let Path(id) = id.map_err(|_| Problem::NotFound)?;
+    VerificationId::parse(&id).ok_or(Problem::NotFound)
 }

@@ -101,7 +101,11 @@ impl Caller {
         if keys.0.is_empty() {
             return Ok(None);
         }
-        self.bearer.as_deref().and_then(|key| keys.tenant(key)).map(Some).ok_or(Problem::NoKey)
+        self.bearer
+            .as_deref()
+            .and_then(|key| keys.tenant(key))
+            .map(Some)
+            .ok_or(Problem::Unauthorized)
     }
 }
 

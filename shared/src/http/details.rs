@@ -9,8 +9,8 @@ impl Problem {
     /// In words.
     pub(super) fn detail(&self, locale: Locale) -> String {
         match self {
-            Self::BadJson(flaw) => flaw.say(locale),
-            Self::BadField { flaw, .. } => flaw.say(locale),
+            Self::BadJson(error) => error.message(locale),
+            Self::BadField { error, .. } => error.message(locale),
             Self::MissingField(field) => {
                 say!(locale; "the field {field} is missing", "缺少字段 {field}", "缺少欄位 {field}")
             }
@@ -39,17 +39,17 @@ impl Problem {
                 "请完成 challenge 中的任务，并附上结果再次请求",
                 "請完成 challenge 中的任務，並附上結果再次請求"
             ),
-            Self::Gone => say!(
+            Self::NotFound => say!(
                 locale;
                 "the verification is unknown, expired, replaced or used",
                 "验证不存在或已失效",
                 "驗證不存在或已失效"
             ),
-            Self::TooFrequent(refusal) => {
+            Self::TooManyRequests(refusal) => {
                 let seconds = whole_seconds(refusal.retry_after());
                 say!(locale; "try again in {seconds} seconds", "请在 {seconds} 秒后重试", "請在 {seconds} 秒後重試")
             }
-            Self::Down(parts) => {
+            Self::Unavailable(parts) => {
                 let parts = parts.join(", ");
                 say!(locale; "cannot be used now: {parts}", "服务暂时不可用，请稍后重试", "服務暫時無法使用，請稍後重試")
             }
@@ -91,13 +91,13 @@ impl Problem {
 
     fn detail_of_a_call(&self, locale: Locale) -> String {
         match self {
-            Self::NotAuthentic => say!(
+            Self::InvalidSignature => say!(
                 locale;
                 "the signature, or the secret in the path, is not right",
                 "签名或路径中的密钥不正确",
                 "簽章或路徑中的金鑰不正確"
             ),
-            Self::NoKey => say!(
+            Self::Unauthorized => say!(
                 locale;
                 "send one of the keys of API_KEYS as Authorization: Bearer KEY",
                 "请在 Authorization 请求头中携带 API 密钥（Bearer KEY）",
@@ -115,7 +115,7 @@ impl Problem {
                 "该幂等键已用于其他请求，请更换",
                 "該冪等鍵已用於其他請求，請更換"
             ),
-            Self::IdempotencyAtWork => say!(
+            Self::IdempotencyInProgress => say!(
                 locale;
                 "wait for its answer, or ask again in a second",
                 "相同请求正在处理，请稍后重试",

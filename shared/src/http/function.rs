@@ -24,7 +24,7 @@ use self::event::HttpEvent;
 pub use self::path::BasePath;
 use self::response::Response;
 use super::client::{FORWARDED_FOR, SourceIp, forwarded, read_address};
-use super::flaw::BodyFlaw;
+use super::flaw::BodyError;
 use super::locale;
 use super::named::XRAY;
 use super::problem::Problem;
@@ -119,7 +119,7 @@ fn body(event: HttpEvent) -> Result<Body, Problem> {
     if !event.is_base64_encoded.unwrap_or_default() {
         return Ok(text.into());
     }
-    STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyFlaw::Unread))
+    STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyError::Unreadable))
 }
 
 /// Every header of an event that can be one. With several of a name, senders of events write all of

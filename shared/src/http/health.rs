@@ -45,5 +45,9 @@ async fn queue_trouble(queue: &Queue) -> Option<&'static str> {
 
 fn answer(down: Vec<Option<&'static str>>) -> Result<Json<Value>, Problem> {
     let down: Vec<&str> = down.into_iter().flatten().collect();
-    if down.is_empty() { Ok(Json(json!({ "status": "ok" }))) } else { Err(Problem::Down(down)) }
+    if down.is_empty() {
+        Ok(Json(json!({ "status": "ok" })))
+    } else {
+        Err(Problem::Unavailable(down))
+    }
 }

@@ -23,7 +23,7 @@ const MAX_KEY: usize = 255;
 
 /// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
 /// or the store did not say whether it has it, it is given back.
-pub(super) struct Held {
+pub(super) struct IdempotencyGuard {
     store: Store,
     key: Option<ClaimedKey>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Held {
 /// What became of a claim.
 pub(super) enum Claimed {
     /// The call is the first with its key, if it has one: it is to act.
-    First(Option<Held>),
+    First(Option<IdempotencyGuard>),
     /// The key was used for this request before, which was answered like this.
     Answered(Body),
 }
@@ -57,7 +57,7 @@ pub(super) async fn claim(
     let subject =
         secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
-    let mut held = Held { store: store.clone(), key: Some(key.clone()) };
+    let mut held = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
     if claim == Claim::First {
         return Ok(Claimed::First(Some(held)));
@@ -69,7 +69,7 @@ pub(super) async fn claim(
         Claim::Answered(answer) => serde_json::from_str(&answer)
             .map(Claimed::Answered)
             .map_err(|_| Problem::IdempotencyKeyReused),
-        Claim::First | Claim::AtWork => Err(Problem::IdempotencyAtWork),
+        Claim::First | Claim::AtWork => Err(Problem::IdempotencyInProgress),
         Claim::Other => Err(Problem::IdempotencyKeyReused),
     }
 }
@@ -99,7 +99,7 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-impl Held {
+impl IdempotencyGuard {
     /// Keeps the answer for calls to come, or gives the key back if there is none.
     pub(super) async fn settle(mut self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
@@ -111,7 +111,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for IdempotencyGuard {
     fn drop(&mut self) {
         if let Some(key) = self.key.take()
             && Handle::try_current().is_ok()

@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::client::Caller;
 use super::locale;
 use super::problem::Problem;
-use super::request::{Asked, RequestApi};
+use super::request::{CreateVerification, RequestApi};
 use crate::challenge::Challenge;
 use crate::message::Locale;
 use crate::phone::PhoneError;
@@ -48,18 +48,18 @@ pub(super) async fn no_head() -> Problem {
 
 /// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
 /// asked for, what its pages send of one in any case does not matter.
-fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {
+fn read(api: &RequestApi, mobile: String, query: &str) -> CreateVerification {
     let pictures = api.admissions.challenge.as_ref().is_some_and(Challenge::is_picture);
     let filled =
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
     let mut query: HashMap<_, _> =
         filled.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    Asked::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
+    CreateVerification::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
 }
 
 async fn send(
     api: &Arc<RequestApi>,
-    asked: Result<Asked, Problem>,
+    asked: Result<CreateVerification, Problem>,
     caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {

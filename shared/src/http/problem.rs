@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::error;
 
-use super::flaw::{BodyFlaw, FieldFlaw};
-use super::kinds::{self, Kind};
+use super::flaw::{BodyError, FieldError};
+use super::kinds::{self, ProblemKind};
 use crate::admission::AdmissionError;
 use crate::challenge::Task;
 use crate::limits::{Exceeded, Refusal};
@@ -28,10 +28,10 @@ use crate::telemetry::causes;
 
 /// What a caller is told to wait when a part is down, in seconds: connections are made anew within
 /// that time.
-const RETRY_WHEN_DOWN: u64 = 2;
+const RETRY_UNAVAILABLE: u64 = 2;
 
 /// The same while another call with the same idempotency key is at work.
-const RETRY_WHEN_AT_WORK: u64 = 1;
+const RETRY_IN_PROGRESS: u64 = 1;
 
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -39,9 +39,9 @@ pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 #[derive(Debug, Clone)]
 pub(super) enum Problem {
     /// The body is not JSON.
-    BadJson(BodyFlaw),
+    BadJson(BodyError),
     /// The body is JSON, and a field in it is not what it should be.
-    BadField { field: String, flaw: FieldFlaw },
+    BadField { field: String, error: FieldError },
     /// A field that must be there is not.
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
@@ -60,17 +60,17 @@ pub(super) enum Problem {
     /// The code is wrong.
     WrongCode { attempts_left: u32, locked_for: Duration },
     /// A verification that is unknown, expired, replaced or used: always the same answer.
-    Gone,
+    NotFound,
     /// A push whose signature or secret is not right.
-    NotAuthentic,
+    InvalidSignature,
     /// A call without one of the keys that callers have.
-    NoKey,
+    Unauthorized,
     /// An `Idempotency-Key` that is none.
     BadIdempotencyKey,
     /// An `Idempotency-Key` that was used for another request.
     IdempotencyKeyReused,
     /// Another call with the same `Idempotency-Key` is at work.
-    IdempotencyAtWork,
+    IdempotencyInProgress,
     /// No `Host`, more than one, or one that is none.
     BadHost,
     /// No route for the path.
@@ -80,22 +80,22 @@ pub(super) enum Problem {
     /// A page of another site asks where only a site's own pages may.
     CrossSite,
     /// Limits are reached.
-    TooFrequent(Refusal),
+    TooManyRequests(Refusal),
     /// A task has to be solved first.
     Challenge { task: Task, wrong: bool },
     /// No codes are sent to the number's country.
     Country(Country),
     /// A part is down.
-    Down(Vec<&'static str>),
+    Unavailable(Vec<&'static str>),
 }
 
 /// A field that is not what it should be.
-pub(super) fn bad(field: &str, flaw: FieldFlaw) -> Problem {
-    Problem::BadField { field: field.to_owned(), flaw }
+pub(super) fn bad(field: &str, error: FieldError) -> Problem {
+    Problem::BadField { field: field.to_owned(), error }
 }
 
 impl Problem {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ProblemKind {
         match self {
             Self::BadJson(_) => kinds::BAD_JSON,
             Self::BadField { .. } => kinds::BAD_FIELD,
@@ -111,19 +111,21 @@ impl Problem {
             Self::Challenge { wrong: false, .. } => kinds::CHALLENGE_REQUIRED,
             Self::Challenge { task, .. } if task.is_picture() => kinds::PICTURE_FAILED,
             Self::Challenge { .. } => kinds::CHALLENGE_FAILED,
-            Self::Gone => kinds::GONE,
-            Self::NotAuthentic => kinds::NOT_AUTHENTIC,
-            Self::NoKey => kinds::NO_KEY,
+            Self::NotFound => kinds::NOT_FOUND,
+            Self::InvalidSignature => kinds::INVALID_SIGNATURE,
+            Self::Unauthorized => kinds::UNAUTHORIZED,
             Self::BadIdempotencyKey => kinds::BAD_IDEMPOTENCY_KEY,
             Self::IdempotencyKeyReused => kinds::IDEMPOTENCY_KEY_REUSED,
-            Self::IdempotencyAtWork => kinds::IDEMPOTENCY_AT_WORK,
+            Self::IdempotencyInProgress => kinds::IDEMPOTENCY_IN_PROGRESS,
             Self::BadHost => kinds::BAD_HOST,
             Self::CrossSite => kinds::CROSS_SITE,
             Self::NoSuchPath => kinds::NO_SUCH_PATH,
             Self::NoSuchMethod => kinds::NO_SUCH_METHOD,
-            Self::TooFrequent(refusal) if refusal.has(Exceeded::Attempts) => kinds::TOO_MANY_WRONG,
-            Self::TooFrequent(_) => kinds::TOO_FREQUENT,
-            Self::Down(_) => kinds::DOWN,
+            Self::TooManyRequests(refusal) if refusal.has(Exceeded::Attempts) => {
+                kinds::TOO_MANY_WRONG
+            }
+            Self::TooManyRequests(_) => kinds::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => kinds::UNAVAILABLE,
         }
     }
 
@@ -141,7 +143,7 @@ impl Problem {
             Self::WrongCode { attempts_left, .. } => {
                 json!({ "field": "code", "attempts_left": attempts_left })
             }
-            Self::TooFrequent(refusal) => {
+            Self::TooManyRequests(refusal) => {
                 let policies: Vec<&str> =
                     refusal.waits().map(|(policy, _)| policy.as_str()).collect();
                 // The first as the type defines it; the second is our own from before, and like the
@@ -153,7 +155,7 @@ impl Problem {
                 })
             }
             Self::Challenge { task, .. } => json!({ "challenge": task }),
-            Self::Down(parts) => json!({ "down": parts }),
+            Self::Unavailable(parts) => json!({ "down": parts }),
             _ => json!({}),
         };
         if let Value::Object(members) = members { members } else { Map::new() }
@@ -162,7 +164,7 @@ impl Problem {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match self {
-            Self::TooFrequent(refusal) => {
+            Self::TooManyRequests(refusal) => {
                 headers.insert(RETRY_AFTER, whole_seconds(refusal.retry_after()).into());
                 if let Ok(value) = HeaderValue::try_from(rate_limit(refusal.waits())) {
                     headers.insert(RATE_LIMIT, value);
@@ -171,13 +173,13 @@ impl Problem {
             Self::Encoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
-            Self::Down(_) => {
-                headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
+            Self::Unavailable(_) => {
+                headers.insert(RETRY_AFTER, RETRY_UNAVAILABLE.into());
             }
-            Self::IdempotencyAtWork => {
-                headers.insert(RETRY_AFTER, RETRY_WHEN_AT_WORK.into());
+            Self::IdempotencyInProgress => {
+                headers.insert(RETRY_AFTER, RETRY_IN_PROGRESS.into());
             }
-            Self::NoKey => {
+            Self::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
@@ -246,17 +248,17 @@ impl IntoResponse for Problem {
 impl From<AdmissionError> for Problem {
     fn from(problem: AdmissionError) -> Self {
         match problem {
-            AdmissionError::Refused(refusal) => Self::TooFrequent(refusal),
+            AdmissionError::Refused(refusal) => Self::TooManyRequests(refusal),
             AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
             AdmissionError::Captcha(source) => {
                 error!(error = causes(&source), "the captcha cannot be verified");
-                Self::Down(vec!["captcha"])
+                Self::Unavailable(vec!["captcha"])
             }
             AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {
                 error!(error = causes(&source), "the queue is down");
-                Self::Down(vec!["queue"])
+                Self::Unavailable(vec!["queue"])
             }
         }
     }
@@ -265,7 +267,7 @@ impl From<AdmissionError> for Problem {
 impl From<StoreError> for Problem {
     fn from(problem: StoreError) -> Self {
         error!(error = causes(&problem), "the store is down");
-        Self::Down(vec!["store"])
+        Self::Unavailable(vec!["store"])
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::body::is_encoded;
-use super::flaw::BodyFlaw;
+use super::flaw::BodyError;
 use super::problem::Problem;
 use crate::code::Secrets;
 use crate::phone::PhoneNumber;
@@ -79,8 +79,8 @@ async fn take(
         warn!(gateway = name, %error, "receipts refused");
         match error {
             ReceiptError::None => Problem::NoSuchPath,
-            ReceiptError::NotAuthentic => Problem::NotAuthentic,
-            ReceiptError::Unreadable => Problem::BadJson(BodyFlaw::NoReceipts),
+            ReceiptError::NotAuthentic => Problem::InvalidSignature,
+            ReceiptError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
         }
     })?;
     for receipt in &all {
@@ -89,7 +89,7 @@ async fn take(
                 error = causes(&error),
                 "a receipt cannot be recorded: the vendor has to push it again"
             );
-            Problem::Down(vec!["store"])
+            Problem::Unavailable(vec!["store"])
         })?;
         let to = receipt.to.as_ref().map(PhoneNumber::masked);
         info!(gateway = name, to, delivered = receipt.delivered, "receipt");

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::body::Json;
 use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
-use super::flaw::FieldFlaw;
-use super::idempotency::{self, Claimed, Held, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
+use super::flaw::FieldError;
+use super::idempotency::{self, Claimed, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, IdempotencyGuard};
 use super::problem::{Problem, RATE_LIMIT, bad, rate_limit};
 use super::verification::Body;
 use super::{locale, meiduo};
@@ -50,7 +50,7 @@ pub struct RequestApi {
 /// the same.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct CreateVerification {
     to: Option<String>,
     region: Option<String>,
     locale: Option<String>,
@@ -75,7 +75,7 @@ async fn request(
     State(api): State<Arc<RequestApi>>,
     caller: Caller,
     headers: HeaderMap,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<CreateVerification>,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
     let body = headers
@@ -102,7 +102,7 @@ fn accepted(verification: &Body) -> Response {
     (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
 }
 
-impl Asked {
+impl CreateVerification {
     /// What a path and its query can ask for.
     pub(super) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
         Self { to: Some(to), uuid, image_code, ..Self::default() }
@@ -113,19 +113,21 @@ impl RequestApi {
     /// What is asked for, in the domain's terms.
     pub(super) fn read(
         &self,
-        asked: Asked,
+        asked: CreateVerification,
         caller: Caller,
         tenant: Option<&str>,
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
         let region = match asked.region {
-            Some(code) => Region::parse(&code).ok_or(bad("region", FieldFlaw::NoCountry))?,
+            Some(code) => Region::parse(&code).ok_or(bad("region", FieldError::InvalidCountry))?,
             None => self.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
         let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
         let locale = match asked.locale {
-            Some(tag) if !Locale::is_tag(&tag) => return Err(bad("locale", FieldFlaw::NoLanguage)),
+            Some(tag) if !Locale::is_tag(&tag) => {
+                return Err(bad("locale", FieldError::InvalidLanguage));
+            }
             // What is not spoken here is as if it had not been asked for, as in the header.
             tag => tag
                 .as_deref()
@@ -134,7 +136,7 @@ impl RequestApi {
                 .unwrap_or_else(|| Locale::of(&to)),
         };
         let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
-            .ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
+            .ok_or(bad("purpose", FieldError::InvalidPurpose))?;
         let autofill =
             autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
@@ -158,7 +160,7 @@ impl RequestApi {
     pub(super) async fn admit(
         self: &Arc<Self>,
         request: Request,
-        key: Option<Held>,
+        key: Option<IdempotencyGuard>,
     ) -> Result<(Body, (Exceeded, Duration)), Problem> {
         let api = Arc::clone(self);
         let admission = async move {
@@ -186,12 +188,12 @@ fn proof(
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(Proof::Token(token))),
         (None, Some(uuid), Some(text)) => {
-            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldFlaw::NoPicture))?;
+            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldError::InvalidPicture))?;
             Ok(Some(Proof::Picture { uuid, text }))
         }
         (None, None, Some(_)) => Err(Problem::MissingField("uuid")),
         (None, Some(_), None) => Err(Problem::MissingField("image_code")),
-        (Some(_), _, _) => Err(bad("proof", FieldFlaw::Excludes("uuid"))),
+        (Some(_), _, _) => Err(bad("proof", FieldError::Excludes("uuid"))),
     }
 }
 
@@ -204,10 +206,10 @@ fn autofill(
         (None, None) => return Ok(None),
         (Some(host), None) => ("origin", Autofill::origin(host)),
         (None, Some(hash)) => ("app_hash", Autofill::app_hash(hash)),
-        (Some(_), Some(_)) => return Err(bad("app_hash", FieldFlaw::Excludes("origin"))),
+        (Some(_), Some(_)) => return Err(bad("app_hash", FieldError::Excludes("origin"))),
     };
     match autofill.filter(|autofill| allowed.has(autofill)) {
         Some(autofill) => Ok(Some(autofill)),
-        None => Err(bad(field, FieldFlaw::NotConfigured)),
+        None => Err(bad(field, FieldError::NotConfigured)),
     }
 }

@@ -21,10 +21,10 @@ mod tests {
     use serde::Serialize;
     use serde_json::Value;
 
-    use super::super::check::{Approved, Typed};
-    use super::super::flaw::{BodyFlaw, FieldFlaw};
+    use super::super::check::{Approved, CheckBody};
+    use super::super::flaw::{BodyError, FieldError};
     use super::super::problem::{Problem, bad};
-    use super::super::request::Asked;
+    use super::super::request::CreateVerification;
     use super::super::verification::Body;
     use super::*;
     use crate::challenge::Challenge;
@@ -44,7 +44,7 @@ mod tests {
     /// The first argument of each `kind(…)`, where it is a text.
     fn names_of_kinds(source: &str) -> BTreeSet<&str> {
         let calls = source
-            .split(": Kind =")
+            .split(": ProblemKind =")
             .skip(1)
             .filter_map(|rest| rest.split_once("kind(")?.1.trim().strip_prefix('"'));
         calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name).collect()
@@ -98,8 +98,8 @@ mod tests {
         let mut locked = Body::default();
         locked.locked_for = Some(0);
         for (schema, body) in [
-            ("Request", of(&Asked::default())),
-            ("Typed", of(&Typed::default())),
+            ("Request", of(&CreateVerification::default())),
+            ("Typed", of(&CheckBody::default())),
             ("Verification", of(&locked)),
             ("Approved", of(&approved)),
         ] {
@@ -119,8 +119,8 @@ mod tests {
         let mut refusal = Refusal::default();
         refusal.add(Exceeded::Cooldown, Duration::from_secs(47));
         vec![
-            Problem::BadJson(BodyFlaw::NoJson { line: 1, column: 7 }),
-            bad("region", FieldFlaw::NoCountry),
+            Problem::BadJson(BodyError::InvalidJson { line: 1, column: 7 }),
+            bad("region", FieldError::InvalidCountry),
             Problem::MissingField("to"),
             Problem::BadNumber(PhoneError::Invalid),
             Problem::NotJson,
@@ -128,18 +128,18 @@ mod tests {
             Problem::TooSlow,
             Problem::WrongCode { attempts_left: 4, locked_for: Duration::ZERO },
             Problem::Encoded,
-            Problem::Gone,
-            Problem::NotAuthentic,
-            Problem::NoKey,
+            Problem::NotFound,
+            Problem::InvalidSignature,
+            Problem::Unauthorized,
             Problem::BadIdempotencyKey,
             Problem::IdempotencyKeyReused,
-            Problem::IdempotencyAtWork,
+            Problem::IdempotencyInProgress,
             Problem::NoSuchPath,
-            Problem::TooFrequent(refusal),
+            Problem::TooManyRequests(refusal),
             Problem::Challenge { task: task.clone(), wrong: false },
             Problem::Challenge { task, wrong: true },
             Problem::Country(Country::parse("US").expect("a country")),
-            Problem::Down(vec!["store"]),
+            Problem::Unavailable(vec!["store"]),
         ]
     }
 
