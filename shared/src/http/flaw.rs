@@ -1,6 +1,6 @@
 //! Errors in a request body or in one of its fields.
 
-use crate::message::Locale;
+use crate::verification::Purpose;
 
 /// An error in a request body.
 #[derive(Debug, Clone, Copy)]
@@ -45,88 +45,53 @@ pub(super) enum FieldError {
 }
 
 impl BodyError {
-    /// In words.
-    pub(super) fn message(self, locale: Locale) -> String {
+    /// The key of its text in the table `bad-json`.
+    pub(super) fn key(self) -> &'static str {
         match self {
-            Self::Unreadable => {
-                say!(locale; "the body could not be read", "请求体无法读取", "請求主體無法讀取")
+            Self::Unreadable => "unreadable",
+            Self::ExpectedObject => "not-an-object",
+            Self::InvalidJson { .. } => "syntax",
+            Self::TrailingData => "trailing",
+            Self::NotADeliveryReport => "not-a-delivery-report",
+        }
+    }
+
+    /// The values of the text's placeholders.
+    pub(super) fn values(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::InvalidJson { line, column } => {
+                vec![("line", line.to_string()), ("column", column.to_string())]
             }
-            Self::ExpectedObject => {
-                say!(locale; "the body must be a JSON object", "请求体须为 JSON 对象", "請求主體須為 JSON 物件")
-            }
-            Self::InvalidJson { line, column } => say!(
-                locale;
-                "not JSON: line {line}, column {column}",
-                "JSON 格式错误：第 {line} 行第 {column} 列",
-                "JSON 格式錯誤：第 {line} 行第 {column} 列"
-            ),
-            Self::TrailingData => say!(
-                locale;
-                "not JSON: something follows the object",
-                "JSON 格式错误：对象之后还有内容",
-                "JSON 格式錯誤：物件之後還有內容"
-            ),
-            Self::NotADeliveryReport => {
-                say!(locale; "these are no receipts of that gateway", "不是该网关的回执", "不是該閘道的回執")
-            }
+            _ => Vec::new(),
         }
     }
 }
 
 impl FieldError {
-    /// In words.
-    pub(super) fn message(self, locale: Locale) -> String {
+    /// The key of its text in the table `bad-field`.
+    pub(super) fn key(self) -> &'static str {
         match self {
-            Self::Unknown => say!(locale; "the field is unknown", "未知字段", "未知欄位"),
-            Self::Duplicate => say!(locale; "the field is there twice", "字段重复", "欄位重複"),
-            Self::ExpectedString => {
-                say!(locale; "the field must be a string", "字段须为字符串", "欄位須為字串")
-            }
-            Self::InvalidCountry => say!(
-                locale;
-                "the field must be a country code such as CN",
-                "须为国家或地区代码，如 CN",
-                "須為國家或地區代碼，如 CN"
-            ),
-            Self::InvalidLanguage => say!(
-                locale;
-                "the field must be a language tag such as en, zh-CN or zh-Hant",
-                "须为语言标签，如 zh-CN、zh-Hant 或 en",
-                "須為語言標籤，如 zh-Hant、zh-CN 或 en"
-            ),
-            Self::InvalidPurpose => say!(
-                locale;
-                "the field must be up to 32 characters of a-z, 0-9, _ and -",
-                "最多 32 个字符，只能用 a-z、0-9、_ 和 -",
-                "最多 32 個字元，只能用 a-z、0-9、_ 和 -"
-            ),
-            Self::InvalidPicture => {
-                say!(locale; "the field must be the UUID of a picture", "须为图形验证码的 UUID", "須為圖形驗證碼的 UUID")
-            }
-            Self::InvalidCode { digits } => say!(
-                locale;
-                "the field must be a string of {digits} digits",
-                "验证码须为 {digits} 位数字",
-                "驗證碼須為 {digits} 位數字"
-            ),
-            Self::Excludes(other) => say!(
-                locale;
-                "give this or {other}, not both",
-                "不能与 {other} 同时提供",
-                "不能與 {other} 同時提供"
-            ),
-            Self::NotConfigured => say!(
-                locale;
-                "the field must be one of those that this installation is configured for",
-                "不在本服务的配置之中",
-                "不在本服務的設定之中"
-            ),
-            Self::OtherNumber => say!(
-                locale;
-                "this is not the number of this verification",
-                "与该验证的手机号不一致",
-                "與該驗證的手機號碼不一致"
-            ),
+            Self::Unknown => "unknown",
+            Self::Duplicate => "duplicate",
+            Self::ExpectedString => "not-a-string",
+            Self::InvalidCountry => "country",
+            Self::InvalidLanguage => "language",
+            Self::InvalidPurpose => "purpose",
+            Self::InvalidPicture => "picture",
+            Self::InvalidCode { .. } => "code",
+            Self::Excludes(_) => "excludes",
+            Self::NotConfigured => "not-configured",
+            Self::OtherNumber => "other-number",
+        }
+    }
+
+    /// The values of the text's placeholders.
+    pub(super) fn values(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::InvalidPurpose => vec![("max", Purpose::MAX_LENGTH.to_string())],
+            Self::InvalidCode { digits } => vec![("digits", digits.to_string())],
+            Self::Excludes(other) => vec![("other", other.to_owned())],
+            _ => Vec::new(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Function {
                 let Ok(response) = self.app.clone().oneshot(request).await;
                 response
             }
-            Err(problem) => problem.document(language),
+            Err(problem) => problem.response(language),
         };
         Ok(Answer::Http(Response::new(response, form).await))
     }

@@ -18,7 +18,7 @@ use crate::message::Locale;
 /// [`super::app`], which sees to it by itself.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
-        return Problem::BadHost.document(locale(request.headers()).unwrap_or(Locale::En));
+        return Problem::BadHost.response(locale(request.headers()).unwrap_or(Locale::En));
     }
     next.run(request).await
 }

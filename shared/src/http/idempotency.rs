@@ -19,7 +19,7 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Longest key: a UUID has 36 characters.
-const MAX_KEY: usize = 255;
+pub(super) const MAX_KEY: usize = 255;
 
 /// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
 /// or the store did not say whether it has it, it is given back.

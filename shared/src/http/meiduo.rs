@@ -9,35 +9,62 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
-use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::client::Caller;
+#[cfg(test)]
+use super::document;
 use super::locale;
-use super::problem::Problem;
+use super::problem::{Problem, Retcode};
 use super::request::{CreateVerification, RequestApi};
 use crate::challenge::Challenge;
 use crate::message::Locale;
 use crate::phone::PhoneError;
 
-/// The view. Its words are Chinese unless the caller asks for English.
+/// Ask for a code, as the tutorial's pages do
+///
+/// Works without the slash at its end too. `errmsg` is Chinese unless `Accept-Language` asks for
+/// English.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/sms_codes/{mobile}/",
+    operation_id = "sendSmsCode",
+    tag = "tutorial",
+    security((), ("apiKey" = [])),
+    params(document::Mobile, document::PictureAnswer, document::AcceptLanguage),
+    responses((
+        status = 200,
+        description = "In any case; `code` tells what came of it.",
+        body = Retcode,
+        examples(
+            ("sent" = (value = json!(sent(Locale::ZhCn)))),
+            ("too frequent" = (value = json!(document::retcode("quota-exceeded")))),
+            ("bad number" = (value = json!(document::retcode("bad-number")))),
+            ("picture" = (value = json!(document::retcode("challenge-failed")))),
+            ("missing" = (value = json!(document::retcode("missing-field")))),
+            ("store" = (value = json!(document::retcode("unavailable")))),
+        ),
+    )),
+))]
 pub(super) async fn sms_codes(
     State(api): State<Arc<RequestApi>>,
     mobile: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     caller: Caller,
     headers: HeaderMap,
-) -> Json<Value> {
+) -> Json<Retcode> {
     let mobile =
         mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
     let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
     Json(match send(&api, asked, caller, &headers).await {
-        Ok(()) => {
-            json!({ "code": "0", "errmsg": language.choose("OK", "发送短信成功", "傳送簡訊成功") })
-        }
+        Ok(()) => sent(language),
         Err(problem) => problem.as_in_the_table(language),
     })
+}
+
+fn sent(language: Locale) -> Retcode {
+    Retcode { code: "0", errmsg: language.choose("OK", "发送短信成功", "傳送簡訊成功") }
 }
 
 /// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks

@@ -13,7 +13,6 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use tracing::error;
 
 use super::flaw::{BodyError, FieldError};
@@ -32,6 +31,11 @@ const RETRY_UNAVAILABLE: u64 = 2;
 
 /// The same while another call with the same idempotency key is at work.
 const RETRY_IN_PROGRESS: u64 = 1;
+
+/// The parts of a deployment, as the member `down` names them.
+pub(super) const STORE: &str = "store";
+pub(super) const QUEUE: &str = "queue";
+pub(super) const CAPTCHA: &str = "captcha";
 
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -95,7 +99,7 @@ pub(super) fn bad(field: &str, error: FieldError) -> Problem {
 }
 
 impl Problem {
-    fn kind(&self) -> ProblemKind {
+    pub(super) fn kind(&self) -> ProblemKind {
         match self {
             Self::BadJson(_) => kinds::BAD_JSON,
             Self::BadField { .. } => kinds::BAD_FIELD,
@@ -129,39 +133,37 @@ impl Problem {
         }
     }
 
-    fn members(&self) -> Map<String, Value> {
-        let members = match self {
-            Self::BadField { field, .. } => json!({ "field": field }),
-            Self::MissingField(field) => json!({ "field": field }),
-            Self::BadNumber(PhoneError::ArgentinaWithoutNine | PhoneError::BrazilWithoutNine) => {
-                json!({ "field": "to", "missing": "9" })
+    /// The members of the single case.
+    fn members(&self) -> Document<'_> {
+        let mut members = Document::default();
+        match self {
+            Self::BadField { field, .. } => members.field = Some(field),
+            Self::MissingField(field) => members.field = Some(field),
+            Self::BadNumber(error) => {
+                use PhoneError::{ArgentinaWithoutNine, BrazilWithoutNine};
+                let lacks_nine = matches!(error, ArgentinaWithoutNine | BrazilWithoutNine);
+                (members.field, members.missing) = (Some("to"), lacks_nine.then_some("9"));
             }
-            Self::BadNumber(_) | Self::Country(_) => json!({ "field": "to" }),
-            Self::WrongCode { attempts_left: 0, locked_for } => {
-                json!({ "field": "code", "attempts_left": 0, "retry_after": whole_seconds(*locked_for) })
-            }
-            Self::WrongCode { attempts_left, .. } => {
-                json!({ "field": "code", "attempts_left": attempts_left })
+            Self::Country(_) => members.field = Some("to"),
+            Self::WrongCode { attempts_left, locked_for } => {
+                members.field = Some("code");
+                members.attempts_left = Some(*attempts_left);
+                members.retry_after = (*attempts_left == 0).then(|| whole_seconds(*locked_for));
             }
             Self::TooManyRequests(refusal) => {
-                let policies: Vec<&str> =
-                    refusal.waits().map(|(policy, _)| policy.as_str()).collect();
-                // The first as the type defines it; the second is our own from before, and like the
-                // other members.
-                json!({
-                    "violated-policies": policies,
-                    "violated_policies": policies,
-                    "retry_after": whole_seconds(refusal.retry_after()),
-                })
+                let policies: Vec<_> = refusal.waits().map(|(policy, _)| policy.as_str()).collect();
+                members.violated_policies_of_the_type = Some(policies.clone());
+                members.violated_policies = Some(policies);
+                members.retry_after = Some(whole_seconds(refusal.retry_after()));
             }
-            Self::Challenge { task, .. } => json!({ "challenge": task }),
-            Self::Unavailable(parts) => json!({ "down": parts }),
-            _ => json!({}),
-        };
-        if let Value::Object(members) = members { members } else { Map::new() }
+            Self::Challenge { task, .. } => members.challenge = Some(task),
+            Self::Unavailable(parts) => members.down = Some(parts),
+            _ => {}
+        }
+        members
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match self {
             Self::TooManyRequests(refusal) => {
@@ -188,52 +190,87 @@ impl Problem {
         headers
     }
 
-    /// What kind it is, in words.
-    pub(super) fn title(&self, locale: Locale) -> &'static str {
-        self.kind().title(locale)
+    /// As in the tutorial's table, in its language unless the caller asks for another.
+    pub(super) fn as_in_the_table(&self, locale: Locale) -> Retcode {
+        let kind = self.kind();
+        Retcode { code: kind.code, errmsg: kind.errmsg(locale) }
     }
 
-    /// As the tutorial's table has it, in its language unless the caller asks for another.
-    pub(super) fn as_in_the_table(&self, locale: Locale) -> Value {
+    /// The document, with its texts in the caller's language.
+    pub(super) fn document(&self, locale: Locale) -> Document<'_> {
         let kind = self.kind();
-        json!({ "code": kind.code, "errmsg": kind.errmsg(locale) })
-    }
-
-    /// The document, with its words in the caller's language.
-    pub(super) fn document(&self, locale: Locale) -> Response {
-        let kind = self.kind();
-        let document = Document {
+        Document {
             kind: if kind.name.starts_with("https:") {
                 kind.name.to_owned()
             } else {
                 format!("urn:sms-verify:problem:{}", kind.name)
             },
-            title: self.title(locale),
+            title: kind.title(locale),
             status: kind.status.as_u16(),
             detail: self.detail(locale),
             code: kind.code,
             errmsg: kind.errmsg(locale),
-            members: self.members(),
-        };
+            ..self.members()
+        }
+    }
+
+    /// The answer with the document.
+    pub(super) fn response(&self, locale: Locale) -> Response {
         let mut headers = self.headers();
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        (kind.status, headers, Json(document)).into_response()
+        (self.kind().status, headers, Json(self.document(locale))).into_response()
     }
 }
 
-/// The members in the order of RFC 9457, then ours, then those of the single case.
+/// The tutorial's `code` and `errmsg`
 #[derive(Serialize)]
-struct Document {
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub(super) struct Retcode {
+    pub(super) code: &'static str,
+    pub(super) errmsg: &'static str,
+}
+
+/// RFC 9457, with the tutorial's `code` and `errmsg`
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Problem))]
+pub(super) struct Document<'a> {
     #[serde(rename = "type")]
+    #[cfg_attr(test, schema(format = "uri"))]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
+    /// As in the tutorial's table
     code: &'static str,
+    /// The tutorial's words in Chinese, or `title` in English, by `Accept-Language`
     errmsg: &'static str,
-    #[serde(flatten)]
-    members: Map<String, Value>,
+    /// Which field of the request is wrong
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    /// The digit that a mobile number of its country has and this one has not; `detail` says where
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
+    /// Wrong codes that may still be typed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_left: Option<u32>,
+    /// All policies that stood in the way, the longest wait first: the member that the type
+    /// `#quota-exceeded` defines
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated_policies_of_the_type: Option<Vec<&'static str>>,
+    /// The same as `violated-policies`, under its older name here
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violated_policies: Option<Vec<&'static str>>,
+    /// Seconds after which no policy stands in the way any more, or after the last wrong code the
+    /// number is no longer locked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = super::document::Challenge, required = false))]
+    challenge: Option<&'a Task>,
+    /// The parts that do not answer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    down: Option<&'a [&'static str]>,
 }
 
 /// The document is written when the caller's language is known: see [`super::app`].
@@ -252,13 +289,13 @@ impl From<AdmissionError> for Problem {
             AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
             AdmissionError::Captcha(source) => {
                 error!(error = causes(&source), "the captcha cannot be verified");
-                Self::Unavailable(vec!["captcha"])
+                Self::Unavailable(vec![CAPTCHA])
             }
             AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {
                 error!(error = causes(&source), "the queue is down");
-                Self::Unavailable(vec!["queue"])
+                Self::Unavailable(vec![QUEUE])
             }
         }
     }
@@ -267,7 +304,7 @@ impl From<AdmissionError> for Problem {
 impl From<StoreError> for Problem {
     fn from(problem: StoreError) -> Self {
         error!(error = causes(&problem), "the store is down");
-        Self::Unavailable(vec!["store"])
+        Self::Unavailable(vec![STORE])
     }
 }
 

@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
+#[cfg(test)]
+use super::document;
 use super::flaw::FieldError;
 use super::idempotency::{self, Claimed, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, IdempotencyGuard};
 use super::problem::{Problem, RATE_LIMIT, bad, rate_limit};
@@ -46,32 +47,84 @@ pub struct RequestApi {
     pub origins: AllowedOrigins,
 }
 
-/// The fields of a request. Serialized again, whatever its spelling was, it tells whether two are
-/// the same.
+// Serialized again, whatever its spelling was, it tells whether two requests are the same.
+/// The fields of a request for a code
 #[derive(Default, Deserialize, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateVerification {
+    /// The number: international (`+86…`, `0086…`, or with the prefix that is dialled in
+    /// `region`), or national within `region`
+    #[cfg_attr(test, schema(required = true))]
     to: Option<String>,
+    /// The country of a national number, ISO 3166-1 alpha-2; `DEFAULT_REGION` otherwise
+    #[cfg_attr(test, schema(examples("CN")))]
     region: Option<String>,
+    /// The SMS's language, as a BCP 47 tag: English, or Chinese in simplified or traditional
+    /// (`zh-Hant`, `zh-TW`, `zh-HK`) characters. By `Accept-Language` otherwise, and where it is
+    /// another
     locale: Option<String>,
+    /// What the proof is for. A code for one purpose is worth nothing for another
+    #[cfg_attr(test, schema(examples("login")))]
     purpose: Option<String>,
+    /// The page that may fill the code in, such as `example.com`: one of `WEBOTP_ORIGINS`
     origin: Option<String>,
+    /// The app that may, such as `FA+9qCX9VSu`: one of `ANDROID_APP_HASHES`
     app_hash: Option<String>,
+    /// The answer to the task of a 403: of proof of work, or a captcha's token
     proof: Option<String>,
+    /// The UUID of the picture of a 403
     uuid: Option<String>,
+    /// What was read in the picture
     image_code: Option<String>,
 }
 
 /// The routes.
 pub fn router(api: RequestApi) -> Router {
-    Router::new()
-        .route("/v1/verifications", post(request))
-        .route("/sms_codes/{mobile}/", get(meiduo::sms_codes).head(meiduo::no_head))
-        .route("/sms_codes/{mobile}", get(meiduo::sms_codes).head(meiduo::no_head))
-        .with_state(Arc::new(api))
+    routes().with_state(Arc::new(api))
 }
 
-async fn request(
+routes! {
+    Arc<RequestApi>;
+    "/v1/verifications": post(request);
+    "/sms_codes/{mobile}/": get(meiduo::sms_codes).head(meiduo::no_head);
+    "/sms_codes/{mobile}": get(meiduo::sms_codes).head(meiduo::no_head);
+}
+
+/// Ask for a code
+///
+/// Asking again after `resend_in` seconds, while the verification is pending, continues it: the
+/// same `id`, the same code.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/v1/verifications",
+    operation_id = "askForCode",
+    tag = "verifications",
+    security((), ("apiKey" = [])),
+    params(document::IdempotencyKey, document::AcceptLanguage),
+    request_body(content = CreateVerification, examples(
+        ("number" = (value = json!({ "to": "+8613800138000" }))),
+        ("national" = (value = json!({
+            "to": "138 0013 8000",
+            "region": "CN",
+            "purpose": "login",
+        }))),
+    )),
+    responses(
+        (status = 202, response = document::Accepted),
+        (status = 400, response = document::BadRequest),
+        (status = 401, response = document::Unauthorized),
+        (status = 403, response = document::ChallengeRequired),
+        (status = 408, response = document::RequestTimeout),
+        (status = 409, response = document::IdempotencyInProgress),
+        (status = 413, response = document::ContentTooLarge),
+        (status = 415, response = document::UnsupportedMediaType),
+        (status = 422, response = document::Unprocessable),
+        (status = 429, response = document::TooManyRequests),
+        (status = 503, response = document::ServiceUnavailable),
+    ),
+))]
+pub(super) async fn request(
     State(api): State<Arc<RequestApi>>,
     caller: Caller,
     headers: HeaderMap,
