@@ -45,7 +45,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Whether a body is compressed, or otherwise not as it is meant.
+/// True if a body is compressed or otherwise encoded (`Content-Encoding`).
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let names = headers
         .get_all(CONTENT_ENCODING)

@@ -169,7 +169,7 @@ impl Schemas<'_> {
     }
 }
 
-/// What the types' constants know and derives cannot.
+/// Constraints from constants, which derives cannot name.
 fn constrain(schemas: &mut Schemas<'_>) {
     schemas.property("CreateVerification", "purpose").max_length = Some(Purpose::MAX_LENGTH);
     schemas.pattern("CreateVerification", "purpose", "^[a-z0-9_-]*$");
@@ -203,7 +203,7 @@ fn constrain(schemas: &mut Schemas<'_>) {
     }
 }
 
-/// All that can stand in a request's way.
+/// Every policy that can refuse a request.
 pub(super) fn policies() -> impl Iterator<Item = &'static str> {
     let of_limits = Scope::ALL.into_iter().chain([Scope::Conversion, Scope::Budget]);
     [Exceeded::Cooldown, Exceeded::Attempts]
@@ -260,7 +260,7 @@ pub(super) struct Mobile {
 pub(super) struct PictureAnswer {
     /// The UUID of a picture, with `CHALLENGE=picture`
     uuid: Option<String>,
-    /// What was read in it
+    /// The characters read in it
     image_code: Option<String>,
 }
 

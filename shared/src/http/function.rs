@@ -31,7 +31,7 @@ use super::problem::Problem;
 use crate::invocation::{Unexpected, Warm, answer_other};
 use crate::message::Locale;
 
-/// What a function that answers requests is for, in the words of an error.
+/// The events that a function of the API takes, for error messages.
 const TAKES: &str = "HTTP requests of API Gateway, a function URL or an Application Load Balancer";
 
 /// A function that answers HTTP requests.
@@ -41,7 +41,7 @@ pub struct Function {
     base_path: BasePath,
 }
 
-/// What an invocation is answered with.
+/// The result of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {

@@ -23,8 +23,8 @@ pub async fn one_host(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether a request that came over a connection of this server's does not say one. On Lambda a
-/// gateway was asked.
+/// True if a request that came over a connection to this server lacks one valid `Host`. On Lambda
+/// the gateway in front has checked it.
 pub(super) fn is_bad(request: &Request) -> bool {
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         return false;

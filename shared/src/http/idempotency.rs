@@ -28,7 +28,7 @@ pub(super) struct IdempotencyGuard {
     key: Option<ClaimedKey>,
 }
 
-/// What became of a claim.
+/// The outcome of a claim.
 pub(super) enum Claimed {
     /// The call is the first with its key, if it has one: it is to act.
     First(Option<IdempotencyGuard>),
@@ -86,7 +86,7 @@ fn read(value: &str) -> Option<String> {
     (1..=MAX_KEY).contains(&key.len()).then_some(key)
 }
 
-/// What stands before the closing quote, which has to be the end.
+/// The text before the closing quote, which has to be the end of the value.
 fn unquoted(rest: &str) -> Option<String> {
     let (mut key, mut characters) = (String::new(), rest.chars());
     loop {

@@ -1,5 +1,5 @@
-//! The part of a problem that does not depend on the single case: type, status, `code`, and the texts
-//! for its title and `errmsg`.
+//! The part of a problem that does not depend on the single case: type, status, `code`, and the
+//! keys of its texts.
 
 use axum::http::StatusCode;
 

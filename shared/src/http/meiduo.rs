@@ -100,7 +100,7 @@ async fn send(
     api.admit(request, None).await.map(|_| ())
 }
 
-/// Whether a page of another site makes a visitor's browser ask: a GET needs no permission, an
+/// True if a page of another site makes a visitor's browser ask: a GET needs no permission, an
 /// `<img>` is enough.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")

@@ -25,11 +25,11 @@ use crate::phone::{Country, PhoneError};
 use crate::store::StoreError;
 use crate::telemetry::causes;
 
-/// What a caller is told to wait when a part is down, in seconds: connections are made anew within
-/// that time.
+/// `Retry-After` while a part is down, in seconds: reconnecting takes
+/// no longer.
 const RETRY_UNAVAILABLE: u64 = 2;
 
-/// The same while another call with the same idempotency key is at work.
+/// `Retry-After` while another call with the same idempotency key is in progress.
 const RETRY_IN_PROGRESS: u64 = 1;
 
 /// The parts of a deployment, as the member `down` names them.
@@ -39,7 +39,7 @@ pub(super) const CAPTCHA: &str = "captcha";
 
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Why a request has no answer of its own.
+/// An error answer.
 #[derive(Debug, Clone)]
 pub(super) enum Problem {
     /// The body is not JSON.
@@ -50,7 +50,7 @@ pub(super) enum Problem {
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
-    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none
+    /// The event of a function is not a valid HTTP request: a method, a path or a header that none
     /// can have.
     NotARequest,
     /// The body says that it is something else than JSON.
@@ -245,7 +245,7 @@ pub(super) struct Document<'a> {
     code: &'static str,
     /// The tutorial's words in Chinese, or `title` in English, by `Accept-Language`
     errmsg: &'static str,
-    /// Which field of the request is wrong
+    /// The field of the request that is wrong
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     /// The digit that a mobile number of its country has and this one has not; `detail` says where

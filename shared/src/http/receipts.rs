@@ -26,10 +26,10 @@ use crate::telemetry::{causes, metrics};
 /// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
 pub(super) const MAX_PUSH: usize = 256 * 1024;
 
-/// What is needed to take receipts.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct Receipts {
-    /// Where the state of a message is kept.
+    /// Keeps the state of a message.
     pub store: Store,
     /// Name a number's place in the store.
     pub secrets: Secrets,

@@ -31,7 +31,7 @@ use crate::phone::Region;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Purpose;
 
-/// What the routes need.
+/// The state of the routes.
 pub struct RequestApi {
     /// The use case.
     pub admissions: Admissions,
@@ -41,7 +41,7 @@ pub struct RequestApi {
     pub test_numbers: TestNumbers,
     /// The pages and apps that may have the code filled in.
     pub autofill: AllowedAutofill,
-    /// How it is told who asks.
+    /// Identifies callers.
     pub callers: Callers,
     /// Pages of which other origins may ask.
     pub origins: AllowedOrigins,
@@ -64,7 +64,7 @@ pub(super) struct CreateVerification {
     /// (`zh-Hant`, `zh-TW`, `zh-HK`) characters. By `Accept-Language` otherwise, and where it is
     /// another
     locale: Option<String>,
-    /// What the proof is for. A code for one purpose is worth nothing for another
+    /// The purpose of the proof. A code for one purpose is worth nothing for another
     #[cfg_attr(test, schema(examples("login")))]
     purpose: Option<String>,
     /// The page that may fill the code in, such as `example.com`: one of `WEBOTP_ORIGINS`
@@ -75,7 +75,7 @@ pub(super) struct CreateVerification {
     proof: Option<String>,
     /// The UUID of the picture of a 403
     uuid: Option<String>,
-    /// What was read in the picture
+    /// The characters read in the picture
     image_code: Option<String>,
 }
 
@@ -156,14 +156,14 @@ fn accepted(verification: &Body) -> Response {
 }
 
 impl CreateVerification {
-    /// What a path and its query can ask for.
+    /// A request out of a path and its query.
     pub(super) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
         Self { to: Some(to), uuid, image_code, ..Self::default() }
     }
 }
 
 impl RequestApi {
-    /// What is asked for, in the domain's terms.
+    /// The request in the domain's terms.
     pub(super) fn read(
         &self,
         asked: CreateVerification,
