@@ -61,13 +61,14 @@ def required_by(config):
     return set(re.findall(r'"([A-Z_]+)"', re.search(r"Vars::new\(lookup, &\[(.*?)\]\)", body, re.S).group(1)))
 
 
-def routes_of(*files):
-    """Method and path of each route in the routers."""
-    found = set()
-    for file in files:
-        for path, method in re.findall(r'\.route\("([^"]+)", (get|post|delete)\(', source("shared", "src", "http", file)):
-            found.add((method.upper(), path.rstrip("/")))
-    return found
+def routes():
+    """Method and path of each operation, by its name: a test holds the document against the routers."""
+    paths = json.loads(source("shared", "openapi.json"))["paths"]
+    return {
+        operation["operationId"]: (method.upper(), path.rstrip("/"))
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
 
 
 def metrics_of(alarm):
@@ -169,10 +170,11 @@ def main():
         binary = yaml_parse(source("template.yaml"))["Resources"][function]["Metadata"]["BuildProperties"]["Binary"]
         check(f"the binary of {function}", binary, FUNCTIONS[function])
 
-    check("the routes of RequestCode", api_routes(resources, "RequestCode"), routes_of("request.rs", "health.rs"))
+    described = routes()
+    asking = {described.pop(name) for name in ("askForCode", "sendSmsCode", "isAlive", "isReady")}
+    check("the routes of RequestCode", api_routes(resources, "RequestCode"), asking)
     preflights = {("OPTIONS", "/v1/{path}")}
-    check("the routes of CheckCode", api_routes(resources, "CheckCode"),
-          routes_of("check.rs", "pictures.rs", "receipts.rs", "specification.rs") | preflights)
+    check("the routes of CheckCode", api_routes(resources, "CheckCode"), set(described.values()) | preflights)
 
     # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
     send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"

@@ -196,6 +196,10 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Sent, Self::Retrying, Self::Failed, Self::Delivered];
+
     /// The word for it in answers and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -211,9 +215,7 @@ impl DeliveryState {
     /// Reads the store's word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Queued, Self::Sent, Self::Retrying, Self::Failed, Self::Delivered]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 

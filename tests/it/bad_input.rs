@@ -158,11 +158,11 @@ async fn a_problem_speaks_the_callers_language() {
     let client = &deployment.client;
     client.ask("13800138000").await;
     for (accept, language, title, errmsg) in [
-        ("zh-CN,zh;q=0.9", "zh-CN", "过于频繁", "发送短信过于频繁"),
-        ("zh-TW,zh;q=0.9", "zh-Hant", "過於頻繁", "傳送簡訊過於頻繁"),
-        ("zh-HK", "zh-Hant", "過於頻繁", "傳送簡訊過於頻繁"),
-        ("en", "en", "Too frequent", "Too frequent"),
-        ("fr", "en", "Too frequent", "Too frequent"),
+        ("zh-CN,zh;q=0.9", "zh-CN", "请求过于频繁", "发送短信过于频繁"),
+        ("zh-TW,zh;q=0.9", "zh-Hant", "請求過於頻繁", "傳送簡訊過於頻繁"),
+        ("zh-HK", "zh-Hant", "請求過於頻繁", "傳送簡訊過於頻繁"),
+        ("en", "en", "Too many requests", "Too many requests"),
+        ("fr", "en", "Too many requests", "Too many requests"),
     ] {
         let request = client.request("POST", "/v1/verifications").header("accept-language", accept);
         let answer = client.send(request.json(&json!({ "to": "13800138000" }))).await;

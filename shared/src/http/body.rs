@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::flaw::{BodyFlaw, FieldFlaw};
+use super::flaw::{BodyError, FieldError};
 use super::problem::{Problem, bad};
 use super::{BODY_TIMEOUT, MAX_BODY};
 
@@ -39,13 +39,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             .status()
         {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(MAX_BODY),
-            _ => Problem::BadJson(BodyFlaw::Unread),
+            _ => Problem::BadJson(BodyError::Unreadable),
         })?;
         parse(&bytes).map(Self)
     }
 }
 
-/// Whether a body is compressed, or otherwise not as it is meant.
+/// True if a body is compressed or otherwise encoded (`Content-Encoding`).
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let names = headers
         .get_all(CONTENT_ENCODING)
@@ -73,7 +73,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         problem(&path, &error.into_inner())
     })?;
-    reader.end().map_err(|_| Problem::BadJson(BodyFlaw::MoreThanOne))?;
+    reader.end().map_err(|_| Problem::BadJson(BodyError::TrailingData))?;
     Ok(value)
 }
 
@@ -81,17 +81,20 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// a log.
 fn problem(path: &str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
-        return Problem::BadJson(BodyFlaw::NoJson { line: error.line(), column: error.column() });
+        return Problem::BadJson(BodyError::InvalidJson {
+            line: error.line(),
+            column: error.column(),
+        });
     }
     let text = error.to_string();
     let duplicate = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
     match duplicate {
-        Some(field) => bad(field, FieldFlaw::Twice),
-        None if text.starts_with("unknown field") => bad(path, FieldFlaw::Unknown),
-        None => bad(path, FieldFlaw::NoString),
+        Some(field) => bad(field, FieldError::Duplicate),
+        None if text.starts_with("unknown field") => bad(path, FieldError::Unknown),
+        None => bad(path, FieldError::ExpectedString),
     }
 }
 
 fn not_an_object() -> Problem {
-    Problem::BadJson(BodyFlaw::NoObject)
+    Problem::BadJson(BodyError::ExpectedObject)
 }

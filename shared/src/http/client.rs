@@ -1,4 +1,4 @@
-//! Who asks: the address that limits are counted for, and the key of whoever calls from a server.
+//! The caller: the address that limits are counted for, and the API key.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -53,7 +53,7 @@ impl ApiKeys {
         (list.trim().is_empty() || !keys.is_empty()).then(|| Self(keys.into()))
     }
 
-    /// Whose key it is. All are compared, in a time that does not depend on which it is.
+    /// The name of the key's holder. All keys are compared, in constant time.
     fn tenant(&self, key: &str) -> Option<&str> {
         let hash = hex(&Sha256::digest(key));
         let mut found = None;
@@ -66,7 +66,7 @@ impl ApiKeys {
     }
 }
 
-/// How it is told who asks.
+/// Settings that identify the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Callers {
     /// `TRUSTED_PROXIES`.
@@ -75,7 +75,7 @@ pub struct Callers {
     pub keys: ApiKeys,
 }
 
-/// What came with a request that tells who asks.
+/// The parts of a request that identify its caller.
 #[derive(Debug, Default)]
 pub(super) struct Caller {
     peer: Option<IpAddr>,
@@ -96,12 +96,16 @@ impl Caller {
         ip.filter(|ip| !ip.to_canonical().is_loopback())
     }
 
-    /// Whose key it came with; nobody's, where none is needed.
+    /// The name of the key's holder; nothing where no keys are configured.
     pub(super) fn tenant<'a>(&self, keys: &'a ApiKeys) -> Result<Option<&'a str>, Problem> {
         if keys.0.is_empty() {
             return Ok(None);
         }
-        self.bearer.as_deref().and_then(|key| keys.tenant(key)).map(Some).ok_or(Problem::NoKey)
+        self.bearer
+            .as_deref()
+            .and_then(|key| keys.tenant(key))
+            .map(Some)
+            .ok_or(Problem::Unauthorized)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which pages of other origins may call the API from a browser.
+//! CORS: the pages of other origins that may call the API from a browser.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
 use super::named::{REQUEST_ID, TRACE_PARENT, TRACE_STATE};
 use super::problem::RATE_LIMIT;
 
-/// How long a browser may remember that it may: Chromium's own maximum.
+/// Lifetime of a preflight's answer in a browser's cache: Chromium's maximum.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
 /// `ALLOW_ORIGINS`. Without any, pages of other origins cannot call.
@@ -39,12 +39,13 @@ impl AllowedOrigins {
         Some(Self { any: false, listed: listed.collect::<Option<_>>()? })
     }
 
-    /// Whether a page of this origin may call.
+    /// True if a page of this origin may call.
     pub(super) fn has(&self, origin: &HeaderValue) -> bool {
         self.any || self.listed.contains(origin)
     }
 
-    /// What answers preflights and marks answers; nothing where no page of another origin may call.
+    /// The layer that answers preflights and adds CORS headers; nothing where no page of another
+    /// origin may call.
     pub(super) fn layer(&self) -> Option<CorsLayer> {
         let origins =
             if self.any { AllowOrigin::any() } else { AllowOrigin::list(self.listed.clone()) };
@@ -58,12 +59,12 @@ impl AllowedOrigins {
     }
 }
 
-/// What a page's script may send, besides what it always may, such as `Accept-Language`.
+/// Request headers that a page's script may send, besides those that it always may.
 fn allowed() -> [HeaderName; 6] {
     [CONTENT_TYPE, AUTHORIZATION, IDEMPOTENCY_KEY, REQUEST_ID, TRACE_PARENT, TRACE_STATE]
 }
 
-/// What a page's script may read, besides what it always may.
+/// Response headers that a page's script may read, besides those that it always may.
 fn exposed() -> [HeaderName; 6] {
     [LOCATION, RETRY_AFTER, RATE_LIMIT, IDEMPOTENT_REPLAYED, REQUEST_ID, ACCEPT_ENCODING]
 }

@@ -24,14 +24,14 @@ use self::event::HttpEvent;
 pub use self::path::BasePath;
 use self::response::Response;
 use super::client::{FORWARDED_FOR, SourceIp, forwarded, read_address};
-use super::flaw::BodyFlaw;
+use super::flaw::BodyError;
 use super::locale;
 use super::named::XRAY;
 use super::problem::Problem;
 use crate::invocation::{Unexpected, Warm, answer_other};
 use crate::message::Locale;
 
-/// What a function that answers requests is for, in the words of an error.
+/// The events that a function of the API takes, for error messages.
 const TAKES: &str = "HTTP requests of API Gateway, a function URL or an Application Load Balancer";
 
 /// A function that answers HTTP requests.
@@ -41,7 +41,7 @@ pub struct Function {
     base_path: BasePath,
 }
 
-/// What an invocation is answered with.
+/// The result of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -76,7 +76,7 @@ impl Function {
                 let Ok(response) = self.app.clone().oneshot(request).await;
                 response
             }
-            Err(problem) => problem.document(language),
+            Err(problem) => problem.response(language),
         };
         Ok(Answer::Http(Response::new(response, form).await))
     }
@@ -119,7 +119,7 @@ fn body(event: HttpEvent) -> Result<Body, Problem> {
     if !event.is_base64_encoded.unwrap_or_default() {
         return Ok(text.into());
     }
-    STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyFlaw::Unread))
+    STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyError::Unreadable))
 }
 
 /// Every header of an event that can be one. With several of a name, senders of events write all of

@@ -18,13 +18,13 @@ use crate::message::Locale;
 /// [`super::app`], which sees to it by itself.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
-        return Problem::BadHost.document(locale(request.headers()).unwrap_or(Locale::En));
+        return Problem::BadHost.response(locale(request.headers()).unwrap_or(Locale::En));
     }
     next.run(request).await
 }
 
-/// Whether a request that came over a connection of this server's does not say one. On Lambda a
-/// gateway was asked.
+/// True if a request that came over a connection to this server lacks one valid `Host`. On Lambda
+/// the gateway in front has checked it.
 pub(super) fn is_bad(request: &Request) -> bool {
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         return false;

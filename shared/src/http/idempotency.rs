@@ -19,19 +19,19 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Longest key: a UUID has 36 characters.
-const MAX_KEY: usize = 255;
+pub(super) const MAX_KEY: usize = 255;
 
 /// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
 /// or the store did not say whether it has it, it is given back.
-pub(super) struct Held {
+pub(super) struct IdempotencyGuard {
     store: Store,
     key: Option<ClaimedKey>,
 }
 
-/// What became of a claim.
+/// The outcome of a claim.
 pub(super) enum Claimed {
     /// The call is the first with its key, if it has one: it is to act.
-    First(Option<Held>),
+    First(Option<IdempotencyGuard>),
     /// The key was used for this request before, which was answered like this.
     Answered(Body),
 }
@@ -57,7 +57,7 @@ pub(super) async fn claim(
     let subject =
         secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
-    let mut held = Held { store: store.clone(), key: Some(key.clone()) };
+    let mut held = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
     if claim == Claim::First {
         return Ok(Claimed::First(Some(held)));
@@ -69,7 +69,7 @@ pub(super) async fn claim(
         Claim::Answered(answer) => serde_json::from_str(&answer)
             .map(Claimed::Answered)
             .map_err(|_| Problem::IdempotencyKeyReused),
-        Claim::First | Claim::AtWork => Err(Problem::IdempotencyAtWork),
+        Claim::First | Claim::AtWork => Err(Problem::IdempotencyInProgress),
         Claim::Other => Err(Problem::IdempotencyKeyReused),
     }
 }
@@ -86,7 +86,7 @@ fn read(value: &str) -> Option<String> {
     (1..=MAX_KEY).contains(&key.len()).then_some(key)
 }
 
-/// What stands before the closing quote, which has to be the end.
+/// The text before the closing quote, which has to be the end of the value.
 fn unquoted(rest: &str) -> Option<String> {
     let (mut key, mut characters) = (String::new(), rest.chars());
     loop {
@@ -99,7 +99,7 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-impl Held {
+impl IdempotencyGuard {
     /// Keeps the answer for calls to come, or gives the key back if there is none.
     pub(super) async fn settle(mut self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
@@ -111,7 +111,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for IdempotencyGuard {
     fn drop(&mut self) {
         if let Some(key) = self.key.take()
             && Handle::try_current().is_ok()

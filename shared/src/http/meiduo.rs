@@ -9,35 +9,62 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
-use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::client::Caller;
+#[cfg(test)]
+use super::document;
 use super::locale;
-use super::problem::Problem;
-use super::request::{Asked, RequestApi};
+use super::problem::{Problem, Retcode};
+use super::request::{CreateVerification, RequestApi};
 use crate::challenge::Challenge;
 use crate::message::Locale;
 use crate::phone::PhoneError;
 
-/// The view. Its words are Chinese unless the caller asks for English.
+/// Ask for a code, as the tutorial's pages do
+///
+/// Works without the slash at its end too. `errmsg` is Chinese unless `Accept-Language` asks for
+/// English.
+#[cfg_attr(test, utoipa::path(
+    get,
+    path = "/sms_codes/{mobile}/",
+    operation_id = "sendSmsCode",
+    tag = "tutorial",
+    security((), ("apiKey" = [])),
+    params(document::Mobile, document::PictureAnswer, document::AcceptLanguage),
+    responses((
+        status = 200,
+        description = "In any case; `code` tells what came of it.",
+        body = Retcode,
+        examples(
+            ("sent" = (value = json!(sent(Locale::ZhCn)))),
+            ("too frequent" = (value = json!(document::retcode("quota-exceeded")))),
+            ("bad number" = (value = json!(document::retcode("bad-number")))),
+            ("picture" = (value = json!(document::retcode("challenge-failed")))),
+            ("missing" = (value = json!(document::retcode("missing-field")))),
+            ("store" = (value = json!(document::retcode("unavailable")))),
+        ),
+    )),
+))]
 pub(super) async fn sms_codes(
     State(api): State<Arc<RequestApi>>,
     mobile: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     caller: Caller,
     headers: HeaderMap,
-) -> Json<Value> {
+) -> Json<Retcode> {
     let mobile =
         mobile.map(|Path(mobile)| mobile).map_err(|_| Problem::BadNumber(PhoneError::Invalid));
     let asked = mobile.map(|mobile| read(&api, mobile, &query.unwrap_or_default()));
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
     Json(match send(&api, asked, caller, &headers).await {
-        Ok(()) => {
-            json!({ "code": "0", "errmsg": language.choose("OK", "发送短信成功", "傳送簡訊成功") })
-        }
+        Ok(()) => sent(language),
         Err(problem) => problem.as_in_the_table(language),
     })
+}
+
+fn sent(language: Locale) -> Retcode {
+    Retcode { code: "0", errmsg: language.choose("OK", "发送短信成功", "傳送簡訊成功") }
 }
 
 /// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks
@@ -48,18 +75,18 @@ pub(super) async fn no_head() -> Problem {
 
 /// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
 /// asked for, what its pages send of one in any case does not matter.
-fn read(api: &RequestApi, mobile: String, query: &str) -> Asked {
+fn read(api: &RequestApi, mobile: String, query: &str) -> CreateVerification {
     let pictures = api.admissions.challenge.as_ref().is_some_and(Challenge::is_picture);
     let filled =
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
     let mut query: HashMap<_, _> =
         filled.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    Asked::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
+    CreateVerification::by_path(mobile, query.remove("uuid"), query.remove("image_code"))
 }
 
 async fn send(
     api: &Arc<RequestApi>,
-    asked: Result<Asked, Problem>,
+    asked: Result<CreateVerification, Problem>,
     caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
@@ -73,7 +100,7 @@ async fn send(
     api.admit(request, None).await.map(|_| ())
 }
 
-/// Whether a page of another site makes a visitor's browser ask: a GET needs no permission, an
+/// True if a page of another site makes a visitor's browser ask: a GET needs no permission, an
 /// `<img>` is enough.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")

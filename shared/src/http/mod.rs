@@ -1,13 +1,15 @@
 //! The HTTP edge: axum routers, used unchanged by the functions and by the server of local mode.
 
-/// A text in the language of its reader: English, Chinese in simplified and in traditional
-/// characters.
-macro_rules! say {
-    ($locale:expr; $en:literal, $hans:literal, $hant:literal $(,)?) => {
-        match $locale {
-            crate::message::Locale::En => format!($en),
-            crate::message::Locale::ZhCn => format!($hans),
-            crate::message::Locale::ZhHant => format!($hant),
+/// The routes of a module: `routes` registers them, and `ROUTES` lists them for the test of the
+/// API's description.
+macro_rules! routes {
+    ($state:ty; $($path:literal: $method:ident($handler:expr)$(.head($head:expr))?;)+) => {
+        #[cfg(test)]
+        pub(super) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        fn routes() -> axum::Router<$state> {
+            axum::Router::new()
+                $(.route($path, axum::routing::$method($handler)$(.head($head))?))+
         }
     };
 }
@@ -17,6 +19,8 @@ mod check;
 mod client;
 mod cors;
 mod details;
+#[cfg(test)]
+mod document;
 mod flaw;
 mod function;
 mod health;
@@ -30,6 +34,7 @@ mod problem;
 mod receipts;
 mod request;
 mod specification;
+mod texts;
 mod verification;
 
 use std::time::Duration;
@@ -97,7 +102,7 @@ async fn finish(request: Request, next: Next) -> Response {
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = problem.document(spoken(asked_for.as_ref()).unwrap_or(Locale::En));
+        response = problem.response(spoken(asked_for.as_ref()).unwrap_or(Locale::En));
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }

@@ -13,11 +13,10 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use tracing::error;
 
-use super::flaw::{BodyFlaw, FieldFlaw};
-use super::kinds::{self, Kind};
+use super::flaw::{BodyError, FieldError};
+use super::kinds::{self, ProblemKind};
 use crate::admission::AdmissionError;
 use crate::challenge::Task;
 use crate::limits::{Exceeded, Refusal};
@@ -26,27 +25,32 @@ use crate::phone::{Country, PhoneError};
 use crate::store::StoreError;
 use crate::telemetry::causes;
 
-/// What a caller is told to wait when a part is down, in seconds: connections are made anew within
-/// that time.
-const RETRY_WHEN_DOWN: u64 = 2;
+/// `Retry-After` while a part is down, in seconds: reconnecting takes
+/// no longer.
+const RETRY_UNAVAILABLE: u64 = 2;
 
-/// The same while another call with the same idempotency key is at work.
-const RETRY_WHEN_AT_WORK: u64 = 1;
+/// `Retry-After` while another call with the same idempotency key is in progress.
+const RETRY_IN_PROGRESS: u64 = 1;
+
+/// The parts of a deployment, as the member `down` names them.
+pub(super) const STORE: &str = "store";
+pub(super) const QUEUE: &str = "queue";
+pub(super) const CAPTCHA: &str = "captcha";
 
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Why a request has no answer of its own.
+/// An error answer.
 #[derive(Debug, Clone)]
 pub(super) enum Problem {
     /// The body is not JSON.
-    BadJson(BodyFlaw),
+    BadJson(BodyError),
     /// The body is JSON, and a field in it is not what it should be.
-    BadField { field: String, flaw: FieldFlaw },
+    BadField { field: String, error: FieldError },
     /// A field that must be there is not.
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
-    /// What a gateway tells of cannot be an HTTP request: a method, a path or a header that none
+    /// The event of a function is not a valid HTTP request: a method, a path or a header that none
     /// can have.
     NotARequest,
     /// The body says that it is something else than JSON.
@@ -60,17 +64,17 @@ pub(super) enum Problem {
     /// The code is wrong.
     WrongCode { attempts_left: u32, locked_for: Duration },
     /// A verification that is unknown, expired, replaced or used: always the same answer.
-    Gone,
+    NotFound,
     /// A push whose signature or secret is not right.
-    NotAuthentic,
+    InvalidSignature,
     /// A call without one of the keys that callers have.
-    NoKey,
+    Unauthorized,
     /// An `Idempotency-Key` that is none.
     BadIdempotencyKey,
     /// An `Idempotency-Key` that was used for another request.
     IdempotencyKeyReused,
     /// Another call with the same `Idempotency-Key` is at work.
-    IdempotencyAtWork,
+    IdempotencyInProgress,
     /// No `Host`, more than one, or one that is none.
     BadHost,
     /// No route for the path.
@@ -80,22 +84,22 @@ pub(super) enum Problem {
     /// A page of another site asks where only a site's own pages may.
     CrossSite,
     /// Limits are reached.
-    TooFrequent(Refusal),
+    TooManyRequests(Refusal),
     /// A task has to be solved first.
     Challenge { task: Task, wrong: bool },
     /// No codes are sent to the number's country.
     Country(Country),
     /// A part is down.
-    Down(Vec<&'static str>),
+    Unavailable(Vec<&'static str>),
 }
 
 /// A field that is not what it should be.
-pub(super) fn bad(field: &str, flaw: FieldFlaw) -> Problem {
-    Problem::BadField { field: field.to_owned(), flaw }
+pub(super) fn bad(field: &str, error: FieldError) -> Problem {
+    Problem::BadField { field: field.to_owned(), error }
 }
 
 impl Problem {
-    fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ProblemKind {
         match self {
             Self::BadJson(_) => kinds::BAD_JSON,
             Self::BadField { .. } => kinds::BAD_FIELD,
@@ -111,58 +115,58 @@ impl Problem {
             Self::Challenge { wrong: false, .. } => kinds::CHALLENGE_REQUIRED,
             Self::Challenge { task, .. } if task.is_picture() => kinds::PICTURE_FAILED,
             Self::Challenge { .. } => kinds::CHALLENGE_FAILED,
-            Self::Gone => kinds::GONE,
-            Self::NotAuthentic => kinds::NOT_AUTHENTIC,
-            Self::NoKey => kinds::NO_KEY,
+            Self::NotFound => kinds::NOT_FOUND,
+            Self::InvalidSignature => kinds::INVALID_SIGNATURE,
+            Self::Unauthorized => kinds::UNAUTHORIZED,
             Self::BadIdempotencyKey => kinds::BAD_IDEMPOTENCY_KEY,
             Self::IdempotencyKeyReused => kinds::IDEMPOTENCY_KEY_REUSED,
-            Self::IdempotencyAtWork => kinds::IDEMPOTENCY_AT_WORK,
+            Self::IdempotencyInProgress => kinds::IDEMPOTENCY_IN_PROGRESS,
             Self::BadHost => kinds::BAD_HOST,
             Self::CrossSite => kinds::CROSS_SITE,
             Self::NoSuchPath => kinds::NO_SUCH_PATH,
             Self::NoSuchMethod => kinds::NO_SUCH_METHOD,
-            Self::TooFrequent(refusal) if refusal.has(Exceeded::Attempts) => kinds::TOO_MANY_WRONG,
-            Self::TooFrequent(_) => kinds::TOO_FREQUENT,
-            Self::Down(_) => kinds::DOWN,
+            Self::TooManyRequests(refusal) if refusal.has(Exceeded::Attempts) => {
+                kinds::TOO_MANY_WRONG
+            }
+            Self::TooManyRequests(_) => kinds::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => kinds::UNAVAILABLE,
         }
     }
 
-    fn members(&self) -> Map<String, Value> {
-        let members = match self {
-            Self::BadField { field, .. } => json!({ "field": field }),
-            Self::MissingField(field) => json!({ "field": field }),
-            Self::BadNumber(PhoneError::ArgentinaWithoutNine | PhoneError::BrazilWithoutNine) => {
-                json!({ "field": "to", "missing": "9" })
+    /// The members of the single case.
+    fn members(&self) -> Document<'_> {
+        let mut members = Document::default();
+        match self {
+            Self::BadField { field, .. } => members.field = Some(field),
+            Self::MissingField(field) => members.field = Some(field),
+            Self::BadNumber(error) => {
+                use PhoneError::{ArgentinaWithoutNine, BrazilWithoutNine};
+                let lacks_nine = matches!(error, ArgentinaWithoutNine | BrazilWithoutNine);
+                (members.field, members.missing) = (Some("to"), lacks_nine.then_some("9"));
             }
-            Self::BadNumber(_) | Self::Country(_) => json!({ "field": "to" }),
-            Self::WrongCode { attempts_left: 0, locked_for } => {
-                json!({ "field": "code", "attempts_left": 0, "retry_after": whole_seconds(*locked_for) })
+            Self::Country(_) => members.field = Some("to"),
+            Self::WrongCode { attempts_left, locked_for } => {
+                members.field = Some("code");
+                members.attempts_left = Some(*attempts_left);
+                members.retry_after = (*attempts_left == 0).then(|| whole_seconds(*locked_for));
             }
-            Self::WrongCode { attempts_left, .. } => {
-                json!({ "field": "code", "attempts_left": attempts_left })
+            Self::TooManyRequests(refusal) => {
+                let policies: Vec<_> = refusal.waits().map(|(policy, _)| policy.as_str()).collect();
+                members.violated_policies_of_the_type = Some(policies.clone());
+                members.violated_policies = Some(policies);
+                members.retry_after = Some(whole_seconds(refusal.retry_after()));
             }
-            Self::TooFrequent(refusal) => {
-                let policies: Vec<&str> =
-                    refusal.waits().map(|(policy, _)| policy.as_str()).collect();
-                // The first as the type defines it; the second is our own from before, and like the
-                // other members.
-                json!({
-                    "violated-policies": policies,
-                    "violated_policies": policies,
-                    "retry_after": whole_seconds(refusal.retry_after()),
-                })
-            }
-            Self::Challenge { task, .. } => json!({ "challenge": task }),
-            Self::Down(parts) => json!({ "down": parts }),
-            _ => json!({}),
-        };
-        if let Value::Object(members) = members { members } else { Map::new() }
+            Self::Challenge { task, .. } => members.challenge = Some(task),
+            Self::Unavailable(parts) => members.down = Some(parts),
+            _ => {}
+        }
+        members
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match self {
-            Self::TooFrequent(refusal) => {
+            Self::TooManyRequests(refusal) => {
                 headers.insert(RETRY_AFTER, whole_seconds(refusal.retry_after()).into());
                 if let Ok(value) = HeaderValue::try_from(rate_limit(refusal.waits())) {
                     headers.insert(RATE_LIMIT, value);
@@ -171,13 +175,13 @@ impl Problem {
             Self::Encoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
-            Self::Down(_) => {
-                headers.insert(RETRY_AFTER, RETRY_WHEN_DOWN.into());
+            Self::Unavailable(_) => {
+                headers.insert(RETRY_AFTER, RETRY_UNAVAILABLE.into());
             }
-            Self::IdempotencyAtWork => {
-                headers.insert(RETRY_AFTER, RETRY_WHEN_AT_WORK.into());
+            Self::IdempotencyInProgress => {
+                headers.insert(RETRY_AFTER, RETRY_IN_PROGRESS.into());
             }
-            Self::NoKey => {
+            Self::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
@@ -186,52 +190,87 @@ impl Problem {
         headers
     }
 
-    /// What kind it is, in words.
-    pub(super) fn title(&self, locale: Locale) -> &'static str {
-        self.kind().title(locale)
+    /// As in the tutorial's table, in its language unless the caller asks for another.
+    pub(super) fn as_in_the_table(&self, locale: Locale) -> Retcode {
+        let kind = self.kind();
+        Retcode { code: kind.code, errmsg: kind.errmsg(locale) }
     }
 
-    /// As the tutorial's table has it, in its language unless the caller asks for another.
-    pub(super) fn as_in_the_table(&self, locale: Locale) -> Value {
+    /// The document, with its texts in the caller's language.
+    pub(super) fn document(&self, locale: Locale) -> Document<'_> {
         let kind = self.kind();
-        json!({ "code": kind.code, "errmsg": kind.errmsg(locale) })
-    }
-
-    /// The document, with its words in the caller's language.
-    pub(super) fn document(&self, locale: Locale) -> Response {
-        let kind = self.kind();
-        let document = Document {
+        Document {
             kind: if kind.name.starts_with("https:") {
                 kind.name.to_owned()
             } else {
                 format!("urn:sms-verify:problem:{}", kind.name)
             },
-            title: self.title(locale),
+            title: kind.title(locale),
             status: kind.status.as_u16(),
             detail: self.detail(locale),
             code: kind.code,
             errmsg: kind.errmsg(locale),
-            members: self.members(),
-        };
+            ..self.members()
+        }
+    }
+
+    /// The answer with the document.
+    pub(super) fn response(&self, locale: Locale) -> Response {
         let mut headers = self.headers();
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        (kind.status, headers, Json(document)).into_response()
+        (self.kind().status, headers, Json(self.document(locale))).into_response()
     }
 }
 
-/// The members in the order of RFC 9457, then ours, then those of the single case.
+/// The tutorial's `code` and `errmsg`
 #[derive(Serialize)]
-struct Document {
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub(super) struct Retcode {
+    pub(super) code: &'static str,
+    pub(super) errmsg: &'static str,
+}
+
+/// RFC 9457, with the tutorial's `code` and `errmsg`
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Problem))]
+pub(super) struct Document<'a> {
     #[serde(rename = "type")]
+    #[cfg_attr(test, schema(format = "uri"))]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
+    /// As in the tutorial's table
     code: &'static str,
+    /// The tutorial's words in Chinese, or `title` in English, by `Accept-Language`
     errmsg: &'static str,
-    #[serde(flatten)]
-    members: Map<String, Value>,
+    /// The field of the request that is wrong
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    /// The digit that a mobile number of its country has and this one has not; `detail` says where
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
+    /// Wrong codes that may still be typed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_left: Option<u32>,
+    /// All policies that stood in the way, the longest wait first: the member that the type
+    /// `#quota-exceeded` defines
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated_policies_of_the_type: Option<Vec<&'static str>>,
+    /// The same as `violated-policies`, under its older name here
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violated_policies: Option<Vec<&'static str>>,
+    /// Seconds after which no policy stands in the way any more, or after the last wrong code the
+    /// number is no longer locked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(value_type = super::document::Challenge, required = false))]
+    challenge: Option<&'a Task>,
+    /// The parts that do not answer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    down: Option<&'a [&'static str]>,
 }
 
 /// The document is written when the caller's language is known: see [`super::app`].
@@ -246,17 +285,17 @@ impl IntoResponse for Problem {
 impl From<AdmissionError> for Problem {
     fn from(problem: AdmissionError) -> Self {
         match problem {
-            AdmissionError::Refused(refusal) => Self::TooFrequent(refusal),
+            AdmissionError::Refused(refusal) => Self::TooManyRequests(refusal),
             AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
             AdmissionError::Captcha(source) => {
                 error!(error = causes(&source), "the captcha cannot be verified");
-                Self::Down(vec!["captcha"])
+                Self::Unavailable(vec![CAPTCHA])
             }
             AdmissionError::Country(country) => Self::Country(country),
             AdmissionError::Store(source) => source.into(),
             AdmissionError::Queue(source) => {
                 error!(error = causes(&source), "the queue is down");
-                Self::Down(vec!["queue"])
+                Self::Unavailable(vec![QUEUE])
             }
         }
     }
@@ -265,7 +304,7 @@ impl From<AdmissionError> for Problem {
 impl From<StoreError> for Problem {
     fn from(problem: StoreError) -> Self {
         error!(error = causes(&problem), "the store is down");
-        Self::Down(vec!["store"])
+        Self::Unavailable(vec![STORE])
     }
 }
 

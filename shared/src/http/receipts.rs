@@ -7,15 +7,16 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::HeaderMap;
-use axum::routing::post;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::body::is_encoded;
-use super::flaw::BodyFlaw;
-use super::problem::Problem;
+#[cfg(test)]
+use super::document;
+use super::flaw::BodyError;
+use super::problem::{Problem, STORE};
 use crate::code::Secrets;
 use crate::phone::PhoneNumber;
 use crate::provider::{Provider, Push, Receipt, ReceiptError};
@@ -23,12 +24,12 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{causes, metrics};
 
 /// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
-const MAX_PUSH: usize = 256 * 1024;
+pub(super) const MAX_PUSH: usize = 256 * 1024;
 
-/// What is needed to take receipts.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct Receipts {
-    /// Where the state of a message is kept.
+    /// Keeps the state of a message.
     pub store: Store,
     /// Name a number's place in the store.
     pub secrets: Secrets,
@@ -38,11 +39,13 @@ pub struct Receipts {
 
 /// The routes.
 pub fn router(receipts: Receipts) -> Router {
-    Router::new()
-        .route("/v1/receipts/{provider}", post(take))
-        .route("/v1/receipts/{provider}/{key}", post(take))
-        .layer(DefaultBodyLimit::max(MAX_PUSH))
-        .with_state(receipts)
+    routes().layer(DefaultBodyLimit::max(MAX_PUSH)).with_state(receipts)
+}
+
+routes! {
+    Receipts;
+    "/v1/receipts/{provider}": post(take);
+    "/v1/receipts/{provider}/{key}": post(take);
 }
 
 async fn record(receipts: &Receipts, gateway: &str, receipt: &Receipt) -> Result<(), StoreError> {
@@ -55,8 +58,30 @@ async fn record(receipts: &Receipts, gateway: &str, receipt: &Receipt) -> Result
     receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await
 }
 
-/// Vendors ask for different words of thanks; none minds those of the others.
-async fn take(
+/// Delivery reports of a gateway that signs them
+///
+/// In the gateway's own format. No key is needed: a signature tells who sent it.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/v1/receipts/{provider}",
+    operation_id = "takeReceipts",
+    tag = "gateways",
+    params(document::Gateway),
+    request_body(
+        description = "At most 256 KiB",
+        content((Value = "application/json"), (Object = "application/x-www-form-urlencoded")),
+    ),
+    responses(
+        (status = 200, response = document::Acknowledged),
+        (status = 400, response = document::NotADeliveryReport),
+        (status = 403, response = document::InvalidSignature),
+        (status = 404, response = document::NoDeliveryReports),
+        (status = 413, response = document::CallbackTooLarge),
+        (status = 415, response = document::UnsupportedEncoding),
+        (status = 503, response = document::ServiceUnavailable),
+    ),
+))]
+pub(super) async fn take(
     State(receipts): State<Receipts>,
     Path(path): Path<HashMap<String, String>>,
     headers: HeaderMap,
@@ -79,8 +104,8 @@ async fn take(
         warn!(gateway = name, %error, "receipts refused");
         match error {
             ReceiptError::None => Problem::NoSuchPath,
-            ReceiptError::NotAuthentic => Problem::NotAuthentic,
-            ReceiptError::Unreadable => Problem::BadJson(BodyFlaw::NoReceipts),
+            ReceiptError::NotAuthentic => Problem::InvalidSignature,
+            ReceiptError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
         }
     })?;
     for receipt in &all {
@@ -89,12 +114,42 @@ async fn take(
                 error = causes(&error),
                 "a receipt cannot be recorded: the vendor has to push it again"
             );
-            Problem::Down(vec!["store"])
+            Problem::Unavailable(vec![STORE])
         })?;
         let to = receipt.to.as_ref().map(PhoneNumber::masked);
         info!(gateway = name, to, delivered = receipt.delivered, "receipt");
     }
     // Those of a push that cannot be recorded as a whole come again.
     all.iter().for_each(|receipt| metrics::receipt(name, receipt.delivered));
-    Ok(Json(json!({ "code": 0, "msg": "OK", "result": 0, "errmsg": "OK", "statusCode": "000000" })))
+    Ok(Json(acknowledgement()))
+}
+
+/// Delivery reports of a gateway that signs nothing
+#[cfg(test)]
+#[utoipa::path(
+    post,
+    path = "/v1/receipts/{provider}/{key}",
+    operation_id = "takeReceiptsWithKey",
+    tag = "gateways",
+    params(document::Gateway, document::PathSecret),
+    request_body(
+        description = "At most 256 KiB",
+        content((Value = "application/json"), (Object = "application/x-www-form-urlencoded")),
+    ),
+    responses(
+        (status = 200, response = document::Acknowledged),
+        (status = 400, response = document::NotADeliveryReport),
+        (status = 403, response = document::InvalidSignature),
+        (status = 404, response = document::NoDeliveryReports),
+        (status = 413, response = document::CallbackTooLarge),
+        (status = 415, response = document::UnsupportedEncoding),
+        (status = 503, response = document::ServiceUnavailable),
+    ),
+)]
+#[expect(dead_code, reason = "`take` serves it: this describes it")]
+pub(super) fn take_with_key() {}
+
+/// One body satisfies every vendor's expected acknowledgement.
+pub(super) fn acknowledgement() -> Value {
+    json!({ "code": 0, "msg": "OK", "result": 0, "errmsg": "OK", "statusCode": "000000" })
 }

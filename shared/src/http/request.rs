@@ -8,15 +8,16 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::client::{Caller, Callers};
 use super::cors::AllowedOrigins;
-use super::flaw::FieldFlaw;
-use super::idempotency::{self, Claimed, Held, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
+#[cfg(test)]
+use super::document;
+use super::flaw::FieldError;
+use super::idempotency::{self, Claimed, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, IdempotencyGuard};
 use super::problem::{Problem, RATE_LIMIT, bad, rate_limit};
 use super::verification::Body;
 use super::{locale, meiduo};
@@ -30,7 +31,7 @@ use crate::phone::Region;
 use crate::test_numbers::TestNumbers;
 use crate::verification::Purpose;
 
-/// What the routes need.
+/// The state of the routes.
 pub struct RequestApi {
     /// The use case.
     pub admissions: Admissions,
@@ -40,42 +41,94 @@ pub struct RequestApi {
     pub test_numbers: TestNumbers,
     /// The pages and apps that may have the code filled in.
     pub autofill: AllowedAutofill,
-    /// How it is told who asks.
+    /// Identifies callers.
     pub callers: Callers,
     /// Pages of which other origins may ask.
     pub origins: AllowedOrigins,
 }
 
-/// The fields of a request. Serialized again, whatever its spelling was, it tells whether two are
-/// the same.
+// Serialized again, whatever its spelling was, it tells whether two requests are the same.
+/// The fields of a request for a code
 #[derive(Default, Deserialize, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct CreateVerification {
+    /// The number: international (`+86…`, `0086…`, or with the prefix that is dialled in
+    /// `region`), or national within `region`
+    #[cfg_attr(test, schema(required = true))]
     to: Option<String>,
+    /// The country of a national number, ISO 3166-1 alpha-2; `DEFAULT_REGION` otherwise
+    #[cfg_attr(test, schema(examples("CN")))]
     region: Option<String>,
+    /// The SMS's language, as a BCP 47 tag: English, or Chinese in simplified or traditional
+    /// (`zh-Hant`, `zh-TW`, `zh-HK`) characters. By `Accept-Language` otherwise, and where it is
+    /// another
     locale: Option<String>,
+    /// The purpose of the proof. A code for one purpose is worth nothing for another
+    #[cfg_attr(test, schema(examples("login")))]
     purpose: Option<String>,
+    /// The page that may fill the code in, such as `example.com`: one of `WEBOTP_ORIGINS`
     origin: Option<String>,
+    /// The app that may, such as `FA+9qCX9VSu`: one of `ANDROID_APP_HASHES`
     app_hash: Option<String>,
+    /// The answer to the task of a 403: of proof of work, or a captcha's token
     proof: Option<String>,
+    /// The UUID of the picture of a 403
     uuid: Option<String>,
+    /// The characters read in the picture
     image_code: Option<String>,
 }
 
 /// The routes.
 pub fn router(api: RequestApi) -> Router {
-    Router::new()
-        .route("/v1/verifications", post(request))
-        .route("/sms_codes/{mobile}/", get(meiduo::sms_codes).head(meiduo::no_head))
-        .route("/sms_codes/{mobile}", get(meiduo::sms_codes).head(meiduo::no_head))
-        .with_state(Arc::new(api))
+    routes().with_state(Arc::new(api))
 }
 
-async fn request(
+routes! {
+    Arc<RequestApi>;
+    "/v1/verifications": post(request);
+    "/sms_codes/{mobile}/": get(meiduo::sms_codes).head(meiduo::no_head);
+    "/sms_codes/{mobile}": get(meiduo::sms_codes).head(meiduo::no_head);
+}
+
+/// Ask for a code
+///
+/// Asking again after `resend_in` seconds, while the verification is pending, continues it: the
+/// same `id`, the same code.
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/v1/verifications",
+    operation_id = "askForCode",
+    tag = "verifications",
+    security((), ("apiKey" = [])),
+    params(document::IdempotencyKey, document::AcceptLanguage),
+    request_body(content = CreateVerification, examples(
+        ("number" = (value = json!({ "to": "+8613800138000" }))),
+        ("national" = (value = json!({
+            "to": "138 0013 8000",
+            "region": "CN",
+            "purpose": "login",
+        }))),
+    )),
+    responses(
+        (status = 202, response = document::Accepted),
+        (status = 400, response = document::BadRequest),
+        (status = 401, response = document::Unauthorized),
+        (status = 403, response = document::ChallengeRequired),
+        (status = 408, response = document::RequestTimeout),
+        (status = 409, response = document::IdempotencyInProgress),
+        (status = 413, response = document::ContentTooLarge),
+        (status = 415, response = document::UnsupportedMediaType),
+        (status = 422, response = document::Unprocessable),
+        (status = 429, response = document::TooManyRequests),
+        (status = 503, response = document::ServiceUnavailable),
+    ),
+))]
+pub(super) async fn request(
     State(api): State<Arc<RequestApi>>,
     caller: Caller,
     headers: HeaderMap,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<CreateVerification>,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
     let body = headers
@@ -102,30 +155,32 @@ fn accepted(verification: &Body) -> Response {
     (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
 }
 
-impl Asked {
-    /// What a path and its query can ask for.
+impl CreateVerification {
+    /// A request out of a path and its query.
     pub(super) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
         Self { to: Some(to), uuid, image_code, ..Self::default() }
     }
 }
 
 impl RequestApi {
-    /// What is asked for, in the domain's terms.
+    /// The request in the domain's terms.
     pub(super) fn read(
         &self,
-        asked: Asked,
+        asked: CreateVerification,
         caller: Caller,
         tenant: Option<&str>,
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
         let region = match asked.region {
-            Some(code) => Region::parse(&code).ok_or(bad("region", FieldFlaw::NoCountry))?,
+            Some(code) => Region::parse(&code).ok_or(bad("region", FieldError::InvalidCountry))?,
             None => self.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
         let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
         let locale = match asked.locale {
-            Some(tag) if !Locale::is_tag(&tag) => return Err(bad("locale", FieldFlaw::NoLanguage)),
+            Some(tag) if !Locale::is_tag(&tag) => {
+                return Err(bad("locale", FieldError::InvalidLanguage));
+            }
             // What is not spoken here is as if it had not been asked for, as in the header.
             tag => tag
                 .as_deref()
@@ -134,7 +189,7 @@ impl RequestApi {
                 .unwrap_or_else(|| Locale::of(&to)),
         };
         let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
-            .ok_or(bad("purpose", FieldFlaw::NoPurpose))?;
+            .ok_or(bad("purpose", FieldError::InvalidPurpose))?;
         let autofill =
             autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
@@ -158,7 +213,7 @@ impl RequestApi {
     pub(super) async fn admit(
         self: &Arc<Self>,
         request: Request,
-        key: Option<Held>,
+        key: Option<IdempotencyGuard>,
     ) -> Result<(Body, (Exceeded, Duration)), Problem> {
         let api = Arc::clone(self);
         let admission = async move {
@@ -186,12 +241,12 @@ fn proof(
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(Proof::Token(token))),
         (None, Some(uuid), Some(text)) => {
-            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldFlaw::NoPicture))?;
+            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldError::InvalidPicture))?;
             Ok(Some(Proof::Picture { uuid, text }))
         }
         (None, None, Some(_)) => Err(Problem::MissingField("uuid")),
         (None, Some(_), None) => Err(Problem::MissingField("image_code")),
-        (Some(_), _, _) => Err(bad("proof", FieldFlaw::Excludes("uuid"))),
+        (Some(_), _, _) => Err(bad("proof", FieldError::Excludes("uuid"))),
     }
 }
 
@@ -204,10 +259,10 @@ fn autofill(
         (None, None) => return Ok(None),
         (Some(host), None) => ("origin", Autofill::origin(host)),
         (None, Some(hash)) => ("app_hash", Autofill::app_hash(hash)),
-        (Some(_), Some(_)) => return Err(bad("app_hash", FieldFlaw::Excludes("origin"))),
+        (Some(_), Some(_)) => return Err(bad("app_hash", FieldError::Excludes("origin"))),
     };
     match autofill.filter(|autofill| allowed.has(autofill)) {
         Some(autofill) => Ok(Some(autofill)),
-        None => Err(bad(field, FieldFlaw::NotConfigured)),
+        None => Err(bad(field, FieldError::NotConfigured)),
     }
 }

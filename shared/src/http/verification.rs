@@ -6,19 +6,27 @@ use super::problem::whole_seconds;
 use crate::times::rfc3339;
 use crate::verification::Verification;
 
-/// The body of a 202 and of a status answer. Times are in seconds.
+/// A verification, as its caller sees it
 #[derive(Serialize, Deserialize)]
-#[cfg_attr(test, derive(Default))]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Verification))]
 pub(super) struct Body {
+    /// Names the verification: 36 URL-safe characters, more with a purpose
     pub(super) id: String,
     status: String,
+    /// Of the latest SMS
     delivery: String,
+    /// The number, masked
     to: String,
+    /// When the code stops being accepted
+    #[cfg_attr(test, schema(format = DateTime))]
     expires_at: String,
+    /// Seconds until then, rounded down
     expires_in: u64,
+    /// Seconds until another SMS to this number may be asked for, rounded up
     pub(super) resend_in: u64,
+    /// Wrong codes that may still be typed for this number
     attempts_left: u32,
-    /// While none is left.
+    /// If none may be: seconds until they are forgotten, rounded up
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) locked_for: Option<u64>,
 }

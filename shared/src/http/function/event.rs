@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What an HTTP function is invoked with.
+/// The event that an HTTP function is invoked with.
 #[derive(Debug)]
 pub enum Event {
     /// A request.
@@ -77,7 +77,7 @@ struct Identity {
     source_ip: Option<String>,
 }
 
-/// What the sender of an event understands as a response.
+/// The form of response that the sender of an event understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// REST APIs, and HTTP APIs with payloads of version 1.0.

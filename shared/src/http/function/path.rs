@@ -1,7 +1,7 @@
-//! Which path of this API an event asks for.
+//! The path of this API that an event asks for.
 //!
-//! What stands before it depends on who sends the event, as far as AWS documents it and others have
-//! seen it:
+//! The text before it depends on the sender of the event, as far as AWS documents it and others
+//! have seen it:
 //!
 //! | sender | the path in the event |
 //! |---|---|
@@ -23,7 +23,7 @@ use url::form_urlencoded::Serializer;
 
 use super::event::{Form, HttpEvent, Single};
 
-/// What all paths of this API begin with.
+/// The beginnings of all paths of this API.
 pub(super) const OWN: [&str; 7] = [
     "/v1/",
     "/sms_codes/",
@@ -34,11 +34,11 @@ pub(super) const OWN: [&str; 7] = [
     "/.well-known/",
 ];
 
-/// What may not stand in a query as it is.
+/// Characters that are escaped in a query.
 const QUERY: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
-/// What may not stand in a path as it is.
+/// Characters that are escaped in a path.
 const PATH: &AsciiSet = &QUERY.add(b'?').add(b'{').add(b'|').add(b'}');
 
 /// `BASE_PATH`: what a proxy or a load balancer in front leaves before the API's own paths.
@@ -134,7 +134,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.trim_matches('/').split('/')
 }
 
-/// What follows a prefix of whole segments.
+/// The rest behind a prefix of whole segments.
 fn behind<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
 }
