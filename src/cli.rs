@@ -10,21 +10,10 @@ use clap_complete::Shell;
 use jiff::{Span, SpanRelativeTo, Unit};
 use url::Url;
 
+use crate::settings;
+
 /// Jobs that a worker has in hand at the same time, unless told otherwise.
 pub const DEFAULT_CONCURRENCY: u16 = 100;
-
-/// What nearly everybody sets.
-const ENVIRONMENT: &str = "\
-Environment (each of the first three may be left out: a part within the process stands in):
-  REDIS_URL    the store: redis://127.0.0.1:6379, rediss://user:password@host:6379
-  QUEUE_URL    the queue: amqp://user:password@127.0.0.1:5672/%2f, or the https:// URL of an SQS queue
-  SMS_DSN      the gateway: ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1, aliyun://, tencent://,
-               twilio://, aws://, webhook+https:// (docs/providers.md)
-  CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
-  LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback and
-               TRUSTED_PROXIES is 0
-  LOG_LEVEL    error, warn, info, debug or trace
-  All others: docs/configuration.md";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +30,7 @@ Examples:
 /// Without a command it does everything in one process, with nothing else to install: API, sender,
 /// a page to try it on, and an inbox in place of a phone.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, after_long_help = format!("{ENVIRONMENT}\n\n{EXAMPLES}"))]
+#[command(version, after_help = EXAMPLES, after_long_help = format!("{}\n{EXAMPLES}", settings::list()))]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

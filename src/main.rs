@@ -13,6 +13,7 @@ mod otlp;
 mod pages;
 mod parts;
 mod server;
+mod settings;
 mod simulate;
 mod stop;
 mod worker;

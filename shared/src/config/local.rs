@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::settings::{self, Setting};
 use super::vars::{OpsToken, Vars};
 use super::{Address, ConfigError, INBOX, Lookup};
 use crate::budget::Budget;
@@ -87,11 +88,16 @@ pub enum Role {
 }
 
 impl Role {
-    fn required(self) -> &'static [&'static str] {
+    /// The settings without which it does not start.
+    #[must_use]
+    pub fn required(self) -> &'static [&'static Setting] {
+        const ALONE: &[&Setting] =
+            &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET];
+        const QUEUE: &[&Setting] = &[&settings::QUEUE_URL];
         match self {
             Self::All => &[],
-            Self::Api | Self::Worker => &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"],
-            Self::Invoker | Self::Dead => &["QUEUE_URL"],
+            Self::Api | Self::Worker => ALONE,
+            Self::Invoker | Self::Dead => QUEUE,
         }
     }
 }
@@ -105,19 +111,19 @@ impl LocalConfig {
         let mut vars = Vars::new(lookup, role.required());
         let (redis, queue, dead_queue) = (vars.redis(), vars.queue(), vars.dead_queue());
         if role == Role::Dead && queue.as_ref().is_some_and(Address::is_http) {
-            vars.require("DEAD_QUEUE_URL");
+            vars.require(&settings::DEAD_QUEUE_URL);
         }
         let uses_store = !matches!(role, Role::Invoker | Role::Dead);
         if redis.is_some() && uses_store && role == Role::All {
-            vars.require("CODE_SECRET");
+            vars.require(&settings::CODE_SECRET);
         }
         let (secrets, listen, callers) = (vars.secrets(), vars.listen(), vars.callers());
         let mut provider = vars.provider();
         if matches!(role, Role::All | Role::Worker)
-            && vars.get("SMS_DSN").is_none_or(|dsn| dsn == INBOX)
+            && vars.get(&settings::SMS_DSN).is_none_or(|dsn| dsn == INBOX)
         {
             if !has_pages(listen, &callers) {
-                vars.problem("SMS_DSN", NO_INBOX);
+                vars.problem(&settings::SMS_DSN, NO_INBOX);
             } else if role == Role::Worker {
                 provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
             }

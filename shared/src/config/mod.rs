@@ -7,12 +7,14 @@
 mod address;
 mod local;
 mod queue;
+pub mod settings;
 mod vars;
 
 use std::fmt;
 
 pub use self::address::Address;
 pub use self::local::{LocalConfig, Role};
+pub use self::settings::{Group, SETTINGS, Setting};
 pub use self::vars::OpsToken;
 use self::vars::Vars;
 
@@ -36,7 +38,7 @@ const INBOX: &str = "inbox:";
 /// Where variables are looked up: the environment, or a map in a test.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The process's environment.
+/// The process's environment, where settings are read.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -165,12 +167,16 @@ pub struct SendConfig {
 }
 
 impl RequestConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
         let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
         let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
         let (limits, countries, guard, callers) =
@@ -206,12 +212,15 @@ impl RequestConfig {
 }
 
 impl CheckConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] = &[&settings::REDIS_URL, &settings::CODE_SECRET];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "CODE_SECRET"]);
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
         let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
         let (policy, code_length) = (vars.policy(), vars.code_length());
         let test_numbers = vars.test_numbers(code_length);
@@ -239,19 +248,23 @@ impl CheckConfig {
 }
 
 impl SendConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET, &settings::SMS_DSN];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]);
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
         let (redis, queue, secrets, provider) =
             (vars.redis(), vars.queue(), vars.secrets(), vars.provider());
         if queue.as_ref().is_some_and(Address::is_http) {
-            vars.require("DEAD_QUEUE_URL");
+            vars.require(&settings::DEAD_QUEUE_URL);
         }
-        if vars.get("SMS_DSN").is_some_and(|dsn| dsn == INBOX) {
-            vars.problem("SMS_DSN", "is inbox:, which exists in local mode alone");
+        if vars.get(&settings::SMS_DSN).is_some_and(|dsn| dsn == INBOX) {
+            vars.problem(&settings::SMS_DSN, "is inbox:, which exists in local mode alone");
         }
         let dead_queue = vars.dead_queue();
         let (policy, code_length) = (vars.policy(), vars.code_length());

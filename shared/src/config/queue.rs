@@ -4,6 +4,7 @@
 use url::Url;
 
 use super::address::Address;
+use super::settings::{self, Setting};
 use super::vars::Vars;
 use crate::queue;
 
@@ -11,42 +12,42 @@ use crate::queue;
 const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
 
 /// Where a server that is not AWS's is named, for all of the SDK's calls.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
+const ENDPOINTS: [&Setting; 2] = [&settings::AWS_ENDPOINT_URL_SQS, &settings::AWS_ENDPOINT_URL];
 
 impl Vars<'_> {
     /// `QUEUE_URL`.
     pub(super) fn queue(&mut self) -> Option<Address> {
-        self.queue_address("QUEUE_URL", &["amqp", "amqps", "https", "http"])
+        self.queue_address(&settings::QUEUE_URL, &["amqp", "amqps", "https", "http"])
     }
 
     /// `DEAD_QUEUE_URL`: a queue beside that of `QUEUE_URL`.
     pub(super) fn dead_queue(&mut self) -> Option<Address> {
-        let dead = self.queue_address("DEAD_QUEUE_URL", &["https", "http"])?;
-        let jobs = self.get("QUEUE_URL").and_then(|url| Url::parse(&url).ok())?;
+        let dead = self.queue_address(&settings::DEAD_QUEUE_URL, &["https", "http"])?;
+        let jobs = self.get(&settings::QUEUE_URL).and_then(|url| Url::parse(&url).ok())?;
         if &jobs == dead.url() {
             self.problem(
-                "DEAD_QUEUE_URL",
+                &settings::DEAD_QUEUE_URL,
                 "is that of QUEUE_URL: dead letters need a queue of their own",
             );
         } else if queue::differ_in_region(jobs.as_str(), dead.url().as_str()) {
             self.problem(
-                "DEAD_QUEUE_URL",
+                &settings::DEAD_QUEUE_URL,
                 "is of another region than QUEUE_URL: SQS wants both in one",
             );
         }
         Some(dead)
     }
 
-    fn queue_address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
-        if self.get(name).is_some_and(|url| url.starts_with("arn:")) {
-            self.problem(name, &format!("is an ARN, and needs the queue's URL: {FORM}"));
+    fn queue_address(&mut self, setting: &Setting, schemes: &[&str]) -> Option<Address> {
+        if self.get(setting).is_some_and(|url| url.starts_with("arn:")) {
+            self.problem(setting, &format!("is an ARN, and needs the queue's URL: {FORM}"));
             return None;
         }
-        let address = self.address(name, schemes, queue::check_url)?;
+        let address = self.address(setting, schemes, queue::check_url)?;
         if address.is_http() {
             let asked = ENDPOINTS.iter().any(|variable| self.get(variable).is_some());
             if let Some(flaw) = flaw(address.url(), asked) {
-                self.problem(name, &flaw);
+                self.problem(setting, &flaw);
             }
         }
         Some(address)
@@ -150,7 +151,7 @@ mod tests {
                 assert_eq!(
                     problem(
                         RequestConfig::read,
-                        &[("QUEUE_URL", url), (variable, "http://queues:4566")]
+                        &[("QUEUE_URL", url), (variable.name, "http://queues:4566")]
                     ),
                     ""
                 );
