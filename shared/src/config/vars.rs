@@ -11,13 +11,15 @@ use jiff::tz::TimeZone;
 use subtle::ConstantTimeEq;
 
 use super::settings::{self, Setting};
-use super::{ConfigError, INBOX, Lookup};
+use super::{ConfigError, INBOX, Lookup, StoreSettings};
+use crate::admission::AbuseSettings;
 use crate::budget::Budget;
 use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
+use crate::code_settings::CodeSettings;
 use crate::delivery::{DeliveryPolicy, Schedule};
-use crate::guard;
-use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
+use crate::guard::{self, Guard};
+use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, HttpSettings, TrustedProxies};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
@@ -81,6 +83,40 @@ impl<'a> Vars<'a> {
         }
     }
 
+    /// What every program needs of the store, besides its address.
+    pub(super) fn store(&mut self) -> StoreSettings {
+        StoreSettings { policy: self.policy(), accepts_eviction: self.accepts_eviction() }
+    }
+
+    /// The codes, if there are `secrets` for them.
+    pub(super) fn codes(
+        &mut self,
+        secrets: Option<Secrets>,
+        length: CodeLength,
+    ) -> Option<CodeSettings> {
+        let test_numbers = self.test_numbers(length);
+        Some(CodeSettings { secrets: secrets?, length, test_numbers })
+    }
+
+    pub(super) fn abuse(&mut self, region: Region) -> AbuseSettings {
+        AbuseSettings {
+            limits: self.limits(),
+            countries: self.countries(region),
+            guard: Guard::new(self.guard()),
+            challenge: self.challenge(),
+            budget: self.budget(),
+        }
+    }
+
+    pub(super) fn http(&mut self) -> HttpSettings {
+        HttpSettings {
+            region: self.region(),
+            callers: self.callers(),
+            origins: self.origins(),
+            base_path: self.base_path(),
+        }
+    }
+
     pub(super) fn secrets(&mut self) -> Option<Secrets> {
         let parsed = Secrets::parse(&self.get(&settings::CODE_SECRET)?);
         parsed
@@ -119,7 +155,7 @@ impl<'a> Vars<'a> {
         }
     }
 
-    pub(super) fn policy(&mut self) -> Policy {
+    fn policy(&mut self) -> Policy {
         let default = Policy::default();
         Policy {
             ttl: self.seconds(&settings::CODE_TTL, default.ttl, Policy::MAX_LIFE.as_secs()),
@@ -161,7 +197,7 @@ impl<'a> Vars<'a> {
         })
     }
 
-    pub(super) fn region(&mut self) -> Region {
+    fn region(&mut self) -> Region {
         let Some(text) = self.get(&settings::DEFAULT_REGION) else { return Region::default() };
         Region::parse(&text).unwrap_or_else(|| {
             self.problem(&settings::DEFAULT_REGION, "needs a two-letter country code such as CN");
@@ -170,7 +206,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `ALLOWED_COUNTRIES`: unless set, the default region alone.
-    pub(super) fn countries(&mut self, region: Region) -> Countries {
+    fn countries(&mut self, region: Region) -> Countries {
         let Some(text) = self.get(&settings::ALLOWED_COUNTRIES) else {
             return Countries::only(region);
         };
@@ -192,7 +228,7 @@ impl<'a> Vars<'a> {
             .unwrap_or_default()
     }
 
-    pub(super) fn guard(&mut self) -> guard::Mode {
+    fn guard(&mut self) -> guard::Mode {
         let Some(word) = self.get(&settings::GUARD) else { return guard::Mode::default() };
         guard::Mode::parse(&word).unwrap_or_else(|| {
             self.problem(&settings::GUARD, "needs off, observe or enforce");
@@ -211,7 +247,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `BUDGET` and `PRICES`.
-    pub(super) fn budget(&mut self) -> Budget {
+    fn budget(&mut self) -> Budget {
         let (budget, prices) = (
             self.get(&settings::BUDGET).unwrap_or_default(),
             self.get(&settings::PRICES).unwrap_or_default(),
@@ -223,7 +259,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `BASE_PATH`: unless set, the API's paths begin at the root.
-    pub(super) fn base_path(&mut self) -> BasePath {
+    fn base_path(&mut self) -> BasePath {
         let Some(text) = self.get(&settings::BASE_PATH) else { return BasePath::default() };
         BasePath::parse(&text).unwrap_or_else(|| {
             self.problem(&settings::BASE_PATH, "needs the path before /v1, such as /sms");
@@ -232,7 +268,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `TRUSTED_PROXIES`, where on Lambda API Gateway is one, and `API_KEYS`.
-    pub(super) fn callers(&mut self) -> Callers {
+    fn callers(&mut self) -> Callers {
         let default = u8::from(self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some());
         let proxies = TrustedProxies(self.number(&settings::TRUSTED_PROXIES, default, 0, 9));
         let keys = ApiKeys::parse(&self.get(&settings::API_KEYS).unwrap_or_default()).unwrap_or_else(|| {
@@ -246,7 +282,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `EVICTION`: whether a Redis that evicts is accepted.
-    pub(super) fn accepts_eviction(&mut self) -> bool {
+    fn accepts_eviction(&mut self) -> bool {
         let Some(word) = self.get(&settings::EVICTION) else { return false };
         if word != "accept" {
             self.problem(&settings::EVICTION, "needs accept, or is left out");
@@ -267,27 +303,22 @@ impl<'a> Vars<'a> {
     }
 
     /// `MEIDUO_KEYS`: off unless it is 1.
-    pub(super) fn meiduo_keys(
-        &mut self,
-        code_length: CodeLength,
-        test_numbers: &TestNumbers,
-    ) -> Option<MeiduoKeys> {
+    pub(super) fn meiduo_keys(&mut self, codes: Option<&CodeSettings>) -> Option<MeiduoKeys> {
         match self.get(&settings::MEIDUO_KEYS).as_deref() {
             None | Some("0") => return None,
             Some("1") if self.get(&settings::REDIS_URL).is_none() => {
-                self.problem(
-                    &settings::MEIDUO_KEYS,
-                    "needs REDIS_URL: nobody else reads this process's memory",
-                );
+                let what = "needs REDIS_URL: no other program reads this process's memory";
+                self.problem(&settings::MEIDUO_KEYS, what);
             }
             Some("1") => {}
             Some(_) => self.problem(&settings::MEIDUO_KEYS, "needs 0 or 1"),
         }
-        Some(MeiduoKeys { code_length, test_numbers: test_numbers.clone() })
+        let CodeSettings { length, test_numbers, .. } = codes?.clone();
+        Some(MeiduoKeys { code_length: length, test_numbers })
     }
 
     /// `ALLOW_ORIGINS`: unless set, pages of this origin alone.
-    pub(super) fn origins(&mut self) -> AllowedOrigins {
+    fn origins(&mut self) -> AllowedOrigins {
         AllowedOrigins::parse(&self.get(&settings::ALLOW_ORIGINS).unwrap_or_default())
             .unwrap_or_else(|| {
                 self.problem(
@@ -329,7 +360,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `TEST_NUMBERS`, `TEST_NUMBERS_UNTIL` and, on Lambda, `TEST_NUMBERS_ON_LAMBDA`.
-    pub(super) fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
+    fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
         let Some(list) = self.get(&settings::TEST_NUMBERS) else { return TestNumbers::default() };
         if self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some()
             && self.get(&settings::TEST_NUMBERS_ON_LAMBDA).as_deref() != Some("true")
