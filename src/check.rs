@@ -1,4 +1,4 @@
-//! `provider check`: calls each configured gateway once, and shows what went over the wire.
+//! `gateway check`: calls each configured gateway once, and shows what went over the wire.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -29,7 +29,7 @@ use shared::{telemetry, tls};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use self::cli::{Cli, Command, ProviderAction};
+use self::cli::{Cli, Command, GatewayAction};
 use self::parts::Parts;
 use self::stop::Stop;
 
@@ -113,7 +113,11 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
-        Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Gateway { action: GatewayAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Provider { action: GatewayAction::Check { to } }) => {
+            complain::hint_at("`sms-verify provider` is now `sms-verify gateway`");
+            check::run(to).await?;
+        }
         Some(Command::Simulate(simulation)) => {
             // What it logs is of no interest.
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;

@@ -25,9 +25,9 @@ pub struct Parts {
 /// A part could not be made from its URL.
 #[derive(Debug, thiserror::Error)]
 pub enum PartError {
-    #[error("REDIS_URL is not usable")]
+    #[error("REDIS_URL is invalid")]
     Store(#[from] StoreError),
-    #[error("QUEUE_URL is not usable")]
+    #[error("QUEUE_URL is invalid")]
     Queue(#[from] QueueError),
 }
 

@@ -73,7 +73,8 @@ impl Vars<'_> {
         let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {
             self.problem(
                 setting,
-                "is no URL, such as scheme://user:password@host:port: in a password, # / ? @ and % are written %23 %2F %3F %40 %25",
+                "is not a URL such as scheme://user:password@host:port; \
+                 in a password, write # / ? @ % as %23 %2F %3F %40 %25",
             );
             return None;
         };

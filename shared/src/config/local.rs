@@ -48,7 +48,7 @@ pub struct LocalConfig {
     pub ops_token: Option<OpsToken>,
 }
 
-/// Which part of local mode is to run.
+/// The part of local mode that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// API, sender and inbox in one process: an embedded part stands in for whatever is left out.
@@ -134,16 +134,16 @@ impl LocalConfig {
         })
     }
 
-    /// Whether page and inbox are served: for this machine's own user only.
+    /// True if page and inbox are served: for this machine's own user only.
     #[must_use]
     pub fn has_pages(&self) -> bool {
         has_pages(self.listen, &self.http.callers)
     }
 }
 
-/// Why nobody would see what goes to the inbox.
-const NO_INBOX: &str = "names no gateway, and there is no inbox where others reach the API (LISTEN is not loopback, or TRUSTED_PROXIES is \
-    not 0); null://default is for what is not to be sent at all";
+/// An inbox that nobody can read.
+const NO_INBOX: &str = "names no gateway, and there is no inbox where others can reach the API \
+    (LISTEN is not loopback, or TRUSTED_PROXIES is not 0); set null://default to send nothing";
 
 fn has_pages(listen: SocketAddr, callers: &Callers) -> bool {
     // Whatever comes through a proxy on this machine comes from elsewhere.

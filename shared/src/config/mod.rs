@@ -41,7 +41,7 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// All that is wrong with the configuration, one line for each variable.
+/// Every problem of the configuration, one line for each variable.
 #[derive(PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
@@ -197,7 +197,7 @@ impl SendConfig {
             vars.require(&settings::DEAD_QUEUE_URL);
         }
         if vars.get(&settings::SMS_DSN).is_some_and(|dsn| dsn == INBOX) {
-            vars.problem(&settings::SMS_DSN, "is inbox:, which exists in local mode alone");
+            vars.problem(&settings::SMS_DSN, "is inbox:, which exists in local mode only");
         }
         let (dead_queue, store) = (vars.dead_queue(), vars.store());
         let (secrets, length) = (vars.secrets(), vars.code_length());

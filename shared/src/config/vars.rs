@@ -34,7 +34,7 @@ use crate::verification::Policy;
 pub struct OpsToken(String);
 
 impl OpsToken {
-    /// Whether this is it, in a time that does not depend on where they differ.
+    /// True if this is the token, in a time that does not depend on where they differ.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
@@ -121,7 +121,7 @@ impl<'a> Vars<'a> {
         let parsed = Secrets::parse(&self.get(&settings::CODE_SECRET)?);
         parsed
             .inspect_err(|error| {
-                self.problem(&settings::CODE_SECRET, &format!("is not usable: {error}"))
+                self.problem(&settings::CODE_SECRET, &format!("is invalid: {error}"))
             })
             .ok()
     }
@@ -134,7 +134,7 @@ impl<'a> Vars<'a> {
         if let Some(name) = proxy::unusable(self.lookup) {
             self.problem(
                 name,
-                "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not known here",
+                "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not supported",
             );
         }
         Provider::from_dsn(&dsn)
@@ -148,8 +148,8 @@ impl<'a> Vars<'a> {
             provider.and_then(|provider| provider.too_long_for(length.digits()))
         {
             let what = format!(
-                "is more than {most}, and verification templates of {gateway} take no more; \
-                 with a template of another kind, say template_kind=notice in SMS_DSN"
+                "is more than {most}, the most that verification templates of {gateway} take; \
+                 for a template of another kind, set template_kind=notice in SMS_DSN"
             );
             self.problem(&settings::CODE_LENGTH, &what);
         }
@@ -222,9 +222,7 @@ impl<'a> Vars<'a> {
     pub(super) fn limits(&mut self) -> Limits {
         let parsed = Limits::parse(&self.get(&settings::LIMITS).unwrap_or_default());
         parsed
-            .inspect_err(|error| {
-                self.problem(&settings::LIMITS, &format!("is not usable: {error}"))
-            })
+            .inspect_err(|error| self.problem(&settings::LIMITS, &format!("is invalid: {error}")))
             .unwrap_or_default()
     }
 
@@ -254,7 +252,7 @@ impl<'a> Vars<'a> {
         );
         let parsed = Budget::parse(&budget, &prices);
         parsed
-            .inspect_err(|error| self.problem(error.variable(), &format!("is not usable: {error}")))
+            .inspect_err(|error| self.problem(error.variable(), &format!("is invalid: {error}")))
             .unwrap_or_default()
     }
 
@@ -281,11 +279,11 @@ impl<'a> Vars<'a> {
         Callers { proxies, keys }
     }
 
-    /// `EVICTION`: whether a Redis that evicts is accepted.
+    /// `EVICTION`: true if a Redis that evicts is accepted.
     fn accepts_eviction(&mut self) -> bool {
         let Some(word) = self.get(&settings::EVICTION) else { return false };
         if word != "accept" {
-            self.problem(&settings::EVICTION, "needs accept, or is left out");
+            self.problem(&settings::EVICTION, "needs accept, or must not be set");
         }
         true
     }
@@ -296,7 +294,7 @@ impl<'a> Vars<'a> {
         if token.len() < Secrets::MIN_LENGTH {
             self.problem(
                 &settings::OPS_TOKEN,
-                "needs 32 characters or more, such as `openssl rand -hex 32` gives",
+                "needs at least 32 characters, such as from `openssl rand -hex 32`",
             );
         }
         Some(OpsToken(token))
@@ -367,7 +365,7 @@ impl<'a> Vars<'a> {
         {
             self.problem(
                 &settings::TEST_NUMBERS,
-                "lets whoever knows such a number in: on Lambda it needs TEST_NUMBERS_ON_LAMBDA=true",
+                "lets in anybody who knows such a number: on Lambda, it requires TEST_NUMBERS_ON_LAMBDA=true",
             );
         }
         let until = self.get(&settings::TEST_NUMBERS_UNTIL).and_then(|text| end_of(&text));
@@ -382,8 +380,8 @@ impl<'a> Vars<'a> {
             self.problem(
                 &settings::TEST_NUMBERS,
                 &format!(
-                    "needs a list such as +8613800138000=012345: a country's calling code, 7 to 15 digits with it, and \
-                     {digits} digits to a code"
+                    "needs a list such as +8613800138000=012345: international numbers of 7 to 15 \
+                     digits, each with a code of {digits} digits"
                 ),
             );
             TestNumbers::default()

@@ -24,7 +24,7 @@ mod test_numbers;
 /// The way out through a proxy.
 mod egress;
 
-/// `provider check`.
+/// `gateway check`.
 mod check;
 
 use shared::admission::Request;
