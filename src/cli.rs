@@ -90,6 +90,9 @@ pub enum Command {
         #[arg(default_value = "http://127.0.0.1:8080/readyz", value_parser = http_url)]
         url: Url,
     },
+    /// Print the settings and metrics as JSON, for checks of deployments
+    #[command(hide = true)]
+    Facts,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -100,7 +103,7 @@ pub enum Command {
 impl Command {
     /// True if it reads the settings of a deployment.
     pub fn is_configured(&self) -> bool {
-        !matches!(self, Self::Health { .. } | Self::Completions { .. })
+        !matches!(self, Self::Health { .. } | Self::Facts | Self::Completions { .. })
     }
 }
 

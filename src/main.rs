@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod complain;
 mod dead;
+mod facts;
 mod health;
 mod invoke;
 mod misspelt;
@@ -123,6 +124,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
         Some(Command::Health { url }) => health::run(url).await?,
+        Some(Command::Facts) => facts::print()?,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut script);
