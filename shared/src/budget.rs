@@ -68,7 +68,10 @@ pub enum BudgetError {
     #[error("{0:?} is not of the form CN=0.05, +881=0.10, or other=0.10 for all other countries")]
     Price(String),
     /// A price that no SMS would have.
-    #[error("{0:?} names a region without mobile numbers of its own, which are counted to {main}", main = .1.code())]
+    #[error(
+        "{0:?} names a region without mobile numbers of its own, which are counted to {main}",
+        main = .1.code()
+    )]
     Within(String, Region),
 }
 

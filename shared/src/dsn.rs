@@ -50,7 +50,8 @@ pub enum DsnError {
     Unknown(String),
     /// Credentials would travel in clear.
     #[error(
-        "has tls=false, which is allowed for a stub on this machine only (127.0.0.1, [::1], localhost)"
+        "has tls=false, which is allowed for a stub on this machine only \
+         (127.0.0.1, [::1], localhost)"
     )]
     ClearText,
     /// A percent sign that encodes nothing.

@@ -154,7 +154,8 @@ pub enum LimitsError {
     Scope(String),
     /// Not a number of 1 or more, or too many for the span.
     #[error(
-        "limit {0:?} must allow at least 1, and at most 1000 per second (at most {MOST_OF_A_NUMBER} for number)"
+        "limit {0:?} must allow at least 1, and at most 1000 per second \
+         (at most {MOST_OF_A_NUMBER} for number)"
     )]
     Most(String),
     /// Named twice.

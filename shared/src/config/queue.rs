@@ -9,7 +9,8 @@ use super::vars::Vars;
 use crate::queue;
 
 /// How AWS prints the URL of a queue.
-const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
+const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, \
+    as `aws sqs get-queue-url --queue-name NAME` prints it";
 
 /// Where a server that is not AWS's is named, for all of the SDK's calls.
 const ENDPOINTS: [&Setting; 2] = [&settings::AWS_ENDPOINT_URL_SQS, &settings::AWS_ENDPOINT_URL];

@@ -170,10 +170,12 @@ macro_rules! settings {
 }
 
 settings! {
-    REDIS_URL: Connections, "Redis or Valkey: `redis://` or `rediss://[user:password@]host[:port][/db]`", {
+    REDIS_URL: Connections,
+        "Redis or Valkey: `redis://` or `rediss://[user:password@]host[:port][/db]`", {
         unset: Means("memory"), example: "redis://127.0.0.1:6379", read_by: ALL, secret: true,
     }
-    QUEUE_URL: Connections, "RabbitMQ (`amqp://`, `amqps://`), or the `https://` URL of an SQS queue", {
+    QUEUE_URL: Connections,
+        "RabbitMQ (`amqp://`, `amqps://`), or the `https://` URL of an SQS queue", {
         unset: Means("memory"), example: "amqp://user:password@127.0.0.1:5672/%2f",
         read_by: &[RequestCode, SendSms, SmsVerify], secret: true,
     }
@@ -248,7 +250,8 @@ settings! {
         unset: Value("enforce"), example: "observe", read_by: REQUEST,
         details: "abuse.md#the-conversion-guard",
     }
-    CHALLENGE: Abuse, "Challenge for suspicious requests: `pow`, `picture`, a captcha DSN or `off`", {
+    CHALLENGE: Abuse,
+        "Challenge for suspicious requests: `pow`, `picture`, a captcha DSN or `off`", {
         unset: Value("pow"), example: "picture", read_by: HTTP, secret: true,
         details: "abuse.md#challenges",
     }
@@ -285,7 +288,8 @@ settings! {
         unset: Value("0"), example: "1", read_by: REQUEST, details: "from-meiduo.md",
     }
 
-    LOG_LEVEL: Operations, "`error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`", {
+    LOG_LEVEL: Operations,
+        "`error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`", {
         unset: Value("info"), example: "debug", read_by: ALL, details: "observability.md#logs",
     }
     OPS_TOKEN: Operations, "Bearer token of `/metrics` and `/ops`, at least 32 characters", {
@@ -419,7 +423,9 @@ mod tests {
     fn the_document_of_settings_has_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
         let written = std::fs::read_to_string(path).expect("docs/configuration.md");
-        let expected = Group::ALL.into_iter().fold(written.clone(), with_table);
+        let expected = Group::ALL
+            .into_iter()
+            .fold(written.clone(), |document, group| with_table(&document, group));
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &expected).expect("a file");
         } else {
@@ -431,7 +437,7 @@ mod tests {
     }
 
     /// The document with the group's table between the group's markers.
-    fn with_table(document: String, group: Group) -> String {
+    fn with_table(document: &str, group: Group) -> String {
         let (begin, end) = (format!("<!-- settings: {group:?} -->\n"), "<!-- end -->");
         let (before, rest) = document.split_once(&begin).expect(&begin);
         let (_, after) = rest.split_once(end).expect(end);

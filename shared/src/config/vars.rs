@@ -121,7 +121,7 @@ impl<'a> Vars<'a> {
         let parsed = Secrets::parse(&self.get(&settings::CODE_SECRET)?);
         parsed
             .inspect_err(|error| {
-                self.problem(&settings::CODE_SECRET, &format!("is invalid: {error}"))
+                self.problem(&settings::CODE_SECRET, &format!("is invalid: {error}"));
             })
             .ok()
     }
@@ -134,7 +134,8 @@ impl<'a> Vars<'a> {
         if let Some(name) = proxy::unusable(self.lookup) {
             self.problem(
                 name,
-                "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not supported",
+                "needs the URL of an HTTP proxy such as http://proxy.example:3128; \
+                 SOCKS is not supported",
             );
         }
         Provider::from_dsn(&dsn)
@@ -213,7 +214,7 @@ impl<'a> Vars<'a> {
         Countries::parse(&text).unwrap_or_else(|| {
             self.problem(
                 &settings::ALLOWED_COUNTRIES,
-                "needs a list of country codes such as CN,HK, or all, and of networks such as +881",
+                "needs a list of country codes such as CN,HK or all, and of networks such as +881",
             );
             Countries::only(region)
         })
@@ -269,10 +270,12 @@ impl<'a> Vars<'a> {
     fn callers(&mut self) -> Callers {
         let default = u8::from(self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some());
         let proxies = TrustedProxies(self.number(&settings::TRUSTED_PROXIES, default, 0, 9));
-        let keys = ApiKeys::parse(&self.get(&settings::API_KEYS).unwrap_or_default()).unwrap_or_else(|| {
+        let keys = self.get(&settings::API_KEYS).unwrap_or_default();
+        let keys = ApiKeys::parse(&keys).unwrap_or_else(|| {
             self.problem(
                 &settings::API_KEYS,
-                "needs a list such as shop=HASH,app=HASH with the SHA-256 of each key in hexadecimal",
+                "needs a list such as shop=HASH,app=HASH, \
+                 with the SHA-256 of each key in hexadecimal",
             );
             ApiKeys::default()
         });
@@ -365,7 +368,8 @@ impl<'a> Vars<'a> {
         {
             self.problem(
                 &settings::TEST_NUMBERS,
-                "lets in anybody who knows such a number: on Lambda, it requires TEST_NUMBERS_ON_LAMBDA=true",
+                "lets in anybody who knows such a number: \
+                 on Lambda, it requires TEST_NUMBERS_ON_LAMBDA=true",
             );
         }
         let until = self.get(&settings::TEST_NUMBERS_UNTIL).and_then(|text| end_of(&text));

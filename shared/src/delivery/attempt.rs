@@ -148,7 +148,7 @@ impl Attempt<'_> {
                 }
                 Ok(Way::Later(_) | Way::Full) => {}
                 Ok(Way::Closed(wait)) => {
-                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)))
+                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)));
                 }
                 Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");

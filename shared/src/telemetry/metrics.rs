@@ -275,8 +275,9 @@ mod tests {
         let keys = keys.0.into_inner().expect("no other thread");
         assert!(!keys.is_empty());
         for key in keys {
-            let (_, labels) = ALL.iter().find(|(name, _)| *name == key.name()).expect(key.name());
-            let names: Vec<_> = key.labels().map(|label| label.key()).collect();
+            let (_, labels) =
+                ALL.iter().find(|(name, _)| *name == key.name()).unwrap_or_else(|| panic!("{key}"));
+            let names: Vec<_> = key.labels().map(metrics::Label::key).collect();
             let listed: Vec<_> = labels.iter().map(|(name, _)| *name).collect();
             assert_eq!(names, listed, "{}", key.name());
             for (label, (_, values)) in key.labels().zip(*labels) {
