@@ -1,4 +1,4 @@
-//! `provider check`: calls each configured gateway once, and shows what went over the wire.
+//! `gateway check`: calls each configured gateway once, and shows what went over the wire.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use axum::routing::any;
 use axum::{Json, Router};
 use serde_json::json;
 use shared::code::{Code, CodeLength};
-use shared::config::environment;
+use shared::config::{environment, settings};
 use shared::entropy::random_bytes;
 use shared::message::Locale;
 use shared::phone::{PhoneNumber, Region};
@@ -24,9 +24,10 @@ const CODE: &str = "012345";
 /// which accepts everything.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
-    let dsn = environment("SMS_DSN").filter(|dsn| !["", "inbox:"].contains(&dsn.trim())).ok_or(
-        "SMS_DSN names no gateway; for example SMS_DSN='ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1'",
-    )?;
+    let dsn = settings::SMS_DSN.read(&environment).filter(|dsn| dsn != "inbox:");
+    let dsn = dsn.ok_or_else(|| {
+        format!("SMS_DSN names no gateway; for example {}", settings::SMS_DSN.assignment())
+    })?;
     let provider = Provider::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
     let number = PhoneNumber::parse(to.as_deref().unwrap_or(NOBODY), Region::default());
     let sms = sms(&number.map_err(|error| format!("--to: {error}"))?)?;
@@ -59,10 +60,10 @@ async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
     }
     match &result {
         Ok(accepted) => {
-            println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)"))
+            println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)"));
         }
         Err(error) if error.meaning.is_empty() => {
-            println!("\n{}: {}\n", error.class.as_str(), error.reason)
+            println!("\n{}: {}\n", error.class.as_str(), error.reason);
         }
         Err(error) => println!("\n{}: {}, {}\n", error.class.as_str(), error.reason, error.meaning),
     }

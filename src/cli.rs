@@ -10,29 +10,18 @@ use clap_complete::Shell;
 use jiff::{Span, SpanRelativeTo, Unit};
 use url::Url;
 
-/// Jobs that a worker has in hand at the same time, unless told otherwise.
-pub const DEFAULT_CONCURRENCY: u16 = 100;
+use crate::settings;
 
-/// What nearly everybody sets.
-const ENVIRONMENT: &str = "\
-Environment (each of the first three may be left out: a part within the process stands in):
-  REDIS_URL    the store: redis://127.0.0.1:6379, rediss://user:password@host:6379
-  QUEUE_URL    the queue: amqp://user:password@127.0.0.1:5672/%2f, or the https:// URL of an SQS queue
-  SMS_DSN      the gateway: ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1, aliyun://, tencent://,
-               twilio://, aws://, webhook+https:// (docs/providers.md)
-  CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
-  LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback and
-               TRUSTED_PROXIES is 0
-  LOG_LEVEL    error, warn, info, debug or trace
-  All others: docs/configuration.md";
+/// Jobs in progress of a worker at the same time, by default.
+pub const DEFAULT_CONCURRENCY: u16 = 100;
 
 const EXAMPLES: &str = "\
 Examples:
   sms-verify                                         try it: open http://127.0.0.1:8080
   sms-verify api                                     the API alone, on Redis and RabbitMQ
   sms-verify worker --concurrency 1000               a sender; start as many as you like, on any machine
-  SMS_DSN=ccp://… sms-verify provider check          what the gateway would be sent
-  sms-verify dead list                               why SMS were given up
+  SMS_DSN=ccp://… sms-verify gateway check           what the gateway would be sent
+  sms-verify dead list                               why SMS became dead letters
   sms-verify dead redrive --since 10m --rate 50      put those of the last ten minutes back
   sms-verify completions bash > /etc/bash_completion.d/sms-verify";
 
@@ -41,7 +30,7 @@ Examples:
 /// Without a command it does everything in one process, with nothing else to install: API, sender,
 /// a page to try it on, and an inbox in place of a phone.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, after_long_help = format!("{ENVIRONMENT}\n\n{EXAMPLES}"))]
+#[command(version, after_help = EXAMPLES, after_long_help = format!("{}\n{EXAMPLES}", settings::list()))]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -49,53 +38,61 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the API alone, on Redis and a queue that it shares with senders
+    /// Serve the API only; workers send the SMS
     ///
-    /// Needs REDIS_URL, QUEUE_URL and CODE_SECRET. While LISTEN is loopback it serves page, inbox
-    /// and docs, too. On SIGTERM it finishes the requests in hand.
+    /// Requires REDIS_URL, QUEUE_URL and CODE_SECRET. While LISTEN is loopback, it serves the page,
+    /// the inbox and the docs, too. On SIGTERM it finishes the requests in progress.
     Api,
-    /// Take jobs from RabbitMQ and send them
+    /// Take jobs from RabbitMQ and send their SMS
     ///
-    /// Needs REDIS_URL, QUEUE_URL, CODE_SECRET and SMS_DSN; without the last it sends to the inbox
-    /// of an API on this machine. On SIGTERM it finishes the jobs in hand and gives the others
-    /// back.
+    /// Requires REDIS_URL, QUEUE_URL and CODE_SECRET. Without SMS_DSN, it sends to the inbox of an
+    /// API on this machine. On SIGTERM it finishes the jobs in progress and returns the others.
     Worker {
-        /// Jobs in hand at the same time, 6000 at most; with --invoke, invocations
+        /// Jobs in progress at the same time, at most 6000; with --invoke, invocations
         #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
         concurrency: u16,
-        /// Hand the jobs as SQS events to a function, such as one under `cargo lambda watch` at
+        /// Pass the jobs as SQS events to a function, such as one under `cargo lambda watch` at
         /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
         #[arg(long, value_name = "URL", value_parser = http_url)]
         invoke: Option<Url>,
-        /// Serve /metrics, /healthz and /readyz here, such as at 127.0.0.1:9464; with OPS_TOKEN
-        /// /metrics needs it
+        /// Serve /metrics, /healthz and /readyz at this address, such as 127.0.0.1:9464; if
+        /// OPS_TOKEN is set, /metrics requires it
         #[arg(long, value_name = "ADDRESS", conflicts_with = "invoke")]
         metrics: Option<SocketAddr>,
     },
-    /// Look after the SMS gateways
+    /// Test the configured gateways
+    Gateway {
+        #[command(subcommand)]
+        action: GatewayAction,
+    },
+    /// The former name of `gateway`
+    #[command(hide = true)]
     Provider {
         #[command(subcommand)]
-        action: ProviderAction,
+        action: GatewayAction,
     },
-    /// Replay a day of people and attackers, and show what pumping, bombing and guessing come to
+    /// Simulate a day of users and attackers, and show the cost of pumping, bombing and guessing
     ///
-    /// Through the real admission, with a virtual clock: with the cooldown alone, with the limits
-    /// (LIMITS), with the conversion guard, with challenges, and with a budget (BUDGET).
+    /// Runs the real admission with a virtual clock: with the cooldown only, then with the limits
+    /// (LIMITS), the conversion guard, challenges and a budget (BUDGET).
     Simulate(Simulation),
-    /// Look after SMS that were given up, and stand in the dead-letter queue
+    /// List, redrive or purge dead letters
     ///
-    /// Needs QUEUE_URL and, on SQS, DEAD_QUEUE_URL. Safe to interrupt: what was not done yet is
-    /// still a dead letter.
+    /// Requires QUEUE_URL and, on SQS, DEAD_QUEUE_URL. Safe to interrupt: messages that were not
+    /// processed yet are still dead letters.
     Dead {
         #[command(subcommand)]
         action: DeadAction,
     },
-    /// Ask a process whether it can do its work: for health checks of containers
+    /// Check if a process is ready, for health checks of containers
     Health {
-        /// Where it answers
+        /// URL of the process's health check
         #[arg(default_value = "http://127.0.0.1:8080/readyz", value_parser = http_url)]
         url: Url,
     },
+    /// Print the settings and metrics as JSON, for checks of deployments
+    #[command(hide = true)]
+    Facts,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -104,41 +101,41 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it reads the variables of a deployment.
+    /// True if it reads the settings of a deployment.
     pub fn is_configured(&self) -> bool {
-        !matches!(self, Self::Health { .. } | Self::Completions { .. })
+        !matches!(self, Self::Health { .. } | Self::Facts | Self::Completions { .. })
     }
 }
 
 #[derive(Debug, Args)]
 pub struct Simulation {
-    /// Another seed, another day
+    /// Random seed
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// People who verify their number in a day
+    /// Users who verify their number in a day
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub people: u32,
-    /// Price of an SMS in USD, which also counts on BUDGET unless PRICES is set
+    /// Price of an SMS in USD; also used for BUDGET unless PRICES is set
     #[arg(long, default_value_t = 0.05)]
     pub price: f64,
-    /// Only attacks whose names contain this
+    /// Only attacks whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
-    /// Use this Redis in place of memory: an empty database, which is emptied again
+    /// Use this Redis instead of memory; its database must be empty, and is emptied again
     #[arg(long, value_name = "URL", value_parser = redis_url)]
     pub redis: Option<Url>,
-    /// Draw the outcome into this file
+    /// Write a chart of the outcome to this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ProviderAction {
-    /// Call each gateway of SMS_DSN once, and show request, answer and its class, with secrets
-    /// masked
+pub enum GatewayAction {
+    /// Call each gateway of SMS_DSN once, and show request, response and failure class, with
+    /// secrets masked
     Check {
-        /// Really send a message to this number. Without it a stub on this machine stands in for
-        /// the gateways
+        /// Send a real message to this number; without it, a local stub takes the place of the
+        /// gateways
         #[arg(long, value_name = "NUMBER")]
         to: Option<String>,
     },
@@ -146,48 +143,48 @@ pub enum ProviderAction {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadAction {
-    /// Show them: when each died, after how many attempts, of what
+    /// List dead letters, with time, attempts, failure class and reason
     List {
         #[command(flatten)]
         which: Which,
-        /// As JSON, for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Put them back into the queue, with all their attempts; what has expired is not sent
+    /// Move dead letters back to the queue, with all attempts; expired codes are not sent
     Redrive {
         #[command(flatten)]
         which: Which,
-        /// So many a second at most
+        /// Maximum redrives per second
         #[arg(long, value_name = "N")]
         rate: Option<NonZeroU32>,
-        /// Only say how many it would be
+        /// Only count the dead letters, and change nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Delete them
+    /// Delete dead letters
     Purge {
         #[command(flatten)]
         which: Which,
-        /// Only those whose code cannot be accepted any more
+        /// Only dead letters whose code has expired
         #[arg(long)]
         expired: bool,
-        /// Only say how many it would be
+        /// Only count the dead letters, and change nothing
         #[arg(long)]
         dry_run: bool,
     },
 }
 
-/// Which dead letters.
+/// A selection of dead letters.
 #[derive(Debug, Clone, Args)]
 pub struct Which {
-    /// Those that died within this time, such as 30m, 2h or 1d
+    /// Only dead letters of this last period, such as 30m, 2h or 1d
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<Duration>,
-    /// Those whose reason contains this
+    /// Only dead letters whose reason contains this text
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// No more than so many
+    /// At most this many dead letters
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 }

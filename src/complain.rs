@@ -1,4 +1,4 @@
-//! The last word of a command that failed: what went wrong, why, and what to do next.
+//! The report of a command that failed: the error, its causes, and a hint.
 
 use std::error::Error;
 
@@ -6,14 +6,18 @@ use shared::config::ConfigError;
 use shared::queue::QueueError;
 use shared::telemetry::causes;
 
-const CONFIG: &str = "docs/configuration.md has every variable";
-const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
-const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
-    one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
-const TIMEOUT: &str = "is it under load, or far off? What was not done yet is still a dead letter: run the command again";
-const SQS: &str = "are QUEUE_URL and DEAD_QUEUE_URL right, and AWS_REGION and credentials set (`aws sts get-caller-identity`)?";
+const CONFIG: &str = "docs/configuration.md lists every setting";
+const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; \
+    docs/configuration.md lists every setting";
+const RABBITMQ: &str = "check that it runs at QUEUE_URL, with this user, password and vhost; \
+    `docker compose up --detach --wait` starts one, `rabbitmqctl add_user` adds users, \
+    and guest may connect from its own machine only";
+const TIMEOUT: &str = "the queue is slow, or far away. Run the command again: \
+    what was not done yet is still a dead letter";
+const SQS: &str = "check QUEUE_URL and DEAD_QUEUE_URL, and that AWS_REGION and credentials are set \
+    (`aws sts get-caller-identity`)";
 
-/// Tells it.
+/// Prints the error with its causes, and a hint, to stderr.
 #[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 pub fn complain(error: &(dyn Error + 'static)) {
     if let Some(config) = error.downcast_ref::<ConfigError>() {
@@ -25,6 +29,12 @@ pub fn complain(error: &(dyn Error + 'static)) {
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }
+}
+
+/// Prints a hint to stderr, where nothing went wrong.
+#[expect(clippy::print_stderr, reason = "standard output is the command's result")]
+pub fn hint_at(better: &str) {
+    eprintln!("hint: {better}");
 }
 
 fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -95,9 +95,9 @@ async fn act(
             DeadAction::List { json, .. } => {
                 let listed = described(&letter, job.as_ref());
                 if *json {
-                    done.listed.push(listed)
+                    done.listed.push(listed);
                 } else {
-                    writeln!(stdout(), "{}", row(&listed))?
+                    writeln!(stdout(), "{}", row(&listed))?;
                 }
             }
             DeadAction::Redrive { .. } if job.is_none() => {

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod complain;
 mod dead;
+mod facts;
 mod health;
 mod invoke;
 mod misspelt;
@@ -13,6 +14,7 @@ mod otlp;
 mod pages;
 mod parts;
 mod server;
+mod settings;
 mod simulate;
 mod stop;
 mod worker;
@@ -28,7 +30,7 @@ use shared::{telemetry, tls};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use self::cli::{Cli, Command, ProviderAction};
+use self::cli::{Cli, Command, GatewayAction};
 use self::parts::Parts;
 use self::stop::Stop;
 
@@ -112,12 +114,17 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
             invoker.run(consumer, concurrency, Stop::on_signals()?).await;
         }
-        Some(Command::Provider { action: ProviderAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Gateway { action: GatewayAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Provider { action: GatewayAction::Check { to } }) => {
+            complain::hint_at("`sms-verify provider` is now `sms-verify gateway`");
+            check::run(to).await?;
+        }
         Some(Command::Simulate(simulation)) => {
             // What it logs is of no interest.
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
         Some(Command::Health { url }) => health::run(url).await?,
+        Some(Command::Facts) => facts::print()?,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sms-verify", &mut script);

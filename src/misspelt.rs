@@ -1,17 +1,15 @@
-//! Variables whose names are nearly those that are read: a slip of the pen would leave a limit, a
+//! Variables whose names are nearly those of settings: a slip of the pen would leave a limit, a
 //! key or a store unset without a word.
 
 use std::ffi::OsString;
 
+use shared::config::{Group, SETTINGS, Setting};
 use tracing::warn;
-
-/// Its table has every variable.
-const DOCUMENT: &str = include_str!("../docs/configuration.md");
 
 /// Letters that may be wrong in a name: one in so many.
 const LETTERS: usize = 5;
 
-/// Warns of each of these that is not read, and was likely meant to be.
+/// Warns of each variable that is not read, and was likely meant to be.
 pub fn warn_of(names: impl Iterator<Item = OsString>) {
     for name in names.filter_map(|name| name.into_string().ok()) {
         if let Some(meant) = meant(&name) {
@@ -21,16 +19,14 @@ pub fn warn_of(names: impl Iterator<Item = OsString>) {
 }
 
 fn meant(name: &str) -> Option<&'static str> {
-    if variables().any(|known| known == name) {
+    if SETTINGS.iter().any(|setting| setting.name == name) {
         return None;
     }
-    variables().find(|known| strsim::osa_distance(name, known) <= known.len() / LETTERS)
-}
-
-/// The names in the table's first column.
-fn variables() -> impl Iterator<Item = &'static str> {
-    let rows = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-    rows.flat_map(|names| names.split('`').step_by(2))
+    // Other tools have variables that are nearly the standard ones.
+    let ours = SETTINGS.iter().filter(|setting| setting.group != Group::Standard);
+    let near =
+        |known: &Setting| strsim::osa_distance(name, known.name) <= known.name.len() / LETTERS;
+    ours.copied().find(|known| near(known)).map(|known| known.name)
 }
 
 #[cfg(test)]
@@ -53,6 +49,7 @@ mod tests {
             ("LISTEN_FDS", None),
             ("OTEL_SERVICE_NAME", None),
             ("AWS_REGION", None),
+            ("AWS_ENDPOINT_URL_S3", None),
         ] {
             assert_eq!(meant(name), known, "{name}");
         }

@@ -95,8 +95,11 @@ fn docs() -> Router {
 
 /// What the page has to know of the configuration.
 fn settings(config: &LocalConfig) -> Value {
-    let digits = config.code_length.digits();
-    json!({ "region": config.region.code(), "countries": config.countries.codes(), "digits": digits })
+    json!({
+        "region": config.http.region.code(),
+        "countries": config.abuse.countries.codes(),
+        "digits": config.codes.length.digits(),
+    })
 }
 
 async fn messages(State(inbox): State<Inbox>) -> Json<Vec<InboxMessage>> {

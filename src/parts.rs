@@ -3,12 +3,9 @@
 
 use shared::admission::Admissions;
 use shared::checking::Checks;
-use shared::code::Secrets;
 use shared::config::{Address, LocalConfig};
 use shared::delivery::Deliveries;
-use shared::entropy::random_bytes;
 use shared::eviction::EvictionWatch;
-use shared::guard::Guard;
 use shared::http::Receipts;
 use shared::provider::{Inbox, Provider};
 use shared::queue::{Queue, QueueError};
@@ -22,24 +19,23 @@ pub struct Parts {
     pub store: Store,
     pub queue: Queue,
     pub inbox: Inbox,
-    secrets: Secrets,
     provider: Provider,
 }
 
 /// A part could not be made from its URL.
 #[derive(Debug, thiserror::Error)]
 pub enum PartError {
-    #[error("REDIS_URL is not usable")]
+    #[error("REDIS_URL is invalid")]
     Store(#[from] StoreError),
-    #[error("QUEUE_URL is not usable")]
+    #[error("QUEUE_URL is invalid")]
     Queue(#[from] QueueError),
 }
 
 impl Parts {
     pub fn new(config: LocalConfig) -> Result<Self, PartError> {
         let store = match &config.redis {
-            Some(url) => Store::redis(url.expose(), config.policy)?,
-            None => Store::memory(config.policy),
+            Some(url) => Store::redis(url.expose(), config.store.policy)?,
+            None => Store::memory(config.store.policy),
         };
         let queue = match &config.queue {
             Some(url) => {
@@ -49,26 +45,20 @@ impl Parts {
         };
         let inbox = Inbox::default();
         let provider = config.provider.clone().unwrap_or_else(|| Provider::inbox(inbox.clone()));
-        let secrets =
-            config.secrets.clone().unwrap_or_else(|| Secrets::from_random(random_bytes()));
-        Ok(Self { config, store, queue, inbox, secrets, provider })
+        Ok(Self { config, store, queue, inbox, provider })
     }
 
     /// From here on it is told if Redis may forget.
     pub fn watch_eviction(&self) {
-        EvictionWatch::new(self.store.clone(), self.config.accepts_eviction).begin();
+        EvictionWatch::new(self.store.clone(), self.config.store.accepts_eviction).begin();
     }
 
     pub fn admissions(&self) -> Admissions {
         Admissions {
             store: self.store.clone(),
             queue: self.queue.clone(),
-            secrets: self.secrets.clone(),
-            limits: self.config.limits.clone(),
-            countries: self.config.countries.clone(),
-            guard: Guard::new(self.config.guard),
-            challenge: self.config.challenge.clone(),
-            budget: self.config.budget.clone(),
+            secrets: self.config.codes.secrets.clone(),
+            abuse: self.config.abuse.clone(),
             meiduo_keys: self.config.meiduo_keys.clone(),
         }
     }
@@ -76,17 +66,15 @@ impl Parts {
     pub fn checks(&self) -> Checks {
         Checks {
             store: self.store.clone(),
-            secrets: self.secrets.clone(),
-            code_length: self.config.code_length,
-            test_numbers: self.config.test_numbers.clone(),
-            limits: self.config.limits.clone(),
+            codes: self.config.codes.clone(),
+            limits: self.config.abuse.limits.clone(),
         }
     }
 
     pub fn receipts(&self) -> Receipts {
         Receipts {
             store: self.store.clone(),
-            secrets: self.secrets.clone(),
+            secrets: self.config.codes.secrets.clone(),
             provider: self.provider.clone(),
         }
     }
@@ -104,11 +92,9 @@ impl Parts {
         Deliveries {
             store: self.store.clone(),
             provider: self.provider.clone(),
-            secrets: self.secrets.clone(),
-            code_length: self.config.code_length,
+            codes: self.config.codes.clone(),
             schedule: self.config.schedule,
-            policy: self.config.delivery_policy,
-            test_numbers: self.config.test_numbers.clone(),
+            policy: self.config.policy,
         }
     }
 

@@ -46,7 +46,7 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     let failed = |source| ListenError { listen, setting: "LISTEN", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     parts.config.listen = listener.local_addr().map_err(failed)?;
-    phone::prepare(parts.config.region);
+    phone::prepare(parts.config.http.region);
     // Connected before the first request. What is down is no reason not to start: it may come up
     // later.
     let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
@@ -56,24 +56,22 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     if let Err(error) = queue {
         warn!(error = causes(&error), "the queue cannot be reached yet");
     }
-    let (config, callers) = (&parts.config, &parts.config.callers);
-    config.budget.warn_of_assumed(&config.countries);
+    let (config, http) = (&parts.config, &parts.config.http);
+    config.abuse.warn_of_assumed_prices();
     let asking = RequestApi {
         admissions: parts.admissions(),
-        region: config.region,
-        test_numbers: config.test_numbers.clone(),
+        test_numbers: config.codes.test_numbers.clone(),
         autofill: config.autofill.clone(),
-        callers: callers.clone(),
-        origins: config.origins.clone(),
+        settings: http.clone(),
     };
     let routes = request_router(asking)
-        .merge(check_router(parts.checks(), config.region, callers.clone()))
-        .merge(pictures_router(parts.store.clone(), config.challenge.clone()))
+        .merge(check_router(parts.checks(), http.region, http.callers.clone()))
+        .merge(pictures_router(parts.store.clone(), config.abuse.challenge.clone()))
         .merge(receipts_router(parts.receipts()))
         .merge(specification_router())
         .merge(health_router(parts.store.clone(), parts.queue.clone()));
-    let api = app(routes, &config.origins);
-    let api = match config.base_path.as_str() {
+    let api = app(routes, &http.origins);
+    let api = match http.base_path.as_str() {
         "" => api,
         base => api.clone().nest(base, api),
     };

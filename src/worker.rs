@@ -26,7 +26,7 @@ pub async fn run(
     concurrency: u16,
     mut stop: Stop,
 ) {
-    message::prepare(deliveries.code_length);
+    message::prepare(deliveries.codes.length);
     let deliveries = Arc::new(deliveries);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
     let mut in_hand = JoinSet::new();

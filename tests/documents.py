@@ -2,8 +2,8 @@
 
     python tests/documents.py target/debug/sms-verify
 
-Every link leads somewhere, every command of the program is one, the table of variables has all that the code reads. What README and
-the guides tell people to type is typed in (tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
+Every link leads somewhere, and every command of the program is one. What README and the guides tell people to type is typed in
+(tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
 """
 
 import json
@@ -56,18 +56,6 @@ def check_commands(document, text):
         done = subprocess.run([PROGRAM, *words, "--help"], env={}, capture_output=True, text=True)
         if done.returncode != 0:
             wrong(document, f"{command}: {done.stderr.strip()}")
-
-
-def check_variables():
-    document = ROOT / "docs" / "configuration.md"
-    described = set(re.findall(r"`([A-Z][A-Z_]{4,})`", "\n".join(re.findall(r"^\| (`.*?) \|", document.read_text(), re.M))))
-    source = "".join((ROOT / "shared" / "src" / file).read_text() for file in ("config/vars.rs", "config/address.rs", "config/queue.rs", "telemetry/mod.rs"))
-    pattern = r'(?:get|var|number|seconds|address|list)\(\s*"([A-Z][A-Z_]{4,})"'
-    read = set(re.findall(pattern, source))
-    # What the environment says of itself, and the last word on test numbers, which stands with them.
-    read -= {"AWS_LAMBDA_FUNCTION_NAME", "TEST_NUMBERS_ON_LAMBDA"}
-    for name in sorted(read ^ described):
-        wrong(document, f"{name} is {'read and not described' if name in read else 'described and not read'}")
 
 
 def check_session(document, text):
@@ -137,7 +125,6 @@ for document in DOCUMENTS:
     elif str(document.relative_to(ROOT)) in TYPED:
         check_printed(document, text)
 check_translation(ROOT / "README.zh-CN.md", ROOT / "README.md")
-check_variables()
 check_typed()
 for error in ERRORS:
     print(error)

@@ -6,6 +6,7 @@ Kubernetes' own schemas judge the manifests (KEDA's kinds have none there), syst
 is a command of the program, and what they probe is a port that it opens.
 """
 
+import json
 import pathlib
 import re
 import shlex
@@ -25,6 +26,23 @@ ERRORS = []
 def check(what, holds):
     if not holds:
         ERRORS.append(what)
+
+
+def facts():
+    """What the program says of itself."""
+    return json.loads(subprocess.run([PROGRAM, "facts"], check=True, capture_output=True).stdout)
+
+
+FACTS = facts() if PROGRAM else None
+
+
+def are_settings(where, names, command):
+    """Variables of a service are settings of the program, and all that its command requires."""
+    if FACTS:
+        for name in sorted(set(names) - set(FACTS["settings"])):
+            check(f"{where}: {name} is no setting", False)
+        for name in sorted(set(FACTS["required"][command]) - set(names)):
+            check(f"{where}: {name} is not set, and {command} requires it", False)
 
 
 def is_command(where, arguments):
@@ -56,15 +74,16 @@ def check_kubernetes():
             check(f"{name}: {probe} asks another path", not target or target["path"] in ("/healthz", "/readyz"))
     scaled = next(one for one in documents if one["kind"] == "ScaledObject")["spec"]
     check("KEDA scales what is not there", scaled["scaleTargetRef"]["name"] in deployments)
-    source = (ROOT / "shared" / "src" / "queue" / "rabbitmq" / "address.rs").read_text()
-    queue = re.search(r'DEFAULT_QUEUE: &str = "(.*?)"', source)[1]
-    check("KEDA looks at another queue", scaled["triggers"][0]["metadata"]["queueName"] == queue)
+    if FACTS:
+        queue = scaled["triggers"][0]["metadata"]["queueName"]
+        check("KEDA looks at another queue", queue == FACTS["queue"])
 
 
 def check_compose():
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     for name, service in services.items():
         is_command(name, service["command"])
+        are_settings(name, service["environment"], service["command"][0])
         is_command(name, service["healthcheck"]["test"][2:])
 
 

@@ -1,13 +1,17 @@
 """Holds template.yaml against the code: what SAM makes of it must be what the functions need, and no more.
 
+    python tests/template.py target/debug/sms-verify
+
 Run by tests/run with the Python of target/tools, which has SAM's own translator, and moto, which creates those
-resources of the stack that it knows: queues, roles, logs and the network.
+resources of the stack that it knows: queues, roles, logs and the network. What the code needs is what the program says
+of itself: `sms-verify facts`.
 """
 
 import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -49,16 +53,26 @@ def source(*parts):
     return ROOT.joinpath(*parts).read_text()
 
 
-def default_of(name):
-    """A default of the code, such as `max_retries: 3`."""
-    return int(re.search(rf"{name}: (\d+)", source("shared", "src", "delivery", "schedule.rs")).group(1))
+def facts():
+    """What the program says of itself: its settings, and its metrics with their labels."""
+    program = str(pathlib.Path(sys.argv[1]).resolve())
+    return json.loads(subprocess.run([program, "facts"], check=True, capture_output=True, text=True).stdout)
 
 
-def required_by(config):
-    """The variables that a configuration struct cannot do without."""
-    text = source("shared", "src", "config", "mod.rs")
-    body = text[text.index(f"impl {config} {{"):]
-    return set(re.findall(r'"([A-Z_]+)"', re.search(r"Vars::new\(lookup, &\[(.*?)\]\)", body, re.S).group(1)))
+def check_settings(properties, known, required):
+    """Each function is given settings that it reads, all that it needs, and what another function of the API has, too."""
+    given = {function: set(properties[function]["Environment"]["Variables"]) for function in FUNCTIONS}
+    read = {
+        function: {name for name, setting in known.items() if program in setting["read_by"]}
+        for function, program in FUNCTIONS.items()
+    }
+    for function, program in FUNCTIONS.items():
+        # The template's queue is one of SQS, where dead letters are put by their own URL.
+        needed = set(required[program]) | ({"DEAD_QUEUE_URL"} if function == "SendSms" else set())
+        check(f"what {function} lacks", needed - given[function], set())
+        check(f"what {function} does not read", given[function] - read[function], set())
+    api = read["RequestCode"] & read["CheckCode"]
+    check("what one function of the API has alone", (given["RequestCode"] ^ given["CheckCode"]) & api, set())
 
 
 def routes():
@@ -155,18 +169,16 @@ def main():
     resources = template["Resources"]
     properties = {name: resource.get("Properties", {}) for name, resource in resources.items()}
 
-    retries = default_of("max_retries")
+    known = facts()
+    retries = int(known["settings"]["MAX_RETRIES"]["default"])
     check("maxReceiveCount", properties["Jobs"]["RedrivePolicy"]["maxReceiveCount"], 1 + retries)
     visible, timeout = properties["Jobs"]["VisibilityTimeout"], properties["SendSms"]["Timeout"]
     check("six timeouts within the visibility timeout", 6 * timeout <= visible, True)
     mapping = properties["SendSmsJobs"]
     check("the partial batch response", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
 
-    for function, config in {"RequestCode": "RequestConfig", "CheckCode": "CheckConfig", "SendSms": "SendConfig"}.items():
-        variables = set(properties[function]["Environment"]["Variables"])
-        callers = {"ALLOW_ORIGINS", "API_KEYS", "DEFAULT_REGION", "LIMITS", "TRUSTED_PROXIES"}
-        needed = required_by(config) | ({"DEAD_QUEUE_URL"} if config == "SendConfig" else callers)
-        check(f"what {function} lacks", needed - variables, set())
+    check_settings(properties, known["settings"], known["required"])
+    for function in FUNCTIONS:
         binary = yaml_parse(source("template.yaml"))["Resources"][function]["Metadata"]["BuildProperties"]["Binary"]
         check(f"the binary of {function}", binary, FUNCTIONS[function])
 
@@ -196,19 +208,18 @@ def main():
             check(f"the runbook has a section for {name}, {anchor}", anchor in headings, True)
     body = properties["Dashboard"]["DashboardBody"]["Fn::Sub"]
     json.loads(re.sub(r"\$\{[^}]*\}", "x", body))
-    names = set(re.findall(r'"(sms_verify_\w+)"', source("shared", "src", "telemetry", "metrics.rs")))
+    metrics = known["metrics"]
     used = set(re.findall(r"sms_verify_\w+", json.dumps(template)))
-    counted = source("shared", "src", "telemetry", "metrics.rs") + source("shared", "src", "store", "terms.rs")
-    words = set(re.findall(r'=> "(\w+)"', counted)) | {"accepted"}
     for alarm in resources.values():
         for metric in metrics_of(alarm["Properties"]) if alarm["Type"] == "AWS::CloudWatch::Alarm" else []:
             labels = {one["Name"]: one["Value"] for one in metric["Dimensions"] if one["Name"] != "function"}
-            check(f"labels of {metric['MetricName']} that nobody counts", set(labels.values()) - words, set())
-            check(f"names of labels of {metric['MetricName']}", set(labels) <= {"outcome", "result", "policy", "gateway"}, True)
-    check("metrics that the template uses and nobody counts", used - names, set())
+            counted = metrics[metric["MetricName"]]
+            check(f"the labels of {metric['MetricName']}", set(labels), set(counted))
+            wrong = {name: value for name, value in labels.items() if counted[name] and value not in counted[name]}
+            check(f"values of labels of {metric['MetricName']} that nobody counts", wrong, {})
+    check("metrics that the template uses and nobody counts", used - set(metrics), set())
     # The dimensions of a query are exactly those that its metric has: the function's, and its labels.
-    counted = re.search(r"counter!\(REFUSED, (.*?)\)\.increment", source("shared", "src", "telemetry", "metrics.rs")).group(1)
-    labels = {"function"} | set(re.findall(r'"(\w+)" =>', counted))
+    labels = {"function"} | set(metrics["sms_verify_refused_total"])
     query = properties["RefusedAlarm"]["Metrics"][0]["Expression"]["Fn::Sub"]
     dimensions = re.search(r'SCHEMA\("sms-verify", (.*?)\)', query).group(1).split(", ")
     # In quotes: "function" is a word of the query language, too.

@@ -16,14 +16,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use divan::{AllocProfiler, Bencher, black_box};
-use shared::admission::Admissions;
+use shared::admission::{AbuseSettings, Admissions};
 use shared::budget::Budget;
 use shared::challenge::Challenge;
 use shared::code::{CodeLength, Secrets};
+use shared::code_settings::CodeSettings;
 use shared::config::{LocalConfig, Role};
 use shared::delivery::Deliveries;
 use shared::guard::{Guard, Mode};
-use shared::http::{Callers, RequestApi, app, request_router};
+use shared::http::{RequestApi, app, request_router};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::{self, Locale};
@@ -132,17 +133,17 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         store: Store::memory(Policy::default()),
         queue: Queue::memory(),
         secrets: secrets(),
-        limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
-        countries: Countries::only(Region::default()),
-        guard: Guard::new(Mode::default()),
-        challenge: Some(Challenge::default()),
-        budget: Budget::none(),
+        abuse: AbuseSettings {
+            limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
+            countries: Countries::only(Region::default()),
+            guard: Guard::new(Mode::default()),
+            challenge: Some(Challenge::default()),
+            budget: Budget::none(),
+        },
         meiduo_keys: None,
     };
-    let callers = Callers::default();
-    let (region, autofill, origins) = (Region::default(), Default::default(), Default::default());
-    let test_numbers = Default::default();
-    let api = RequestApi { admissions, region, test_numbers, autofill, callers, origins };
+    let (test_numbers, autofill, settings) = Default::default();
+    let api = RequestApi { admissions, test_numbers, autofill, settings };
     let mut app: Router = app(request_router(api), &Default::default());
     let to = fresh();
     let request = |national: u64| {
@@ -170,11 +171,9 @@ fn deliver(bencher: Bencher<'_, '_>) {
     let deliveries = Deliveries {
         store: store.clone(),
         provider: Provider::from_dsn("null://default").expect("a gateway"),
-        secrets: secrets.clone(),
-        code_length: CodeLength::default(),
+        codes: CodeSettings::new(secrets.clone()),
         schedule: config.schedule,
-        policy: config.delivery_policy,
-        test_numbers: config.test_numbers,
+        policy: config.policy,
     };
     let prepare = || {
         let (to, random) = (number(fresh()), fresh());

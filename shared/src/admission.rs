@@ -10,7 +10,7 @@ use crate::afterwards::until_answered;
 use crate::budget::Budget;
 use crate::challenge::{Challenge, ChallengeError, Proof, Task, VendorError};
 use crate::code::Secrets;
-use crate::guard::Guard;
+use crate::guard::{self, Guard};
 use crate::job::Job;
 use crate::limits::{Exceeded, Limits, Quota, Refusal, Scope};
 use crate::meiduo::MeiduoKeys;
@@ -32,20 +32,53 @@ pub struct Admissions {
     pub store: Store,
     /// Takes the job.
     pub queue: Queue,
-    /// Name the number's place in the store.
+    /// Keys for tagging numbers and deriving codes.
     pub secrets: Secrets,
-    /// How many SMS there may be.
-    pub limits: Limits,
-    /// Where they may go.
-    pub countries: Countries,
-    /// Whose codes nobody types back.
-    pub guard: Guard,
-    /// What a request has to solve before it is sent an SMS, if it is suspicious.
-    pub challenge: Option<Challenge>,
-    /// What they may cost.
-    pub budget: Budget,
+    /// The defence against abuse.
+    pub abuse: AbuseSettings,
     /// What an older site reads from the store, if there is one.
     pub meiduo_keys: Option<MeiduoKeys>,
+}
+
+/// The defence against abuse, each part as it is configured.
+#[derive(Debug, Clone)]
+pub struct AbuseSettings {
+    /// `LIMITS`: how many SMS there may be.
+    pub limits: Limits,
+    /// `ALLOWED_COUNTRIES`: where they may go.
+    pub countries: Countries,
+    /// `GUARD`: the conversion guard.
+    pub guard: Guard,
+    /// `CHALLENGE`: what a suspicious request has to solve before it is sent an SMS.
+    pub challenge: Option<Challenge>,
+    /// `BUDGET` and `PRICES`: what they may cost.
+    pub budget: Budget,
+}
+
+impl AbuseSettings {
+    /// No defence but the cooldown.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            limits: Limits::none(),
+            countries: Countries::all(),
+            guard: Guard::new(guard::Mode::Off),
+            challenge: None,
+            budget: Budget::none(),
+        }
+    }
+
+    /// Warns of prices that are only assumed.
+    pub fn warn_of_assumed_prices(&self) {
+        self.budget.warn_of_assumed(&self.countries);
+    }
+
+    /// Loads what the first challenge needs.
+    pub async fn prepare(&self) {
+        if let Some(challenge) = &self.challenge {
+            challenge.prepare().await;
+        }
+    }
 }
 
 /// A request for a code.
@@ -114,7 +147,7 @@ impl Admissions {
     ) -> Result<Verification, AdmissionError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
-        metrics::requested(country, self.budget.price(country), &result, began.elapsed());
+        metrics::requested(country, self.abuse.budget.price(country), &result, began.elapsed());
         result
     }
 
@@ -124,14 +157,18 @@ impl Admissions {
         random: [u8; 16],
     ) -> Result<Verification, AdmissionError> {
         let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
-        if !self.countries.contain(country) {
+        if !self.abuse.countries.contain(country) {
             return Err(AdmissionError::Country(country));
         }
         let solved = self.solved(proof.as_ref(), &to, random).await?;
-        let challenges = self.challenge.is_some() && solved.is_none();
-        let guard = self.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
-        let limits =
-            self.limits.request(&to, country, ip, tenant.as_deref(), &self.secrets).into_iter();
+        let challenges = self.abuse.challenge.is_some() && solved.is_none();
+        let guard =
+            self.abuse.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
+        let limits = self
+            .abuse
+            .limits
+            .request(&to, country, ip, tenant.as_deref(), &self.secrets)
+            .into_iter();
         let candidate = Candidate {
             guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
             id: VerificationId::new(
@@ -141,10 +178,10 @@ impl Admissions {
                 &purpose,
             ),
             to: to.masked(),
-            windows: self.limits.of(Scope::Number).collect(),
+            windows: self.abuse.limits.of(Scope::Number).collect(),
             quotas: limits
                 .chain(guard)
-                .chain(self.budget.quotas(country))
+                .chain(self.abuse.budget.quotas(country))
                 .chain(solved.into_iter().flatten())
                 .collect(),
         };
@@ -218,7 +255,7 @@ impl Admissions {
         to: &PhoneNumber,
         random: [u8; 16],
     ) -> Result<Option<Vec<Quota>>, AdmissionError> {
-        match (&self.challenge, proof) {
+        match (&self.abuse.challenge, proof) {
             (Some(challenge), Some(proof)) => {
                 match challenge.judge(proof, &self.store, &self.secrets, to).await {
                     Ok(Some(quotas)) => Ok(Some(quotas)),
@@ -239,7 +276,8 @@ impl Admissions {
     /// Asks for the answer to a new task.
     fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> AdmissionError {
         let now = self.now_ms() / 1_000;
-        let task = self.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
+        let task =
+            self.abuse.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
         info!(to = %to, wrong, "a challenge has to be solved first");
         AdmissionError::Challenge { task, wrong }
     }

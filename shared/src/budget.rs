@@ -62,13 +62,16 @@ pub enum BudgetError {
     #[error("{0:?} is not of the form 20/hour or 12.50/day")]
     Form(String),
     /// A span that is there twice.
-    #[error("{0:?} is there twice")]
+    #[error("duplicate {0:?}")]
     Twice(String),
     /// Not of the form of a price.
     #[error("{0:?} is not of the form CN=0.05, +881=0.10, or other=0.10 for all other countries")]
     Price(String),
     /// A price that no SMS would have.
-    #[error("{0:?} names a region without mobile numbers of its own, which are counted to {main}", main = .1.code())]
+    #[error(
+        "{0:?} names a region without mobile numbers of its own, which are counted to {main}",
+        main = .1.code()
+    )]
     Within(String, Region),
 }
 
@@ -322,7 +325,7 @@ mod tests {
             ("0/day", "", "\"0/day\""),
             ("-5/day", "", "\"-5/day\""),
             ("1e3/day", "", "\"1e3/day\""),
-            ("5/day,6/day", "", "\"6/day\" is there twice"),
+            ("5/day,6/day", "", "duplicate \"6/day\""),
             ("5/day", "CN", "\"CN\""),
             ("5/day", "China=1", "\"China=1\""),
             ("5/day", "CN=free", "\"CN=free\""),

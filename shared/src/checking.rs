@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use tracing::info;
 
-use crate::code::{Code, CodeLength, Secrets};
+use crate::code::Code;
+use crate::code_settings::CodeSettings;
 use crate::limits::Limits;
 use crate::phone::PhoneNumber;
 use crate::store::{CheckResult, Store, StoreError};
 use crate::telemetry::metrics;
-use crate::test_numbers::TestNumbers;
 use crate::token::TokenKeys;
 use crate::verification::{Verification, VerificationId};
 
@@ -18,12 +18,8 @@ use crate::verification::{Verification, VerificationId};
 pub struct Checks {
     /// Counts and remembers.
     pub store: Store,
-    /// Where codes come from.
-    pub secrets: Secrets,
-    /// How long they are.
-    pub code_length: CodeLength,
-    /// Numbers whose code is known beforehand.
-    pub test_numbers: TestNumbers,
+    /// The codes.
+    pub codes: CodeSettings,
     /// How many wrong codes there may be.
     pub limits: Limits,
 }
@@ -43,14 +39,14 @@ impl Checks {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        let Some(code) = self.secrets.derive(id, self.code_length) else {
+        let Some(code) = self.codes.secrets.derive(id, self.codes.length) else {
             metrics::checked(&CheckResult::Gone);
             return Ok(CheckResult::Gone);
         };
-        let code = self.test_numbers.code(&self.secrets, id.tag()).unwrap_or(&code);
+        let code = self.codes.test_numbers.code(&self.codes.secrets, id.tag()).unwrap_or(&code);
         let result = self
             .store
-            .check(id, code.matches(typed), request, &self.limits.check(ip, &self.secrets))
+            .check(id, code.matches(typed), request, &self.limits.check(ip, &self.codes.secrets))
             .await?;
         metrics::checked(&result);
         info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked");
@@ -60,7 +56,7 @@ impl Checks {
     /// Whether it is this number that a verification is of.
     #[must_use]
     pub fn is_of(&self, id: &VerificationId, number: &PhoneNumber) -> bool {
-        self.secrets.tag(number) == id.tag()
+        self.codes.secrets.tag(number) == id.tag()
     }
 
     /// Counts a number that is not the verification's as a wrong code, so that nobody tries numbers
@@ -74,8 +70,10 @@ impl Checks {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
-        let result =
-            self.store.check(id, false, request, &self.limits.check(ip, &self.secrets)).await?;
+        let result = self
+            .store
+            .check(id, false, request, &self.limits.check(ip, &self.codes.secrets))
+            .await?;
         metrics::checked(&result);
         info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked with another number");
         Ok(result)

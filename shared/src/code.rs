@@ -105,13 +105,13 @@ struct Secret {
 pub enum SecretError {
     /// Too short to resist guessing.
     #[error(
-        "each secret needs at least {} characters, such as `openssl rand -hex 32` gives",
+        "each secret needs at least {} characters, such as from `openssl rand -hex 32`",
         Secrets::MIN_LENGTH
     )]
     TooShort,
     /// Two of the list cannot be told apart (they are equal, or the one byte that names each
     /// collides).
-    #[error("two of the secrets share a key id; generate one of them anew")]
+    #[error("two of the secrets have the same key ID; replace one of them")]
     SameKeyId,
 }
 

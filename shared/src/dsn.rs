@@ -23,11 +23,11 @@ pub enum DsnError {
     #[error("is not a URL of the form scheme://user:password@host?option=value")]
     Url(#[from] url::ParseError),
     /// No gateway of this name.
-    #[error("names no gateway that is known here: {0}:// (docs/providers.md lists them)")]
+    #[error("has an unknown gateway {0}:// (docs/providers.md lists them)")]
     Scheme(String),
     /// No challenge of this name.
     #[error(
-        "names no challenge that is known here: off, pow, picture, turnstile://, hcaptcha:// or recaptcha://"
+        "is an unknown challenge: use off, pow, picture, turnstile://, hcaptcha:// or recaptcha://"
     )]
     NoChallenge,
     /// The routes around the DSNs do not fit together.
@@ -50,7 +50,8 @@ pub enum DsnError {
     Unknown(String),
     /// Credentials would travel in clear.
     #[error(
-        "has tls=false, which is for a stub on this machine only (127.0.0.1, [::1], localhost)"
+        "has tls=false, which is allowed for a stub on this machine only \
+         (127.0.0.1, [::1], localhost)"
     )]
     ClearText,
     /// A percent sign that encodes nothing.

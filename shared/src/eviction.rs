@@ -65,7 +65,7 @@ impl EvictionWatch {
         }
         match &found {
             Eviction::Never if matches!(self.told, Some(Eviction::By(_))) => {
-                info!("Redis no longer evicts")
+                info!("Redis no longer evicts");
             }
             Eviction::Never => {}
             Eviction::By(policy) if self.accepted => {

@@ -6,6 +6,7 @@
 
 // The domain: values first, then what stands in the way of abuse, then the three use cases.
 pub mod code;
+pub mod code_settings;
 pub mod job;
 pub mod message;
 pub mod phone;

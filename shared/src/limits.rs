@@ -148,15 +148,18 @@ pub enum LimitsError {
     #[error("{0:?} is not of the form ip=100/hour or ip=off")]
     Form(String),
     /// No such scope.
-    #[error("{0:?} is none of number, ip, prefix, country, tenant, total, wrong-ip and wrong")]
+    #[error(
+        "unknown scope {0:?}: use number, ip, prefix, country, tenant, total, wrong-ip or wrong"
+    )]
     Scope(String),
     /// Not a number of 1 or more, or too many for the span.
     #[error(
-        "{0:?} lets pass none, or too many: up to 1000 in a second, and up to {MOST_OF_A_NUMBER} to a number"
+        "limit {0:?} must allow at least 1, and at most 1000 per second \
+         (at most {MOST_OF_A_NUMBER} for number)"
     )]
     Most(String),
     /// Named twice.
-    #[error("{0:?} is there twice")]
+    #[error("duplicate {0:?}")]
     Twice(String),
 }
 
@@ -326,12 +329,12 @@ mod tests {
             ("ip=5", "\"ip=5\" is not of the form"),
             ("ip=5/week", "\"ip=5/week\""),
             ("ip=-5/hour", "\"ip=-5/hour\""),
-            ("adress=5/hour", "\"adress\" is none of"),
-            ("ip=0/hour", "\"0/hour\" lets pass none"),
-            ("total=1001/second", "too many"),
-            ("number=101/day", "too many"),
-            ("ip=5/hour ip=6/hour", "\"ip\" is there twice"),
-            ("ip=5/hour,6/hour", "\"6/hour\" is there twice"),
+            ("adress=5/hour", "unknown scope \"adress\""),
+            ("ip=0/hour", "limit \"0/hour\" must allow at least 1"),
+            ("total=1001/second", "at most 1000 per second"),
+            ("number=101/day", "at most 100 for number"),
+            ("ip=5/hour ip=6/hour", "duplicate \"ip\""),
+            ("ip=5/hour,6/hour", "duplicate \"6/hour\""),
             ("ip=off,5/hour", "\"ip=off\" is not of the form"),
         ] {
             let error = Limits::parse(text).expect_err(text).to_string();

@@ -11,12 +11,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use shared::admission::AbuseSettings;
 use shared::budget::Budget;
 use shared::challenge::Challenge;
-use shared::config::environment;
-use shared::guard::Mode;
+use shared::config::{Setting, environment, settings};
+use shared::guard::{Guard, Mode};
 use shared::limits::Limits;
-use shared::phone::Region;
+use shared::phone::{Countries, Region};
 use shared::store::Store;
 use shared::verification::Policy;
 
@@ -58,14 +59,6 @@ impl Layer {
     }
 }
 
-/// The parts of an admission that stand in the way of abuse.
-struct Defence {
-    limits: Limits,
-    guard: Mode,
-    challenge: Option<Challenge>,
-    budget: Budget,
-}
-
 /// What is configured.
 struct Settings {
     limits: Limits,
@@ -75,14 +68,15 @@ struct Settings {
 impl Settings {
     /// Everybody is in one country, where an SMS has this price.
     fn read(price: f64) -> Result<Self, Box<dyn Error>> {
-        let read = |name| environment(name).unwrap_or_default();
-        let prices = match read("PRICES") {
+        let read = |setting: &Setting| setting.read(&environment).unwrap_or_default();
+        let prices = match read(&settings::PRICES) {
             prices if prices.is_empty() => format!("{}={price}", Region::default().code()),
             prices => prices,
         };
         Ok(Self {
-            limits: Limits::parse(&read("LIMITS")).map_err(|error| format!("LIMITS {error}"))?,
-            budget: Budget::parse(&read("BUDGET"), &prices)
+            limits: Limits::parse(&read(&settings::LIMITS))
+                .map_err(|error| format!("LIMITS {error}"))?,
+            budget: Budget::parse(&read(&settings::BUDGET), &prices)
                 .map_err(|error| format!("{} {error}", error.variable()))?,
         })
     }
@@ -95,11 +89,13 @@ impl Settings {
             .collect()
     }
 
-    fn defence(&self, layer: Layer) -> Result<Defence, Box<dyn Error>> {
+    fn defence(&self, layer: Layer) -> Result<AbuseSettings, Box<dyn Error>> {
         let challenge = if layer >= Layer::Challenge { Challenge::parse(CHALLENGE)? } else { None };
-        Ok(Defence {
+        let guard = if layer >= Layer::Guard { Mode::Enforce } else { Mode::Off };
+        Ok(AbuseSettings {
             limits: if layer >= Layer::Limits { self.limits.clone() } else { Limits::none() },
-            guard: if layer >= Layer::Guard { Mode::Enforce } else { Mode::Off },
+            countries: Countries::only(Region::default()),
+            guard: Guard::new(guard),
             challenge,
             budget: if layer >= Layer::Budget { self.budget.clone() } else { Budget::none() },
         })

@@ -7,20 +7,18 @@ use std::error::Error;
 use std::time::Duration;
 
 use fastrand::Rng;
-use shared::admission::{AdmissionError, Admissions, Request};
+use shared::admission::{AbuseSettings, AdmissionError, Admissions, Request};
 use shared::challenge::Proof;
 use shared::checking::Checks;
 use shared::code::{Code, CodeLength, Secrets};
-use shared::guard::Guard;
+use shared::code_settings::CodeSettings;
 use shared::message::Locale;
-use shared::phone::{Countries, Region};
+use shared::phone::Region;
 use shared::queue::Queue;
 use shared::store::{CheckResult, Clock, Store};
 use shared::telemetry::Names;
-use shared::test_numbers::TestNumbers;
 use shared::verification::{Purpose, Verification, VerificationId};
 
-use super::Defence;
 use super::actors::{Actor, Step, attack_begins};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -52,27 +50,22 @@ pub struct World {
 
 impl World {
     /// What stands between attackers and the gateway is `defence`.
-    pub fn new(seed: u64, store: Store, defence: Defence) -> Result<Self, Box<dyn Error>> {
+    pub fn new(seed: u64, store: Store, defence: AbuseSettings) -> Result<Self, Box<dyn Error>> {
         let mut rng = Rng::with_seed(seed);
         // The same each time: a day is divided into the same slots. Far off, so that no Redis
         // forgets what is still needed.
         let clock = Clock::virtual_from("2100-01-01T00:00:00Z".parse()?);
         let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
-        let Defence { limits, guard, challenge, budget } = defence;
+        let limits = defence.limits.clone();
         let admissions = Admissions {
             store: store.clone(),
             queue: Queue::memory(),
             secrets: secrets.clone(),
-            limits: limits.clone(),
-            countries: Countries::only(Region::default()),
-            guard: Guard::new(guard),
-            challenge,
-            budget,
+            abuse: defence,
             meiduo_keys: None,
         };
-        let (code_length, test_numbers) = (CodeLength::default(), TestNumbers::default());
-        let checks = Checks { store, secrets, code_length, test_numbers, limits };
+        let checks = Checks { store, codes: CodeSettings::new(secrets), limits };
         Ok(Self {
             admissions,
             checks,
@@ -192,8 +185,8 @@ impl World {
         step: Step,
         id: &VerificationId,
     ) -> Result<bool, Box<dyn Error>> {
-        let length = self.checks.code_length;
-        let right = self.checks.secrets.derive(id, length).ok_or("a code of this process")?;
+        let length = self.checks.codes.length;
+        let right = self.checks.codes.secrets.derive(id, length).ok_or("a code of this process")?;
         let typed = if step == Step::Right {
             right
         } else {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use shared::batch::{Response, deliver_event};
-use shared::code::{CodeLength, Secrets};
+use shared::code::Secrets;
+use shared::code_settings::CodeSettings;
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
 use shared::job::Job;
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::Store;
-use shared::test_numbers::TestNumbers;
 use shared::verification::{DeliveryState, Policy, Verification};
 
 use crate::support::gateway::{Gateway, Reply};
@@ -30,18 +30,17 @@ impl Function {
         let deliveries = Deliveries {
             store: Store::memory(Policy::default()),
             provider: Provider::from_dsn(&gateway.dsn()).expect("a DSN"),
-            secrets: Secrets::from_random(random_bytes()),
-            code_length: CodeLength::default(),
+            codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy: DeliveryPolicy::default(),
-            test_numbers: TestNumbers::default(),
         };
         Self { deliveries, queue: Queue::memory() }
     }
 
     /// A job as `request-code` queues it.
     async fn job(&self, index: u32) -> (Verification, String) {
-        let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
+        let (store, secrets) =
+            (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
         let queue = Queue::memory();
         let admissions = admissions(store, queue.clone(), secrets);
         let asked = admissions.request(request(number(index)), random_bytes()).await;

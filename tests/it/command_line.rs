@@ -66,7 +66,7 @@ async fn what_is_typed_wrongly_is_told_before_anything_is_done() {
             "error: PRICES \"0.05\" is not of the form CN=0.05",
         ),
         (
-            &["provider", "check"],
+            &["gateway", "check"],
             &here.clone().with("SMS_DSN", "inbox:"),
             "SMS_DSN names no gateway; for example",
         ),
@@ -97,7 +97,7 @@ async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() 
     assert!(!list.ended().await.success());
     let log = list.log();
     assert!(log.starts_with("error: RabbitMQ failed: ") && log.contains("refused"), "{log}");
-    assert!(log.contains("\nhint: is it running where QUEUE_URL says"), "{log}");
+    assert!(log.contains("\nhint: check that it runs at QUEUE_URL"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::admission::{AdmissionError, Admissions, Request};
+use shared::admission::{AbuseSettings, AdmissionError, Admissions, Request};
 use shared::challenge::Challenge;
 use shared::code::Secrets;
 use shared::entropy::{random_bytes, random_u64};
@@ -28,7 +28,8 @@ impl Scene {
         let clock = Clock::virtual_from(Timestamp::now());
         let store = Store::memory(Policy::default()).with_clock(clock.clone());
         let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
-        Self { admissions: Admissions { guard: Guard::new(mode), ..admissions }, clock }
+        let abuse = AbuseSettings { guard: Guard::new(mode), ..AbuseSettings::none() };
+        Self { admissions: Admissions { abuse, ..admissions }, clock }
     }
 
     /// Somebody asks for a code and types it back, or does not.
@@ -103,7 +104,8 @@ async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
 #[tokio::test]
 async fn a_country_that_is_abused_all_over_asks_for_challenges_that_people_solve() {
     let mut scene = Scene::new(Mode::Enforce);
-    scene.admissions.challenge = Challenge::parse("pow://default?effort=10").expect("a challenge");
+    scene.admissions.abuse.challenge =
+        Challenge::parse("pow://default?effort=10").expect("a challenge");
     scene.people(300).await;
     let sent = scene.spread_bots(200, false).await;
     assert!(

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use shared::batch::{Response, deliver_event};
-use shared::code::{CodeLength, Secrets};
+use shared::code::Secrets;
+use shared::code_settings::CodeSettings;
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::job::Job;
 use shared::message::Locale;
@@ -14,7 +15,6 @@ use shared::provider::Provider;
 use shared::queue::{Delay, Queue};
 use shared::store::Store;
 use shared::telemetry::{Names, TraceParent};
-use shared::test_numbers::TestNumbers;
 use shared::verification::Policy;
 
 use crate::support::gateway::{Gateway, Reply};
@@ -139,18 +139,17 @@ impl<'a> Mapping<'a> {
         let deliveries = Deliveries {
             store: Store::memory(Policy::default()),
             provider: Provider::from_dsn(dsn).expect("a DSN"),
-            secrets: Secrets::from_random(shared::entropy::random_bytes()),
-            code_length: CodeLength::default(),
+            codes: CodeSettings::new(Secrets::from_random(shared::entropy::random_bytes())),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),
-            test_numbers: TestNumbers::default(),
         };
         Self { fixture, deliveries }
     }
 
     /// Asks for a code, as `request-code` does.
     async fn ask(&self, index: u32) {
-        let (store, secrets) = (self.deliveries.store.clone(), self.deliveries.secrets.clone());
+        let (store, secrets) =
+            (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
         let admissions = admissions(store, self.fixture.queue.clone(), secrets);
         eventually("an admitted request", || async {
             let random = shared::entropy::random_bytes();

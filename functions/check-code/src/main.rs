@@ -14,31 +14,22 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     let config = telemetry::needed(CheckConfig::read(&environment));
-    let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
-    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
+    let store = telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     // There is more of a processor now than for the first request.
     store.prepare().await;
+    let CheckConfig { codes, limits, challenge, provider, http: settings, .. } = config;
     let mut routes = http::store_health_router(store.clone())
-        .merge(http::pictures_router(store.clone(), config.challenge))
+        .merge(http::pictures_router(store.clone(), challenge))
         .merge(http::specification_router());
-    if let Some(provider) = config.provider {
-        let receipts = Receipts { store: store.clone(), secrets: config.secrets.clone(), provider };
+    if let Some(provider) = provider {
+        let receipts = Receipts { store: store.clone(), secrets: codes.secrets.clone(), provider };
         routes = routes.merge(http::receipts_router(receipts));
     }
-    let CheckConfig {
-        secrets,
-        code_length,
-        test_numbers,
-        limits,
-        region,
-        callers,
-        origins,
-        base_path,
-        ..
-    } = config;
-    let checks = Checks { store, secrets, code_length, test_numbers, limits };
-    let routes = http::check_router(checks, region, callers).merge(routes);
-    let function = &Function::new(http::measured(http::app(routes, &origins)), base_path);
+    let checks = Checks { store, codes, limits };
+    let check = http::check_router(checks, settings.region, settings.callers);
+    let app = http::app(check.merge(routes), &settings.origins);
+    let function = &Function::new(http::measured(app), settings.base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {
         function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
     }))

@@ -16,22 +16,13 @@ async fn main() -> Result<(), Error> {
     telemetry::init(telemetry::xray::layer());
     emf::install();
     let config = telemetry::needed(SendConfig::read(&environment));
-    message::prepare(config.code_length);
+    message::prepare(config.codes.length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
     let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
-    let store = telemetry::needed(Store::redis(config.redis.expose(), config.policy));
-    EvictionWatch::new(store.clone(), config.accepts_eviction).once();
-    let SendConfig {
-        provider,
-        secrets,
-        code_length,
-        schedule,
-        delivery_policy: policy,
-        test_numbers,
-        ..
-    } = config;
-    let deliveries =
-        Deliveries { store, provider, secrets, code_length, schedule, policy, test_numbers };
+    let store = telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
+    let SendConfig { provider, codes, schedule, policy, .. } = config;
+    let deliveries = Deliveries { store, provider, codes, schedule, policy };
     // There is more of a processor now than for the first message.
     tokio::join!(deliveries.store.prepare(), deliveries.provider.prepare());
     let (deliveries, queue) = (&deliveries, &queue);

@@ -266,7 +266,7 @@ mod tests {
         assert!(captcha.contains("turnstile(0x4AAA)") && !captcha.contains("hunter2"), "{captcha}");
         for (text, problem) in [
             ("", "is not a URL"),
-            ("captcha", "names no challenge"),
+            ("captcha", "is an unknown challenge"),
             ("turnstile", "lacks the user"),
             ("hcaptcha://key@default", "lacks the password"),
             ("pow://default?when=sometimes", "wrong value for when"),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::Url;
 
+use super::settings::{self, Setting};
 use super::vars::Vars;
 use crate::dsn::DsnError;
 use crate::store;
@@ -47,16 +48,16 @@ impl fmt::Debug for Address {
 impl Vars<'_> {
     /// `REDIS_URL`.
     pub(super) fn redis(&mut self) -> Option<Address> {
-        self.address("REDIS_URL", &["redis", "rediss"], store::check_url)
+        self.address(&settings::REDIS_URL, &["redis", "rediss"], store::check_url)
     }
 
     pub(super) fn address(
         &mut self,
-        name: &str,
+        setting: &Setting,
         schemes: &[&str],
         check: impl Fn(&str) -> Result<(), DsnError>,
     ) -> Option<Address> {
-        let text = self.get(name)?;
+        let text = self.get(setting)?;
         if !schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://"))) {
             // http:// is for servers on this machine, in tests.
             let forms = schemes
@@ -64,20 +65,21 @@ impl Vars<'_> {
                 .filter(|scheme| **scheme != "http")
                 .map(|scheme| format!("{scheme}://"));
             self.problem(
-                name,
+                setting,
                 &format!("needs a URL that starts with {}", forms.collect::<Vec<_>>().join(" or ")),
             );
             return None;
         }
         let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {
             self.problem(
-                name,
-                "is no URL, such as scheme://user:password@host:port: in a password, # / ? @ and % are written %23 %2F %3F %40 %25",
+                setting,
+                "is not a URL such as scheme://user:password@host:port; \
+                 in a password, write # / ? @ % as %23 %2F %3F %40 %25",
             );
             return None;
         };
         if let Err(error) = check(&text) {
-            self.problem(name, &error.to_string());
+            self.problem(setting, &error.to_string());
             return None;
         }
         Some(Address(url))

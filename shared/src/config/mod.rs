@@ -7,27 +7,26 @@
 mod address;
 mod local;
 mod queue;
+pub mod settings;
 mod vars;
 
 use std::fmt;
 
 pub use self::address::Address;
 pub use self::local::{LocalConfig, Role};
+pub use self::settings::{Group, SETTINGS, Setting};
 pub use self::vars::OpsToken;
 use self::vars::Vars;
 
-use crate::budget::Budget;
+use crate::admission::AbuseSettings;
 use crate::challenge::Challenge;
-use crate::code::{CodeLength, Secrets};
+use crate::code_settings::CodeSettings;
 use crate::delivery::{DeliveryPolicy, Schedule};
-use crate::guard;
-use crate::http::{AllowedOrigins, BasePath, Callers};
+use crate::http::HttpSettings;
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::AllowedAutofill;
-use crate::phone::{Countries, Region};
 use crate::provider::Provider;
-use crate::test_numbers::TestNumbers;
 use crate::verification::Policy;
 
 /// The word for what local mode has when `SMS_DSN` is not set.
@@ -36,13 +35,13 @@ const INBOX: &str = "inbox:";
 /// Where variables are looked up: the environment, or a map in a test.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The process's environment.
+/// The process's environment, where settings are read.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// All that is wrong with the configuration, one line for each variable.
+/// Every problem of the configuration, one line for each variable.
 #[derive(PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
@@ -67,77 +66,56 @@ impl fmt::Debug for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What `request-code` needs.
+/// The store's settings, besides its address.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
+}
+
+/// The settings of `request-code`.
 #[derive(Debug, Clone)]
 pub struct RequestConfig {
     /// `REDIS_URL`.
     pub redis: Address,
     /// `QUEUE_URL`.
     pub queue: Address,
-    /// `CODE_SECRET`.
-    pub secrets: Secrets,
-    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
-    pub policy: Policy,
-    /// `DEFAULT_REGION`.
-    pub region: Region,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets and test numbers.
+    pub codes: CodeSettings,
+    /// The defence against abuse.
+    pub abuse: AbuseSettings,
+    /// How the API is served, and to whom.
+    pub http: HttpSettings,
     /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
     pub autofill: AllowedAutofill,
-    /// `LIMITS`.
-    pub limits: Limits,
-    /// `ALLOWED_COUNTRIES`.
-    pub countries: Countries,
-    /// `GUARD`.
-    pub guard: guard::Mode,
-    /// `CHALLENGE`.
-    pub challenge: Option<Challenge>,
-    /// `BUDGET`, `PRICES`.
-    pub budget: Budget,
-    /// `TRUSTED_PROXIES`, `API_KEYS`.
-    pub callers: Callers,
-    /// `ALLOW_ORIGINS`.
-    pub origins: AllowedOrigins,
-    /// `BASE_PATH`.
-    pub base_path: BasePath,
-    /// `TEST_NUMBERS`.
-    pub test_numbers: TestNumbers,
-    /// `EVICTION`.
-    pub accepts_eviction: bool,
-    /// `MEIDUO_KEYS`, with `CODE_LENGTH` and `TEST_NUMBERS`.
+    /// `MEIDUO_KEYS`.
     pub meiduo_keys: Option<MeiduoKeys>,
 }
 
-/// What `check-code` needs.
+/// The settings of `check-code`.
 #[derive(Debug, Clone)]
 pub struct CheckConfig {
     /// `REDIS_URL`.
     pub redis: Address,
-    /// `CODE_SECRET`.
-    pub secrets: Secrets,
-    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
-    pub policy: Policy,
-    /// `CODE_LENGTH`.
-    pub code_length: CodeLength,
-    /// `SMS_DSN`: only to read receipts, which are not taken without it.
-    pub provider: Option<Provider>,
-    /// `TEST_NUMBERS`.
-    pub test_numbers: TestNumbers,
-    /// `EVICTION`.
-    pub accepts_eviction: bool,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets, length and test numbers.
+    pub codes: CodeSettings,
     /// `LIMITS`.
     pub limits: Limits,
-    /// `CHALLENGE`.
+    /// `CHALLENGE`: for pictures.
     pub challenge: Option<Challenge>,
-    /// `TRUSTED_PROXIES`, `API_KEYS`.
-    pub callers: Callers,
-    /// `ALLOW_ORIGINS`.
-    pub origins: AllowedOrigins,
-    /// `BASE_PATH`.
-    pub base_path: BasePath,
-    /// `DEFAULT_REGION`.
-    pub region: Region,
+    /// `SMS_DSN`: only to read delivery reports, which are not taken without it.
+    pub provider: Option<Provider>,
+    /// How the API is served, and to whom.
+    pub http: HttpSettings,
 }
 
-/// What `send-sms` needs.
+/// The settings of `send-sms`.
 #[derive(Debug, Clone)]
 pub struct SendConfig {
     /// `REDIS_URL`.
@@ -148,131 +126,87 @@ pub struct SendConfig {
     pub dead_queue: Option<Address>,
     /// `SMS_DSN`.
     pub provider: Provider,
-    /// `CODE_SECRET`.
-    pub secrets: Secrets,
-    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
-    pub policy: Policy,
-    /// `CODE_LENGTH`.
-    pub code_length: CodeLength,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets, length and test numbers.
+    pub codes: CodeSettings,
     /// `RETRY_BACKOFF`, `MAX_RETRIES`.
     pub schedule: Schedule,
     /// `DELIVERY_POLICY`.
-    pub delivery_policy: DeliveryPolicy,
-    /// `TEST_NUMBERS`.
-    pub test_numbers: TestNumbers,
-    /// `EVICTION`.
-    pub accepts_eviction: bool,
+    pub policy: DeliveryPolicy,
 }
 
 impl RequestConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET"]);
-        let (redis, queue, secrets) = (vars.redis(), vars.queue(), vars.secrets());
-        let (policy, region, autofill) = (vars.policy(), vars.region(), vars.autofill());
-        let (limits, countries, guard, callers) =
-            (vars.limits(), vars.countries(region), vars.guard(), vars.callers());
-        let (challenge, budget, origins) = (vars.challenge(), vars.budget(), vars.origins());
-        let base_path = vars.base_path();
-        let code_length = vars.code_length();
-        let test_numbers = vars.test_numbers(code_length);
-        let meiduo_keys = vars.meiduo_keys(code_length, &test_numbers);
-        let accepts_eviction = vars.accepts_eviction();
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, queue, store) = (vars.redis(), vars.queue(), vars.store());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        let codes = vars.codes(secrets, length);
+        let (http, autofill) = (vars.http(), vars.autofill());
+        let (abuse, meiduo_keys) = (vars.abuse(http.region), vars.meiduo_keys(codes.as_ref()));
         vars.finish(|| {
-            Some(Self {
-                redis: redis?,
-                queue: queue?,
-                secrets: secrets?,
-                policy,
-                region,
-                autofill,
-                limits,
-                countries,
-                guard,
-                challenge,
-                budget,
-                callers,
-                origins,
-                base_path,
-                test_numbers,
-                accepts_eviction,
-                meiduo_keys,
-            })
+            let (redis, queue, codes) = (redis?, queue?, codes?);
+            Some(Self { redis, queue, store, codes, abuse, http, autofill, meiduo_keys })
         })
     }
 }
 
 impl CheckConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] = &[&settings::REDIS_URL, &settings::CODE_SECRET];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "CODE_SECRET"]);
-        let (redis, secrets, provider) = (vars.redis(), vars.secrets(), vars.provider());
-        let (policy, code_length) = (vars.policy(), vars.code_length());
-        let test_numbers = vars.test_numbers(code_length);
-        let (limits, challenge, callers) = (vars.limits(), vars.challenge(), vars.callers());
-        let (origins, region, base_path) = (vars.origins(), vars.region(), vars.base_path());
-        let accepts_eviction = vars.accepts_eviction();
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, store, provider) = (vars.redis(), vars.store(), vars.provider());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        let codes = vars.codes(secrets, length);
+        let (limits, challenge, http) = (vars.limits(), vars.challenge(), vars.http());
         vars.finish(|| {
-            Some(Self {
-                redis: redis?,
-                secrets: secrets?,
-                policy,
-                code_length,
-                provider,
-                test_numbers,
-                accepts_eviction,
-                limits,
-                challenge,
-                callers,
-                origins,
-                base_path,
-                region,
-            })
+            let (redis, codes) = (redis?, codes?);
+            Some(Self { redis, store, codes, limits, challenge, provider, http })
         })
     }
 }
 
 impl SendConfig {
+    /// The settings without which the function does not start; with SQS it needs `DEAD_QUEUE_URL`,
+    /// too.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET, &settings::SMS_DSN];
+
     /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(lookup, &["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "SMS_DSN"]);
-        let (redis, queue, secrets, provider) =
-            (vars.redis(), vars.queue(), vars.secrets(), vars.provider());
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, queue, provider) = (vars.redis(), vars.queue(), vars.provider());
         if queue.as_ref().is_some_and(Address::is_http) {
-            vars.require("DEAD_QUEUE_URL");
+            vars.require(&settings::DEAD_QUEUE_URL);
         }
-        if vars.get("SMS_DSN").is_some_and(|dsn| dsn == INBOX) {
-            vars.problem("SMS_DSN", "is inbox:, which exists in local mode alone");
+        if vars.get(&settings::SMS_DSN).is_some_and(|dsn| dsn == INBOX) {
+            vars.problem(&settings::SMS_DSN, "is inbox:, which exists in local mode only");
         }
-        let dead_queue = vars.dead_queue();
-        let (policy, code_length) = (vars.policy(), vars.code_length());
-        vars.fit(provider.as_ref(), code_length);
-        let (schedule, delivery_policy) = (vars.schedule(), vars.delivery_policy());
-        let test_numbers = vars.test_numbers(code_length);
-        let accepts_eviction = vars.accepts_eviction();
+        let (dead_queue, store) = (vars.dead_queue(), vars.store());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        vars.fit(provider.as_ref(), length);
+        let codes = vars.codes(secrets, length);
+        let (schedule, policy) = (vars.schedule(), vars.delivery_policy());
         vars.finish(|| {
-            Some(Self {
-                redis: redis?,
-                queue: queue?,
-                dead_queue,
-                provider: provider?,
-                secrets: secrets?,
-                policy,
-                code_length,
-                schedule,
-                delivery_policy,
-                test_numbers,
-                accepts_eviction,
-            })
+            let (redis, queue, provider, codes) = (redis?, queue?, provider?, codes?);
+            Some(Self { redis, queue, dead_queue, provider, store, codes, schedule, policy })
         })
     }
 }

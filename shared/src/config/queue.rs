@@ -4,57 +4,59 @@
 use url::Url;
 
 use super::address::Address;
+use super::settings::{self, Setting};
 use super::vars::Vars;
 use crate::queue;
 
 /// How AWS prints the URL of a queue.
-const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, as `aws sqs get-queue-url --queue-name NAME` prints it";
+const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, \
+    as `aws sqs get-queue-url --queue-name NAME` prints it";
 
 /// Where a server that is not AWS's is named, for all of the SDK's calls.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
+const ENDPOINTS: [&Setting; 2] = [&settings::AWS_ENDPOINT_URL_SQS, &settings::AWS_ENDPOINT_URL];
 
 impl Vars<'_> {
     /// `QUEUE_URL`.
     pub(super) fn queue(&mut self) -> Option<Address> {
-        self.queue_address("QUEUE_URL", &["amqp", "amqps", "https", "http"])
+        self.queue_address(&settings::QUEUE_URL, &["amqp", "amqps", "https", "http"])
     }
 
     /// `DEAD_QUEUE_URL`: a queue beside that of `QUEUE_URL`.
     pub(super) fn dead_queue(&mut self) -> Option<Address> {
-        let dead = self.queue_address("DEAD_QUEUE_URL", &["https", "http"])?;
-        let jobs = self.get("QUEUE_URL").and_then(|url| Url::parse(&url).ok())?;
+        let dead = self.queue_address(&settings::DEAD_QUEUE_URL, &["https", "http"])?;
+        let jobs = self.get(&settings::QUEUE_URL).and_then(|url| Url::parse(&url).ok())?;
         if &jobs == dead.url() {
             self.problem(
-                "DEAD_QUEUE_URL",
-                "is that of QUEUE_URL: dead letters need a queue of their own",
+                &settings::DEAD_QUEUE_URL,
+                "is the same as QUEUE_URL: dead letters need their own queue",
             );
         } else if queue::differ_in_region(jobs.as_str(), dead.url().as_str()) {
             self.problem(
-                "DEAD_QUEUE_URL",
-                "is of another region than QUEUE_URL: SQS wants both in one",
+                &settings::DEAD_QUEUE_URL,
+                "is in another region than QUEUE_URL: SQS requires both in one region",
             );
         }
         Some(dead)
     }
 
-    fn queue_address(&mut self, name: &str, schemes: &[&str]) -> Option<Address> {
-        if self.get(name).is_some_and(|url| url.starts_with("arn:")) {
-            self.problem(name, &format!("is an ARN, and needs the queue's URL: {FORM}"));
+    fn queue_address(&mut self, setting: &Setting, schemes: &[&str]) -> Option<Address> {
+        if self.get(setting).is_some_and(|url| url.starts_with("arn:")) {
+            self.problem(setting, &format!("is an ARN; use the queue's URL: {FORM}"));
             return None;
         }
-        let address = self.address(name, schemes, queue::check_url)?;
+        let address = self.address(setting, schemes, queue::check_url)?;
         if address.is_http() {
             let asked = ENDPOINTS.iter().any(|variable| self.get(variable).is_some());
             if let Some(flaw) = flaw(address.url(), asked) {
-                self.problem(name, &flaw);
+                self.problem(setting, &flaw);
             }
         }
         Some(address)
     }
 }
 
-/// Why no SQS queue can be reached by this URL. `elsewhere`: another server is asked than AWS's,
-/// which has its own form of URLs.
+/// The reason that no SQS queue can be reached by this URL. `elsewhere`: the server is not AWS's,
+/// and has its own form of URLs.
 fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     let host = url.host_str().unwrap_or_default();
     let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
@@ -62,16 +64,15 @@ fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     let user = !url.username().is_empty() || url.password().is_some();
     let bare = !user && url.query().is_none() && url.fragment().is_none();
     if segments.last().is_some_and(|name| name.ends_with(".fifo")) {
-        let why =
-            "is a FIFO queue, which takes no delay for a single message and wants a group for each";
-        Some(format!("{why}: create a standard queue, without .fifo at the end of its name"))
+        let why = "is a FIFO queue, which supports no delay per message and requires groups";
+        Some(format!("{why}; use a standard queue, whose name does not end in .fifo"))
     } else if !named || !bare {
         Some(format!("is not the URL of a queue: {FORM}"))
     } else if elsewhere {
         None
     } else if !is_aws(host) {
         Some(format!(
-            "is of a server that is not AWS's, which needs {}=http://HOST:PORT too, or {FORM}",
+            "is not a URL of AWS: set {}=http://HOST:PORT for another server, or use {FORM}",
             ENDPOINTS[0]
         ))
     } else if url.scheme() != "https"
@@ -79,7 +80,7 @@ fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
         || segments.len() != 2
         || !is_account(segments[0])
     {
-        Some(format!("is not how AWS writes the URL of a queue: {FORM}"))
+        Some(format!("is not in the form of AWS's queue URLs: {FORM}"))
     } else {
         None
     }
@@ -150,7 +151,7 @@ mod tests {
                 assert_eq!(
                     problem(
                         RequestConfig::read,
-                        &[("QUEUE_URL", url), (variable, "http://queues:4566")]
+                        &[("QUEUE_URL", url), (variable.name, "http://queues:4566")]
                     ),
                     ""
                 );
@@ -181,23 +182,26 @@ mod tests {
                 "https://console.aws.amazon.com/sqs/v3/home?region=eu-central-1#/queues",
                 "is not the URL of a queue",
             ),
-            (
-                "https://b-1.mq.eu-central-1.amazonaws.com/api/queues",
-                "of a server that is not AWS's",
-            ),
+            ("https://b-1.mq.eu-central-1.amazonaws.com/api/queues", "is not a URL of AWS"),
             (
                 "http://queues.example:4566/000000000000/jobs",
-                "needs AWS_ENDPOINT_URL_SQS=http://HOST:PORT",
+                "set AWS_ENDPOINT_URL_SQS=http://HOST:PORT",
             ),
-            ("http://sqs.eu-central-1.amazonaws.com/123456789012/jobs", "is not how AWS writes"),
+            (
+                "http://sqs.eu-central-1.amazonaws.com/123456789012/jobs",
+                "is not in the form of AWS's queue URLs",
+            ),
             (
                 "https://sqs.eu-central-1.amazonaws.com:8443/123456789012/jobs",
-                "is not how AWS writes",
+                "is not in the form of AWS's queue URLs",
             ),
-            ("https://sqs.eu-central-1.amazonaws.com/ACCOUNT/jobs", "is not how AWS writes"),
+            (
+                "https://sqs.eu-central-1.amazonaws.com/ACCOUNT/jobs",
+                "is not in the form of AWS's queue URLs",
+            ),
             (
                 "https://sqs.eu-central-1.amazonaws.com/queue/123456789012/jobs",
-                "is not how AWS writes",
+                "is not in the form of AWS's queue URLs",
             ),
         ] {
             let error = asked(url);
@@ -212,9 +216,9 @@ mod tests {
 
     #[test]
     fn dead_letters_have_a_queue_of_their_own_beside_the_jobs() {
-        assert!(sent(JOBS, JOBS).contains("DEAD_QUEUE_URL is that of QUEUE_URL"));
+        assert!(sent(JOBS, JOBS).contains("DEAD_QUEUE_URL is the same as QUEUE_URL"));
         let elsewhere = "https://sqs.us-east-1.amazonaws.com/123456789012/dead";
-        assert!(sent(JOBS, elsewhere).contains("DEAD_QUEUE_URL is of another region"));
+        assert!(sent(JOBS, elsewhere).contains("DEAD_QUEUE_URL is in another region"));
         assert_eq!(sent("amqp://mq.example", DEAD), "", "which is not read there");
         assert_eq!(
             sent("https://eu-central-1.queue.amazonaws.com/123456789012/jobs", DEAD),

@@ -138,7 +138,7 @@ fn a_code_that_no_template_takes_is_an_error_at_start() {
 fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
     let allows = |vars: &[(&str, &str)], code| {
         let config = with(vars, |lookup| LocalConfig::read(lookup, Role::All)).expect("valid");
-        config.countries.contain(Country::parse(code).expect(code))
+        config.abuse.countries.contain(Country::parse(code).expect(code))
     };
     assert_eq!((allows(&[], "CN"), allows(&[], "HK")), (true, false));
     assert_eq!(
@@ -154,7 +154,7 @@ fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
 #[test]
 fn api_gateway_is_a_trusted_proxy() {
     let proxies = |vars: &[(&str, &str)]| {
-        with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").callers.proxies
+        with(vars, |lookup| RequestConfig::read(lookup)).expect("valid").http.callers.proxies
     };
     assert_eq!(proxies(&GOOD), TrustedProxies(0));
     let lambda = [&GOOD[..], &[("AWS_LAMBDA_FUNCTION_NAME", "request-code")]].concat();

@@ -10,13 +10,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use subtle::ConstantTimeEq;
 
-use super::{ConfigError, INBOX, Lookup};
+use super::settings::{self, Setting};
+use super::{ConfigError, INBOX, Lookup, StoreSettings};
+use crate::admission::AbuseSettings;
 use crate::budget::Budget;
 use crate::challenge::Challenge;
 use crate::code::{CodeLength, Secrets};
+use crate::code_settings::CodeSettings;
 use crate::delivery::{DeliveryPolicy, Schedule};
-use crate::guard;
-use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
+use crate::guard::{self, Guard};
+use crate::http::{AllowedOrigins, ApiKeys, BasePath, Callers, HttpSettings, TrustedProxies};
 use crate::limits::Limits;
 use crate::meiduo::MeiduoKeys;
 use crate::message::{AllowedAutofill, Autofill};
@@ -31,7 +34,7 @@ use crate::verification::Policy;
 pub struct OpsToken(String);
 
 impl OpsToken {
-    /// Whether this is it, in a time that does not depend on where they differ.
+    /// True if this is the token, in a time that does not depend on where they differ.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
@@ -51,31 +54,24 @@ pub(super) struct Vars<'a> {
 }
 
 impl<'a> Vars<'a> {
-    pub(super) fn new(lookup: Lookup<'a>, required: &[&str]) -> Self {
+    pub(super) fn new(lookup: Lookup<'a>, required: &[&Setting]) -> Self {
         let mut vars = Self { lookup, problems: Vec::new() };
-        required.iter().for_each(|name| vars.require(name));
+        required.iter().for_each(|setting| vars.require(setting));
         vars
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    pub(super) fn get(&self, setting: &Setting) -> Option<String> {
+        setting.read(self.lookup)
     }
 
-    pub(super) fn require(&mut self, name: &str) {
-        if self.get(name).is_none() {
-            let example = match name {
-                "REDIS_URL" => "redis://127.0.0.1:6379",
-                "QUEUE_URL" => "amqp://user:password@127.0.0.1:5672/%2f",
-                "DEAD_QUEUE_URL" => "https://sqs.eu-central-1.amazonaws.com/123456789012/dead",
-                "CODE_SECRET" => "$(openssl rand -hex 32)",
-                "SMS_DSN" => "'ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1'",
-                _ => return self.problem(name, "is not set"),
-            };
-            self.problem(name, &format!("is not set; for example {name}={example}"));
+    pub(super) fn require(&mut self, setting: &Setting) {
+        if self.get(setting).is_none() {
+            let what = format!("is not set; for example {}", setting.assignment());
+            self.problem(setting, &what);
         }
     }
 
-    pub(super) fn problem(&mut self, name: &str, what: &str) {
+    pub(super) fn problem(&mut self, name: impl fmt::Display, what: &str) {
         self.problems.push(format!("{name} {what}"));
     }
 
@@ -87,26 +83,63 @@ impl<'a> Vars<'a> {
         }
     }
 
+    /// What every program needs of the store, besides its address.
+    pub(super) fn store(&mut self) -> StoreSettings {
+        StoreSettings { policy: self.policy(), accepts_eviction: self.accepts_eviction() }
+    }
+
+    /// The codes, if there are `secrets` for them.
+    pub(super) fn codes(
+        &mut self,
+        secrets: Option<Secrets>,
+        length: CodeLength,
+    ) -> Option<CodeSettings> {
+        let test_numbers = self.test_numbers(length);
+        Some(CodeSettings { secrets: secrets?, length, test_numbers })
+    }
+
+    pub(super) fn abuse(&mut self, region: Region) -> AbuseSettings {
+        AbuseSettings {
+            limits: self.limits(),
+            countries: self.countries(region),
+            guard: Guard::new(self.guard()),
+            challenge: self.challenge(),
+            budget: self.budget(),
+        }
+    }
+
+    pub(super) fn http(&mut self) -> HttpSettings {
+        HttpSettings {
+            region: self.region(),
+            callers: self.callers(),
+            origins: self.origins(),
+            base_path: self.base_path(),
+        }
+    }
+
     pub(super) fn secrets(&mut self) -> Option<Secrets> {
-        let parsed = Secrets::parse(&self.get("CODE_SECRET")?);
+        let parsed = Secrets::parse(&self.get(&settings::CODE_SECRET)?);
         parsed
-            .inspect_err(|error| self.problem("CODE_SECRET", &format!("is not usable: {error}")))
+            .inspect_err(|error| {
+                self.problem(&settings::CODE_SECRET, &format!("is invalid: {error}"));
+            })
             .ok()
     }
 
     pub(super) fn provider(&mut self) -> Option<Provider> {
-        let dsn = self.get("SMS_DSN")?;
+        let dsn = self.get(&settings::SMS_DSN)?;
         if dsn == INBOX {
             return None;
         }
         if let Some(name) = proxy::unusable(self.lookup) {
             self.problem(
                 name,
-                "needs the URL of an HTTP proxy such as http://proxy.example:3128; SOCKS is not known here",
+                "needs the URL of an HTTP proxy such as http://proxy.example:3128; \
+                 SOCKS is not supported",
             );
         }
         Provider::from_dsn(&dsn)
-            .inspect_err(|error| self.problem("SMS_DSN", &error.to_string()))
+            .inspect_err(|error| self.problem(&settings::SMS_DSN, &error.to_string()))
             .ok()
     }
 
@@ -116,21 +149,25 @@ impl<'a> Vars<'a> {
             provider.and_then(|provider| provider.too_long_for(length.digits()))
         {
             let what = format!(
-                "is more than {most}, and verification templates of {gateway} take no more; \
-                 with a template of another kind, say template_kind=notice in SMS_DSN"
+                "is more than {most}, the most that verification templates of {gateway} take; \
+                 for a template of another kind, set template_kind=notice in SMS_DSN"
             );
-            self.problem("CODE_LENGTH", &what);
+            self.problem(&settings::CODE_LENGTH, &what);
         }
     }
 
-    pub(super) fn policy(&mut self) -> Policy {
+    fn policy(&mut self) -> Policy {
         let default = Policy::default();
         Policy {
-            ttl: self.seconds("CODE_TTL", default.ttl, Policy::MAX_LIFE.as_secs()),
-            resend_interval: self.seconds("RESEND_INTERVAL", default.resend_interval, 3600),
-            max_attempts: self.number("MAX_ATTEMPTS", default.max_attempts, 1, 100),
+            ttl: self.seconds(&settings::CODE_TTL, default.ttl, Policy::MAX_LIFE.as_secs()),
+            resend_interval: self.seconds(
+                &settings::RESEND_INTERVAL,
+                default.resend_interval,
+                3600,
+            ),
+            max_attempts: self.number(&settings::MAX_ATTEMPTS, default.max_attempts, 1, 100),
             max_life: default.max_life,
-            remember: if self.get("BUDGET").is_some() {
+            remember: if self.get(&settings::BUDGET).is_some() {
                 Policy::REMEMBER
             } else {
                 default.remember
@@ -139,197 +176,216 @@ impl<'a> Vars<'a> {
     }
 
     pub(super) fn code_length(&mut self) -> CodeLength {
-        let digits = self.number("CODE_LENGTH", 6, 4, 10);
+        let digits = self.number(&settings::CODE_LENGTH, 6, 4, 10);
         CodeLength::new(digits).unwrap_or_default()
     }
 
     pub(super) fn schedule(&mut self) -> Schedule {
         let default = Schedule::default();
         Schedule {
-            backoff: self.seconds("RETRY_BACKOFF", default.backoff, 300),
-            max_retries: self.number("MAX_RETRIES", default.max_retries, 0, 10),
+            backoff: self.seconds(&settings::RETRY_BACKOFF, default.backoff, 300),
+            max_retries: self.number(&settings::MAX_RETRIES, default.max_retries, 0, 10),
         }
     }
 
     pub(super) fn delivery_policy(&mut self) -> DeliveryPolicy {
-        let Some(word) = self.get("DELIVERY_POLICY") else { return DeliveryPolicy::default() };
+        let Some(word) = self.get(&settings::DELIVERY_POLICY) else {
+            return DeliveryPolicy::default();
+        };
         DeliveryPolicy::parse(&word).unwrap_or_else(|| {
-            self.problem("DELIVERY_POLICY", "needs at_least_once or at_most_once");
+            self.problem(&settings::DELIVERY_POLICY, "needs at_least_once or at_most_once");
             DeliveryPolicy::default()
         })
     }
 
-    pub(super) fn region(&mut self) -> Region {
-        let Some(text) = self.get("DEFAULT_REGION") else { return Region::default() };
+    fn region(&mut self) -> Region {
+        let Some(text) = self.get(&settings::DEFAULT_REGION) else { return Region::default() };
         Region::parse(&text).unwrap_or_else(|| {
-            self.problem("DEFAULT_REGION", "needs a two-letter country code such as CN");
+            self.problem(&settings::DEFAULT_REGION, "needs a two-letter country code such as CN");
             Region::default()
         })
     }
 
     /// `ALLOWED_COUNTRIES`: unless set, the default region alone.
-    pub(super) fn countries(&mut self, region: Region) -> Countries {
-        let Some(text) = self.get("ALLOWED_COUNTRIES") else { return Countries::only(region) };
+    fn countries(&mut self, region: Region) -> Countries {
+        let Some(text) = self.get(&settings::ALLOWED_COUNTRIES) else {
+            return Countries::only(region);
+        };
         Countries::parse(&text).unwrap_or_else(|| {
             self.problem(
-                "ALLOWED_COUNTRIES",
-                "needs a list of country codes such as CN,HK, or all, and of networks such as +881",
+                &settings::ALLOWED_COUNTRIES,
+                "needs a list of country codes such as CN,HK or all, and of networks such as +881",
             );
             Countries::only(region)
         })
     }
 
     pub(super) fn limits(&mut self) -> Limits {
-        let parsed = Limits::parse(&self.get("LIMITS").unwrap_or_default());
+        let parsed = Limits::parse(&self.get(&settings::LIMITS).unwrap_or_default());
         parsed
-            .inspect_err(|error| self.problem("LIMITS", &format!("is not usable: {error}")))
+            .inspect_err(|error| self.problem(&settings::LIMITS, &format!("is invalid: {error}")))
             .unwrap_or_default()
     }
 
-    pub(super) fn guard(&mut self) -> guard::Mode {
-        let Some(word) = self.get("GUARD") else { return guard::Mode::default() };
+    fn guard(&mut self) -> guard::Mode {
+        let Some(word) = self.get(&settings::GUARD) else { return guard::Mode::default() };
         guard::Mode::parse(&word).unwrap_or_else(|| {
-            self.problem("GUARD", "needs off, observe or enforce");
+            self.problem(&settings::GUARD, "needs off, observe or enforce");
             guard::Mode::default()
         })
     }
 
     /// `CHALLENGE`: unless set, proof of work for what is suspicious.
     pub(super) fn challenge(&mut self) -> Option<Challenge> {
-        let Some(text) = self.get("CHALLENGE") else { return Some(Challenge::default()) };
+        let Some(text) = self.get(&settings::CHALLENGE) else { return Some(Challenge::default()) };
         let parsed = Challenge::parse(&text);
-        parsed.inspect_err(|error| self.problem("CHALLENGE", &error.to_string())).ok().flatten()
+        parsed
+            .inspect_err(|error| self.problem(&settings::CHALLENGE, &error.to_string()))
+            .ok()
+            .flatten()
     }
 
     /// `BUDGET` and `PRICES`.
-    pub(super) fn budget(&mut self) -> Budget {
-        let (budget, prices) =
-            (self.get("BUDGET").unwrap_or_default(), self.get("PRICES").unwrap_or_default());
+    fn budget(&mut self) -> Budget {
+        let (budget, prices) = (
+            self.get(&settings::BUDGET).unwrap_or_default(),
+            self.get(&settings::PRICES).unwrap_or_default(),
+        );
         let parsed = Budget::parse(&budget, &prices);
         parsed
-            .inspect_err(|error| self.problem(error.variable(), &format!("is not usable: {error}")))
+            .inspect_err(|error| self.problem(error.variable(), &format!("is invalid: {error}")))
             .unwrap_or_default()
     }
 
     /// `BASE_PATH`: unless set, the API's paths begin at the root.
-    pub(super) fn base_path(&mut self) -> BasePath {
-        let Some(text) = self.get("BASE_PATH") else { return BasePath::default() };
+    fn base_path(&mut self) -> BasePath {
+        let Some(text) = self.get(&settings::BASE_PATH) else { return BasePath::default() };
         BasePath::parse(&text).unwrap_or_else(|| {
-            self.problem("BASE_PATH", "needs the path before /v1, such as /sms");
+            self.problem(&settings::BASE_PATH, "needs the path before /v1, such as /sms");
             BasePath::default()
         })
     }
 
     /// `TRUSTED_PROXIES`, where on Lambda API Gateway is one, and `API_KEYS`.
-    pub(super) fn callers(&mut self) -> Callers {
-        let default = u8::from(self.get("AWS_LAMBDA_FUNCTION_NAME").is_some());
-        let proxies = TrustedProxies(self.number("TRUSTED_PROXIES", default, 0, 9));
-        let keys = ApiKeys::parse(&self.get("API_KEYS").unwrap_or_default()).unwrap_or_else(|| {
+    fn callers(&mut self) -> Callers {
+        let default = u8::from(self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some());
+        let proxies = TrustedProxies(self.number(&settings::TRUSTED_PROXIES, default, 0, 9));
+        let keys = self.get(&settings::API_KEYS).unwrap_or_default();
+        let keys = ApiKeys::parse(&keys).unwrap_or_else(|| {
             self.problem(
-                "API_KEYS",
-                "needs a list such as shop=HASH,app=HASH with the SHA-256 of each key in hexadecimal",
+                &settings::API_KEYS,
+                "needs a list such as shop=HASH,app=HASH, \
+                 with the SHA-256 of each key in hexadecimal",
             );
             ApiKeys::default()
         });
         Callers { proxies, keys }
     }
 
-    /// `EVICTION`: whether a Redis that evicts is accepted.
-    pub(super) fn accepts_eviction(&mut self) -> bool {
-        let Some(word) = self.get("EVICTION") else { return false };
+    /// `EVICTION`: true if a Redis that evicts is accepted.
+    fn accepts_eviction(&mut self) -> bool {
+        let Some(word) = self.get(&settings::EVICTION) else { return false };
         if word != "accept" {
-            self.problem("EVICTION", "needs accept, or is left out");
+            self.problem(&settings::EVICTION, "needs accept, or must not be set");
         }
         true
     }
 
     /// `OPS_TOKEN`: as hard to guess as a secret.
     pub(super) fn ops_token(&mut self) -> Option<OpsToken> {
-        let token = self.get("OPS_TOKEN")?;
+        let token = self.get(&settings::OPS_TOKEN)?;
         if token.len() < Secrets::MIN_LENGTH {
             self.problem(
-                "OPS_TOKEN",
-                "needs 32 characters or more, such as `openssl rand -hex 32` gives",
+                &settings::OPS_TOKEN,
+                "needs at least 32 characters, such as from `openssl rand -hex 32`",
             );
         }
         Some(OpsToken(token))
     }
 
     /// `MEIDUO_KEYS`: off unless it is 1.
-    pub(super) fn meiduo_keys(
-        &mut self,
-        code_length: CodeLength,
-        test_numbers: &TestNumbers,
-    ) -> Option<MeiduoKeys> {
-        match self.get("MEIDUO_KEYS").as_deref() {
+    pub(super) fn meiduo_keys(&mut self, codes: Option<&CodeSettings>) -> Option<MeiduoKeys> {
+        match self.get(&settings::MEIDUO_KEYS).as_deref() {
             None | Some("0") => return None,
-            Some("1") if self.get("REDIS_URL").is_none() => {
-                self.problem(
-                    "MEIDUO_KEYS",
-                    "needs REDIS_URL: nobody else reads this process's memory",
-                );
+            Some("1") if self.get(&settings::REDIS_URL).is_none() => {
+                let what = "needs REDIS_URL: no other program reads this process's memory";
+                self.problem(&settings::MEIDUO_KEYS, what);
             }
             Some("1") => {}
-            Some(_) => self.problem("MEIDUO_KEYS", "needs 0 or 1"),
+            Some(_) => self.problem(&settings::MEIDUO_KEYS, "needs 0 or 1"),
         }
-        Some(MeiduoKeys { code_length, test_numbers: test_numbers.clone() })
+        let CodeSettings { length, test_numbers, .. } = codes?.clone();
+        Some(MeiduoKeys { code_length: length, test_numbers })
     }
 
     /// `ALLOW_ORIGINS`: unless set, pages of this origin alone.
-    pub(super) fn origins(&mut self) -> AllowedOrigins {
-        AllowedOrigins::parse(&self.get("ALLOW_ORIGINS").unwrap_or_default()).unwrap_or_else(|| {
-            self.problem(
-                "ALLOW_ORIGINS",
-                "needs * or a list of origins such as https://shop.example",
-            );
-            AllowedOrigins::default()
-        })
+    fn origins(&mut self) -> AllowedOrigins {
+        AllowedOrigins::parse(&self.get(&settings::ALLOW_ORIGINS).unwrap_or_default())
+            .unwrap_or_else(|| {
+                self.problem(
+                    &settings::ALLOW_ORIGINS,
+                    "needs * or a list of origins such as https://shop.example",
+                );
+                AllowedOrigins::default()
+            })
     }
 
     /// `WEBOTP_ORIGINS` and `ANDROID_APP_HASHES`.
     pub(super) fn autofill(&mut self) -> AllowedAutofill {
-        let origins =
-            self.list("WEBOTP_ORIGINS", Autofill::origin, "host names such as example.com");
-        let hashes =
-            self.list("ANDROID_APP_HASHES", Autofill::app_hash, "app hashes of 11 characters");
+        let origins = self.list(
+            &settings::WEBOTP_ORIGINS,
+            Autofill::origin,
+            "host names such as example.com",
+        );
+        let hashes = self.list(
+            &settings::ANDROID_APP_HASHES,
+            Autofill::app_hash,
+            "app hashes of 11 characters",
+        );
         origins.into_iter().chain(hashes).collect()
     }
 
-    fn list<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>, what: &str) -> Vec<T> {
-        let text = self.get(name).unwrap_or_default();
+    fn list<T>(
+        &mut self,
+        setting: &Setting,
+        read: impl Fn(&str) -> Option<T>,
+        what: &str,
+    ) -> Vec<T> {
+        let text = self.get(setting).unwrap_or_default();
         let items: Option<Vec<T>> =
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect();
         items.unwrap_or_else(|| {
-            self.problem(name, &format!("needs a list of {what}, separated by commas"));
+            self.problem(setting, &format!("needs a list of {what}, separated by commas"));
             Vec::new()
         })
     }
 
     /// `TEST_NUMBERS`, `TEST_NUMBERS_UNTIL` and, on Lambda, `TEST_NUMBERS_ON_LAMBDA`.
-    pub(super) fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
-        let Some(list) = self.get("TEST_NUMBERS") else { return TestNumbers::default() };
-        if self.get("AWS_LAMBDA_FUNCTION_NAME").is_some()
-            && self.get("TEST_NUMBERS_ON_LAMBDA").as_deref() != Some("true")
+    fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
+        let Some(list) = self.get(&settings::TEST_NUMBERS) else { return TestNumbers::default() };
+        if self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some()
+            && self.get(&settings::TEST_NUMBERS_ON_LAMBDA).as_deref() != Some("true")
         {
             self.problem(
-                "TEST_NUMBERS",
-                "lets whoever knows such a number in: on Lambda it needs TEST_NUMBERS_ON_LAMBDA=true",
+                &settings::TEST_NUMBERS,
+                "lets in anybody who knows such a number: \
+                 on Lambda, it requires TEST_NUMBERS_ON_LAMBDA=true",
             );
         }
-        let until = self.get("TEST_NUMBERS_UNTIL").and_then(|text| end_of(&text));
+        let until = self.get(&settings::TEST_NUMBERS_UNTIL).and_then(|text| end_of(&text));
         if until.is_none() {
             self.problem(
-                "TEST_NUMBERS_UNTIL",
+                &settings::TEST_NUMBERS_UNTIL,
                 "needs the last day of the test numbers such as 2026-12-31",
             );
         }
         TestNumbers::parse(&list, length, until.unwrap_or_default()).unwrap_or_else(|| {
             let digits = length.digits();
             self.problem(
-                "TEST_NUMBERS",
+                &settings::TEST_NUMBERS,
                 &format!(
-                    "needs a list such as +8613800138000=012345: a country's calling code, 7 to 15 digits with it, and \
-                     {digits} digits to a code"
+                    "needs a list such as +8613800138000=012345: international numbers of 7 to 15 \
+                     digits, each with a code of {digits} digits"
                 ),
             );
             TestNumbers::default()
@@ -338,29 +394,29 @@ impl<'a> Vars<'a> {
 
     pub(super) fn listen(&mut self) -> SocketAddr {
         let default = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let Some(text) = self.get("LISTEN") else { return default };
+        let Some(text) = self.get(&settings::LISTEN) else { return default };
         text.parse().unwrap_or_else(|_| {
-            self.problem("LISTEN", "needs an address and a port such as 127.0.0.1:8080");
+            self.problem(&settings::LISTEN, "needs an address and a port such as 127.0.0.1:8080");
             default
         })
     }
 
-    fn seconds(&mut self, name: &str, default: Duration, most: u64) -> Duration {
-        Duration::from_secs(self.number(name, default.as_secs(), 1, most))
+    fn seconds(&mut self, setting: &Setting, default: Duration, most: u64) -> Duration {
+        Duration::from_secs(self.number(setting, default.as_secs(), 1, most))
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
         &mut self,
-        name: &str,
+        setting: &Setting,
         default: T,
         least: T,
         most: T,
     ) -> T {
-        let Some(text) = self.get(name) else { return default };
+        let Some(text) = self.get(setting) else { return default };
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => number,
             _ => {
-                self.problem(name, &format!("needs a whole number from {least} to {most}"));
+                self.problem(setting, &format!("needs a whole number from {least} to {most}"));
                 default
             }
         }

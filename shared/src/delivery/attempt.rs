@@ -79,7 +79,7 @@ impl Deliveries {
         expires_in: Duration,
         worker: u64,
     ) -> Outcome {
-        let Some(code) = self.secrets.derive(&job.id, self.code_length) else {
+        let Some(code) = self.codes.secrets.derive(&job.id, self.codes.length) else {
             // A secret may reach the functions that ask for codes first; one that was taken away
             // too early ends with the codes' expiry.
             error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
@@ -148,7 +148,7 @@ impl Attempt<'_> {
                 }
                 Ok(Way::Later(_) | Way::Full) => {}
                 Ok(Way::Closed(wait)) => {
-                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)))
+                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)));
                 }
                 Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");

@@ -11,7 +11,7 @@ use tracing::{Instrument, error, error_span, info, warn};
 
 pub use self::schedule::Schedule;
 use crate::afterwards::until_answered;
-use crate::code::{CodeLength, Secrets};
+use crate::code_settings::CodeSettings;
 use crate::job::Job;
 use crate::provider::{Class, Provider};
 use crate::queue::{Death, Delay, Queue, QueueError};
@@ -19,7 +19,6 @@ use crate::signing::hex;
 use crate::store::{Begin, Finish, Store};
 use crate::telemetry::metrics::{self, Delivery};
 use crate::telemetry::{Names, TraceParent, causes, continued};
-use crate::test_numbers::TestNumbers;
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the
 /// round trips around it. Taken anew before each further gateway is called.
@@ -32,16 +31,12 @@ pub struct Deliveries {
     pub store: Store,
     /// The gateways.
     pub provider: Provider,
-    /// Where codes come from.
-    pub secrets: Secrets,
-    /// How long they are.
-    pub code_length: CodeLength,
+    /// The codes.
+    pub codes: CodeSettings,
     /// When to try again.
     pub schedule: Schedule,
     /// Whether to try again when nobody knows what came of an attempt.
     pub policy: DeliveryPolicy,
-    /// Numbers that nothing is sent to.
-    pub test_numbers: TestNumbers,
 }
 
 /// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the
@@ -152,7 +147,7 @@ impl Deliveries {
         }
         match self.store.begin(&job.id, job.send, LEASE, random).await {
             Ok(Begin::Go { .. })
-                if self.test_numbers.code(&self.secrets, job.id.tag()).is_some() =>
+                if self.codes.test_numbers.code(&self.codes.secrets, job.id.tag()).is_some() =>
             {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
                 self.finish(&job, Finish::Sent { message_id: None }, random).await;

@@ -68,7 +68,7 @@ pub(super) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes. `region` is the country in which a number without `+` is read.
 pub fn router(checks: Checks, region: Region, callers: Callers) -> Router {
-    let tokens = TokenKeys::new(&checks.secrets);
+    let tokens = TokenKeys::new(&checks.codes.secrets);
     routes().with_state(Arc::new(Api { checks, region, callers, tokens }))
 }
 
@@ -120,8 +120,8 @@ pub(super) async fn check(
     let checks = &api.checks;
     let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
-    let digits = checks.code_length.digits();
-    let typed = Code::parse(&typed, checks.code_length)
+    let digits = checks.codes.length.digits();
+    let typed = Code::parse(&typed, checks.codes.length)
         .ok_or_else(|| bad("code", FieldError::InvalidCode { digits }))?;
     let id = parse(id)?;
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
@@ -152,7 +152,7 @@ impl Api {
         let region = region
             .map_or(Some(self.region), Region::parse)
             .ok_or(bad("region", FieldError::InvalidCountry))?;
-        let read = self.checks.test_numbers.number(to, region);
+        let read = self.checks.codes.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }
 }

@@ -76,7 +76,7 @@ pub(super) async fn no_head() -> Problem {
 /// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
 /// asked for, what its pages send of one in any case does not matter.
 fn read(api: &RequestApi, mobile: String, query: &str) -> CreateVerification {
-    let pictures = api.admissions.challenge.as_ref().is_some_and(Challenge::is_picture);
+    let pictures = api.admissions.abuse.challenge.as_ref().is_some_and(Challenge::is_picture);
     let filled =
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
     let mut query: HashMap<_, _> =
@@ -91,11 +91,11 @@ async fn send(
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if is_of_another_site(headers)
-        && !headers.get(ORIGIN).is_some_and(|origin| api.origins.has(origin))
+        && !headers.get(ORIGIN).is_some_and(|origin| api.settings.origins.has(origin))
     {
         return Err(Problem::CrossSite);
     }
-    let tenant = caller.tenant(&api.callers.keys)?;
+    let tenant = caller.tenant(&api.settings.callers.keys)?;
     let request = api.read(asked?, caller, tenant, locale(headers))?;
     api.admit(request, None).await.map(|_| ())
 }

@@ -58,6 +58,7 @@ pub use self::receipts::{Receipts, router as receipts_router};
 pub use self::request::{RequestApi, router as request_router};
 pub use self::specification::{SPECIFICATION, router as specification_router};
 use crate::message::Locale;
+use crate::phone::Region;
 use crate::telemetry::emf;
 
 /// Largest request body in bytes: a request for a code has about 100.
@@ -65,6 +66,19 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the API is served, and to whom.
+#[derive(Debug, Clone, Default)]
+pub struct HttpSettings {
+    /// `DEFAULT_REGION`: the country in which a number without `+` is read.
+    pub region: Region,
+    /// `TRUSTED_PROXIES` and `API_KEYS`: how callers are told apart.
+    pub callers: Callers,
+    /// `ALLOW_ORIGINS`: origins whose pages may call.
+    pub origins: AllowedOrigins,
+    /// `BASE_PATH`: the path in front of the API's own.
+    pub base_path: BasePath,
+}
 
 /// A whole application out of its routes: with answers for what no route takes, problems in the
 /// caller's language, nothing kept in caches, and open to pages of `origins`.

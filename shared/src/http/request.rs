@@ -12,15 +12,14 @@ use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
 
 use super::body::Json;
-use super::client::{Caller, Callers};
-use super::cors::AllowedOrigins;
+use super::client::Caller;
 #[cfg(test)]
 use super::document;
 use super::flaw::FieldError;
 use super::idempotency::{self, Claimed, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, IdempotencyGuard};
 use super::problem::{Problem, RATE_LIMIT, bad, rate_limit};
 use super::verification::Body;
-use super::{locale, meiduo};
+use super::{HttpSettings, locale, meiduo};
 use crate::admission::{Admissions, Request};
 use crate::afterwards::ToTheEnd;
 use crate::challenge::{PictureId, Proof};
@@ -35,16 +34,12 @@ use crate::verification::Purpose;
 pub struct RequestApi {
     /// The use case.
     pub admissions: Admissions,
-    /// `DEFAULT_REGION`.
-    pub region: Region,
     /// `TEST_NUMBERS`, which are taken although nobody may have them.
     pub test_numbers: TestNumbers,
     /// The pages and apps that may have the code filled in.
     pub autofill: AllowedAutofill,
-    /// Identifies callers.
-    pub callers: Callers,
-    /// Pages of which other origins may ask.
-    pub origins: AllowedOrigins,
+    /// Region, callers and origins.
+    pub settings: HttpSettings,
 }
 
 // Serialized again, whatever its spelling was, it tells whether two requests are the same.
@@ -130,7 +125,7 @@ pub(super) async fn request(
     headers: HeaderMap,
     Json(asked): Json<CreateVerification>,
 ) -> Result<Response, Problem> {
-    let tenant = caller.tenant(&api.callers.keys)?;
+    let tenant = caller.tenant(&api.settings.callers.keys)?;
     let body = headers
         .get(IDEMPOTENCY_KEY)
         .and_then(|_| serde_json::to_vec(&asked).ok())
@@ -173,7 +168,7 @@ impl RequestApi {
     ) -> Result<Request, Problem> {
         let region = match asked.region {
             Some(code) => Region::parse(&code).ok_or(bad("region", FieldError::InvalidCountry))?,
-            None => self.region,
+            None => self.settings.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
         let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
@@ -193,7 +188,7 @@ impl RequestApi {
         let autofill =
             autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
-        let ip = caller.ip(self.callers.proxies);
+        let ip = caller.ip(self.settings.callers.proxies);
         let tenant = tenant.map(ToOwned::to_owned);
         Ok(Request {
             to,

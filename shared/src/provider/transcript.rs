@@ -1,4 +1,4 @@
-//! What goes over the wire, for whoever sets a gateway up: `sms-verify provider check`. Secrets and
+//! What goes over the wire, for whoever sets a gateway up: `sms-verify gateway check`. Secrets and
 //! code are masked, and the number in the middle. What is percent-encoded is decoded, so that it
 //! can be read and compared.
 

@@ -17,6 +17,7 @@ use tracing::debug;
 
 pub use self::dead::DeadLetters;
 use self::dead::Taken;
+pub use self::rabbitmq::DEFAULT_QUEUE;
 use crate::dsn::DsnError;
 use crate::job::Job;
 use crate::provider::Class;

@@ -27,6 +27,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tracing::debug;
 
 use self::address::Address;
+pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::causes::in_words;
 pub(super) use self::consumer::{RabbitMqConsumer, Receipt};
 pub(super) use self::dead::DeadLetters;

@@ -49,6 +49,34 @@ pub const STORE_EVICTS: &str = "sms_verify_store_evicts";
 /// Messages in one invocation of `send-sms`.
 pub const BATCH_SIZE: &str = "sms_verify_batch_size";
 
+/// A label, and its values where they are few and known; an empty list where they are not.
+pub type Label = (&'static str, &'static [&'static str]);
+
+/// Every metric, with its labels.
+pub const ALL: [(&str, &[Label]); 15] = [
+    (REQUESTS, &[("outcome", &["accepted", "throttled", "challenged", "country", "unavailable"])]),
+    (ACCEPTED, &[("country", &[])]),
+    (SPENT, &[]),
+    (THROTTLED, &[("policy", &[])]),
+    (REQUEST_SECONDS, &[]),
+    (CHECKS, &[("result", &["right", "wrong", "locked", "gone"])]),
+    (
+        DELIVERIES,
+        &[(
+            "outcome",
+            &["sent", "test", "retried", "held", "dropped", "refused", "dead", "expired"],
+        )],
+    ),
+    (DELIVERY_SECONDS, &[]),
+    (GATEWAY_CALLS, &[("gateway", &[]), ("result", &[])]),
+    (GATEWAY_SECONDS, &[("gateway", &[])]),
+    (REFUSED, &[("gateway", &[]), ("code", &[])]),
+    (RECEIPTS, &[("gateway", &[]), ("state", &["delivered", "failed"])]),
+    (QUEUE_AGE_SECONDS, &[]),
+    (STORE_EVICTS, &[]),
+    (BATCH_SIZE, &[]),
+];
+
 /// Most codes of one gateway's refusals that are told apart.
 const MOST_CODES: usize = 100;
 
@@ -170,4 +198,91 @@ pub(crate) fn receipt(gateway: &str, delivered: bool) {
 #[expect(clippy::cast_precision_loss, reason = "a batch has ten thousand messages at most")]
 pub(crate) fn batch(size: usize) {
     histogram!(BATCH_SIZE).record(size as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::{
+        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+        with_local_recorder,
+    };
+
+    use super::*;
+    use crate::phone::Region;
+
+    /// The keys that were recorded.
+    #[derive(Default)]
+    struct Keys(Mutex<Vec<Key>>);
+
+    impl Keys {
+        fn add(&self, key: &Key) {
+            self.0.lock().expect("no other thread").push(key.clone());
+        }
+    }
+
+    impl Recorder for Keys {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.add(key);
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.add(key);
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.add(key);
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_in_the_list_with_its_labels() {
+        let keys = Keys::default();
+        with_local_recorder(&keys, || {
+            let country = Country::from(Region::default());
+            requested(country, 1, &Err(AdmissionError::Country(country)), Duration::ZERO);
+            let wrong = CheckResult::Wrong { attempts_left: 1, locked_for: Duration::ZERO };
+            [CheckResult::Gone, wrong, CheckResult::Refused(Refusal::default())]
+                .iter()
+                .for_each(checked);
+            for outcome in [
+                Delivery::Sent,
+                Delivery::Test,
+                Delivery::Retried,
+                Delivery::Held,
+                Delivery::Dropped,
+                Delivery::Refused,
+                Delivery::Dead,
+                Delivery::Expired,
+            ] {
+                delivered(outcome);
+            }
+            handed_out(Duration::ZERO);
+            delivered_after(Duration::ZERO);
+            called("ccp", None, Duration::ZERO);
+            refused("ccp", "1");
+            receipt("ccp", true);
+            receipt("ccp", false);
+            evicts(true);
+            batch(1);
+        });
+        let keys = keys.0.into_inner().expect("no other thread");
+        assert!(!keys.is_empty());
+        for key in keys {
+            let (_, labels) =
+                ALL.iter().find(|(name, _)| *name == key.name()).unwrap_or_else(|| panic!("{key}"));
+            let names: Vec<_> = key.labels().map(metrics::Label::key).collect();
+            let listed: Vec<_> = labels.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, listed, "{}", key.name());
+            for (label, (_, values)) in key.labels().zip(*labels) {
+                assert!(values.is_empty() || values.contains(&label.value()), "{key}");
+            }
+        }
+    }
 }

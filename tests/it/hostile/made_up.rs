@@ -12,11 +12,12 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use shared::batch::{Event, EventError, Response, deliver_event};
 use shared::checking::Checks;
-use shared::code::{CodeLength, Secrets};
+use shared::code::Secrets;
+use shared::code_settings::CodeSettings;
 use shared::config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
 use shared::entropy::random_bytes;
-use shared::http::{self, AllowedOrigins, Callers};
+use shared::http::{self, HttpSettings};
 use shared::job::Job;
 use shared::limits::Limits;
 use shared::message::AllowedAutofill;
@@ -171,22 +172,14 @@ fn app() -> Router {
     let (store, queue, secrets) =
         (Store::memory(Policy::default()), Queue::memory(), Secrets::from_random(random_bytes()));
     let admissions = admissions(store.clone(), queue, secrets.clone());
-    let checks = Checks {
-        store,
-        secrets,
-        code_length: CodeLength::default(),
-        test_numbers: TestNumbers::default(),
-        limits: Limits::default(),
-    };
-    let callers = Callers::default();
-    let (region, origins) = (Region::default(), AllowedOrigins::default());
+    let checks = Checks { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
+    let settings = HttpSettings::default();
+    let HttpSettings { region, callers, origins, .. } = settings.clone();
     let asking = http::RequestApi {
         admissions,
-        region,
         test_numbers: TestNumbers::default(),
         autofill: AllowedAutofill::default(),
-        callers: callers.clone(),
-        origins: origins.clone(),
+        settings,
     };
     http::app(
         http::request_router(asking).merge(http::check_router(checks, region, callers)),
@@ -245,11 +238,9 @@ fn sender(provider: Provider) -> Deliveries {
     Deliveries {
         store: Store::memory(Policy::default()),
         provider,
-        secrets: Secrets::from_random(random_bytes()),
-        code_length: CodeLength::default(),
+        codes: CodeSettings::new(Secrets::from_random(random_bytes())),
         schedule: Schedule::default(),
         policy: DeliveryPolicy::default(),
-        test_numbers: TestNumbers::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `provider check`: what an operator sees of each gateway, without its secrets.
+//! `gateway check`: what an operator sees of each gateway, without its secrets.
 
 use shared::code::{Code, CodeLength};
 use shared::message::Locale;
@@ -39,7 +39,7 @@ fn environment(dsn: &str) -> Environment {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_number_a_stub_takes_the_messages() {
-    let output = Process::start(&["provider", "check"], &environment(&all())).output().await;
+    let output = Process::start(&["gateway", "check"], &environment(&all())).output().await;
     for expected in [
         "=== ccp\nPOST https://app.cloopen.com:8883/2013-12-26/Accounts/",
         "\"to\":\"1****8000\"",

@@ -24,11 +24,12 @@ mod test_numbers;
 /// The way out through a proxy.
 mod egress;
 
-/// `provider check`.
+/// `gateway check`.
 mod check;
 
 use shared::admission::Request;
 use shared::code::{CodeLength, Secrets};
+use shared::code_settings::CodeSettings;
 use shared::delivery::{Deliveries, DeliveryPolicy, Outcome, Schedule};
 use shared::entropy::{random_bytes, random_u64};
 use shared::message::{Autofill, Locale};
@@ -36,7 +37,6 @@ use shared::phone::PhoneNumber;
 use shared::provider::Provider;
 use shared::queue::Queue;
 use shared::store::Store;
-use shared::test_numbers::TestNumbers;
 use shared::verification::{DeliveryState, Policy, Purpose, VerificationId};
 
 use crate::support::{admissions, request};
@@ -60,11 +60,9 @@ impl Sender {
         let deliveries = Deliveries {
             store: Store::memory(Policy::default()),
             provider: Provider::from_dsn(dsn).expect("a DSN"),
-            secrets: Secrets::from_random(random_bytes()),
-            code_length: CodeLength::default(),
+            codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy,
-            test_numbers: TestNumbers::default(),
         };
         Self { deliveries, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
     }
@@ -72,8 +70,8 @@ impl Sender {
     /// A job as `request-code` queues it.
     async fn job(&self, to: &PhoneNumber) -> Queued {
         let queue = Queue::memory();
-        let Deliveries { store, secrets, .. } = &self.deliveries;
-        let admissions = admissions(store.clone(), queue.clone(), secrets.clone());
+        let Deliveries { store, codes, .. } = &self.deliveries;
+        let admissions = admissions(store.clone(), queue.clone(), codes.secrets.clone());
         let (locale, purpose, autofill) =
             (self.locale, self.purpose.clone(), self.autofill.clone());
         let asked = Request { locale, purpose, autofill, ..request(to.clone()) };
@@ -92,8 +90,12 @@ impl Sender {
 
     /// The code that belongs to a job.
     fn code(&self, job: &Queued) -> String {
-        let code =
-            self.deliveries.secrets.derive(&job.id, CodeLength::default()).expect("its secret");
+        let code = self
+            .deliveries
+            .codes
+            .secrets
+            .derive(&job.id, CodeLength::default())
+            .expect("its secret");
         code.expose().to_owned()
     }
 }

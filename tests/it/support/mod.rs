@@ -17,14 +17,11 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
-use shared::admission::{Admissions, Request};
-use shared::budget::Budget;
+use shared::admission::{AbuseSettings, Admissions, Request};
 use shared::code::Secrets;
 use shared::entropy::random_u64;
-use shared::guard::{Guard, Mode};
-use shared::limits::Limits;
 use shared::message::Locale;
-use shared::phone::{Countries, PhoneNumber, Region};
+use shared::phone::{PhoneNumber, Region};
 use shared::queue::Queue;
 use shared::store::{Candidate, Store};
 use shared::telemetry::Names;
@@ -79,17 +76,7 @@ impl Person {
 
 /// The use case, without limits.
 pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
-    Admissions {
-        store,
-        queue,
-        secrets,
-        limits: Limits::none(),
-        countries: Countries::all(),
-        guard: Guard::new(Mode::Off),
-        challenge: None,
-        budget: Budget::none(),
-        meiduo_keys: None,
-    }
+    Admissions { store, queue, secrets, abuse: AbuseSettings::none(), meiduo_keys: None }
 }
 
 /// A request for a code in English.

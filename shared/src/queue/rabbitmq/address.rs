@@ -7,7 +7,7 @@ use super::topology::Kind;
 use crate::dsn::{Dsn, DsnError};
 
 /// Name of the queue, unless the URL has `?queue=`.
-const DEFAULT_QUEUE: &str = "sms-verify";
+pub const DEFAULT_QUEUE: &str = "sms-verify";
 
 /// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed
 /// after two.
