@@ -67,7 +67,11 @@ class Runtime:
 
             def respond(self, body, status=200, headers=()):
                 self.send_response(status)
-                for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
+                for name, value in (
+                    *headers,
+                    ("Content-Type", "application/json"),
+                    ("Content-Length", str(len(body))),
+                ):
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
@@ -84,9 +88,18 @@ class Runtime:
         """Milliseconds of init, of the first answer and of a warm one, and the same of the processor."""
         self.events, self.given, self.times = iter(events), None, []
         self.started, self.done = threading.Event(), threading.Event()
-        variables = {"AWS_LAMBDA_RUNTIME_API": self.address, "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
+        variables = {
+            "AWS_LAMBDA_RUNTIME_API": self.address,
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        }
         began = time.perf_counter()
-        with subprocess.Popen([program], env={**environment, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        with subprocess.Popen(
+            [program],
+            env={**environment, **variables},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as child:
             self.began, self.clock = began, ~child.pid << 3 | 2
             self.started.set()
             finished = self.done.wait(30)
@@ -125,7 +138,10 @@ class Runtime:
         headers = (
             ("Lambda-Runtime-Aws-Request-Id", "1"),
             ("Lambda-Runtime-Deadline-Ms", "9999999999999"),
-            ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:f"),
+            (
+                "Lambda-Runtime-Invoked-Function-Arn",
+                "arn:aws:lambda:us-east-1:000000000000:function:f",
+            ),
         )
         body = json.dumps(event).encode()
         self.given = self.now()
@@ -135,7 +151,9 @@ class Runtime:
         now = self.now()
         failed = path.endswith("/error")
         answer = json.loads(body)
-        status = 500 if failed else answer.get("statusCode", 200) if isinstance(answer, dict) else 200
+        status = (
+            500 if failed else answer.get("statusCode", 200) if isinstance(answer, dict) else 200
+        )
         self.times.append((now[0] - self.given[0], now[1] - self.given[1], status))
 
 
@@ -144,19 +162,45 @@ class Sqs:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp()
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        command += ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ]
+        command += [
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]
         command += ["-keyout", f"{self.folder}/sqs.key", "-out", f"{self.folder}/sqs.pem"]
         subprocess.run(command, check=True, capture_output=True)
         bundle = next(pathlib.Path(file) for file in CERTIFICATES if os.path.exists(file))
         self.certificates = pathlib.Path(self.folder, "bundle.pem")
-        self.certificates.write_text(bundle.read_text() + pathlib.Path(self.folder, "sqs.pem").read_text())
+        self.certificates.write_text(
+            bundle.read_text() + pathlib.Path(self.folder, "sqs.pem").read_text()
+        )
         with http.server.socketserver.TCPServer(("127.0.0.1", 0), None) as free:
             port = free.server_address[1]
-        pathlib.Path(self.folder, "nginx.conf").write_text(NGINX.format(folder=self.folder, port=port))
+        pathlib.Path(self.folder, "nginx.conf").write_text(
+            NGINX.format(folder=self.folder, port=port)
+        )
         self.url = f"https://localhost:{port}"
         environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
-        self.nginx = subprocess.Popen(["nginx", "-p", self.folder, "-c", f"{self.folder}/nginx.conf"], env=environment, stderr=subprocess.DEVNULL)
+        self.nginx = subprocess.Popen(
+            ["nginx", "-p", self.folder, "-c", f"{self.folder}/nginx.conf"],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
         return self
 
     def __exit__(self, *_):
@@ -188,12 +232,18 @@ class Functions:
 
     def start(self, program, function):
         environment = {**self.environment, "AWS_LAMBDA_FUNCTION_NAME": function}
-        return self.runtime.start(program, environment, [self.event(function) for _ in range(1 + WARM)])
+        return self.runtime.start(
+            program, environment, [self.event(function) for _ in range(1 + WARM)]
+        )
 
     def event(self, function):
         self.asked += 1
-        file = {"request-code": "http-api", "check-code": "status", "send-sms": "one-job"}.get(function)
-        event = json.loads((ROOT / "events" / function / f"{file}.json").read_text()) if file else {}
+        file = {"request-code": "http-api", "check-code": "status", "send-sms": "one-job"}.get(
+            function
+        )
+        event = (
+            json.loads((ROOT / "events" / function / f"{file}.json").read_text()) if file else {}
+        )
         if function == "request-code":
             event["body"] = json.dumps({"to": f"138{int(time.time()) % 1000:03}{self.asked:05}"})
         return event
@@ -208,11 +258,16 @@ def main():
             if not all(program.exists() for program in programs):
                 continue
             # The first pair brings the files into the page cache.
-            taken = [[functions.start(program, function) for program in programs] for _ in range(1 + int(*pairs or [20]))][1:]
+            taken = [
+                [functions.start(program, function) for program in programs]
+                for _ in range(1 + int(*pairs or [20]))
+            ][1:]
             for figure in taken[0][0]:
                 old, new = ([pair[side][figure] for pair in taken] for side in (0, 1))
                 ratio = statistics.median(b / a for a, b in zip(old, new))
-                print(f"{function:13}{figure:48}{statistics.median(old):8.2f}{statistics.median(new):8.2f}{ratio:7.2f}")
+                print(
+                    f"{function:13}{figure:48}{statistics.median(old):8.2f}{statistics.median(new):8.2f}{ratio:7.2f}"
+                )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ CHUNK = 10_000
 
 def fill(store, count):
     scripts = pathlib.Path(HERE).parent / "shared/src/store/scripts"
-    source = "".join((scripts / name).read_text("utf-8") for name in ("clock.lua", "limits.lua", "admit.lua"))
+    source = "".join(
+        (scripts / name).read_text("utf-8") for name in ("clock.lua", "limits.lua", "admit.lua")
+    )
     script = store.register_script(FILL)
     for first in range(0, count, CHUNK):
         script(args=[source, first, min(first + CHUNK, count) - 1])
@@ -52,9 +54,19 @@ def measure(broker, folder):
 
 
 def run(web, ours, seconds):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "-s", f"{HERE}/wrk/{ours.script('accepted')}", web.url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "-s",
+        f"{HERE}/wrk/{ours.script('accepted')}",
+        web.url,
+    ]
     environment = {**os.environ, "FIRST": str(numbers(400_000))}
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
     asked, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
     if "Non-2xx" in text:
         raise RuntimeError(text)
@@ -67,20 +79,28 @@ def main():
     store.config_set("appendonly", "no")
     os.makedirs(f"{TARGET}/bench", exist_ok=True)
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
-        print("| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs | bytes each |")
+        print(
+            "| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs | bytes each |"
+        )
         for count in (1_000, 100_000, 10_000_000):
             clean(broker)
             empty = store.info("memory")["used_memory"]
             fill(store, count)
             each = (store.info("memory")["used_memory"] - empty) / count
             rate, redis_cpu, script, api = measure(broker, folder)
-            print(f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} | {each:.0f} |", flush=True)
+            print(
+                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} | {each:.0f} |",
+                flush=True,
+            )
         print("| queued jobs | accepted/s | Redis CPU µs | its script µs | API CPU µs |")
         for count in (10, 1_000, 100_000):
             clean(broker)
             broker.fill(QUEUE, b"x" * 200, count)
             rate, redis_cpu, script, api = measure(broker, folder)
-            print(f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} |", flush=True)
+            print(
+                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} |",
+                flush=True,
+            )
         clean(broker)
     store.config_set("appendonly", "yes")
 

@@ -38,7 +38,9 @@ class Broker:
 
     def __init__(self):
         address = AMQP_URL.split("@")[1].split("/")[0]
-        self.connection = amqp.Connection(host=address, userid="guest", password="guest", heartbeat=0)
+        self.connection = amqp.Connection(
+            host=address, userid="guest", password="guest", heartbeat=0
+        )
         self.connection.connect()
         self.channel = self.connection.channel()
 
@@ -103,8 +105,17 @@ class Ours:
         return process
 
     def worker(self, gateway=None):
-        dsn = f"ccp://sid:token@{gateway}?app_id=app&template=1&tls=false" if gateway else "null://default"
-        return Process("worker", [binary("sms-verify"), "worker", "--concurrency", "1000"], {**self.environment, "SMS_DSN": dsn}, self.folder)
+        dsn = (
+            f"ccp://sid:token@{gateway}?app_id=app&template=1&tls=false"
+            if gateway
+            else "null://default"
+        )
+        return Process(
+            "worker",
+            [binary("sms-verify"), "worker", "--concurrency", "1000"],
+            {**self.environment, "SMS_DSN": dsn},
+            self.folder,
+        )
 
     @staticmethod
     def script(kind):
@@ -113,8 +124,26 @@ class Ours:
 
 # Servers and pools among which the peer's best is chosen, by measuring.
 SERVERS = {
-    "granian, 1 thread": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1", "--no-ws"],
-    "granian, 4 threads": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws"],
+    "granian, 1 thread": [
+        "granian",
+        "--interface",
+        "wsgi",
+        "--workers",
+        "2",
+        "--blocking-threads",
+        "1",
+        "--no-ws",
+    ],
+    "granian, 4 threads": [
+        "granian",
+        "--interface",
+        "wsgi",
+        "--workers",
+        "2",
+        "--blocking-threads",
+        "4",
+        "--no-ws",
+    ],
     "gunicorn gevent": ["gunicorn", "-w", "2", "-k", "gevent"],
     "gunicorn gthread, 2 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "2"],
     "gunicorn gthread, 8 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "8"],
@@ -135,7 +164,11 @@ class Peer:
     queue = "celery"
 
     def __init__(self, folder, server=None, pool=None, prefetch=64, confirm=False):
-        self.folder, self.server, self.pool = folder, server or next(iter(SERVERS)), pool or next(iter(POOLS))
+        self.folder, self.server, self.pool = (
+            folder,
+            server or next(iter(SERVERS)),
+            pool or next(iter(POOLS)),
+        )
         self.environment = {
             "REDIS_URL": REDIS_URL,
             "QUEUE_URL": AMQP_URL.replace("%2f", "/"),
@@ -147,7 +180,14 @@ class Peer:
     def web(self):
         port, command = free_port(), SERVERS[self.server]
         bind = ["--port", port] if command[0] == "granian" else ["-b", f"127.0.0.1:{port}"]
-        command = [f"{TOOLS}/{command[0]}", *command[1:], *bind, "--log-level", "warning", "wsgi:application"]
+        command = [
+            f"{TOOLS}/{command[0]}",
+            *command[1:],
+            *bind,
+            "--log-level",
+            "warning",
+            "wsgi:application",
+        ]
         process = Process("web", command, self.environment, self.folder)
         process.url = f"http://127.0.0.1:{port}"
         process.first = f"{process.url}/sms_codes/13700000000/"
@@ -155,7 +195,13 @@ class Peer:
 
     def worker(self, gateway=None):
         environment = {**self.environment, **({"CCP_URL": f"http://{gateway}"} if gateway else {})}
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "warning"]
+        quiet = [
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--loglevel",
+            "warning",
+        ]
         command = [f"{TOOLS}/celery", "-A", "shop:queue", "worker", *POOLS[self.pool][0], *quiet]
         return Process("celery", command, self.environment | environment, self.folder)
 
@@ -172,7 +218,11 @@ class Limit:
 
     def __init__(self, folder, what):
         self.folder, self.what = folder, what
-        self.environment = {"REDIS_URL": REDIS_URL, "QUEUE_URL": f"{AMQP_URL}?frame_max=8192", "QUEUE": QUEUE}
+        self.environment = {
+            "REDIS_URL": REDIS_URL,
+            "QUEUE_URL": f"{AMQP_URL}?frame_max=8192",
+            "QUEUE": QUEUE,
+        }
 
     def web(self):
         port = free_port()

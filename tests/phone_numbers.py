@@ -113,7 +113,9 @@ def own_prefixes():
 def mobile_numbers():
     """One of each country, once each: regions without ranges of their own have another's."""
     numbers = filter(None, (example(region, PhoneNumberType.MOBILE) for region in REGIONS))
-    return sorted({phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers})
+    return sorted(
+        {phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers}
+    )
 
 
 def behind(region_and_prefix):

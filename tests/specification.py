@@ -26,10 +26,20 @@ SETTINGS = {
 
 
 def main():
-    server = subprocess.Popen([sys.argv[1]], env=SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    server = subprocess.Popen(
+        [sys.argv[1]], env=SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
-        address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
-        command = ["schemathesis", "--config-file", str(HERE / "schemathesis.toml"), "run", f"{address}/openapi.json"]
+        address = next(
+            found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line))
+        )
+        command = [
+            "schemathesis",
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+            "run",
+            f"{address}/openapi.json",
+        ]
         environment = {**os.environ, "SCHEMATHESIS_TELEMETRY": "0", "NO_PROXY": "127.0.0.1"}
         # It keeps what it found for a replay, in the folder that it runs in.
         with tempfile.TemporaryDirectory() as folder:

@@ -62,7 +62,10 @@ def send_sms_code(self, mobile, code):
     body = json.dumps({"to": mobile, "appId": "app", "templateId": "1", "datas": [code, 5]})
     try:
         answer = gateway.request(
-            "POST", f"{url}/2013-12-26/Accounts/sid/SMS/TemplateSMS?sig={signature}", body=body, headers=headers
+            "POST",
+            f"{url}/2013-12-26/Accounts/sid/SMS/TemplateSMS?sig={signature}",
+            body=body,
+            headers=headers,
         )
         if json.loads(answer.data)["statusCode"] != "000000":
             raise RuntimeError(answer.data)

@@ -30,8 +30,13 @@ AUDIENCE = os.environ.get("AUDIENCE")
 
 # Used tokens are remembered in this process. Of several processes each would accept a token once: let them share a Redis
 # (django.core.cache.backends.redis.RedisCache). This cache throws entries away early when it is full, and holds 300 by default.
-LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 1_000_000}}
-settings.configure(ALLOWED_HOSTS=["*"], CACHES={"default": LOCAL}, LOGGING_CONFIG=None, ROOT_URLCONF=__name__)
+LOCAL = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+}
+settings.configure(
+    ALLOWED_HOSTS=["*"], CACHES={"default": LOCAL}, LOGGING_CONFIG=None, ROOT_URLCONF=__name__
+)
 
 # Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is not among them has them
 # fetched again at once, so that a rotation needs no restart. Anybody can make kids up, so there is at most one fetch a second;
@@ -59,7 +64,11 @@ def refuse(status, error):
 @require_POST
 def login(request):
     try:
-        token = json.loads(request.body)["token"] if request.content_type == "application/json" else None
+        token = (
+            json.loads(request.body)["token"]
+            if request.content_type == "application/json"
+            else None
+        )
     except (ValueError, KeyError, TypeError):
         token = None
     if not isinstance(token, str):
@@ -68,7 +77,14 @@ def login(request):
         key = keys.get_signing_key_from_jwt(token)
         # The algorithm is ours to name, never the token's. A clock that is a little behind is no reason to refuse: no verify_iat.
         options = {"require": ["iss", "sub", "jti", "exp"], "verify_iat": False}
-        claims = jwt.decode(token, key, algorithms=["EdDSA"], issuer="sms-verify", audience=AUDIENCE, options=options)
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=["EdDSA"],
+            issuer="sms-verify",
+            audience=AUDIENCE,
+            options=options,
+        )
     except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, json.JSONDecodeError):
         return refuse(503, "the keys cannot be fetched")
     except (jwt.PyJWTError, UnicodeError) as error:
