@@ -1,4 +1,5 @@
-# sms-verify as a container of its own: the program, the certificates of authorities, and nothing else, as a user without rights.
+# sms-verify as a container of its own: the program, the certificates of authorities, and nothing
+# else, as a user without rights.
 #
 #   docker build --tag sms-verify .
 #   docker run --rm --publish 8080:8080 --env-file .env sms-verify api

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""A function's cold start, as Lambda sees it: the time until it asks for its first event, its first answer, and those after it.
+"""A function's cold start, as Lambda sees it: the time until it asks for its first event, its first
+answer, and those after it.
 
     cold.py REDIS_URL BEFORE AFTER [PAIRS]    compares two folders with NAME/bootstrap in turn, such as those of two releases
 
-The Runtime API is played here (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), and SQS by nginx over TLS, which answers
-at once: what is measured is the function. Beside the time on this machine there is the processor's, since on Lambda there is more of it during
-init than later: a function of 256 MB has a seventh of one, and takes seven times as long for what is left to its first request.
+The Runtime API is played here (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), and
+SQS by nginx over TLS, which answers at once: what is measured is the function. Beside the time on
+this machine there is the processor's, since on Lambda there is more of it during init than later: a
+function of 256 MB has a seventh of one, and takes seven times as long for what is left to its first
+request.
 """
 
 import http.server
@@ -26,7 +29,8 @@ WARM = 10
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). During init it has more.
 SHARE = 256 / 1769
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/none"
-# Where Debian and Amazon Linux have the system's certificates, as many as a function reads on Lambda.
+# Where Debian and Amazon Linux have the system's certificates, as many as a function reads on
+# Lambda.
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
@@ -85,7 +89,7 @@ class Runtime:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def start(self, program, environment, events):
-        """Milliseconds of init, of the first answer and of a warm one, and the same of the processor."""
+        """Milliseconds of init, first answer and warm answer: elapsed, and of the processor."""
         self.events, self.given, self.times = iter(events), None, []
         self.started, self.done = threading.Event(), threading.Event()
         variables = {

@@ -1,5 +1,6 @@
-"""What an accepted request costs with few and with many verifications in Redis, and jobs in the queue; and what a
-verification takes of Redis's memory. Prints the rows of the tables in docs/performance.md.
+"""What an accepted request costs with few and with many verifications in Redis, and jobs in the
+queue; and what a verification takes of Redis's memory. Prints the rows of the tables in
+docs/performance.md.
 """
 
 import os
@@ -15,7 +16,8 @@ from stacks import HERE, QUEUE, REDIS_URL, TARGET, Broker, Ours, clean, numbers
 
 SECONDS = 5
 CONNECTIONS = 64
-# Verifications that outlive the measurement, by the product's own script: the entry that it writes is the one that counts.
+# Verifications that outlive the measurement, by the product's own script: the entry that it writes
+# is the one that counts.
 FILL = """
 local admit = loadstring('local KEYS, ARGV = ... ' .. ARGV[1])
 for i = ARGV[2], ARGV[3] do

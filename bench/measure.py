@@ -1,8 +1,10 @@
-"""Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to target/bench/results.json.
+"""Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to
+target/bench/results.json.
 
     measure.py ROUNDS [STEP...]      STEP: requests, guard, timing, drain, latency, start, functions, valgrind
 
-Every figure is taken once a round, each round takes all of them, and sides alternate within a round. See bench/run.
+Every figure is taken once a round, each round takes all of them, and sides alternate within a
+round. See bench/run.
 """
 
 import collections
@@ -39,7 +41,8 @@ from timing import Timing
 
 CONNECTIONS = (64, 256)
 SECONDS = 3
-# Jobs that a drain begins with: some seconds of work, of which the first and the last tenth do not count.
+# Jobs that a drain begins with: some seconds of work, of which the first and the last tenth do not
+# count.
 BACKLOG = {"ours": 40_000, "peer": 20_000}
 # Of each function, in each round.
 STARTS = 10
@@ -114,7 +117,7 @@ class Bench:
             )
 
     def choose(self):
-        """The peer's best server and pool, by trying each; and each side's better number of connections."""
+        """Tries each server, pool and number of connections, and keeps each side's best."""
         rates = {}
         for server in SERVERS:
             for connections in CONNECTIONS:
@@ -221,7 +224,7 @@ class Bench:
                     self.wrk(web, stack, "accepted", 256, 1)
 
     def drain(self, stack, gateway, count):
-        """Jobs a second between nine tenths and one tenth of a backlog, and the worker's CPU µs for each."""
+        """Jobs a second from nine tenths to one tenth of a backlog, and the CPU µs for each."""
         clean(self.broker)
         self.fill(stack, count)
         count, samples = self.broker.depth(stack.queue), []
@@ -311,7 +314,8 @@ class Bench:
         with Sqs() as sqs:
             functions = Functions(os.environ["REDIS_URL"], sqs)
             names = ("hello", "request-code", "check-code", "send-sms")
-            # In turn, since a single start tells little. The first only brings the file into the page cache.
+            # In turn, since a single start tells little. The first only brings the file into the
+            # page cache.
             starts = [
                 [functions.start(binary(name), name) for name in names] for _ in range(STARTS + 1)
             ][1:]

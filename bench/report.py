@@ -1,4 +1,6 @@
-"""Writes what bench/measure.py measured into docs/performance.md, between its markers, and draws docs/performance.svg."""
+"""Writes the results of bench/measure.py into docs/performance.md, between its markers, and draws
+docs/performance.svg.
+"""
 
 import io
 import json
@@ -47,7 +49,7 @@ def zipped(function):
 
 
 def goals(results):
-    """Rows of figure, ours, theirs, ratio, goal. A ratio is the median of the rounds' own ratios."""
+    """Rows of figure, ours, theirs, ratio, goal. A ratio is the median of the rounds' ratios."""
 
     def row(name, figure, ours, theirs, goal, inverse=False, unit=""):
         mine, other = results[figure][ours], results[figure][theirs]

@@ -1,4 +1,4 @@
-"""The two stacks, and the parts by themselves: how each is started, and how its queue is filled and watched."""
+"""Starts the two stacks, and the parts by themselves; fills and watches their queues."""
 
 import os
 import time
@@ -29,7 +29,7 @@ def numbers(count):
 
 
 def binary(name):
-    """As it was built for Lambda, which differs from elsewhere in nothing but the C library's version that it asks for."""
+    """The build for Lambda: it differs in nothing but the version of the C library."""
     return os.path.join(TARGET, "lambda", name, "bootstrap")
 
 
@@ -91,7 +91,8 @@ class Ours:
             "QUEUE_URL": f"{AMQP_URL}?queue={QUEUE}&type={queue_type}",
             "CODE_SECRET": SECRET,
             "LOG_LEVEL": "warn",
-            # The limits that there are by default, with room for as many numbers of one block as are asked for here.
+            # The limits that there are by default, with room for as many numbers of one block as
+            # are asked for here.
             "LIMITS": "prefix=3600000/hour",
             **(variables or {}),
         }

@@ -1,5 +1,5 @@
-"""Whether the time of an answer tells what is known of a number or of an id: pairs of requests that are answered alike, asked in
-turn on one connection.
+"""Compares the time of answers that must not tell what is known of a number or an id: pairs of requests that
+are answered alike, asked in turn on one connection.
 """
 
 import base64
@@ -80,7 +80,8 @@ class Timing:
                     partial(self.ask, known + index),
                 ),
             ]
-            # Each side as often first as second: what comes first finds colder caches. Checks first, since asking ends an id.
+            # Each side as often first as second: what comes first finds colder caches. Checks
+            # first, since asking ends an id.
             for question, side, status, call in (
                 checks + asks if index % 2 else checks[::-1] + asks[::-1]
             ):

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Packages: libphonenumber-js 1.13.16 (npm) against phonenumbers 9.0.43 (PyPI) and google-libphonenumber 3.2.47 (npm).
+# Packages: libphonenumber-js 1.13.16 (npm) against phonenumbers 9.0.43 (PyPI) and
+# google-libphonenumber 3.2.47 (npm).
 #
-# Behaviour: a full-width plus, which Chinese and Japanese keyboards type, begins an international number in Google's
-# library and its Python port. libphonenumber-js lets it through its first check and then loses it: the digits are read
-# as a national number of the default country, country code and all. Full-width digits it does read.
+# Behaviour: a full-width plus, which Chinese and Japanese keyboards type, begins an international
+# number in Google's library and its Python port. libphonenumber-js lets it through its first check
+# and then loses it: the digits are read as a national number of the default country, country code
+# and all. Full-width digits it does read.
 #
 # Seen (text, default country: phonenumbers and google-libphonenumber / libphonenumber-js):
 #   ＋81 90 1234 5678, CN:   +819012345678  / +86819012345678, not valid
@@ -11,11 +13,13 @@
 #   ＋49 1512 3456789, DE:   +4915123456789 / +494915123456789, and that is called valid (German lengths vary)
 #   ＋86 138 0013 8000, CN:  the same in all, since a code doubled in the own country is taken off
 #
-# Why it matters: a test with the own country's numbers passes; a foreign number fails, and a German one becomes another
-# valid number, so that page and server disagree about who is verified. Replace U+FF0B by + before.
+# Why it matters: a test with the own country's numbers passes; a foreign number fails, and a German
+# one becomes another valid number, so that page and server disagree about who is verified. Replace
+# U+FF0B by + before.
 #
 # Source: libphonenumber-js/source/constants.js (PLUS_CHARS has both signs) against
-# source/helpers/extractCountryCallingCode.js, which asks for the ASCII one; phonenumbers/phonenumberutil.py.
+# source/helpers/extractCountryCallingCode.js, which asks for the ASCII one;
+# phonenumbers/phonenumberutil.py.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# Packages: phonenumbers 9.0.43 (PyPI) and google-libphonenumber 3.2.47 (npm), against libphonenumber-js 1.13.16 (npm).
+# Packages: phonenumbers 9.0.43 (PyPI) and google-libphonenumber 3.2.47 (npm), against
+# libphonenumber-js 1.13.16 (npm).
 #
-# Behaviour: a label of three letters or more after a number is no rubbish to be cut off: it is dialled as on a keypad and
-# its digits are appended to the number. Before the number, or with two letters, the label is dropped. Austrian numbers
-# vary in length, so there the longer number is a valid mobile too. With a long label google-libphonenumber even
-# appends other digits than phonenumbers: the number no longer fits a JavaScript number.
+# Behaviour: a label of three letters or more after a number is no rubbish to be cut off: it is
+# dialled as on a keypad and its digits are appended to the number. Before the number, or with two
+# letters, the label is dropped. Austrian numbers vary in length, so there the longer number is a
+# valid mobile too. With a long label google-libphonenumber even appends other digits than
+# phonenumbers: the number no longer fits a JavaScript number.
 #
 # Seen:
 #   "+43 664 1234567 (mob)" -> +436641234567662, valid, mobile; in libphonenumber-js +436641234567
 #   "(mob) +43 664 1234567" -> +436641234567
 #   "+86 138 0013 8000 (mobile)" -> phonenumbers ...000662453, google-libphonenumber ...000662452
 #
-# Why it matters: numbers pasted from address books have such labels. No exception is raised, and is_valid_number is no
-# guard in countries with varying lengths: the code goes to another subscriber. Cut what follows the last digit off first.
+# Why it matters: numbers pasted from address books have such labels. No exception is raised, and
+# is_valid_number is no guard in countries with varying lengths: the code goes to another
+# subscriber. Cut what follows the last digit off first.
 #
-# Source: the vanity pattern and the normalisation in phonenumbers/phonenumberutil.py (_VALID_ALPHA_PHONE_PATTERN).
+# Source: the vanity pattern and the normalisation in phonenumbers/phonenumberutil.py
+# (_VALID_ALPHA_PHONE_PATTERN).
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Packages: node-pdu 2.1.1 (npm); python-messaging 0.5.13 (PyPI) as a second opinion.
 #
-# Behaviour: an SMS holds 160 letters of the GSM alphabet, or 70 in UCS-2. node-pdu packs seven bits correctly, but
-# divides a text as if each letter took an octet and each part had a header: from 134 letters, or 64 in UCS-2, there are
-# two messages, and from 267 three. A single accented letter of the GSM alphabet (é, ä, ñ) makes it UCS-2 too.
+# Behaviour: an SMS holds 160 letters of the GSM alphabet, or 70 in UCS-2. node-pdu packs seven bits
+# correctly, but divides a text as if each letter took an octet and each part had a header: from 134
+# letters, or 64 in UCS-2, there are two messages, and from 267 three. A single accented letter of
+# the GSM alphabet (é, ä, ñ) makes it UCS-2 too.
 #
 # Seen (SMS needed: node-pdu / python-messaging):
 #   133 letters: 1 / 1     134: 2 / 1     160: 2 / 1     267: 3 / 2
 #   63 Chinese letters: 1 / 1     64: 2 / 1     70: 2 / 1
 #   100 letters, one of them é: 2 / 1
 #
-# Why it matters: each SMS is billed. A code with a line for the page that fills it in easily has 134 letters, and a
-# French or Spanish one is written in UCS-2. Count letters with another library, and shorten the text to 133 or 63.
+# Why it matters: each SMS is billed. A code with a line for the page that fills it in easily has
+# 134 letters, and a French or Spanish one is written in UCS-2. Count letters with another library,
+# and shorten the text to 133 or 63.
 #
-# Source: prepareParts, checkData and the limits 140 and 70 beside HEADER_SIZE in node-pdu/dist/cjs/index.cjs; 3GPP TS
-# 23.038, 6.1.2.1.
+# Source: prepareParts, checkData and the limits 140 and 70 beside HEADER_SIZE in
+# node-pdu/dist/cjs/index.cjs; 3GPP TS 23.038, 6.1.2.1.
 set -euo pipefail
 
 dir=$(mktemp -d)

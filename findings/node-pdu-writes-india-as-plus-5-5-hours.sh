@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Packages: node-pdu 2.1.1 (npm); python-messaging 0.5.13 (PyPI) as a second opinion.
 #
-# Behaviour: the time stamp of a received SMS has its zone in quarters of an hour. node-pdu decodes it and offers it as
-# an ISO date, in which a zone that is no whole hour appears as a decimal number of hours: "+5.5:00". Neither Date nor
-# another parser of ISO 8601 takes that. The number inside is right, and whole hours are right, so that tests in most
-# countries pass.
+# Behaviour: the time stamp of a received SMS has its zone in quarters of an hour. node-pdu decodes
+# it and offers it as an ISO date, in which a zone that is no whole hour appears as a decimal number
+# of hours: "+5.5:00". Neither Date nor another parser of ISO 8601 takes that. The number inside is
+# right, and whole hours are right, so that tests in most countries pass.
 #
 # Seen (2026-11-27 14:13:20 local time):
 #   +08:00  2026-11-27T14:13:20+08:00   a date
@@ -12,10 +12,12 @@
 #   +05:45  2026-11-27T14:13:20+5.75:00 Invalid Date      (Nepal)
 #   -03:30  2026-11-27T14:13:20-3.5:00  Invalid Date      (Newfoundland)
 #
-# Why it matters: a modem in India receives every SMS with such a stamp: replies (STOP) and delivery reports get a time
-# that a database refuses or that becomes null. Make the date from .time, which is the instant in seconds, instead.
+# Why it matters: a modem in India receives every SMS with such a stamp: replies (STOP) and delivery
+# reports get a time that a database refuses or that becomes null. Make the date from .time, which
+# is the instant in seconds, instead.
 #
-# Source: getIsoString (and getDateWithOffset) in node-pdu/dist/cjs/index.cjs; 3GPP TS 23.040, 9.2.3.11.
+# Source: getIsoString (and getDateWithOffset) in node-pdu/dist/cjs/index.cjs; 3GPP TS 23.040,
+# 9.2.3.11.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Packages: smpp 0.5.1 (npm) writes, gsmcodecs 1.0.0 (PyPI) reads as 3GPP TS 23.038 says.
 #
-# Behaviour: a user data header may announce a national single shift table (element 0x24: foreign letters come after an
-# escape) or a locking shift table (0x25: they replace others). smpp writes the same octets for both. With 0x24, Turkish
-# and Portuguese texts carry locking octets under a single shift header. smpp reads its own message back correctly, so that
-# a test between two of it passes; a phone shows other letters. Spanish, the other way round, is right with 0x24.
+# Behaviour: a user data header may announce a national single shift table (element 0x24: foreign
+# letters come after an escape) or a locking shift table (0x25: they replace others). smpp writes
+# the same octets for both. With 0x24, Turkish and Portuguese texts carry locking octets under a
+# single shift header. smpp reads its own message back correctly, so that a test between two of it
+# passes; a phone shows other letters. Spanish, the other way round, is right with 0x24.
 #
 # Seen:
 #   Turkish "Doğrulama kodu: 123456", 0x24 -> "Doørulama kodu: 123456"; 0x25 -> right
 #   Portuguese "Código de verificação: 123456", 0x24 -> "Còdigo de verificaÇäo: 123456"; 0x25 -> right
 #   Spanish "Código: 123456", 0x24 -> right
 #
-# Why it matters: 0x24 is the usual element for a code in Turkish, since one part then holds 155 letters, where UCS-2 has
-# 70. The text arrives wrong, and delivery reports are fine. Use 0x25 here, or give the message as octets.
+# Why it matters: 0x24 is the usual element for a code in Turkish, since one part then holds 155
+# letters, where UCS-2 has 70. The text arrives wrong, and delivery reports are fine. Use 0x25 here,
+# or give the message as octets.
 #
 # Source: filters.message and gsmCoder in smpp/lib/defs.js; README (short_message with udh).
 set -euo pipefail

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Packages: libphonenumber-js 1.13.16 (npm) against phonenumbers 9.0.43 (PyPI).
 #
-# Behaviour: findPhoneNumbersInText of a list with commas or semicolons finds the first number, and takes the beginning of
-# the second for an extension of it; the second is not found. What follows the comma need not be a number that is
-# dialled: "24 hours" is the extension 24. Google's matcher, whose port it is, finds both numbers and no extension. A list
-# whose second number begins with + or ( is right, as is one with a Chinese comma.
+# Behaviour: findPhoneNumbersInText of a list with commas or semicolons finds the first number, and
+# takes the beginning of the second for an extension of it; the second is not found. What follows
+# the comma need not be a number that is dialled: "24 hours" is the extension 24. Google's matcher,
+# whose port it is, finds both numbers and no extension. A list whose second number begins with + or
+# ( is right, as is one with a Chinese comma.
 #
 # Seen (text, default country: phonenumbers / libphonenumber-js):
 #   202-555-0123, 202-555-0124, US:    both / +12025550123 with extension 202
@@ -12,12 +13,13 @@
 #   138 0013 8000; 139 0013 9000, CN:  both / +8613800138000 with extension 139
 #   202-555-0123, 24 hours, US:        no extension / extension 24
 #
-# Why it matters: numbers are masked in logs by replacing what was found from startsAt to endsAt. In a list the second half
-# stays: "***-555-0124". An import of recipients sends to every second person, and to none with their extension. Split at
-# commas and semicolons first.
+# Why it matters: numbers are masked in logs by replacing what was found from startsAt to endsAt. In
+# a list the second half stays: "***-555-0124". An import of recipients sends to every second
+# person, and to none with their extension. Split at commas and semicolons first.
 #
-# Source: createExtensionPattern in libphonenumber-js/source/helpers/extension takes a purpose and does not look at it;
-# _create_extn_pattern in phonenumbers/phonenumberutil.py adds commas and semicolons for parsing alone.
+# Source: createExtensionPattern in libphonenumber-js/source/helpers/extension takes a purpose and
+# does not look at it; _create_extn_pattern in phonenumbers/phonenumberutil.py adds commas and
+# semicolons for parsing alone.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
-# Packages: @h4ad/serverless-adapter 4.4.0 with express 5.3.0 (npm), against serverless-http 4.0.0 (npm).
+# Packages: @h4ad/serverless-adapter 4.4.0 with express 5.3.0 (npm), against serverless-http 4.0.0
+# (npm).
 #
-# Behaviour: a REST API's event (payload format 1.0) names headers as AWS and clients write them: Host, Content-Type,
-# X-Forwarded-For. The adapter hands them to Express as they are. Node's own server always has lower-case names, and all
-# of Express looks for those: every header is in req.headers, and req.get() finds none. A JSON body is not parsed, without
-# an error. Events of HTTP APIs have lower-case names, so that the same code works there. lowercaseRequestHeaders, off
-# by default, puts it right.
+# Behaviour: a REST API's event (payload format 1.0) names headers as AWS and clients write them:
+# Host, Content-Type, X-Forwarded-For. The adapter hands them to Express as they are. Node's own
+# server always has lower-case names, and all of Express looks for those: every header is in
+# req.headers, and req.get() finds none. A JSON body is not parsed, without an error. Events of HTTP
+# APIs have lower-case names, so that the same code works there. lowercaseRequestHeaders, off by
+# default, puts it right.
 #
 # Seen (POST of {"to":"+12025550123"}; what Express finds: to, Content-Type, Authorization):
 #   @h4ad/serverless-adapter, REST names:                          undefined, undefined, undefined
 #   the same with lowercaseRequestHeaders, or lower-case names:    +12025550123, application/json, Bearer key
 #   serverless-http, REST names:                                   +12025550123, application/json, Bearer key
 #
-# Why it matters: a webhook or an API behind a REST API answers "field to is missing" and 401 to correct requests, and
-# the log of the event shows that all was there. Set lowercaseRequestHeaders.
+# Why it matters: a webhook or an API behind a REST API answers "field to is missing" and 401 to
+# correct requests, and the log of the event shows that all was there. Set lowercaseRequestHeaders.
 #
-# Source: lowercaseRequestHeaders in @h4ad/serverless-adapter/lib/adapters/aws/index.d.ts; "Input format of a Lambda
-# function for proxy integration in API Gateway" (AWS), whose sample has such names.
+# Source: lowercaseRequestHeaders in @h4ad/serverless-adapter/lib/adapters/aws/index.d.ts; "Input
+# format of a Lambda function for proxy integration in API Gateway" (AWS), whose sample has such
+# names.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Package: libphonenumber-js 1.13.16 (npm).
 #
-# Behaviour: in most countries of +1 with one area code, seven digits are a local number: AsYouType puts the area code before
-# them when the seventh is typed. Where it goes on to ten digits, with the area code that the person has typed already,
-# it stays: getNumber() has it twice and is not valid. The text shown, "(246) 250-1234", is right throughout. The same
-# ten digits in one input(), as when they are pasted, give the right number, and so does parsePhoneNumber.
+# Behaviour: in most countries of +1 with one area code, seven digits are a local number: AsYouType
+# puts the area code before them when the seventh is typed. Where it goes on to ten digits, with the
+# area code that the person has typed already, it stays: getNumber() has it twice and is not valid.
+# The text shown, "(246) 250-1234", is right throughout. The same ten digits in one input(), as when
+# they are pasted, give the right number, and so does parsePhoneNumber.
 #
 # Seen (example numbers of the library, typed digit by digit):
 #   BB (246) 250-1234 -> +12462462501234, not valid; pasted: +12462501234, valid
 #   the same in AI, AS, BM, DM, GD, GU, KY, LC, MP, TT, VC, VG and VI: 14 countries and territories
 #   the ten digits are right in US, CA, JM, PR, DO, BS, AG and the others
 #
-# Why it matters: a field with AsYouType refuses, or submits, a number that nobody has, from every person of 14 places who
-# types instead of pasting, and tests that set the value in one go pass. Take the number from parsePhoneNumber(text, country).
+# Why it matters: a field with AsYouType refuses, or submits, a number that nobody has, from every
+# person of 14 places who types instead of pasting, and tests that set the value in one go pass.
+# Take the number from parsePhoneNumber(text, country).
 #
-# Source: libphonenumber-js/source/AsYouTypeParser.js (it takes the national number from what has been typed so far, and
-# once more later); "AI" and others in metadata.max.json; catamphetamine/libphonenumber-js, pull request 497, open in 2026.
+# Source: libphonenumber-js/source/AsYouTypeParser.js (it takes the national number from what has
+# been typed so far, and once more later); "AI" and others in metadata.max.json;
+# catamphetamine/libphonenumber-js, pull request 497, open in 2026.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
-# Packages: @opentelemetry/propagator-aws-xray 3.0.0 with @opentelemetry/api 1.9.0 (npm), opentelemetry-propagator-aws-xray
-# 1.0.2 (PyPI), against aws-xray-sdk-core 3.12.0 (npm).
+# Packages: @opentelemetry/propagator-aws-xray 3.0.0 with @opentelemetry/api 1.9.0 (npm),
+# opentelemetry-propagator-aws-xray 1.0.2 (PyPI), against aws-xray-sdk-core 3.12.0 (npm).
 #
-# Behaviour: in X-Amzn-Trace-Id, Sampled=? says "you decide", and so does a header without Sampled. OpenTelemetry's
-# propagators do not start with an undecided parent then: at Sampled=? they drop trace and parent, and the request gets
-# another trace id. Without Sampled, JavaScript's drops them too, while Python's keeps them as "not sampled", so that a
-# parent-based sampler records nothing. AWS's own SDK keeps Root and Parent in each case.
+# Behaviour: in X-Amzn-Trace-Id, Sampled=? says "you decide", and so does a header without Sampled.
+# OpenTelemetry's propagators do not start with an undecided parent then: at Sampled=? they drop
+# trace and parent, and the request gets another trace id. Without Sampled, JavaScript's drops them
+# too, while Python's keeps them as "not sampled", so that a parent-based sampler records nothing.
+# AWS's own SDK keeps Root and Parent in each case.
 #
-# Seen (Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad and what follows; kept, with flags, or lost):
+# Seen (Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad and what follows; kept,
+# with flags, or lost):
 #   ;Sampled=1 -> kept 1, in both     ;Sampled=? -> lost, in both     nothing -> JavaScript lost, Python kept 0
 #
-# Why it matters: behind a client that leaves the decision to the service, its id and the service's never meet in X-Ray:
-# two halves of a trace, and no warning. Let the caller decide, or read Root by oneself.
+# Why it matters: behind a client that leaves the decision to the service, its id and the service's
+# never meet in X-Ray: two halves of a trace, and no warning. Let the caller decide, or read Root by
+# oneself.
 #
-# Source: packages/propagator-aws-xray of open-telemetry/opentelemetry-js-contrib; opentelemetry/propagators/aws/
-# aws_xray_propagator.py; "Tracing header" in the AWS X-Ray developer guide; resolveSampling in aws-xray-sdk-core's mw_utils.js.
+# Source: packages/propagator-aws-xray of open-telemetry/opentelemetry-js-contrib;
+# opentelemetry/propagators/aws/ aws_xray_propagator.py; "Tracing header" in the AWS X-Ray developer
+# guide; resolveSampling in aws-xray-sdk-core's mw_utils.js.
 set -euo pipefail
 
 dir=$(mktemp -d)

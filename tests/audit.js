@@ -1,4 +1,5 @@
-// What cdk-nag finds in the template that SAM makes of template.yaml: `node tests/audit.js FOLDER`, with template.json in the folder.
+// What cdk-nag finds in the template that SAM makes of template.yaml: `node tests/audit.js FOLDER`,
+// with template.json in the folder.
 
 const { readFileSync, readdirSync, rmSync, writeFileSync } = require("node:fs");
 const { App, Aspects, Stack } = require("aws-cdk-lib");

@@ -1,4 +1,5 @@
-"""The demo page and the inbox in a real browser: Debian's Chromium, driven by Playwright, against the program itself.
+"""The demo page and the inbox in a real browser: Debian's Chromium, driven by Playwright, against
+the program itself.
 
     tests/browser.py PROGRAM [FOLDER]     with a FOLDER, the screenshots of the documents are written into it
 

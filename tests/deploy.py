@@ -1,4 +1,5 @@
-"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is deployed against template.yaml.
+"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is
+deployed against template.yaml.
 
     python tests/deploy.py
 
@@ -20,7 +21,8 @@ VALUES = {
     "CODE_SECRET": "a new secret, of 32 characters # or more,and the old one, too",
     "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1 || twilio://AC:T@default?from=+1)",
 }
-# What moto has instead of AWS's own commands, as far as the guide uses them: `aws SERVICE OPERATION --name value …`.
+# What moto has instead of AWS's own commands, as far as the guide uses them: `aws SERVICE OPERATION
+# --name value …`.
 AWS = f'aws() {{ "{sys.executable}" "{pathlib.Path(__file__).resolve()}" aws "$@"; }}\n'
 FUNCTIONS = {"RequestCode": "request-code", "CheckCode": "check-code", "SendSms": "send-sms"}
 OTHER_COMMANDS = ("cargo lambda build",)

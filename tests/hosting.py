@@ -2,8 +2,9 @@
 
     python tests/hosting.py [target/debug/sms-verify]
 
-Kubernetes' own schemas judge the manifests (KEDA's kinds have none there), systemd the units where it is installed. Whatever they start
-is a command of the program, and what they probe is a port that it opens.
+Kubernetes' own schemas judge the manifests (KEDA's kinds have none there), systemd the units where
+it is installed. Whatever they start is a command of the program, and what they probe is a port that
+it opens.
 """
 
 import pathlib

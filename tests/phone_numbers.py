@@ -6,8 +6,8 @@
     tests/phone_numbers.py own        in each region that shares its calling code: numbers of its mobile ranges
     tests/phone_numbers.py both       the regions in which a landline cannot be told from a mobile number
 
-All but the last print lines of a region, a text, the number that a code could be sent to (or -), and
-where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.
+All but the last print lines of a region, a text, the number that a code could be sent to (or -),
+and where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.
 """
 
 import functools

@@ -1,5 +1,5 @@
-# What tests/run, tests/soak and tests/fuzz share: tools, private services, and their end. To be sourced, at the root of
-# the repository.
+# What tests/run, tests/soak and tests/fuzz share: tools, private services, and their end. To be
+# sourced, at the root of the repository.
 tools=$PWD/target/tools
 began=$SECONDS
 

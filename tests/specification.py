@@ -1,9 +1,11 @@
-"""Lets Schemathesis call everything that shared/openapi.json describes, and compare each answer with it.
+"""Lets Schemathesis call everything that shared/openapi.json describes, and compare each answer
+with it.
 
     python tests/specification.py target/debug/sms-verify
 
-Run by tests/run with the Python of target/tools. Thousands of made-up requests, good and bad, by themselves and one after
-another (ask, check, look, end): no answer may be one that the document does not have, and nothing bad may be taken.
+Run by tests/run with the Python of target/tools. Thousands of made-up requests, good and bad, by
+themselves and one after another (ask, check, look, end): no answer may be one that the document
+does not have, and nothing bad may be taken.
 """
 
 import os

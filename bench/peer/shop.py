@@ -1,8 +1,9 @@
-"""The tutorial's two steps, tuned: a Django view that throttles, writes to Redis in a pipeline and queues, and a Celery
-task that calls the CCP gateway.
+"""The tutorial's two steps, tuned: a Django view that throttles, writes to Redis in a pipeline and
+queues, and a Celery task that calls the CCP gateway.
 
-It is what people copy, with what costs nothing to tune put right: no middleware, connections kept, hiredis, no result
-backend. Like the tutorial's, its publishes are not confirmed and its tasks are acknowledged before they run.
+It is what people copy, with what costs nothing to tune put right: no middleware, connections kept,
+hiredis, no result backend. Like the tutorial's, its publishes are not confirmed and its tasks are
+acknowledged before they run.
 
 Environment: REDIS_URL, QUEUE_URL, and CCP_URL (nothing: the task does nothing).
 """

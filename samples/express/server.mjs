@@ -1,11 +1,12 @@
-// A login by phone number: takes the token that a checked code was answered with, verifies it, and says whose phone it is.
+// A login by phone number: takes the token that a checked code was answered with, verifies it, and
+// says whose phone it is.
 //
 //     npm ci
 //     npm start
 //     curl -s http://127.0.0.1:8002/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 //
-// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name of your key where sms-verify has
-// API_KEYS, LISTEN the address to serve at (port 0: any).
+// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name
+// of your key where sms-verify has API_KEYS, LISTEN the address to serve at (port 0: any).
 
 import express from 'express';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
@@ -17,9 +18,10 @@ const {
   AUDIENCE,
 } = process.env;
 
-// Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is not among them has them
-// fetched again at once, so that a rotation needs no restart. Anybody can make kids up, so there is at most one fetch a second;
-// the price is that a token whose key was published within this second may be refused.
+// Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is
+// not among them has them fetched again at once, so that a rotation needs no restart. Anybody can
+// make kids up, so there is at most one fetch a second; the price is that a token whose key was
+// published within this second may be refused.
 const keys = createRemoteJWKSet(new URL(JWKS_URL), { cacheMaxAge: 300_000, cooldownDuration: 1000, timeoutDuration: 5000 });
 
 class KeysUnavailable extends Error {}
@@ -43,8 +45,8 @@ const REASONS = {
   ERR_JWKS_NO_MATCHING_KEY: "the token's key is unknown",
 };
 
-// Used tokens are remembered in this process. Of several processes each would accept a token once: let them share a Redis
-// (SET used:JTI 1 NX EX SECONDS).
+// Used tokens are remembered in this process. Of several processes each would accept a token once:
+// let them share a Redis (SET used:JTI 1 NX EX SECONDS).
 const used = new Set();
 
 function firstUse({ jti, exp }) {

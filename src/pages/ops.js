@@ -1,4 +1,5 @@
-// The operators' view: /metrics of this process, and /ops.json, which is the same on every process of an installation.
+// The operators' view: /metrics of this process, and /ops.json, which is the same on every process
+// of an installation.
 const $ = id => document.getElementById(id);
 const EVERY = 2000, KEPT = 60;
 const make = (tag, text, className = "") => Object.assign(document.createElement(tag), { textContent: text, className });

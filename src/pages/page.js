@@ -1,5 +1,6 @@
-// The demo page: a number, a code, and what may stand in the way. A starting point for a page of your own: it talks to the API
-// alone, and to page.json, which says what is configured. All addresses are relative: a proxy may have it below a path.
+// The demo page: a number, a code, and what may stand in the way. A starting point for a page of
+// your own: it talks to the API alone, and to page.json, which says what is configured. All
+// addresses are relative: a proxy may have it below a path.
 import { solve } from "./challenge.js";
 import { LANGUAGES, spoken, texts } from "./texts.js";
 import { countries, format, name, plain } from "./countries.js";

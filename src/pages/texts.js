@@ -1,5 +1,5 @@
-// Every text of the page. What begins with the last word of a problem's type is said for that problem, and what follows a dot is
-// the first of its violated policies.
+// Every text of the page. What begins with the last word of a problem's type is said for that
+// problem, and what follows a dot is the first of its violated policies.
 export const LANGUAGES = ["en", "zh-CN", "zh-Hant"];
 
 /** The language of the page for whoever speaks one: by the script of Chinese, or by where it is written. */

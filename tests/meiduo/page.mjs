@@ -1,4 +1,5 @@
-// The page of docs/from-meiduo.md's second step: runs its method `send_sms_code` once, and prints what the page has then.
+// The page of docs/from-meiduo.md's second step: runs its method `send_sms_code` once, and prints
+// what the page has then.
 //
 //     node page.mjs FILE ADDRESS DATA      FILE has the method, ADDRESS is where the page came from, DATA the page's data as JSON
 
@@ -6,7 +7,8 @@ import { readFileSync } from 'node:fs';
 
 const [file, address, data] = process.argv.slice(2);
 const { fetch } = globalThis;
-// What a browser does by itself: finds a path at the page's own address, and says which languages its person reads.
+// What a browser does by itself: finds a path at the page's own address, and says which languages
+// its person reads.
 globalThis.fetch = (path, { headers, ...options }) => fetch(new URL(path, address), {
   ...options, headers: { 'Accept-Language': 'zh-CN,zh;q=0.9,en;q=0.8', ...headers },
 });
