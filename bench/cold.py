@@ -2,7 +2,9 @@
 """A function's cold start, as Lambda sees it: the time until it asks for its first event, its first
 answer, and those after it.
 
-    cold.py REDIS_URL BEFORE AFTER [PAIRS]    compares two folders with NAME/bootstrap in turn, such as those of two releases
+    cold.py REDIS_URL BEFORE AFTER [PAIRS]
+
+compares two folders with NAME/bootstrap in turn, such as those of two releases.
 
 The Runtime API is played here (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), and
 SQS by nginx over TLS, which answers at once: what is measured is the function. Beside the time on
@@ -36,10 +38,12 @@ NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
 http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder};
-  scgi_temp_path {folder}; default_type application/x-amz-json-1.0; keepalive_timeout 600; ssl_session_tickets off;
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  default_type application/x-amz-json-1.0; keepalive_timeout 600; ssl_session_tickets off;
   server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/sqs.pem; ssl_certificate_key {folder}/sqs.key;
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {folder}/sqs.pem; ssl_certificate_key {folder}/sqs.key;
     location / {{ return 200 '{{"MessageId":"1","MD5OfMessageBody":"","Attributes":{{}}}}'; }}
   }}
 }}
@@ -270,7 +274,8 @@ def main():
                 old, new = ([pair[side][figure] for pair in taken] for side in (0, 1))
                 ratio = statistics.median(b / a for a, b in zip(old, new))
                 print(
-                    f"{function:13}{figure:48}{statistics.median(old):8.2f}{statistics.median(new):8.2f}{ratio:7.2f}"
+                    f"{function:13}{figure:48}{statistics.median(old):8.2f}"
+                    f"{statistics.median(new):8.2f}{ratio:7.2f}"
                 )
 
 

@@ -24,7 +24,8 @@ for i = ARGV[2], ARGV[3] do
   local tag = string.format('%020x', i)
   local id = string.format('%036x', i)
   admit({'sms-verify:{' .. tag .. '}', 'sms-verify:{' .. tag .. '}:sent'},
-    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10', '86400000'})
+    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10',
+    '86400000'})
 end
 """
 CHUNK = 10_000
@@ -82,7 +83,8 @@ def main():
     os.makedirs(f"{TARGET}/bench", exist_ok=True)
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
         print(
-            "| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs | bytes each |"
+            "| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs "
+            "| bytes each |"
         )
         for count in (1_000, 100_000, 10_000_000):
             clean(broker)
@@ -91,7 +93,8 @@ def main():
             each = (store.info("memory")["used_memory"] - empty) / count
             rate, redis_cpu, script, api = measure(broker, folder)
             print(
-                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} | {each:.0f} |",
+                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} "
+                f"| {each:.0f} |",
                 flush=True,
             )
         print("| queued jobs | accepted/s | Redis CPU µs | its script µs | API CPU µs |")

@@ -1,7 +1,9 @@
 """Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to
 target/bench/results.json.
 
-    measure.py ROUNDS [STEP...]      STEP: requests, guard, timing, drain, latency, start, functions, valgrind
+    measure.py ROUNDS [STEP...]
+
+STEP is requests, guard, timing, drain, latency, start, functions or valgrind.
 
 Every figure is taken once a round, each round takes all of them, and sides alternate within a
 round. See bench/run.
@@ -52,15 +54,22 @@ GUARDS = {
     "limits, GUARD=off": {"GUARD": "off"},
     "neither": {"GUARD": "off", "LIMITS": "off"},
 }
+# As CCP answers.
+ACCEPTED = (
+    '{"statusCode":"000000","templateSMS":{"smsMessageSid":"s","dateCreated":"20260101000000"}}'
+)
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 2048; }}
 http {{
-  access_log off; keepalive_requests 100000000; client_body_temp_path {folder}; proxy_temp_path {folder};
-  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder}; default_type application/json;
+  access_log off; keepalive_requests 100000000; default_type application/json;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
   server {{
     listen 127.0.0.1:{port} backlog=2048;
-    location / {{ return 200 '{{"statusCode":"000000","templateSMS":{{"smsMessageSid":"s","dateCreated":"20260101000000"}}}}'; }}
+    location / {{
+      return 200 '{answer}';
+    }}
   }}
 }}
 """
@@ -147,7 +156,8 @@ class Bench:
                         Peer(self.folder, pool=pool, prefetch=prefetch), gateway, count
                     )[0]
                     print(
-                        f"    {name} · {pool}, prefetch {prefetch}: {rates[pool, prefetch]:,.0f} jobs/s",
+                        f"    {name} · {pool}, prefetch {prefetch}: "
+                        f"{rates[pool, prefetch]:,.0f} jobs/s",
                         flush=True,
                     )
             self.chosen[name] = max(rates, key=rates.get)
@@ -202,7 +212,7 @@ class Bench:
     def nginx(self):
         port, folder = free_port(), tempfile.mkdtemp(dir=self.folder)
         with open(f"{folder}/nginx.conf", "w", encoding="utf-8") as file:
-            file.write(NGINX.format(port=port, folder=folder))
+            file.write(NGINX.format(port=port, folder=folder, answer=ACCEPTED))
         process = Process(
             "nginx", ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], {}, self.folder
         )
@@ -366,7 +376,10 @@ class Bench:
 
 def celery_message():
     """A task as `send_sms_code.delay` queues it."""
-    body = b'[["13800138000", "123456"], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+    body = (
+        b'[["13800138000", "123456"], {},'
+        b' {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+    )
     identity = "6f1b0a3e-3a53-4f0e-9d52-2d2c3d0e7a11"
     headers = {
         "lang": "py",

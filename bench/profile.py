@@ -149,7 +149,8 @@ def main():
             f"| {name} | {ours[name]:.1f} | {parts[name]:.1f} | {ours[name] - parts[name]:+.1f} |"
         )
     print(
-        f"| together | {ours.total():.1f} | {parts.total():.1f} | {ours.total() - parts.total():+.1f} |"
+        f"| together | {ours.total():.1f} | {parts.total():.1f} "
+        f"| {ours.total() - parts.total():+.1f} |"
     )
 
 

@@ -57,7 +57,8 @@ def goals(results):
         ratio = median(ratios)
         met = ratio >= goal
         text = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
-        return f"| {name} | {shown(median(mine))}{unit} | {shown(median(other))}{unit} | {text} | {goal} | {'yes' if met else '**no**'} |"
+        sides = f"{shown(median(mine))}{unit} | {shown(median(other))}{unit}"
+        return f"| {name} | {sides} | {text} | {goal} | {'yes' if met else '**no**'} |"
 
     yield row(
         "accepted requests/s, confirmed and durable : peer, unconfirmed",
@@ -108,7 +109,8 @@ def goals(results):
     )
     for function in FUNCTIONS:
         size = zipped(function)
-        yield f"| `{function}`, zipped | {size / 1e6:.2f} MB | | | under 5 MB | {'yes' if size < 5e6 else '**no**'} |"
+        met = "yes" if size < 5e6 else "**no**"
+        yield f"| `{function}`, zipped | {size / 1e6:.2f} MB | | | under 5 MB | {met} |"
 
 
 def details(results):
@@ -140,8 +142,9 @@ def versions():
         "dpkg-query", "--show", "--showformat", "RabbitMQ ${Version}", "rabbitmq-server"
     )
     return (
-        f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, Linux {platform.release()}; "
-        f"{line('rustc', '--version')}; {line('redis-server', '--version').split(' sha')[0]}; {rabbitmq}; "
+        f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, "
+        f"Linux {platform.release()}; {line('rustc', '--version')}; "
+        f"{line('redis-server', '--version').split(' sha')[0]}; {rabbitmq}; "
         f"{line('wrk', '-v').split(' Copy')[0]}; Python {platform.python_version()}, {peer}"
     )
 
@@ -183,7 +186,10 @@ def main():
         measured = json.load(file)
     results, chosen = measured["results"], measured["chosen"]
     lines = [
-        f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. {versions()}.",
+        (
+            f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. "
+            f"{versions()}."
+        ),
         "",
         "The peer's best, chosen by trying each: "
         + "; ".join(

@@ -1,5 +1,6 @@
-"""Compares the time of answers that must not tell what is known of a number or an id: pairs of requests that
-are answered alike, asked in turn on one connection.
+"""Compares the time of answers that must not tell what is known of a number or an id.
+
+Pairs of requests that are answered alike are asked in turn on one connection.
 """
 
 import base64

@@ -25,12 +25,15 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" langcodes==3.5.1
-npm install --silent --no-audit --no-fund --prefix "$dir" accept-language@3.0.20 @formatjs/intl-localematcher@0.10.1 >/dev/null
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" langcodes==3.5.1
+npm install --silent --no-audit --no-fund --prefix "$dir" \
+  accept-language@3.0.20 @formatjs/intl-localematcher@0.10.1 >/dev/null
 
 cat > "$dir/wishes.json" <<'JSON'
-[[["en-US", "zh-CN"], "en-GB,en;q=0.8,sv"], [["zh-CN", "en-US"], "en-GB,en;q=0.8,sv"], [["zh-CN", "en-US"], "en"],
- [["en-US", "zh-CN"], "zh-HK,zh;q=0.9,en;q=0.8"], [["en", "de-DE"], "de-AT,de;q=0.9"], [["en", "de"], "de-AT,de;q=0.9"]]
+[[["en-US", "zh-CN"], "en-GB,en;q=0.8,sv"], [["zh-CN", "en-US"], "en-GB,en;q=0.8,sv"],
+ [["zh-CN", "en-US"], "en"], [["en-US", "zh-CN"], "zh-HK,zh;q=0.9,en;q=0.8"],
+ [["en", "de-DE"], "de-AT,de;q=0.9"], [["en", "de"], "de-AT,de;q=0.9"]]
 JSON
 cat > "$dir/wishes.cjs" <<'JS'
 const acceptLanguage = require('accept-language')
@@ -39,7 +42,8 @@ const tags = header => header.split(',').map(wish => wish.split(';')[0])
 import('@formatjs/intl-localematcher').then(({ match }) => {
   for (const [languages, header] of wishes) {
     acceptLanguage.languages(languages)
-    console.log(languages.join(' '), '|', header, '|', acceptLanguage.get(header), '|', match(tags(header), languages, languages[0]))
+    const best = match(tags(header), languages, languages[0])
+    console.log(languages.join(' '), '|', header, '|', acceptLanguage.get(header), '|', best)
   }
 })
 JS
@@ -52,7 +56,8 @@ for languages, header in json.load(open(sys.argv[1])):
 PY
 saw=$(node "$dir/wishes.cjs" "$dir/wishes.json")
 langcodes=$(PYTHONPATH="$dir/py" python3 "$dir/wishes.py" "$dir/wishes.json")
-printf 'languages, header, accept-language, @formatjs/intl-localematcher:\n%s\nlangcodes:\n%s\n' "$saw" "$langcodes"
+printf 'languages, header, accept-language, @formatjs/intl-localematcher:\n%s\nlangcodes:\n%s\n' \
+  "$saw" "$langcodes"
 [ "$saw" = 'en-US zh-CN | en-GB,en;q=0.8,sv | en-US | en-US
 zh-CN en-US | en-GB,en;q=0.8,sv | zh-CN | en-US
 zh-CN en-US | en | zh-CN | en-US

@@ -22,7 +22,8 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" phonenumbers==9.0.43
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" phonenumbers==9.0.43
 npm install --silent --no-audit --no-fund --prefix "$dir" libphonenumber-js@1.13.16 >/dev/null
 
 cat > "$dir/hk.py" <<'PY'
@@ -30,7 +31,8 @@ import phonenumbers as p
 for text in ("+919123456789", "+12025550123", "+61412345678", "+4915123456789"):
     dialled = p.format_out_of_country_calling_number(p.parse(text), "HK")
     back = p.parse(dialled, "HK")
-    print(text, dialled.split()[0], p.format_number(back, p.PhoneNumberFormat.E164), str(p.is_valid_number(back)).lower())
+    number, valid = p.format_number(back, p.PhoneNumberFormat.E164), p.is_valid_number(back)
+    print(text, dialled.split()[0], number, str(valid).lower())
 PY
 cat > "$dir/hk.cjs" <<'JS'
 const { parsePhoneNumber: parse } = require('libphonenumber-js/max')

@@ -23,12 +23,17 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" phonenumbers==9.0.43
-npm install --silent --no-audit --no-fund --prefix "$dir" libphonenumber-js@1.13.16 google-libphonenumber@3.2.47 >/dev/null
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" phonenumbers==9.0.43
+npm install --silent --no-audit --no-fund --prefix "$dir" \
+  libphonenumber-js@1.13.16 google-libphonenumber@3.2.47 >/dev/null
 
 cat > "$dir/label.py" <<'PY'
 import phonenumbers as p
-for text in ("+43 664 1234567 (mob)", "(mob) +43 664 1234567", "+43 664 1234567 (my)", "+86 138 0013 8000 (mobile)"):
+for text in (
+    "+43 664 1234567 (mob)", "(mob) +43 664 1234567", "+43 664 1234567 (my)",
+    "+86 138 0013 8000 (mobile)",
+):
     number = p.parse(text)
     print(p.format_number(number, p.PhoneNumberFormat.E164), str(p.is_valid_number(number)).lower())
 PY
@@ -36,7 +41,10 @@ cat > "$dir/label.cjs" <<'JS'
 const { parsePhoneNumber } = require('libphonenumber-js/max')
 const { PhoneNumberUtil, PhoneNumberFormat } = require('google-libphonenumber')
 const google = PhoneNumberUtil.getInstance()
-for (const text of ['+43 664 1234567 (mob)', '(mob) +43 664 1234567', '+43 664 1234567 (my)', '+86 138 0013 8000 (mobile)']) {
+for (const text of [
+  '+43 664 1234567 (mob)', '(mob) +43 664 1234567', '+43 664 1234567 (my)',
+  '+86 138 0013 8000 (mobile)',
+]) {
   if (process.argv[2] === 'google') {
     const number = google.parse(text)
     console.log(google.format(number, PhoneNumberFormat.E164), google.isValidNumber(number))
@@ -46,7 +54,8 @@ JS
 python=$(PYTHONPATH="$dir/py" python3 "$dir/label.py")
 google=$(node "$dir/label.cjs" google)
 other=$(node "$dir/label.cjs" other)
-printf 'phonenumbers:\n%s\ngoogle-libphonenumber:\n%s\nlibphonenumber-js:\n%s\n' "$python" "$google" "$other"
+printf 'phonenumbers:\n%s\ngoogle-libphonenumber:\n%s\nlibphonenumber-js:\n%s\n' \
+  "$python" "$google" "$other"
 [ "$python" = '+436641234567662 true
 +436641234567 true
 +436641234567 true

@@ -7,7 +7,7 @@
 # the right country, or strictDetection, turns the same number invalid.
 #
 # Seen:
-#   +5491123456789 -> +541123456789  (an Argentine mobile becomes the land line of the same digits, which is valid)
+#   +5491123456789 -> +541123456789  (an Argentine mobile becomes a valid land line)
 #   +24106031234   -> +2416031234    (Gabon: the 0 belongs to the number)
 #   +231770123456  -> +23170123456   (Liberia: no number at all; the digit dropped is a 7)
 #   phone('+5491123456789', { country: 'AR' }) -> isValid false
@@ -22,7 +22,8 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" phonenumbers==9.0.43
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" phonenumbers==9.0.43
 npm install --silent --no-audit --no-fund --prefix "$dir" phone@3.1.72 >/dev/null
 
 cat > "$dir/short.cjs" <<'JS'

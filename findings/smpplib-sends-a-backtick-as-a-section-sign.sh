@@ -20,7 +20,8 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" smpplib==2.2.4 gsmcodecs==1.0.0
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" smpplib==2.2.4 gsmcodecs==1.0.0
 
 cat > "$dir/tick.py" <<'PY'
 import gsmcodecs
@@ -32,6 +33,7 @@ for text in ("Code: `123456`", "\u00a7 5", "\u00e7"):
 PY
 saw=$(PYTHONPATH="$dir/py" python3 -X utf8 "$dir/tick.py")
 printf 'text, data_coding, octets, what the phone shows:\n%s\n' "$saw"
+# shellcheck disable=SC2016 # The backticks are the text.
 [ "$saw" = 'Code: `123456` -> 0 436f64653a205f3132333435365f Code: §123456§
 § 5 -> 8 00a700200035 § 5
 ç -> 8 00e7 ç' ] || { echo 'CHANGED'; exit 1; }

@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 VALUES = {
     "REDIS_URL": "rediss://default:p#s&w,o=r%22d$HOME`x@cache.example:6379",
     "CODE_SECRET": "a new secret, of 32 characters # or more,and the old one, too",
-    "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1 || twilio://AC:T@default?from=+1)",
+    "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1"
+    " || twilio://AC:T@default?from=+1)",
 }
 # What moto has instead of AWS's own commands, as far as the guide uses them: `aws SERVICE OPERATION
 # --name value …`.

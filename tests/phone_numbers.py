@@ -1,10 +1,12 @@
-"""What the reference for phone numbers, PyPI's phonenumbers, reads in what people type.
+"""Prints what PyPI's phonenumbers, the reference for phone numbers, reads in what people type.
 
-    tests/phone_numbers.py prefixes   in each region with an international prefix other than 00: all of its
-                                prefixes, each in front of a mobile number of each country
-    tests/phone_numbers.py types      in each region: a number of each kind, as it is written there and abroad
-    tests/phone_numbers.py own        in each region that shares its calling code: numbers of its mobile ranges
-    tests/phone_numbers.py both       the regions in which a landline cannot be told from a mobile number
+    tests/phone_numbers.py prefixes|types|own|both
+
+prefixes: in each region with an international prefix other than 00, all of its prefixes, each in
+    front of a mobile number of each country
+types: in each region, a number of each kind, as it is written there and abroad
+own: in each region that shares its calling code, numbers of its mobile ranges
+both: the regions in which a landline cannot be told from a mobile number
 
 All but the last print lines of a region, a text, the number that a code could be sent to (or -),
 and where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.

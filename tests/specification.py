@@ -23,7 +23,8 @@ SETTINGS = {
     "LIMITS": "off",
     "CHALLENGE": "picture",
     "MAX_ATTEMPTS": "100",
-    "SMS_DSN": "ccp://sid:token@127.0.0.1:1?app_id=A&template=1&tls=false&receipts=a-path-nobody-guesses",
+    "SMS_DSN": "ccp://sid:token@127.0.0.1:1?app_id=A&template=1&tls=false"
+    "&receipts=a-path-nobody-guesses",
 }
 
 

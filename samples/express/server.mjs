@@ -22,7 +22,11 @@ const {
 // not among them has them fetched again at once, so that a rotation needs no restart. Anybody can
 // make kids up, so there is at most one fetch a second; the price is that a token whose key was
 // published within this second may be refused.
-const keys = createRemoteJWKSet(new URL(JWKS_URL), { cacheMaxAge: 300_000, cooldownDuration: 1000, timeoutDuration: 5000 });
+const keys = createRemoteJWKSet(new URL(JWKS_URL), {
+  cacheMaxAge: 300_000,
+  cooldownDuration: 1000,
+  timeoutDuration: 5000,
+});
 
 class KeysUnavailable extends Error {}
 
@@ -32,7 +36,8 @@ async function keyOf(header, token) {
   try {
     return await keys(header, token);
   } catch (error) {
-    throw error instanceof errors.JWKSNoMatchingKey ? error : new KeysUnavailable('', { cause: error });
+    if (error instanceof errors.JWKSNoMatchingKey) throw error;
+    throw new KeysUnavailable('', { cause: error });
   }
 }
 
@@ -67,12 +72,16 @@ app.post('/login', async (request, response) => {
   let claims;
   try {
     // The algorithm is ours to name, never the token's.
-    const options = { algorithms: ['EdDSA'], issuer: 'sms-verify', requiredClaims: ['sub', 'jti', 'exp'] };
+    const options = {
+      algorithms: ['EdDSA'],
+      issuer: 'sms-verify',
+      requiredClaims: ['sub', 'jti', 'exp'],
+    };
     ({ payload: claims } = await jwtVerify(token, keyOf, options));
   } catch (error) {
     if (error instanceof KeysUnavailable) return refuse(503, 'the keys cannot be fetched');
-    if (error instanceof errors.JOSEError) return refuse(401, REASONS[error.code] ?? 'this is no token');
-    throw error;
+    if (!(error instanceof errors.JOSEError)) throw error;
+    return refuse(401, REASONS[error.code] ?? 'this is no token');
   }
   if (claims.aud !== AUDIENCE) return refuse(401, 'the token was given to somebody else');
   if (claims.purpose !== PURPOSE) return refuse(401, 'the token is for another purpose');

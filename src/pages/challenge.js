@@ -12,9 +12,13 @@ export const solve = async ({ algorithm, challenge, maxnumber, salt, signature }
     return new DataView(hash).getUint32(0) === begins;
   };
   for (let from = 0; from <= maxnumber; from += BATCH) {
-    const batch = await Promise.all(Array.from({ length: BATCH }, (_, index) => matches(from + index)));
+    const numbers = Array.from({ length: BATCH }, (_, index) => from + index);
+    const batch = await Promise.all(numbers.map(matches));
     const found = batch.indexOf(true);
-    if (found >= 0) return btoa(JSON.stringify({ algorithm, challenge, number: from + found, salt, signature }));
+    if (found >= 0) {
+      const number = from + found;
+      return btoa(JSON.stringify({ algorithm, challenge, number, salt, signature }));
+    }
   }
   throw new Error("no solution");
 };

@@ -17,8 +17,9 @@ UY598 UZ998 VA39 VC1 VE58 VG1 VI1 VN84 VU678 WF681 WS685 XK383 YE967 YT262 ZA27 
 
 // How many digits stand together. Elsewhere three, and what is left.
 const GROUPS = {
-  CN: [3, 4, 4], HK: [4, 4], MO: [4, 4], TW: [4, 3, 3], SG: [4, 4], JP: [3, 4, 4], KR: [3, 4, 4], US: [3, 3, 4], CA: [3, 3, 4],
-  GB: [5, 6], FR: [2, 2, 2, 2, 2], DE: [4, 8], IN: [5, 5], AU: [4, 3, 3], BR: [2, 5, 4], ES: [3, 3, 3], IT: [3, 3, 4],
+  CN: [3, 4, 4], HK: [4, 4], MO: [4, 4], TW: [4, 3, 3], SG: [4, 4], JP: [3, 4, 4],
+  KR: [3, 4, 4], US: [3, 3, 4], CA: [3, 3, 4], GB: [5, 6], FR: [2, 2, 2, 2, 2], DE: [4, 8],
+  IN: [5, 5], AU: [4, 3, 3], BR: [2, 5, 4], ES: [3, 3, 3], IT: [3, 3, 4],
 };
 
 const all = CODES.split(/\s+/).map(entry => ({ region: entry.slice(0, 2), code: entry.slice(2) }));
@@ -31,7 +32,10 @@ export const countries = (allowed, language) => {
 };
 
 /** `CN +86 China`: the part that is always seen first. */
-export const name = ({ region, code }, language) => `${region} +${code} ${new Intl.DisplayNames(language, { type: "region" }).of(region)}`;
+export const name = ({ region, code }, language) => {
+  const names = new Intl.DisplayNames(language, { type: "region" });
+  return `${region} +${code} ${names.of(region)}`;
+};
 
 // What contacts and documents put around numbers unseen. The API skips it too.
 const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u202a-\u202d\u2060\u2066-\u2069\ufeff\ufe00-\ufe0f]/g;
@@ -42,7 +46,7 @@ const NATIONAL = new RegExp(`^[\\d\\s${DASHES}./()[\\]．／（）［］]*$`);
 
 const isDigit = code => /\p{Nd}/u.test(String.fromCodePoint(code));
 
-/** The value of a digit of any script. Each has its ten in a row: it is how many stand before it. */
+/** The value of a digit of any script, each of which has its ten in a row. */
 const value = digit => {
   const code = digit.codePointAt(0);
   let first = code;

@@ -16,13 +16,14 @@ const store = {
 let language = spoken(localStorage.getItem(KEY) ?? navigator.language);
 let settings = { region: "CN", countries: null, digits: 6 };
 let uuid, checking, timers = {};
-const say = (key, values = {}) =>
-  Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
+const say = (key, values = {}) => Object.entries(values).reduce(
+  (text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
 
 // The API.
 
 const call = async (method, path, body) => {
-  const headers = { "accept-language": language, ...(body && { "content-type": "application/json" }) };
+  const headers = { "accept-language": language };
+  if (body) headers["content-type"] = "application/json";
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
   return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
 };
@@ -34,7 +35,8 @@ const complaint = problem => {
   const seconds = problem.retry_after, minutes = Math.ceil(seconds / 60);
   const wait = seconds > 120 ? say("minutes", { minutes }) : say("seconds", { seconds });
   const values = { seconds, minutes, wait, left: problem.attempts_left, detail: problem.detail };
-  return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
+  return say(`${kind}.${policy}`, values) || say(kind, values) ||
+    `${problem.errmsg}: ${problem.detail}`;
 };
 
 /** Shows for how long the number is locked, if it is: then no code is looked at. */
@@ -55,8 +57,12 @@ const lock = seconds => {
 
 const isLocked = () => $("code").disabled;
 
-/** Whether an answer says that too many wrong codes were typed: the last of them was, or one more. What takes longer comes first. */
-const locks = ({ attempts_left, violated_policies }) => attempts_left === 0 || violated_policies?.[0] === "attempts";
+/**
+ * Tells an answer to too many wrong codes: to the last of them, or to one more. The policy that
+ * takes longest comes first.
+ */
+const locks = ({ attempts_left, violated_policies }) =>
+  attempts_left === 0 || violated_policies?.[0] === "attempts";
 
 /** Does something, and says so if the server cannot be reached. */
 const attempt = async (errors, action) => {
@@ -64,7 +70,8 @@ const attempt = async (errors, action) => {
   try {
     await action();
   } catch (error) {
-    $(errors).textContent = say(navigator.onLine && !(error instanceof TypeError) ? "broken" : "offline");
+    const reached = navigator.onLine && !(error instanceof TypeError);
+    $(errors).textContent = say(reached ? "broken" : "offline");
   }
 };
 
@@ -96,8 +103,10 @@ $("ask").onsubmit = event => {
   attempt("ask-error", async () => {
     $("send").disabled = true;
     const read = uuid && { uuid, image_code: $("image_code").value };
+    const number = $("to").value, region = $("country").value;
     try {
-      const answer = await request({ to: $("to").value.trim() || undefined, region: $("country").value || undefined, ...read });
+      const answer =
+        await request({ to: number.trim() || undefined, region: region || undefined, ...read });
       showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
       if (answer.ok || locks(answer)) lock(answer.locked_for ?? answer.retry_after);
       $("ask-error").textContent = answer.ok || locks(answer) ? "" : complaint(answer);
@@ -108,7 +117,7 @@ $("ask").onsubmit = event => {
       if (answer.ok) {
         $("prove-error").textContent = "";
         $("code").removeAttribute("aria-invalid");
-        store.set({ id: answer.id, to: answer.to, number: $("to").value, region: $("country").value });
+        store.set({ id: answer.id, to: answer.to, number, region });
         $("code").value = "";
         stage();
         watch();
@@ -123,7 +132,8 @@ const countdown = () => {
   clearTimeout(timers.countdown);
   const left = Math.ceil(((store.get().again ?? 0) - Date.now()) / 1000);
   $("send").disabled = left > 0;
-  $("send").textContent = left > 0 ? say("wait", { seconds: left }) : say(store.get().id ? "resend" : "send");
+  const ready = store.get().id ? "resend" : "send";
+  $("send").textContent = left > 0 ? say("wait", { seconds: left }) : say(ready);
   if (left > 0) timers.countdown = setTimeout(countdown, 250);
 };
 
@@ -152,7 +162,8 @@ $("prove").onsubmit = event => {
   if (checking) return;
   checking = true;
   attempt("prove-error", async () => {
-    const answer = await call("POST", `v1/verifications/${store.get().id}/check`, { code: $("code").value });
+    const code = $("code").value;
+    const answer = await call("POST", `v1/verifications/${store.get().id}/check`, { code });
     if (answer.ok) return finish();
     $("code").value = "";
     draw();
@@ -189,7 +200,8 @@ const fill = async () => {
   if (!("OTPCredential" in window)) return;
   timers.otp?.abort();
   timers.otp = new AbortController();
-  const otp = await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: timers.otp.signal }).catch(() => undefined);
+  const asked = { otp: { transport: ["sms"] }, signal: timers.otp.signal };
+  const otp = await navigator.credentials.get(asked).catch(() => undefined);
   if (otp?.code) {
     $("code").value = otp.code;
     $("code").oninput();
@@ -234,11 +246,16 @@ const stage = () => {
 const write = () => {
   document.documentElement.lang = language;
   document.title = say("title");
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
+  for (const element of document.querySelectorAll("[data-text]")) {
+    element.textContent = say(element.dataset.text);
+  }
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.ariaLabel = say(element.dataset.label);
+  }
   $("image").alt = say("picture");
   $("languages").replaceChildren(...LANGUAGES.filter(tag => tag !== language).map(tag => {
-    const button = Object.assign(document.createElement("button"), { textContent: texts[tag].self, lang: tag, type: "button", className: "quiet" });
+    const look = { textContent: texts[tag].self, lang: tag, type: "button", className: "quiet" };
+    const button = Object.assign(document.createElement("button"), look);
     button.onclick = () => speak(tag);
     return button;
   }));
@@ -272,7 +289,8 @@ $("country").onchange = () => {
   $("to").value = format($("to").value, $("country").value);
 };
 
-settings = { ...settings, ...(await fetch("page.json").then(answer => answer.json()).catch(() => ({}))) };
+const configured = await fetch("page.json").then(answer => answer.json()).catch(() => ({}));
+settings = { ...settings, ...configured };
 // Digits of some scripts count twice.
 $("code").maxLength = settings.digits * 2 + 8;
 write();

@@ -1,7 +1,9 @@
 // The page of docs/from-meiduo.md's second step: runs its method `send_sms_code` once, and prints
 // what the page has then.
 //
-//     node page.mjs FILE ADDRESS DATA      FILE has the method, ADDRESS is where the page came from, DATA the page's data as JSON
+//     node page.mjs FILE ADDRESS DATA
+//
+// FILE has the method, ADDRESS is where the page came from, DATA is the page's data as JSON.
 
 import { readFileSync } from 'node:fs';
 
@@ -15,7 +17,11 @@ globalThis.fetch = (path, { headers, ...options }) => fetch(new URL(path, addres
 
 const methods = new Function(`return { ${readFileSync(file, 'utf8')} }`)();
 const page = {
-  check_mobile() {}, check_image_code() {}, generate_image_code() { this.pictures += 1; }, pictures: 0, ...JSON.parse(data),
+  check_mobile() {},
+  check_image_code() {},
+  generate_image_code() { this.pictures += 1; },
+  pictures: 0,
+  ...JSON.parse(data),
 };
 await methods.send_sms_code.call(page);
 console.log(JSON.stringify(page));

@@ -23,7 +23,12 @@ VERIFY_CODE = {
     "LOCATION": os.environ["REDIS_URL"],
     "OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient"},
 }
-settings.configure(ALLOWED_HOSTS=["*"], CACHES={"verify_code": VERIFY_CODE}, LOGGING_CONFIG=None, ROOT_URLCONF=__name__)
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    CACHES={"verify_code": VERIFY_CODE},
+    LOGGING_CONFIG=None,
+    ROOT_URLCONF=__name__,
+)
 
 
 class RETCODE:
