@@ -31,8 +31,7 @@ WARM = 10
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). During init it has more.
 SHARE = 256 / 1769
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/none"
-# Where Debian and Amazon Linux have the system's certificates, as many as a function reads on
-# Lambda.
+# The system's certificates on Debian and on Amazon Linux, as many as a function reads on Lambda.
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
@@ -166,7 +165,7 @@ class Runtime:
 
 
 class Sqs:
-    """What answers in the place of SQS, and the certificates by which it is known."""
+    """A stub of SQS by nginx, and the certificates by which it is known."""
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp()
@@ -218,7 +217,7 @@ class Sqs:
 
 
 class Functions:
-    """What each function is started with, and asked."""
+    """The environment and the events of each function."""
 
     def __init__(self, redis_url, sqs):
         self.runtime, self.asked = Runtime(), 0

@@ -48,7 +48,7 @@ SECONDS = 3
 BACKLOG = {"ours": 40_000, "peer": 20_000}
 # Of each function, in each round.
 STARTS = 10
-# What the conversion guard is compared by: everything as by default, but for these variables.
+# The sides of the comparison of the conversion guard: the defaults, but for these variables.
 GUARDS = {
     "limits and guard": {},
     "limits, GUARD=off": {"GUARD": "off"},
@@ -189,7 +189,7 @@ class Bench:
                 self.requests(Limit(self.folder, "http"), "limit: http", kind, connections)
                 self.requests(Limit(self.folder, "script"), "limit: script", kind, connections)
 
-    # What stands in the way of abuse, and what it costs.
+    # The cost of the limits and of the conversion guard.
 
     def guard_round(self):
         connections = self.chosen.get("ours, accepted", 256)
@@ -198,7 +198,7 @@ class Bench:
                 Ours(self.folder, variables=variables), side, "accepted", connections, learned
             )
 
-    # Whether the time of an answer tells what is known of a number or an id.
+    # The time of answers that must not tell what is known of a number or an id.
 
     def timing_round(self):
         clean(self.broker)

@@ -1,6 +1,5 @@
-"""Where the processor's time of an accepted request goes, in sms-verify and in the parts by
-themselves: what perf finds the server at, by the library of the innermost function. Prints the rows
-of the table in docs/performance.md.
+"""Profiles an accepted request, in sms-verify and in the parts by themselves: samples of perf, by
+the library of the innermost function. Prints the rows of the table in docs/performance.md.
 """
 
 import collections
@@ -13,7 +12,7 @@ import stacks
 from stacks import HERE, TARGET, Broker, Limit, Ours, clean, numbers
 
 SECONDS, CONNECTIONS, ROUNDS = 4, 256, 3
-# What a library is there for. What is not named is "the rest".
+# The libraries of each purpose. Others are "the rest".
 PURPOSES = {
     "the kernel": ["kernel"],
     "allocating and freeing": ["malloc"],

@@ -1,5 +1,5 @@
-// What cdk-nag finds in the template that SAM makes of template.yaml: `node tests/audit.js FOLDER`,
-// with template.json in the folder.
+// Prints the findings of cdk-nag in the template that SAM makes of template.yaml: `node
+// tests/audit.js FOLDER`, with template.json in the folder.
 
 const { readFileSync, readdirSync, rmSync, writeFileSync } = require("node:fs");
 const { App, Aspects, Stack } = require("aws-cdk-lib");
@@ -9,7 +9,7 @@ const { AwsSolutionsChecks, NagReportFormat, ServerlessChecks } = require("cdk-n
 const [folder] = process.argv.slice(2);
 const templateFile = `${folder}/included.json`;
 const outdir = `${folder}/nag`;
-// What is suppressed in the whole stack is looked for with the stack's own metadata alone.
+// cdk-nag looks for suppressions of the whole stack in the stack's own metadata alone.
 const { Metadata, ...template } = JSON.parse(readFileSync(`${folder}/template.json`, "utf8"));
 writeFileSync(templateFile, JSON.stringify(template));
 rmSync(outdir, { recursive: true, force: true });

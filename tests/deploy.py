@@ -22,8 +22,8 @@ VALUES = {
     "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1"
     " || twilio://AC:T@default?from=+1)",
 }
-# What moto has instead of AWS's own commands, as far as the guide uses them: `aws SERVICE OPERATION
-# --name value …`.
+# Stands in for the AWS CLI, as far as the guide uses it: `aws SERVICE OPERATION --name value …`, on
+# moto.
 AWS = f'aws() {{ "{sys.executable}" "{pathlib.Path(__file__).resolve()}" aws "$@"; }}\n'
 FUNCTIONS = {"RequestCode": "request-code", "CheckCode": "check-code", "SendSms": "send-sms"}
 OTHER_COMMANDS = ("cargo lambda build",)

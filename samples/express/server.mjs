@@ -90,7 +90,7 @@ app.post('/login', async (request, response) => {
   response.json({ phone: claims.sub });
 });
 
-// What express.json() could not read, and whatever else went wrong.
+// Bodies that express.json() could not read, and all other errors.
 app.use((error, request, response, next) => {
   const status = error.status ?? 500;
   if (status === 500) console.error(error);

@@ -28,7 +28,7 @@ const call = async (method, path, body) => {
   return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
 };
 
-/** What went wrong, in the reader's words: by the problem's type, or by the API's own. */
+/** The text for a problem, in the reader's language: by its type, or else the API's own. */
 const complaint = problem => {
   const kind = problem.type?.split(/[:#]/).pop();
   const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind ?? problem.missing;
@@ -112,7 +112,7 @@ $("ask").onsubmit = event => {
       $("ask-error").textContent = answer.ok || locks(answer) ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
       const wait = answer.ok ? answer.resend_in : answer.retry_after;
-      // Who has locked one number may have another.
+      // A person who has locked one number may have another.
       if (wait && !locks(answer)) store.set({ again: Date.now() + wait * 1000 });
       if (answer.ok) {
         $("prove-error").textContent = "";
@@ -230,7 +230,7 @@ const forget = () => {
 
 $("anew").onclick = () => location.reload();
 
-// What is shown.
+// Display.
 
 const stage = () => {
   const { id, to } = store.get();
@@ -280,7 +280,7 @@ const speak = tag => {
 };
 
 $("to").oninput = event => {
-  // Who corrects something in the middle is left alone.
+  // A correction in the middle is left as it is.
   if ($("to").selectionStart === $("to").value.length && !event.inputType?.startsWith("delete")) {
     $("to").value = format($("to").value, $("country").value);
   }

@@ -1,5 +1,5 @@
-// Every text of the page. What begins with the last word of a problem's type is said for that
-// problem, and what follows a dot is the first of its violated policies.
+// Every text of the page. The texts for a problem have the last word of its type as their key, and
+// after a dot perhaps the first of its violated policies.
 export const LANGUAGES = ["en", "zh-CN", "zh-Hant"];
 
 /** The language of the page for a browser's: Chinese by its script, or by the region. */

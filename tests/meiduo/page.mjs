@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs';
 
 const [file, address, data] = process.argv.slice(2);
 const { fetch } = globalThis;
-// What a browser does by itself: finds a path at the page's own address, and says which languages
-// its person reads.
+// Does as a browser does: resolves paths at the page's own address, and says which languages its
+// person reads.
 globalThis.fetch = (path, { headers, ...options }) => fetch(new URL(path, address), {
   ...options, headers: { 'Accept-Language': 'zh-CN,zh;q=0.9,en;q=0.8', ...headers },
 });
