@@ -1,5 +1,6 @@
-// Prints the findings of cdk-nag in the template that SAM makes of template.yaml: `node
-// tests/audit.js FOLDER`, with template.json in the folder.
+// Prints the findings of cdk-nag in the template that SAM makes of template.yaml.
+//
+//     node tests/audit.js FOLDER      with template.json in the folder
 
 const { readFileSync, readdirSync, rmSync, writeFileSync } = require("node:fs");
 const { App, Aspects, Stack } = require("aws-cdk-lib");
