@@ -70,9 +70,11 @@ install_samples() {
 
 services=$(mktemp -d)
 stop_services() {
+  local folder
   for folder in "$services"/*/; do
-    [ -d "$folder" ] && tests/services stop "${folder%/}"
+    [ ! -d "$folder" ] || tests/services stop "${folder%/}" &
   done
+  wait
   rm -rf "$services"
 }
 trap stop_services EXIT
