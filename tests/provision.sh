@@ -27,10 +27,10 @@ install_debian() {
   local sudo=() install=(apt-get install -y --no-install-recommends "$@")
   [ "$(id -u)" = 0 ] || sudo=(sudo)
   if [ "${TESTS_INSTALL-}" = no ]; then
-    echo "Packages of Debian are missing: ${sudo[*]} ${install[*]}" >&2
+    echo "Packages of Debian are missing:" "${sudo[@]}" "${install[@]}" >&2
     exit 1
   fi
-  step "installing packages of Debian (TESTS_INSTALL=no: never): ${sudo[*]} ${install[*]}"
+  step "installing packages of Debian (TESTS_INSTALL=no: never):" "${sudo[@]}" "${install[@]}"
   quietly "${sudo[@]}" apt-get update
   quietly "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"
 }
