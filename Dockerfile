@@ -1,10 +1,13 @@
-# sms-verify as a container of its own: the program, the certificates of authorities, and nothing else, as a user without rights.
+# sms-verify as a container of its own: the program, the certificates of authorities, and nothing
+# else, as a user without rights.
 #
 #   docker build --tag sms-verify .
 #   docker run --rm --publish 8080:8080 --env-file .env sms-verify api
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
-RUN apt-get update && apt-get install --yes --no-install-recommends build-essential && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends build-essential \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
     cargo build --release --locked --package sms-verify && cp target/release/sms-verify /sms-verify

@@ -1,5 +1,6 @@
-"""What an accepted request costs with few and with many verifications in Redis, and jobs in the queue; and what a
-verification takes of Redis's memory. Prints the rows of the tables in docs/performance.md.
+"""Measures the cost of an accepted request with few and with many verifications in Redis and jobs
+in the queue, and the memory of a verification. Prints the rows of the tables in
+docs/performance.md.
 """
 
 import os
@@ -14,14 +15,16 @@ from stacks import HERE, QUEUE, REDIS_URL, TARGET, Broker, Ours, binary, clean, 
 
 SECONDS = 5
 CONNECTIONS = 64
-# Verifications that outlive the measurement, by the product's own script: the entry that it writes is the one that counts.
+# Verifications that outlive the measurement, by the product's own script: the entry that it writes
+# is the one that counts.
 FILL = """
 local admit = loadstring('local KEYS, ARGV = ... ' .. ARGV[1])
 for i = ARGV[2], ARGV[3] do
   local tag = string.format('%020x', i)
   local id = string.format('%036x', i)
   admit({'sms-verify:{' .. tag .. '}', 'sms-verify:{' .. tag .. '}:sent'},
-    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10', '86400000'})
+    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10',
+    '86400000'})
 end
 """
 CHUNK = 10_000
@@ -51,9 +54,19 @@ def measure(broker, folder):
 
 
 def run(web, ours, seconds):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "-s", f"{HERE}/wrk/{ours.script('accepted')}", web.url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "-s",
+        f"{HERE}/wrk/{ours.script('accepted')}",
+        web.url,
+    ]
     environment = {**os.environ, "FIRST": str(numbers(400_000))}
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
     asked, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
     if "Non-2xx" in text:
         raise RuntimeError(text)
@@ -66,20 +79,30 @@ def main():
     store.config_set("appendonly", "no")
     os.makedirs(f"{TARGET}/bench", exist_ok=True)
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
-        print("| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs | bytes each |")
+        print(
+            "| live verifications | accepted/s | Redis CPU µs | its script µs | API CPU µs "
+            "| bytes each |"
+        )
         for count in (1_000, 100_000, 10_000_000):
             clean(broker)
             empty = store.info("memory")["used_memory"]
             fill(store, count)
             each = (store.info("memory")["used_memory"] - empty) / count
             rate, redis_cpu, script, api = measure(broker, folder)
-            print(f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} | {each:.0f} |", flush=True)
+            print(
+                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} "
+                f"| {each:.0f} |",
+                flush=True,
+            )
         print("| queued jobs | accepted/s | Redis CPU µs | its script µs | API CPU µs |")
         for count in (10, 1_000, 100_000):
             clean(broker)
             broker.fill(QUEUE, b"x" * 200, count)
             rate, redis_cpu, script, api = measure(broker, folder)
-            print(f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} |", flush=True)
+            print(
+                f"| {count:,} | {rate:,.0f} | {redis_cpu:.1f} | {script:.1f} | {api:.1f} |",
+                flush=True,
+            )
         clean(broker)
     store.config_set("appendonly", "yes")
 

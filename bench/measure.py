@@ -1,8 +1,12 @@
-"""Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to target/bench/results.json.
+"""Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to
+target/bench/results.json.
 
-    measure.py ROUNDS [STEP...]      STEP: requests, guard, timing, drain, latency, start, functions, valgrind
+    measure.py ROUNDS [STEP...]
 
-Every figure is taken once a round, each round takes all of them, and sides alternate within a round. See bench/run.
+STEP is requests, guard, timing, drain, latency, start, functions or valgrind.
+
+Every figure is taken once a round, each round takes all of them, and sides alternate within a
+round. See bench/run.
 """
 
 import collections
@@ -17,32 +21,55 @@ import tempfile
 import time
 import urllib.request
 
+import amqp
+
 from cold import Functions, Sqs
 from processes import Process, free_port
-from stacks import HERE, POOLS, SERVERS, TARGET, Broker, Limit, Ours, Peer, binary, clean, learned, numbers
+from stacks import (
+    HERE,
+    POOLS,
+    SERVERS,
+    TARGET,
+    Broker,
+    Limit,
+    Ours,
+    Peer,
+    binary,
+    clean,
+    learned,
+    numbers,
+)
 from timing import Timing
 
 CONNECTIONS = (64, 256)
 SECONDS = 3
-# Jobs that a drain begins with: some seconds of work, of which the first and the last tenth do not count.
+# Jobs that a drain begins with: some seconds of work, of which the first and the last tenth do not
+# count.
 BACKLOG = {"ours": 40_000, "peer": 20_000}
 # Of each function, in each round.
 STARTS = 10
-# What the conversion guard is compared by: everything as by default, but for these variables.
+# The sides of the comparison of the conversion guard: the defaults, but for these variables.
 GUARDS = {
     "limits and guard": {},
     "limits, GUARD=off": {"GUARD": "off"},
     "neither": {"GUARD": "off", "LIMITS": "off"},
 }
+# As CCP answers.
+ACCEPTED = (
+    '{"statusCode":"000000","templateSMS":{"smsMessageSid":"s","dateCreated":"20260101000000"}}'
+)
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 2048; }}
 http {{
-  access_log off; keepalive_requests 100000000; client_body_temp_path {folder}; proxy_temp_path {folder};
-  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder}; default_type application/json;
+  access_log off; keepalive_requests 100000000; default_type application/json;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
   server {{
     listen 127.0.0.1:{port} backlog=2048;
-    location / {{ return 200 '{{"statusCode":"000000","templateSMS":{{"smsMessageSid":"s","dateCreated":"20260101000000"}}}}'; }}
+    location / {{
+      return 200 '{answer}';
+    }}
   }}
 }}
 """
@@ -63,9 +90,19 @@ class Bench:
 
     def wrk(self, web, stack, kind, connections, seconds=SECONDS):
         """Requests a second, of which all that are counted got the expected answer."""
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", f"{HERE}/wrk/{stack.script(kind)}", web.url]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}",
+            "-s",
+            f"{HERE}/wrk/{stack.script(kind)}",
+            web.url,
+        ]
         environment = {**os.environ, "FIRST": str(numbers(400_000))}
-        text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        text = subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout
         asked, took = re.search(r"(\d+) requests in ([\d.]+)s", text).groups()
         refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
         refused = int(refused[1]) if refused else 0
@@ -84,10 +121,12 @@ class Bench:
             before = web.cpu()
             rate, count = self.wrk(web, stack, kind, connections)
             self.keep(f"{kind} requests/s", side, rate)
-            self.keep(f"server CPU per {kind} request (µs)", side, (web.cpu() - before) / count * 1e6)
+            self.keep(
+                f"server CPU per {kind} request (µs)", side, (web.cpu() - before) / count * 1e6
+            )
 
     def choose(self):
-        """The peer's best server and pool, by trying each; and each side's better number of connections."""
+        """Tries each server, pool and number of connections, and keeps each side's best."""
         rates = {}
         for server in SERVERS:
             for connections in CONNECTIONS:
@@ -102,7 +141,10 @@ class Bench:
                             print(f"    {error}", flush=True)
                             rate = 0
                     rates[kind, server, connections] = rate
-                    print(f"    {kind} · {server}, {connections} connections: {rate:,.0f}/s", flush=True)
+                    print(
+                        f"    {kind} · {server}, {connections} connections: {rate:,.0f}/s",
+                        flush=True,
+                    )
         for kind in ("accepted", "throttled"):
             best = max((key for key in rates if key[0] == kind), key=rates.get)
             self.chosen[f"peer, {kind}"] = best[1:]
@@ -110,8 +152,14 @@ class Bench:
             rates = {}
             for pool, (_, prefetches) in POOLS.items():
                 for prefetch in prefetches:
-                    rates[pool, prefetch] = self.drain(Peer(self.folder, pool=pool, prefetch=prefetch), gateway, count)[0]
-                    print(f"    {name} · {pool}, prefetch {prefetch}: {rates[pool, prefetch]:,.0f} jobs/s", flush=True)
+                    rates[pool, prefetch] = self.drain(
+                        Peer(self.folder, pool=pool, prefetch=prefetch), gateway, count
+                    )[0]
+                    print(
+                        f"    {name} · {pool}, prefetch {prefetch}: "
+                        f"{rates[pool, prefetch]:,.0f} jobs/s",
+                        flush=True,
+                    )
             self.chosen[name] = max(rates, key=rates.get)
         for kind in ("accepted", "throttled"):
             rates = collections.defaultdict(list)
@@ -121,7 +169,9 @@ class Bench:
                 with ours.web() as web:
                     web.wait_until_answered(web.first)
                     rates[connections].append(self.wrk(web, ours, kind, connections, 2)[0])
-            self.chosen[f"ours, {kind}"] = max(rates, key=lambda connections: sorted(rates[connections])[1])
+            self.chosen[f"ours, {kind}"] = max(
+                rates, key=lambda connections: sorted(rates[connections])[1]
+            )
         print("   ", self.chosen, flush=True)
 
     def requests_round(self):
@@ -133,18 +183,22 @@ class Bench:
             self.requests(Limit(self.folder, limit), f"limit: {limit}", kind, connections)
             if kind == "accepted":
                 self.requests(Ours(self.folder, "quorum"), "ours, quorum queue", kind, connections)
-                self.requests(Peer(self.folder, server, confirm=True), "peer, confirmed", kind, theirs)
+                self.requests(
+                    Peer(self.folder, server, confirm=True), "peer, confirmed", kind, theirs
+                )
                 self.requests(Limit(self.folder, "http"), "limit: http", kind, connections)
                 self.requests(Limit(self.folder, "script"), "limit: script", kind, connections)
 
-    # What stands in the way of abuse, and what it costs.
+    # The cost of the limits and of the conversion guard.
 
     def guard_round(self):
         connections = self.chosen.get("ours, accepted", 256)
         for side, variables in GUARDS.items():
-            self.requests(Ours(self.folder, variables=variables), side, "accepted", connections, learned)
+            self.requests(
+                Ours(self.folder, variables=variables), side, "accepted", connections, learned
+            )
 
-    # Whether the time of an answer tells what is known of a number or an id.
+    # The time of answers that must not tell what is known of a number or an id.
 
     def timing_round(self):
         clean(self.broker)
@@ -158,8 +212,10 @@ class Bench:
     def nginx(self):
         port, folder = free_port(), tempfile.mkdtemp(dir=self.folder)
         with open(f"{folder}/nginx.conf", "w", encoding="utf-8") as file:
-            file.write(NGINX.format(port=port, folder=folder))
-        process = Process("nginx", ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], {}, self.folder)
+            file.write(NGINX.format(port=port, folder=folder, answer=ACCEPTED))
+        process = Process(
+            "nginx", ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], {}, self.folder
+        )
         process.address = f"127.0.0.1:{port}"
         request = urllib.request.Request(f"http://{process.address}/")
         process.wait_until_answered(request)
@@ -178,7 +234,7 @@ class Bench:
                     self.wrk(web, stack, "accepted", 256, 1)
 
     def drain(self, stack, gateway, count):
-        """Jobs a second between nine tenths and one tenth of a backlog, and the worker's CPU µs for each."""
+        """Jobs a second from nine tenths to one tenth of a backlog, and the CPU µs for each."""
         clean(self.broker)
         self.fill(stack, count)
         count, samples = self.broker.depth(stack.queue), []
@@ -198,9 +254,15 @@ class Bench:
         for gateway in (False, True):
             what = "an HTTP stub" if gateway else "no gateway"
             pool = self.chosen["pool, stub" if gateway else "pool"]
-            sides = [("ours", Ours(self.folder)), ("peer", Peer(self.folder, pool=pool[0], prefetch=pool[1]))]
+            sides = [
+                ("ours", Ours(self.folder)),
+                ("peer", Peer(self.folder, pool=pool[0], prefetch=pool[1])),
+            ]
             if not gateway:
-                sides += [("limit: consume", Limit(self.folder, "")), ("ours, quorum queue", Ours(self.folder, "quorum"))]
+                sides += [
+                    ("limit: consume", Limit(self.folder, "")),
+                    ("ours, quorum queue", Ours(self.folder, "quorum")),
+                ]
             for side, stack in sides:
                 count = BACKLOG["peer" if side == "peer" else "ours"] // (2 if gateway else 1)
                 rate, cpu = self.drain(stack, gateway, count)
@@ -224,22 +286,37 @@ class Bench:
                     wait_for_consumer(self.broker, stack.queue)
                     first = numbers(rate * 5)
                     command = [binary("load"), str(rate), "5", side, web.url, gateway, str(first)]
-                    report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                    report = json.loads(
+                        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                    )
                     memory = web.memory() + worker.memory()
                 lost = report["asked"] - report["accepted"]
                 if lost or report["arrived"] < report["asked"]:
                     print(f"    {side} at {rate}/s: {report}", flush=True)
                 for percentile in ("p50", "p99"):
-                    self.keep(f"{percentile} to the answer at {rate}/s (ms)", side, report["answer"][percentile] or 0)
-                    self.keep(f"{percentile} to the gateway at {rate}/s (ms)", side, report["arrival"][percentile] or 0)
+                    self.keep(
+                        f"{percentile} to the answer at {rate}/s (ms)",
+                        side,
+                        report["answer"][percentile] or 0,
+                    )
+                    self.keep(
+                        f"{percentile} to the gateway at {rate}/s (ms)",
+                        side,
+                        report["arrival"][percentile] or 0,
+                    )
                 if rate == 1000:
                     self.keep("resident memory, web + worker (MB)", side, memory / 1e6)
 
     def start_round(self):
-        for side, stack in (("ours", Ours(self.folder)), ("peer", Peer(self.folder, self.chosen["peer, accepted"][0]))):
+        for side, stack in (
+            ("ours", Ours(self.folder)),
+            ("peer", Peer(self.folder, self.chosen["peer, accepted"][0])),
+        ):
             clean(self.broker)
             with stack.web() as web:
-                self.keep("start to first answer (ms)", side, web.wait_until_answered(web.first) * 1e3)
+                self.keep(
+                    "start to first answer (ms)", side, web.wait_until_answered(web.first) * 1e3
+                )
 
     # Functions, from the start of the process on.
 
@@ -247,11 +324,18 @@ class Bench:
         with Sqs() as sqs:
             functions = Functions(os.environ["REDIS_URL"], sqs)
             names = ("hello", "request-code", "check-code", "send-sms")
-            # In turn, since a single start tells little. The first only brings the file into the page cache.
-            starts = [[functions.start(binary(name), name) for name in names] for _ in range(STARTS + 1)][1:]
+            # In turn, since a single start tells little. The first only brings the file into the
+            # page cache.
+            starts = [
+                [functions.start(binary(name), name) for name in names] for _ in range(STARTS + 1)
+            ][1:]
         for name, taken in zip(names, zip(*starts, strict=True), strict=True):
             for figure in taken[0]:
-                self.keep(f"cold start: {figure}", name, statistics.median(start[figure] for start in taken))
+                self.keep(
+                    f"cold start: {figure}",
+                    name,
+                    statistics.median(start[figure] for start in taken),
+                )
 
     # Once, under valgrind: what repeats to the instruction.
 
@@ -261,13 +345,29 @@ class Bench:
             prefix = ["valgrind", f"--tool={tool}", f"--{tool}-out-file=/dev/null"]
             with Ours(self.folder).web(prefix) as web:
                 web.wait_until_answered(web.first)
-                command = [binary("load"), "50", str(seconds), "ours", web.url, "-", str(numbers(10_000))]
-                report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            return report["accepted"], [int(n.replace(",", "")) for n in re.search(pattern, web.output()).groups()]
+                command = [
+                    binary("load"),
+                    "50",
+                    str(seconds),
+                    "ours",
+                    web.url,
+                    "-",
+                    str(numbers(10_000)),
+                ]
+                report = json.loads(
+                    subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                )
+            return report["accepted"], [
+                int(n.replace(",", "")) for n in re.search(pattern, web.output()).groups()
+            ]
 
         for tool, pattern, figures in (
             ("callgrind", r"Collected : (\d+)", ["instructions per accepted request"]),
-            ("dhat", r"Total:\s+([\d,]+) bytes in ([\d,]+) blocks", ["bytes allocated per accepted request", "allocations per accepted request"]),
+            (
+                "dhat",
+                r"Total:\s+([\d,]+) bytes in ([\d,]+) blocks",
+                ["bytes allocated per accepted request", "allocations per accepted request"],
+            ),
         ):
             (few, before), (many, after) = total(tool, pattern, 2), total(tool, pattern, 22)
             for figure, less, more in zip(figures, before, after):
@@ -276,10 +376,24 @@ class Bench:
 
 def celery_message():
     """A task as `send_sms_code.delay` queues it."""
-    body = b'[["13800138000", "123456"], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+    body = (
+        b'[["13800138000", "123456"], {},'
+        b' {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+    )
     identity = "6f1b0a3e-3a53-4f0e-9d52-2d2c3d0e7a11"
-    headers = {"lang": "py", "task": "send_sms_code", "id": identity, "root_id": identity, "retries": 0, "eta": None}
-    return body, {"content_type": "application/json", "content_encoding": "utf-8", "application_headers": headers}
+    headers = {
+        "lang": "py",
+        "task": "send_sms_code",
+        "id": identity,
+        "root_id": identity,
+        "retries": 0,
+        "eta": None,
+    }
+    return body, {
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+        "application_headers": headers,
+    }
 
 
 def wait_for_consumer(broker, queue):
@@ -287,7 +401,7 @@ def wait_for_consumer(broker, queue):
         try:
             if broker.channel.queue_declare(queue, passive=True).consumer_count > 0:
                 return
-        except Exception:  # pylint: disable=broad-except
+        except amqp.NotFound:
             # The queue is not there yet, which has closed the channel.
             broker.channel = broker.connection.channel()
         time.sleep(0.05)
@@ -295,7 +409,10 @@ def wait_for_consumer(broker, queue):
 
 def main():
     rounds, steps = int(sys.argv[1]), sys.argv[2:]
-    wanted = lambda step: not steps or step in steps  # noqa: E731
+
+    def wanted(step):
+        return not steps or step in steps
+
     os.makedirs(f"{TARGET}/bench", exist_ok=True)
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
         bench = Bench(folder)

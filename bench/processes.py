@@ -13,7 +13,7 @@ import psutil
 
 
 class Process:
-    """A command in a process group of its own; its output goes to a file that is shown if it fails."""
+    """A command in its own process group; its output goes to a file, shown if it fails."""
 
     def __init__(self, name, command, environment, folder):
         self.name = name
@@ -45,11 +45,11 @@ class Process:
         return sum(sum(process.cpu_times()[:2]) for process in self.tree())
 
     def memory(self):
-        """Resident bytes: each page divided by the number of processes that share it (the proportional set size)."""
+        """Proportional set size in bytes: a page counts by the share that this process has."""
         return sum(process.memory_full_info().pss for process in self.tree())
 
     def wait_until_answered(self, request):
-        """Until it answers with success, or refuses a number in its cooldown. Returns the seconds since it was started."""
+        """Waits for success or for a cooldown; returns the seconds since the start."""
         while True:
             try:
                 urllib.request.urlopen(request, timeout=5).close()

@@ -1,5 +1,5 @@
-"""Where the processor's time of an accepted request goes, in sms-verify and in the parts by themselves: what perf finds the
-server at, by the library of the innermost function. Prints the rows of the table in docs/performance.md.
+"""Profiles an accepted request, in sms-verify and in the parts by themselves: samples of perf, by
+the library of the innermost function. Prints the rows of the table in docs/performance.md.
 """
 
 import collections
@@ -12,15 +12,36 @@ import stacks
 from stacks import HERE, TARGET, Broker, Limit, Ours, clean, numbers
 
 SECONDS, CONNECTIONS, ROUNDS = 4, 256, 3
-# What a library is there for. What is not named is "the rest".
+# The libraries of each purpose. Others are "the rest".
 PURPOSES = {
     "the kernel": ["kernel"],
     "allocating and freeing": ["malloc"],
     "copying and clearing memory": ["memory"],
     "tokio": ["tokio", "mio", "futures_util", "futures_channel", "parking_lot", "flume"],
-    "HTTP": ["axum", "axum_core", "axum_server", "hyper", "hyper_util", "http", "http_body", "httparse", "matchit", "tower", "bytes", "itoa"],
+    "HTTP": [
+        "axum",
+        "axum_core",
+        "axum_server",
+        "hyper",
+        "hyper_util",
+        "http",
+        "http_body",
+        "httparse",
+        "matchit",
+        "tower",
+        "bytes",
+        "itoa",
+    ],
     "Redis": ["redis", "combine", "tokio_util", "sha1_smol", "arc_swap", "backon"],
-    "RabbitMQ": ["lapin", "amq_protocol", "amq_protocol_types", "cookie_factory", "nom", "async_rs", "internal_rpc"],
+    "RabbitMQ": [
+        "lapin",
+        "amq_protocol",
+        "amq_protocol_types",
+        "cookie_factory",
+        "nom",
+        "async_rs",
+        "internal_rpc",
+    ],
     "phone numbers": ["rlibphonenumber", "regex_automata", "regex", "aho_corasick", "regex_syntax"],
     "JSON": ["serde_json", "serde", "serde_core"],
     "hashes of numbers and codes": ["sha2", "hmac", "digest", "block_buffer"],
@@ -42,19 +63,41 @@ def purpose(library, symbol):
 
 
 def shares(recording):
-    command = ["perf", "report", "-i", recording, "--stdio", "--percent-limit", "0", "--sort", "dso,symbol"]
+    command = [
+        "perf",
+        "report",
+        "-i",
+        recording,
+        "--stdio",
+        "--percent-limit",
+        "0",
+        "--sort",
+        "dso,symbol",
+    ]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = collections.Counter()
-    for share, library, symbol in re.findall(r"^\s+([\d.]+)%\s+(\S+)\s+\[.\]\s+(.*\S)", text, re.MULTILINE):
+    for share, library, symbol in re.findall(
+        r"^\s+([\d.]+)%\s+(\S+)\s+\[.\]\s+(.*\S)", text, re.MULTILINE
+    ):
         found[purpose(library, symbol)] += float(share) / 100
     return found
 
 
 def load(web, seconds):
     """Requests that were accepted."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "-s", f"{HERE}/wrk/ours.lua", web.url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "-s",
+        f"{HERE}/wrk/ours.lua",
+        web.url,
+    ]
     environment = {**os.environ, "FIRST": str(numbers(400_000))}
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
     if "Non-2xx" in text:
         raise RuntimeError(text)
     return int(re.search(r"(\d+) requests in", text)[1])
@@ -66,7 +109,19 @@ def measure(side, folder):
     with side.web() as web:
         web.wait_until_answered(web.first)
         load(web, 1)
-        record = ["perf", "record", "--quiet", "-F", "4000", "-o", recording, "-p", str(web.child.pid), "sleep", str(SECONDS - 1)]
+        record = [
+            "perf",
+            "record",
+            "--quiet",
+            "-F",
+            "4000",
+            "-o",
+            recording,
+            "-p",
+            str(web.child.pid),
+            "sleep",
+            str(SECONDS - 1),
+        ]
         before = web.cpu()
         with subprocess.Popen(record):
             count = load(web, SECONDS)
@@ -89,8 +144,13 @@ def main():
     ours, parts = found
     print("| µs a request | sms-verify | the parts | more |\n|---|---|---|---|")
     for name in sorted(set(ours) | set(parts), key=lambda name: parts[name] - ours[name]):
-        print(f"| {name} | {ours[name]:.1f} | {parts[name]:.1f} | {ours[name] - parts[name]:+.1f} |")
-    print(f"| together | {ours.total():.1f} | {parts.total():.1f} | {ours.total() - parts.total():+.1f} |")
+        print(
+            f"| {name} | {ours[name]:.1f} | {parts[name]:.1f} | {ours[name] - parts[name]:+.1f} |"
+        )
+    print(
+        f"| together | {ours.total():.1f} | {parts.total():.1f} "
+        f"| {ours.total() - parts.total():+.1f} |"
+    )
 
 
 main()

@@ -1,4 +1,4 @@
-"""The two stacks, and the parts by themselves: how each is started, and how its queue is filled and watched."""
+"""Starts the two stacks, and the parts by themselves; fills and watches their queues."""
 
 import os
 import time
@@ -29,7 +29,7 @@ def numbers(count):
 
 
 def binary(name):
-    """As it was built for Lambda, which differs from elsewhere in nothing but the C library's version that it asks for."""
+    """The build for Lambda: it differs in nothing but the version of the C library."""
     return os.path.join(TARGET, "lambda", name, "bootstrap")
 
 
@@ -38,7 +38,9 @@ class Broker:
 
     def __init__(self):
         address = AMQP_URL.split("@")[1].split("/")[0]
-        self.connection = amqp.Connection(host=address, userid="guest", password="guest", heartbeat=0)
+        self.connection = amqp.Connection(
+            host=address, userid="guest", password="guest", heartbeat=0
+        )
         self.connection.connect()
         self.channel = self.connection.channel()
 
@@ -66,7 +68,10 @@ def clean(broker):
 
 def learned():
     """Puts a base rate into the store: nine in ten codes of the country are typed back."""
-    script = "redis.call('SET', KEYS[1], cmsgpack.pack(0, 10000, 9000, tonumber(redis.call('TIME')[1]), 0, 0, 0, 0, 0, true, {}))"
+    script = (
+        "redis.call('SET', KEYS[1], cmsgpack.pack("
+        "0, 10000, 9000, tonumber(redis.call('TIME')[1]), 0, 0, 0, 0, 0, true, {}))"
+    )
     redis.Redis.from_url(REDIS_URL).eval(script, 1, "sms-verify:guard:CN")
 
 
@@ -89,7 +94,8 @@ class Ours:
             "QUEUE_URL": f"{AMQP_URL}?queue={QUEUE}&type={queue_type}",
             "CODE_SECRET": SECRET,
             "LOG_LEVEL": "warn",
-            # The limits that there are by default, with room for as many numbers of one block as are asked for here.
+            # The limits that there are by default, with room for as many numbers of one block as
+            # are asked for here.
             "LIMITS": "prefix=3600000/hour",
             **(variables or {}),
         }
@@ -103,8 +109,17 @@ class Ours:
         return process
 
     def worker(self, gateway=None):
-        dsn = f"ccp://sid:token@{gateway}?app_id=app&template=1&tls=false" if gateway else "null://default"
-        return Process("worker", [binary("sms-verify"), "worker", "--concurrency", "1000"], {**self.environment, "SMS_DSN": dsn}, self.folder)
+        dsn = (
+            f"ccp://sid:token@{gateway}?app_id=app&template=1&tls=false"
+            if gateway
+            else "null://default"
+        )
+        return Process(
+            "worker",
+            [binary("sms-verify"), "worker", "--concurrency", "1000"],
+            {**self.environment, "SMS_DSN": dsn},
+            self.folder,
+        )
 
     @staticmethod
     def script(kind):
@@ -113,8 +128,26 @@ class Ours:
 
 # Servers and pools among which the peer's best is chosen, by measuring.
 SERVERS = {
-    "granian, 1 thread": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1", "--no-ws"],
-    "granian, 4 threads": ["granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws"],
+    "granian, 1 thread": [
+        "granian",
+        "--interface",
+        "wsgi",
+        "--workers",
+        "2",
+        "--blocking-threads",
+        "1",
+        "--no-ws",
+    ],
+    "granian, 4 threads": [
+        "granian",
+        "--interface",
+        "wsgi",
+        "--workers",
+        "2",
+        "--blocking-threads",
+        "4",
+        "--no-ws",
+    ],
     "gunicorn gevent": ["gunicorn", "-w", "2", "-k", "gevent"],
     "gunicorn gthread, 2 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "2"],
     "gunicorn gthread, 8 threads": ["gunicorn", "-w", "2", "-k", "gthread", "--threads", "8"],
@@ -135,7 +168,11 @@ class Peer:
     queue = "celery"
 
     def __init__(self, folder, server=None, pool=None, prefetch=64, confirm=False):
-        self.folder, self.server, self.pool = folder, server or next(iter(SERVERS)), pool or next(iter(POOLS))
+        self.folder, self.server, self.pool = (
+            folder,
+            server or next(iter(SERVERS)),
+            pool or next(iter(POOLS)),
+        )
         self.environment = {
             "REDIS_URL": REDIS_URL,
             "QUEUE_URL": AMQP_URL.replace("%2f", "/"),
@@ -147,7 +184,14 @@ class Peer:
     def web(self):
         port, command = free_port(), SERVERS[self.server]
         bind = ["--port", port] if command[0] == "granian" else ["-b", f"127.0.0.1:{port}"]
-        command = [f"{TOOLS}/{command[0]}", *command[1:], *bind, "--log-level", "warning", "wsgi:application"]
+        command = [
+            f"{TOOLS}/{command[0]}",
+            *command[1:],
+            *bind,
+            "--log-level",
+            "warning",
+            "wsgi:application",
+        ]
         process = Process("web", command, self.environment, self.folder)
         process.url = f"http://127.0.0.1:{port}"
         process.first = f"{process.url}/sms_codes/13700000000/"
@@ -155,7 +199,13 @@ class Peer:
 
     def worker(self, gateway=None):
         environment = {**self.environment, **({"CCP_URL": f"http://{gateway}"} if gateway else {})}
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "warning"]
+        quiet = [
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--loglevel",
+            "warning",
+        ]
         command = [f"{TOOLS}/celery", "-A", "shop:queue", "worker", *POOLS[self.pool][0], *quiet]
         return Process("celery", command, self.environment | environment, self.folder)
 
@@ -172,7 +222,11 @@ class Limit:
 
     def __init__(self, folder, what):
         self.folder, self.what = folder, what
-        self.environment = {"REDIS_URL": REDIS_URL, "QUEUE_URL": f"{AMQP_URL}?frame_max=8192", "QUEUE": QUEUE}
+        self.environment = {
+            "REDIS_URL": REDIS_URL,
+            "QUEUE_URL": f"{AMQP_URL}?frame_max=8192",
+            "QUEUE": QUEUE,
+        }
 
     def web(self):
         port = free_port()

@@ -1,5 +1,6 @@
-"""Whether the time of an answer tells what is known of a number or of an id: pairs of requests that are answered alike, asked in
-turn on one connection.
+"""Compares the time of answers that must not tell what is known of a number or an id.
+
+Pairs of requests that are answered alike are asked in turn on one connection.
 """
 
 import base64
@@ -10,6 +11,7 @@ import secrets
 import statistics
 import time
 import urllib.parse
+from functools import partial
 
 from stacks import SECRET, numbers
 
@@ -67,15 +69,23 @@ class Timing:
         times = {}
         for index, identity in enumerate(ids):
             checks = [
-                ("checking a code", "an unknown id", 404, lambda: self.check(unknown(identity))),
-                ("checking a code", "a used id", 404, lambda: self.check(identity)),
+                ("checking a code", "an unknown id", 404, partial(self.check, unknown(identity))),
+                ("checking a code", "a used id", 404, partial(self.check, identity)),
             ]
             asks = [
-                ("asking for a code", "a new number", 202, lambda: self.ask(new + index)),
-                ("asking for a code", "a number that was verified", 202, lambda: self.ask(known + index)),
+                ("asking for a code", "a new number", 202, partial(self.ask, new + index)),
+                (
+                    "asking for a code",
+                    "a number that was verified",
+                    202,
+                    partial(self.ask, known + index),
+                ),
             ]
-            # Each side as often first as second: what comes first finds colder caches. Checks first, since asking ends an id.
-            for question, side, status, call in checks + asks if index % 2 else checks[::-1] + asks[::-1]:
+            # Each side as often first as second: what comes first finds colder caches. Checks
+            # first, since asking ends an id.
+            for question, side, status, call in (
+                checks + asks if index % 2 else checks[::-1] + asks[::-1]
+            ):
                 took, answered, _ = call()
                 if answered != status:
                     raise RuntimeError(f"{question}, {side}: {answered}")

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Packages: phonenumbers 9.0.43 (PyPI) and libphonenumber-js 1.13.16 (npm).
 #
-# Behaviour: "how do I dial this number from Hong Kong" gives a text that the same library, told that the text was typed
-# in Hong Kong, reads as a number in another country. Hong Kong's data write the prefix as 00 but read 001, 002, 006 to
-# 009 and others as prefixes too, and the longest one wins: the country code loses its first digit.
+# Behaviour: "how do I dial this number from Hong Kong" gives a text that the same library, told
+# that the text was typed in Hong Kong, reads as a number in another country. Hong Kong's data write
+# the prefix as 00 but read 001, 002, 006 to 009 and others as prefixes too, and the longest one
+# wins: the country code loses its first digit.
 #
 # Seen (both libraries alike):
 #   +919123456789 -> "00 91 91234 56789" -> +19123456789 (valid, US instead of IN)
@@ -11,16 +12,18 @@
 #   +61412345678  -> "00 61 412 345 678" -> +1412345678   (not valid)
 #   +4915123456789 comes back as it was: no prefix begins with 004
 #
-# Why it matters: with HK as the default region, "00 91 ..." is no error but a valid number: the code goes to a stranger
-# in the USA, and is billed. Ask for + in international numbers, or take a national one only, where the region is HK.
+# Why it matters: with HK as the default region, "00 91 ..." is no error but a valid number: the
+# code goes to a stranger in the USA, and is billed. Ask for + in international numbers, or take a
+# national one only, where the region is HK.
 #
-# Source: phonenumbers/data/region_HK.py (international_prefix beside preferred_international_prefix), the same two
-# values in libphonenumber-js/metadata.max.json.
+# Source: phonenumbers/data/region_HK.py (international_prefix beside
+# preferred_international_prefix), the same two values in libphonenumber-js/metadata.max.json.
 set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" phonenumbers==9.0.43
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" phonenumbers==9.0.43
 npm install --silent --no-audit --no-fund --prefix "$dir" libphonenumber-js@1.13.16 >/dev/null
 
 cat > "$dir/hk.py" <<'PY'
@@ -28,7 +31,8 @@ import phonenumbers as p
 for text in ("+919123456789", "+12025550123", "+61412345678", "+4915123456789"):
     dialled = p.format_out_of_country_calling_number(p.parse(text), "HK")
     back = p.parse(dialled, "HK")
-    print(text, dialled.split()[0], p.format_number(back, p.PhoneNumberFormat.E164), str(p.is_valid_number(back)).lower())
+    number, valid = p.format_number(back, p.PhoneNumberFormat.E164), p.is_valid_number(back)
+    print(text, dialled.split()[0], number, str(valid).lower())
 PY
 cat > "$dir/hk.cjs" <<'JS'
 const { parsePhoneNumber: parse } = require('libphonenumber-js/max')

@@ -1,37 +1,45 @@
 #!/usr/bin/env bash
 # Packages: smpp 0.5.1 (npm) writes, gsmcodecs 1.0.0 (PyPI) reads as 3GPP TS 23.038 says.
 #
-# Behaviour: a user data header may announce a national single shift table (element 0x24: foreign letters come after an
-# escape) or a locking shift table (0x25: they replace others). smpp writes the same octets for both. With 0x24, Turkish
-# and Portuguese texts carry locking octets under a single shift header. smpp reads its own message back correctly, so that
-# a test between two of it passes; a phone shows other letters. Spanish, the other way round, is right with 0x24.
+# Behaviour: a user data header may announce a national single shift table (element 0x24: foreign
+# letters come after an escape) or a locking shift table (0x25: they replace others). smpp writes
+# the same octets for both. With 0x24, Turkish and Portuguese texts carry locking octets under a
+# single shift header. smpp reads its own message back correctly, so that a test between two of it
+# passes; a phone shows other letters. Spanish, the other way round, is right with 0x24.
 #
 # Seen:
 #   Turkish "Doğrulama kodu: 123456", 0x24 -> "Doørulama kodu: 123456"; 0x25 -> right
-#   Portuguese "Código de verificação: 123456", 0x24 -> "Còdigo de verificaÇäo: 123456"; 0x25 -> right
+#   Portuguese "Código de verificação: 123456", 0x24 -> "Còdigo de verificaÇäo: 123456";
+#   0x25 -> right
 #   Spanish "Código: 123456", 0x24 -> right
 #
-# Why it matters: 0x24 is the usual element for a code in Turkish, since one part then holds 155 letters, where UCS-2 has
-# 70. The text arrives wrong, and delivery reports are fine. Use 0x25 here, or give the message as octets.
+# Why it matters: 0x24 is the usual element for a code in Turkish, since one part then holds 155
+# letters, where UCS-2 has 70. The text arrives wrong, and delivery reports are fine. Use 0x25 here,
+# or give the message as octets.
 #
 # Source: filters.message and gsmCoder in smpp/lib/defs.js; README (short_message with udh).
 set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" gsmcodecs==1.0.0
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" gsmcodecs==1.0.0
 npm install --silent --no-audit --no-fund --prefix "$dir" smpp@0.5.1 >/dev/null
 
 cat > "$dir/shift.cjs" <<'JS'
 const smpp = require('smpp')
-const texts = [[1, 'Doğrulama kodu: 123456'], [3, 'Código de verificação: 123456'], [2, 'Código: 123456']]
+const texts = [
+  [1, 'Doğrulama kodu: 123456'], [3, 'Código de verificação: 123456'], [2, 'Código: 123456'],
+]
 for (const [language, message] of texts) {
   for (const element of language === 2 ? [0x24] : [0x24, 0x25]) {
     const udh = Buffer.from([3, element, 1, language])
-    const sent = new smpp.PDU('submit_sm', { destination_addr: '12025550123', short_message: { udh, message } }).toBuffer()
+    const fields = { destination_addr: '12025550123', short_message: { udh, message } }
+    const sent = new smpp.PDU('submit_sm', fields).toBuffer()
     const own = new smpp.PDU(sent).short_message.message
     const octets = sent.subarray(sent.indexOf(udh) + udh.length)
-    console.log(`${element.toString(16)}\t${language}\t${own === message}\t${octets.toString('hex')}`)
+    const row = [element.toString(16), language, own === message, octets.toString('hex')]
+    console.log(row.join('\t'))
   }
 }
 JS

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Packages: phone 3.1.72 (npm); phonenumbers 9.0.43 (PyPI) as a second opinion.
 #
-# Behaviour: given a complete, valid number with +, phone() answers isValid: true with another number in phoneNumber. If
-# a number is one digit longer than its (old) table says, it takes the first digit after the country code for a trunk
-# prefix and drops it, whatever digit that is. Naming the right country, or strictDetection, turns the same number invalid.
+# Behaviour: given a complete, valid number with +, phone() answers isValid: true with another
+# number in phoneNumber. If a number is one digit longer than its (old) table says, it takes the
+# first digit after the country code for a trunk prefix and drops it, whatever digit that is. Naming
+# the right country, or strictDetection, turns the same number invalid.
 #
 # Seen:
-#   +5491123456789 -> +541123456789  (an Argentine mobile becomes the land line of the same digits, which is valid)
+#   +5491123456789 -> +541123456789  (an Argentine mobile becomes a valid land line)
 #   +24106031234   -> +2416031234    (Gabon: the 0 belongs to the number)
 #   +231770123456  -> +23170123456   (Liberia: no number at all; the digit dropped is a 7)
 #   phone('+5491123456789', { country: 'AR' }) -> isValid false
 #
-# Why it matters: who stores or texts phoneNumber because isValid is true sends the code to a land line or to nobody, and
-# the number verified is not the one the person typed. Compare phoneNumber with the input, or set strictDetection.
+# Why it matters: who stores or texts phoneNumber because isValid is true sends the code to a land
+# line or to nobody, and the number verified is not the one the person typed. Compare phoneNumber
+# with the input, or set strictDetection.
 #
 # Source: phone/dist/index.js (branch of possibleCountryPhoneData), findPossibleCountryPhoneData in
 # phone/dist/lib/utility.js; the README describes it for a 0 in a British number.
@@ -20,7 +22,8 @@ set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" phonenumbers==9.0.43
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" phonenumbers==9.0.43
 npm install --silent --no-audit --no-fund --prefix "$dir" phone@3.1.72 >/dev/null
 
 cat > "$dir/short.cjs" <<'JS'

@@ -1,27 +1,34 @@
 #!/usr/bin/env bash
-# Packages: parse-prometheus-text-format 1.1.1 (npm); prometheus-client 0.26.0 (PyPI) as a second opinion.
+# Packages: parse-prometheus-text-format 1.1.1 (npm); prometheus-client 0.26.0 (PyPI) as a second
+# opinion.
 #
-# Behaviour: the parser keeps the labels of counters and gauges. Of a histogram or summary whose samples have a label
-# besides le or quantile, it keeps one object for all series: without labels, sum and count, and each bucket has the
-# value of the series that named it last. Where series have different bounds, one object mixes the numbers of both.
+# Behaviour: the parser keeps the labels of counters and gauges. Of a histogram or summary whose
+# samples have a label besides le or quantile, it keeps one object for all series: without labels,
+# sum and count, and each bucket has the value of the series that named it last. Where series have
+# different bounds, one object mixes the numbers of both.
 #
 # Seen (two providers, "a" with bounds 0.5, 1, +Inf, then "b" with 1, 5, +Inf):
-#   one metric, buckets {"0.5": a's 3, "1": b's 10, "5": b's 30, "+Inf": b's 40}, no labels, no sum, no count
+#   one metric, buckets {"0.5": a's 3, "1": b's 10, "5": b's 30, "+Inf": b's 40}, and no labels,
+#   sum or count
 #   a summary likewise: {"quantiles":{"0.5":"10"}}, b's
-#   the same histogram without the label: buckets, sum and count; a counter: both series with their labels
+#   the same histogram without the label: buckets, sum and count
+#   a counter: both series with their labels
 #
-# Why it matters: a check "is the gateway slow" built on it watches whichever provider is printed last, and nothing
-# fails. The README's examples of buckets have no other labels, so that a first try looks right. Read histograms with
-# another parser, or keep one series in each.
+# Why it matters: a check "is the gateway slow" built on it watches whichever provider is printed
+# last, and nothing fails. The README's examples of buckets have no other labels, so that a first
+# try looks right. Read histograms with another parser, or keep one series in each.
 #
-# Source: flattenMetrics in parse-prometheus-text-format/dist/parse-prometheus-text-format.cjs.js, called where every
-# sample of a family has been collected; the README ("output aims to be compatible with that of prom2json").
+# Source: flattenMetrics in parse-prometheus-text-format/dist/parse-prometheus-text-format.cjs.js,
+# called where every sample of a family has been collected; the README ("output aims to be
+# compatible with that of prom2json").
 set -euo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --target "$dir/py" prometheus-client==0.26.0
-npm install --silent --no-audit --no-fund --prefix "$dir" parse-prometheus-text-format@1.1.1 >/dev/null
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+  --target "$dir/py" prometheus-client==0.26.0
+npm install --silent --no-audit --no-fund --prefix "$dir" \
+  parse-prometheus-text-format@1.1.1 >/dev/null
 
 cat > "$dir/metrics" <<'TEXT'
 # TYPE latency histogram
@@ -53,7 +60,8 @@ sent_total{provider="b"} 40
 TEXT
 cat > "$dir/read.cjs" <<'JS'
 const parse = require('parse-prometheus-text-format')
-for (const { name, metrics } of parse(require('fs').readFileSync(process.argv[2], 'utf8'))) console.log(name, JSON.stringify(metrics))
+const text = require('fs').readFileSync(process.argv[2], 'utf8')
+for (const { name, metrics } of parse(text)) console.log(name, JSON.stringify(metrics))
 JS
 cat > "$dir/read.py" <<'PY'
 import sys
@@ -68,7 +76,8 @@ printf 'series that prometheus-client reads:\n%s\n' "$opinion"
 [ "$saw" = 'latency [{"buckets":{"1":"10","5":"30","0.5":"3","+Inf":"40"}}]
 size [{"quantiles":{"0.5":"10"}}]
 plain [{"buckets":{"1":"4","+Inf":"5"},"count":"5","sum":"3"}]
-sent_total [{"value":"4","labels":{"provider":"a"}},{"value":"40","labels":{"provider":"b"}}]' ] || { echo 'CHANGED: parse-prometheus-text-format'; exit 1; }
+sent_total [{"value":"4","labels":{"provider":"a"}},{"value":"40","labels":{"provider":"b"}}]' ] ||
+  { echo 'CHANGED: parse-prometheus-text-format'; exit 1; }
 [ "$opinion" = 'latency 2
 size 2
 plain 1

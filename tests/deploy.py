@@ -1,4 +1,5 @@
-"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is deployed against template.yaml.
+"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is
+deployed against template.yaml.
 
     python tests/deploy.py
 
@@ -18,9 +19,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 VALUES = {
     "REDIS_URL": "rediss://default:p#s&w,o=r%22d$HOME`x@cache.example:6379",
     "CODE_SECRET": "a new secret, of 32 characters # or more,and the old one, too",
-    "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1 || twilio://AC:T@default?from=+1)",
+    "SMS_DSN": "failover(ccp://SID:T#K@app.cloopen.com:8883?app_id=A&template=1"
+    " || twilio://AC:T@default?from=+1)",
 }
-# What moto has instead of AWS's own commands, as far as the guide uses them: `aws SERVICE OPERATION --name value …`.
+# Stands in for the AWS CLI, as far as the guide uses it: `aws SERVICE OPERATION --name value …`, on
+# moto.
 AWS = f'aws() {{ "{sys.executable}" "{pathlib.Path(__file__).resolve()}" aws "$@"; }}\n'
 FUNCTIONS = {"RequestCode": "request-code", "CheckCode": "check-code", "SendSms": "send-sms"}
 OTHER_COMMANDS = ("cargo lambda build",)
@@ -46,9 +49,16 @@ def aws(service, operation, *arguments):
     given.pop("output", None)
     model = client(service)
     method = operation.replace("-", "_")
-    shape = model.meta.service_model.operation_model(model.meta.method_to_api_mapping[method]).input_shape
-    members = {re.sub(r"(?<!^)(?=[A-Z])", "-", member).lower(): (member, shape.members[member].type_name) for member in shape.members}
-    answer = getattr(model, method)(**{members[name][0]: read(values, members[name][1]) for name, values in given.items()})
+    shape = model.meta.service_model.operation_model(
+        model.meta.method_to_api_mapping[method]
+    ).input_shape
+    members = {
+        re.sub(r"(?<!^)(?=[A-Z])", "-", member).lower(): (member, shape.members[member].type_name)
+        for member in shape.members
+    }
+    answer = getattr(model, method)(
+        **{members[name][0]: read(values, members[name][1]) for name, values in given.items()}
+    )
     print(jmespath.search(query, answer) if query else json.dumps(answer, default=str))
 
 
@@ -56,14 +66,16 @@ def read(values, kind):
     if kind == "list":
         return values
     if kind in ("map", "structure") and not values[0].startswith("{"):
-        return {key: int(value) for key, value in (pair.split("=") for pair in values[0].split(","))}
+        return {
+            key: int(value) for key, value in (pair.split("=") for pair in values[0].split(","))
+        }
     return json.loads(values[0]) if kind in ("map", "structure", "integer") else values[0]
 
 
 def block():
     """The commands of the section, but for those that take minutes and are run elsewhere."""
     section = (ROOT / "docs" / "deploy.md").read_text().split("## With cargo-lambda", 1)[1]
-    text = re.search(r"```sh\n(.*?)```", section, re.S)[1]
+    text = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1]
     return "".join(line for line in text.splitlines(True) if not line.startswith(OTHER_COMMANDS))
 
 
@@ -75,11 +87,21 @@ def check(what, actual, expected):
 def typed_in():
     try:
         command = f"set -euo pipefail\n{AWS}{block()}"
-        done = subprocess.run(["bash", "-c", command], cwd=ROOT, env={**os.environ, **VALUES}, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env={**os.environ, **VALUES},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         if done.returncode:
             sys.exit(f"docs/deploy.md: {done.stderr}{done.stdout}")
     finally:
-        left = [file for file in (ROOT / f"{name}.env" for name in FUNCTIONS.values()) if file.exists()]
+        left = [
+            file for file in (ROOT / f"{name}.env" for name in FUNCTIONS.values()) if file.exists()
+        ]
         for file in left:
             file.unlink()
     check("what is left of the files with secrets", left, [])
@@ -89,25 +111,42 @@ def main():
     from moto.server import ThreadedMotoServer
     from samcli.yamlhelper import yaml_parse
 
-    os.environ.update(MOTO_IAM_LOAD_MANAGED_POLICIES="true", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="us-east-1")
+    os.environ.update(
+        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_REGION="us-east-1",
+    )
     os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    os.environ["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL_SQS"] = "http://{}:{}".format(*server.get_host_and_port())
+    os.environ["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL_SQS"] = "http://{}:{}".format(
+        *server.get_host_and_port()
+    )
     typed_in()
 
     template = yaml_parse((ROOT / "template.yaml").read_text())
     shared = template["Globals"]["Function"]
-    deployed = {function["FunctionName"]: function for function in client("lambda").list_functions()["Functions"]}
+    deployed = {
+        function["FunctionName"]: function
+        for function in client("lambda").list_functions()["Functions"]
+    }
     for resource, name in FUNCTIONS.items():
         function, properties = deployed[name], template["Resources"][resource]["Properties"]
-        wanted = {key: properties.get(key, shared[key]) for key in ("MemorySize", "Timeout")} | {"Tracing": shared["Tracing"]}
-        actual = {key: function[key] for key in ("MemorySize", "Timeout")} | {"Tracing": function["TracingConfig"]["Mode"]}
+        wanted = {key: properties.get(key, shared[key]) for key in ("MemorySize", "Timeout")} | {
+            "Tracing": shared["Tracing"]
+        }
+        actual = {key: function[key] for key in ("MemorySize", "Timeout")} | {
+            "Tracing": function["TracingConfig"]["Mode"]
+        }
         check(f"what {name} is given", actual, wanted)
         variables = function["Environment"]["Variables"]
-        check(f"a variable of {name}", {key: variables[key] for key in VALUES if key in variables},
-              {key: value for key, value in VALUES.items() if key in variables})
+        check(
+            f"a variable of {name}",
+            {key: variables[key] for key in VALUES if key in variables},
+            {key: value for key, value in VALUES.items() if key in variables},
+        )
         lacks = {"REDIS_URL", "CODE_SECRET"} | ({"QUEUE_URL"} if name != "check-code" else set())
         lacks |= {"DEAD_QUEUE_URL", "SMS_DSN"} if name == "send-sms" else set()
         check(f"variables of {name}", set(variables), lacks)

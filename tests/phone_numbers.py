@@ -1,13 +1,15 @@
-"""What the reference for phone numbers, PyPI's phonenumbers, reads in what people type.
+"""Prints what PyPI's phonenumbers, the reference for phone numbers, reads in what people type.
 
-    tests/phone_numbers.py prefixes   in each region with an international prefix other than 00: all of its
-                                prefixes, each in front of a mobile number of each country
-    tests/phone_numbers.py types      in each region: a number of each kind, as it is written there and abroad
-    tests/phone_numbers.py own        in each region that shares its calling code: numbers of its mobile ranges
-    tests/phone_numbers.py both       the regions in which a landline cannot be told from a mobile number
+    tests/phone_numbers.py prefixes|types|own|both
 
-All but the last print lines of a region, a text, the number that a code could be sent to (or -), and
-where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.
+prefixes: in each region with an international prefix other than 00, all of its prefixes, each in
+    front of a mobile number of each country
+types: in each region, a number of each kind, as it is written there and abroad
+own: in each region that shares its calling code, numbers of its mobile ranges
+both: the regions in which a landline cannot be told from a mobile number
+
+All but the last print lines of a region, a text, the number that a code could be sent to (or -),
+and where it belongs, separated by tabs. The Rust test `numbers` holds the program to them.
 """
 
 import functools
@@ -113,7 +115,9 @@ def own_prefixes():
 def mobile_numbers():
     """One of each country, once each: regions without ranges of their own have another's."""
     numbers = filter(None, (example(region, PhoneNumberType.MOBILE) for region in REGIONS))
-    return sorted({phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers})
+    return sorted(
+        {phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:] for number in numbers}
+    )
 
 
 def behind(region_and_prefix):

@@ -1,5 +1,6 @@
-# What tests/run, tests/soak and tests/fuzz share: tools, private services, and their end. To be sourced, at the root of
-# the repository.
+# shellcheck shell=bash
+# Tools and private services for tests/run, tests/lint, tests/soak, tests/fuzz and bench/run, and
+# their end. To be sourced, at the root of the repository.
 tools=$PWD/target/tools
 began=$SECONDS
 
@@ -19,8 +20,19 @@ quietly() {
   rm -f "$log"
 }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+# Installs packages of Debian, and says before by which command. With TESTS_INSTALL=no it only says
+# so, and ends.
+install_debian() {
+  [ $# -gt 0 ] || return 0
+  local sudo=() install=(apt-get install -y --no-install-recommends "$@")
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  if [ "${TESTS_INSTALL-}" = no ]; then
+    echo "Packages of Debian are missing:" "${sudo[@]}" "${install[@]}" >&2
+    exit 1
+  fi
+  step "installing packages of Debian (TESTS_INSTALL=no: never):" "${sudo[@]}" "${install[@]}"
+  quietly "${sudo[@]}" apt-get update
+  quietly "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"
 }
 
 install_packages() {
@@ -35,22 +47,19 @@ install_packages() {
   command -v luacheck >/dev/null || missing+=(lua-check)
   command -v cc >/dev/null || missing+=(build-essential)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  step "installing ${missing[*]}"
-  quietly as_root apt-get update
-  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+  install_debian "${missing[@]}"
 }
 
-tool_lists=(tests/tools.txt samples/django/requirements.txt)
-
-install_tools() {
-  # A changed list makes a new environment.
-  cat "${tool_lists[@]}" | cmp -s - "$tools/installed.txt" && return 0
-  step "installing cargo-lambda and the other tools of tests/tools.txt into target/tools"
-  rm -rf "$tools"
-  python3 -m venv "$tools"
-  quietly "$tools/bin/pip" install --quiet --requirement tests/tools.txt
-  cat "${tool_lists[@]}" >"$tools/installed.txt"
+# Makes a Python environment in a folder from the first of these lists, anew when one changes.
+install_python() {
+  local folder=$1
+  shift
+  cat "$@" | cmp -s - "$folder/installed.txt" && return 0
+  step "installing the packages of $1 into ${folder#"$PWD"/}"
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  quietly "$folder/bin/pip" install --quiet --requirement "$1"
+  cat "$@" >"$folder/installed.txt"
 }
 
 install_samples() {
@@ -62,29 +71,45 @@ install_samples() {
 
 services=$(mktemp -d)
 stop_services() {
+  local folder
   for folder in "$services"/*/; do
-    [ -d "$folder" ] && tests/services stop "${folder%/}"
+    [ ! -d "$folder" ] || tests/services stop "${folder%/}" &
   done
+  wait
   rm -rf "$services"
 }
 trap stop_services EXIT
 
+# Starts the services that have no URL yet, all at once, and exports what the tests read.
 start_services() {
   step "starting private services"
-  [ -n "${REDIS_URL-}" ] || REDIS_URL=$(tests/services start redis "$services/redis")
-  [ -n "${QUEUE_URL-}" ] || QUEUE_URL=$(tests/services start rabbitmq "$services/rabbitmq")
-  TEST_REDIS_CLUSTER=$(tests/services start redis-cluster "$services/redis-cluster")
-  TEST_SQS_ENDPOINT=$(tests/services start sqs "$services/sqs")
-  # What the AWS SDK needs to talk to a server on this machine.
-  export AWS_ENDPOINT_URL_SQS=$TEST_SQS_ENDPOINT AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  TEST_RIE=$(echo "$tools"/lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-"$(uname -m | sed s/aarch64/arm64/)")
+  local kind kinds=(redis-cluster sqs) pid starting=()
+  [ -n "${REDIS_URL-}" ] || kinds+=(redis)
+  [ -n "${QUEUE_URL-}" ] || kinds+=(rabbitmq)
+  for kind in "${kinds[@]}"; do
+    tests/services start "$kind" "$services/$kind" >"$services/$kind.url" &
+    starting+=($!)
+  done
+  for pid in "${starting[@]}"; do
+    wait "$pid"
+  done
+  [ -n "${REDIS_URL-}" ] || REDIS_URL=$(cat "$services/redis.url")
+  [ -n "${QUEUE_URL-}" ] || QUEUE_URL=$(cat "$services/rabbitmq.url")
+  TEST_REDIS_CLUSTER=$(cat "$services/redis-cluster.url")
+  TEST_SQS_ENDPOINT=$(cat "$services/sqs.url")
+  # The AWS SDK needs these to talk to a server on this machine.
+  export AWS_ENDPOINT_URL_SQS=$TEST_SQS_ENDPOINT AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  local emulator
+  emulator=aws-lambda-rie-$(uname -m | sed s/aarch64/arm64/)
+  TEST_RIE=$(echo "$tools"/lib/python*/site-packages/samcli/local/rapid/"$emulator")
   export REDIS_URL TEST_REDIS_CLUSTER QUEUE_URL TEST_SQS_ENDPOINT TEST_RIE
 }
 
 # Everything that the tests need.
 prepare() {
   install_packages
-  install_tools
+  install_python "$tools" tests/tools.txt samples/django/requirements.txt
   export PATH=$tools/bin:$PATH
   install_samples
 }

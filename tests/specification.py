@@ -1,9 +1,11 @@
-"""Lets Schemathesis call everything that shared/openapi.json describes, and compare each answer with it.
+"""Lets Schemathesis call everything that shared/openapi.json describes, and compare each answer
+with it.
 
     python tests/specification.py target/debug/sms-verify
 
-Run by tests/run with the Python of target/tools. Thousands of made-up requests, good and bad, by themselves and one after
-another (ask, check, look, end): no answer may be one that the document does not have, and nothing bad may be taken.
+Run by tests/run with the Python of target/tools. Thousands of made-up requests, good and bad, by
+themselves and one after another (ask, check, look, end): no answer may be one that the document
+does not have, and nothing bad may be taken.
 """
 
 import os
@@ -21,15 +23,26 @@ SETTINGS = {
     "LIMITS": "off",
     "CHALLENGE": "picture",
     "MAX_ATTEMPTS": "100",
-    "SMS_DSN": "ccp://sid:token@127.0.0.1:1?app_id=A&template=1&tls=false&receipts=a-path-nobody-guesses",
+    "SMS_DSN": "ccp://sid:token@127.0.0.1:1?app_id=A&template=1&tls=false"
+    "&receipts=a-path-nobody-guesses",
 }
 
 
 def main():
-    server = subprocess.Popen([sys.argv[1]], env=SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    server = subprocess.Popen(
+        [sys.argv[1]], env=SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
-        address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
-        command = ["schemathesis", "--config-file", str(HERE / "schemathesis.toml"), "run", f"{address}/openapi.json"]
+        address = next(
+            found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line))
+        )
+        command = [
+            "schemathesis",
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+            "run",
+            f"{address}/openapi.json",
+        ]
         environment = {**os.environ, "SCHEMATHESIS_TELEMETRY": "0", "NO_PROXY": "127.0.0.1"}
         # It keeps what it found for a replay, in the folder that it runs in.
         with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,9 @@
-"""The tutorial's two steps, tuned: a Django view that throttles, writes to Redis in a pipeline and queues, and a Celery
-task that calls the CCP gateway.
+"""The tutorial's two steps, tuned: a Django view that throttles, writes to Redis in a pipeline and
+queues, and a Celery task that calls the CCP gateway.
 
-It is what people copy, with what costs nothing to tune put right: no middleware, connections kept, hiredis, no result
-backend. Like the tutorial's, its publishes are not confirmed and its tasks are acknowledged before they run.
+It is what people copy, with what costs nothing to tune put right: no middleware, connections kept,
+hiredis, no result backend. Like the tutorial's, its publishes are not confirmed and its tasks are
+acknowledged before they run.
 
 Environment: REDIS_URL, QUEUE_URL, and CCP_URL (nothing: the task does nothing).
 """
@@ -62,7 +63,10 @@ def send_sms_code(self, mobile, code):
     body = json.dumps({"to": mobile, "appId": "app", "templateId": "1", "datas": [code, 5]})
     try:
         answer = gateway.request(
-            "POST", f"{url}/2013-12-26/Accounts/sid/SMS/TemplateSMS?sig={signature}", body=body, headers=headers
+            "POST",
+            f"{url}/2013-12-26/Accounts/sid/SMS/TemplateSMS?sig={signature}",
+            body=body,
+            headers=headers,
         )
         if json.loads(answer.data)["statusCode"] != "000000":
             raise RuntimeError(answer.data)

@@ -1,4 +1,4 @@
-"""What the WSGI servers load."""
+"""The entry point of the WSGI servers."""
 
 from shop import wsgi
 

@@ -1,11 +1,12 @@
-// A login by phone number: takes the token that a checked code was answered with, verifies it, and says whose phone it is.
+// A login by phone number: takes the token that a checked code was answered with, verifies it, and
+// says whose phone it is.
 //
 //     npm ci
 //     npm start
 //     curl -s http://127.0.0.1:8002/login -H 'Content-Type: application/json' -d '{"token":"eyJ…"}'
 //
-// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name of your key where sms-verify has
-// API_KEYS, LISTEN the address to serve at (port 0: any).
+// JWKS_URL is where the public keys are, PURPOSE what the tokens have to be for, AUDIENCE the name
+// of your key where sms-verify has API_KEYS, LISTEN the address to serve at (port 0: any).
 
 import express from 'express';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
@@ -17,10 +18,15 @@ const {
   AUDIENCE,
 } = process.env;
 
-// Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is not among them has them
-// fetched again at once, so that a rotation needs no restart. Anybody can make kids up, so there is at most one fetch a second;
-// the price is that a token whose key was published within this second may be refused.
-const keys = createRemoteJWKSet(new URL(JWKS_URL), { cacheMaxAge: 300_000, cooldownDuration: 1000, timeoutDuration: 5000 });
+// Keys are kept for five minutes: that long, one that was withdrawn is still trusted. A kid that is
+// not among them has them fetched again at once, so that a rotation needs no restart. Anybody can
+// make kids up, so there is at most one fetch a second; the price is that a token whose key was
+// published within this second may be refused.
+const keys = createRemoteJWKSet(new URL(JWKS_URL), {
+  cacheMaxAge: 300_000,
+  cooldownDuration: 1000,
+  timeoutDuration: 5000,
+});
 
 class KeysUnavailable extends Error {}
 
@@ -30,7 +36,8 @@ async function keyOf(header, token) {
   try {
     return await keys(header, token);
   } catch (error) {
-    throw error instanceof errors.JWKSNoMatchingKey ? error : new KeysUnavailable('', { cause: error });
+    if (error instanceof errors.JWKSNoMatchingKey) throw error;
+    throw new KeysUnavailable('', { cause: error });
   }
 }
 
@@ -43,8 +50,8 @@ const REASONS = {
   ERR_JWKS_NO_MATCHING_KEY: "the token's key is unknown",
 };
 
-// Used tokens are remembered in this process. Of several processes each would accept a token once: let them share a Redis
-// (SET used:JTI 1 NX EX SECONDS).
+// Used tokens are remembered in this process. Of several processes each would accept a token once:
+// let them share a Redis (SET used:JTI 1 NX EX SECONDS).
 const used = new Set();
 
 function firstUse({ jti, exp }) {
@@ -65,12 +72,16 @@ app.post('/login', async (request, response) => {
   let claims;
   try {
     // The algorithm is ours to name, never the token's.
-    const options = { algorithms: ['EdDSA'], issuer: 'sms-verify', requiredClaims: ['sub', 'jti', 'exp'] };
+    const options = {
+      algorithms: ['EdDSA'],
+      issuer: 'sms-verify',
+      requiredClaims: ['sub', 'jti', 'exp'],
+    };
     ({ payload: claims } = await jwtVerify(token, keyOf, options));
   } catch (error) {
     if (error instanceof KeysUnavailable) return refuse(503, 'the keys cannot be fetched');
-    if (error instanceof errors.JOSEError) return refuse(401, REASONS[error.code] ?? 'this is no token');
-    throw error;
+    if (!(error instanceof errors.JOSEError)) throw error;
+    return refuse(401, REASONS[error.code] ?? 'this is no token');
   }
   if (claims.aud !== AUDIENCE) return refuse(401, 'the token was given to somebody else');
   if (claims.purpose !== PURPOSE) return refuse(401, 'the token is for another purpose');
@@ -79,7 +90,7 @@ app.post('/login', async (request, response) => {
   response.json({ phone: claims.sub });
 });
 
-// What express.json() could not read, and whatever else went wrong.
+// Bodies that express.json() could not read, and all other errors.
 app.use((error, request, response, next) => {
   const status = error.status ?? 500;
   if (status === 500) console.error(error);

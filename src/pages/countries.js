@@ -1,4 +1,5 @@
-// Countries with their calling codes (ITU-T E.164), by their names in the reader's language, and how their numbers are written.
+// Countries with their calling codes (ITU-T E.164), by their names in the reader's language, and
+// how their numbers are written.
 const CODES = `AC247 AD376 AE971 AF93 AG1 AI1 AL355 AM374 AO244 AR54 AS1 AT43 AU61 AW297 AX358 AZ994
 BA387 BB1 BD880 BE32 BF226 BG359 BH973 BI257 BJ229 BL590 BM1 BN673 BO591 BQ599 BR55 BS1 BT975 BW267
 BY375 BZ501 CA1 CC61 CD243 CF236 CG242 CH41 CI225 CK682 CL56 CM237 CN86 CO57 CR506 CU53 CV238 CW599
@@ -14,10 +15,11 @@ SH290 SI386 SJ47 SK421 SL232 SM378 SN221 SO252 SR597 SS211 ST239 SV503 SX1 SY963
 TD235 TG228 TH66 TJ992 TK690 TL670 TM993 TN216 TO676 TR90 TT1 TV688 TW886 TZ255 UA380 UG256 US1
 UY598 UZ998 VA39 VC1 VE58 VG1 VI1 VN84 VU678 WF681 WS685 XK383 YE967 YT262 ZA27 ZM260 ZW263`;
 
-// How many digits stand together. Elsewhere three, and what is left.
+// The number of digits in each group of a number. Elsewhere three, and the rest.
 const GROUPS = {
-  CN: [3, 4, 4], HK: [4, 4], MO: [4, 4], TW: [4, 3, 3], SG: [4, 4], JP: [3, 4, 4], KR: [3, 4, 4], US: [3, 3, 4], CA: [3, 3, 4],
-  GB: [5, 6], FR: [2, 2, 2, 2, 2], DE: [4, 8], IN: [5, 5], AU: [4, 3, 3], BR: [2, 5, 4], ES: [3, 3, 3], IT: [3, 3, 4],
+  CN: [3, 4, 4], HK: [4, 4], MO: [4, 4], TW: [4, 3, 3], SG: [4, 4], JP: [3, 4, 4],
+  KR: [3, 4, 4], US: [3, 3, 4], CA: [3, 3, 4], GB: [5, 6], FR: [2, 2, 2, 2, 2], DE: [4, 8],
+  IN: [5, 5], AU: [4, 3, 3], BR: [2, 5, 4], ES: [3, 3, 3], IT: [3, 3, 4],
 };
 
 const all = CODES.split(/\s+/).map(entry => ({ region: entry.slice(0, 2), code: entry.slice(2) }));
@@ -30,18 +32,21 @@ export const countries = (allowed, language) => {
 };
 
 /** `CN +86 China`: the part that is always seen first. */
-export const name = ({ region, code }, language) => `${region} +${code} ${new Intl.DisplayNames(language, { type: "region" }).of(region)}`;
+export const name = ({ region, code }, language) => {
+  const names = new Intl.DisplayNames(language, { type: "region" });
+  return `${region} +${code} ${names.of(region)}`;
+};
 
-// What contacts and documents put around numbers unseen. The API skips it too.
+// Invisible characters that contacts and documents put around numbers. The API skips them too.
 const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u202a-\u202d\u2060\u2066-\u2069\ufeff\ufe00-\ufe0f]/g;
 
-// What a national number is made of: digits, and what stands between them.
+// A national number: digits, and the separators between them.
 const DASHES = "\\-\\u2010-\\u2015\\u2043\\u2212\\u30fc\\ufe58\\ufe63\\uff0d";
 const NATIONAL = new RegExp(`^[\\d\\s${DASHES}./()[\\]．／（）［］]*$`);
 
 const isDigit = code => /\p{Nd}/u.test(String.fromCodePoint(code));
 
-/** The value of a digit of any script. Each has its ten in a row: it is how many stand before it. */
+/** The value of a digit of any script, each of which has its ten in a row. */
 const value = digit => {
   const code = digit.codePointAt(0);
   let first = code;
@@ -49,7 +54,7 @@ const value = digit => {
   return (code - first) % 10;
 };
 
-/** What was typed or pasted: digits and plus in ASCII, and nothing that is not seen. */
+/** The typed or pasted text with digits and plus in ASCII, without invisible characters. */
 export const plain = typed =>
   typed.replace(INVISIBLE, "").replace(/\p{Nd}/gu, digit => value(digit)).replace(/[＋﹢]/g, "+");
 

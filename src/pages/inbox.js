@@ -3,19 +3,42 @@ import { spoken } from "./texts.js";
 
 const language = spoken(localStorage.getItem("sms-verify") ?? navigator.language);
 const texts = {
-  en: { inbox: "Inbox", none: "No message yet.", back: "Verify a number", copy: "Copy code", copied: "Copied" },
-  "zh-CN": { inbox: "收件箱", none: "暂无短信", back: "验证手机号", copy: "复制验证码", copied: "已复制" },
-  "zh-Hant": { inbox: "收件匣", none: "尚無簡訊", back: "驗證手機號碼", copy: "複製驗證碼", copied: "已複製" },
+  en: {
+    inbox: "Inbox",
+    none: "No message yet.",
+    back: "Verify a number",
+    copy: "Copy code",
+    copied: "Copied",
+  },
+  "zh-CN": {
+    inbox: "收件箱",
+    none: "暂无短信",
+    back: "验证手机号",
+    copy: "复制验证码",
+    copied: "已复制",
+  },
+  "zh-Hant": {
+    inbox: "收件匣",
+    none: "尚無簡訊",
+    back: "驗證手機號碼",
+    copy: "複製驗證碼",
+    copied: "已複製",
+  },
 }[language];
 document.documentElement.lang = language;
 document.title = texts.inbox;
-for (const element of document.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
+for (const element of document.querySelectorAll("[data-text]")) {
+  element.textContent = texts[element.dataset.text];
+}
 
 const list = document.getElementById("messages");
-const element = (tag, text, className = "") => Object.assign(document.createElement(tag), { textContent: text, className });
+const element = (tag, textContent, className = "") =>
+  Object.assign(document.createElement(tag), { textContent, className });
 const item = message => {
   const entry = document.createElement("li"), copy = element("button", texts.copy, "quiet");
-  entry.append(element("small", `${message.to} · ${new Date(message.at).toLocaleTimeString()}`), element("p", message.text, "bubble"), copy);
+  const at = new Date(message.at).toLocaleTimeString();
+  const head = element("small", `${message.to} · ${at}`);
+  entry.append(head, element("p", message.text, "bubble"), copy);
   copy.onclick = async () => {
     await navigator.clipboard.writeText(message.code);
     copy.textContent = texts.copied;

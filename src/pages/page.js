@@ -1,5 +1,6 @@
-// The demo page: a number, a code, and what may stand in the way. A starting point for a page of your own: it talks to the API
-// alone, and to page.json, which says what is configured. All addresses are relative: a proxy may have it below a path.
+// The demo page: a number, a code, and what may stand in the way. A starting point for a page of
+// your own: it talks to the API alone, and to page.json, which says what is configured. All
+// addresses are relative: a proxy may have it below a path.
 import { solve } from "./challenge.js";
 import { LANGUAGES, spoken, texts } from "./texts.js";
 import { countries, format, name, plain } from "./countries.js";
@@ -15,25 +16,27 @@ const store = {
 let language = spoken(localStorage.getItem(KEY) ?? navigator.language);
 let settings = { region: "CN", countries: null, digits: 6 };
 let uuid, checking, timers = {};
-const say = (key, values = {}) =>
-  Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
+const say = (key, values = {}) => Object.entries(values).reduce(
+  (text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[language][key] ?? "");
 
 // The API.
 
 const call = async (method, path, body) => {
-  const headers = { "accept-language": language, ...(body && { "content-type": "application/json" }) };
+  const headers = { "accept-language": language };
+  if (body) headers["content-type"] = "application/json";
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
   return { ok: answer.ok, status: answer.status, ...(await answer.json()) };
 };
 
-/** What went wrong, in the reader's words: by the problem's type, or by the API's own. */
+/** The text for a problem, in the reader's language: by its type, or else the API's own. */
 const complaint = problem => {
   const kind = problem.type?.split(/[:#]/).pop();
   const policy = problem.violated_policies?.[0] ?? problem.challenge?.kind ?? problem.missing;
   const seconds = problem.retry_after, minutes = Math.ceil(seconds / 60);
   const wait = seconds > 120 ? say("minutes", { minutes }) : say("seconds", { seconds });
   const values = { seconds, minutes, wait, left: problem.attempts_left, detail: problem.detail };
-  return say(`${kind}.${policy}`, values) || say(kind, values) || `${problem.errmsg}: ${problem.detail}`;
+  return say(`${kind}.${policy}`, values) || say(kind, values) ||
+    `${problem.errmsg}: ${problem.detail}`;
 };
 
 /** Shows for how long the number is locked, if it is: then no code is looked at. */
@@ -54,8 +57,12 @@ const lock = seconds => {
 
 const isLocked = () => $("code").disabled;
 
-/** Whether an answer says that too many wrong codes were typed: the last of them was, or one more. What takes longer comes first. */
-const locks = ({ attempts_left, violated_policies }) => attempts_left === 0 || violated_policies?.[0] === "attempts";
+/**
+ * Tells an answer to too many wrong codes: to the last of them, or to one more. The policy that
+ * takes longest comes first.
+ */
+const locks = ({ attempts_left, violated_policies }) =>
+  attempts_left === 0 || violated_policies?.[0] === "attempts";
 
 /** Does something, and says so if the server cannot be reached. */
 const attempt = async (errors, action) => {
@@ -63,7 +70,8 @@ const attempt = async (errors, action) => {
   try {
     await action();
   } catch (error) {
-    $(errors).textContent = say(navigator.onLine && !(error instanceof TypeError) ? "broken" : "offline");
+    const reached = navigator.onLine && !(error instanceof TypeError);
+    $(errors).textContent = say(reached ? "broken" : "offline");
   }
 };
 
@@ -95,19 +103,21 @@ $("ask").onsubmit = event => {
   attempt("ask-error", async () => {
     $("send").disabled = true;
     const read = uuid && { uuid, image_code: $("image_code").value };
+    const number = $("to").value, region = $("country").value;
     try {
-      const answer = await request({ to: $("to").value.trim() || undefined, region: $("country").value || undefined, ...read });
+      const answer =
+        await request({ to: number.trim() || undefined, region: region || undefined, ...read });
       showPicture(answer.challenge?.kind === "picture" ? answer.challenge.uuid : undefined);
       if (answer.ok || locks(answer)) lock(answer.locked_for ?? answer.retry_after);
       $("ask-error").textContent = answer.ok || locks(answer) ? "" : complaint(answer);
       $("to").setAttribute("aria-invalid", answer.field === "to");
       const wait = answer.ok ? answer.resend_in : answer.retry_after;
-      // Who has locked one number may have another.
+      // A person who has locked one number may have another.
       if (wait && !locks(answer)) store.set({ again: Date.now() + wait * 1000 });
       if (answer.ok) {
         $("prove-error").textContent = "";
         $("code").removeAttribute("aria-invalid");
-        store.set({ id: answer.id, to: answer.to, number: $("to").value, region: $("country").value });
+        store.set({ id: answer.id, to: answer.to, number, region });
         $("code").value = "";
         stage();
         watch();
@@ -122,7 +132,8 @@ const countdown = () => {
   clearTimeout(timers.countdown);
   const left = Math.ceil(((store.get().again ?? 0) - Date.now()) / 1000);
   $("send").disabled = left > 0;
-  $("send").textContent = left > 0 ? say("wait", { seconds: left }) : say(store.get().id ? "resend" : "send");
+  const ready = store.get().id ? "resend" : "send";
+  $("send").textContent = left > 0 ? say("wait", { seconds: left }) : say(ready);
   if (left > 0) timers.countdown = setTimeout(countdown, 250);
 };
 
@@ -151,7 +162,8 @@ $("prove").onsubmit = event => {
   if (checking) return;
   checking = true;
   attempt("prove-error", async () => {
-    const answer = await call("POST", `v1/verifications/${store.get().id}/check`, { code: $("code").value });
+    const code = $("code").value;
+    const answer = await call("POST", `v1/verifications/${store.get().id}/check`, { code });
     if (answer.ok) return finish();
     $("code").value = "";
     draw();
@@ -188,7 +200,8 @@ const fill = async () => {
   if (!("OTPCredential" in window)) return;
   timers.otp?.abort();
   timers.otp = new AbortController();
-  const otp = await navigator.credentials.get({ otp: { transport: ["sms"] }, signal: timers.otp.signal }).catch(() => undefined);
+  const asked = { otp: { transport: ["sms"] }, signal: timers.otp.signal };
+  const otp = await navigator.credentials.get(asked).catch(() => undefined);
   if (otp?.code) {
     $("code").value = otp.code;
     $("code").oninput();
@@ -217,7 +230,7 @@ const forget = () => {
 
 $("anew").onclick = () => location.reload();
 
-// What is shown.
+// Display.
 
 const stage = () => {
   const { id, to } = store.get();
@@ -233,11 +246,16 @@ const stage = () => {
 const write = () => {
   document.documentElement.lang = language;
   document.title = say("title");
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
+  for (const element of document.querySelectorAll("[data-text]")) {
+    element.textContent = say(element.dataset.text);
+  }
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.ariaLabel = say(element.dataset.label);
+  }
   $("image").alt = say("picture");
   $("languages").replaceChildren(...LANGUAGES.filter(tag => tag !== language).map(tag => {
-    const button = Object.assign(document.createElement("button"), { textContent: texts[tag].self, lang: tag, type: "button", className: "quiet" });
+    const look = { textContent: texts[tag].self, lang: tag, type: "button", className: "quiet" };
+    const button = Object.assign(document.createElement("button"), look);
     button.onclick = () => speak(tag);
     return button;
   }));
@@ -262,7 +280,7 @@ const speak = tag => {
 };
 
 $("to").oninput = event => {
-  // Who corrects something in the middle is left alone.
+  // A correction in the middle is left as it is.
   if ($("to").selectionStart === $("to").value.length && !event.inputType?.startsWith("delete")) {
     $("to").value = format($("to").value, $("country").value);
   }
@@ -271,7 +289,8 @@ $("country").onchange = () => {
   $("to").value = format($("to").value, $("country").value);
 };
 
-settings = { ...settings, ...(await fetch("page.json").then(answer => answer.json()).catch(() => ({}))) };
+const configured = await fetch("page.json").then(answer => answer.json()).catch(() => ({}));
+settings = { ...settings, ...configured };
 // Digits of some scripts count twice.
 $("code").maxLength = settings.digits * 2 + 8;
 write();

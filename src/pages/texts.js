@@ -1,8 +1,8 @@
-// Every text of the page. What begins with the last word of a problem's type is said for that problem, and what follows a dot is
-// the first of its violated policies.
+// Every text of the page. The texts for a problem have the last word of its type as their key, and
+// after a dot perhaps the first of its violated policies.
 export const LANGUAGES = ["en", "zh-CN", "zh-Hant"];
 
-/** The language of the page for whoever speaks one: by the script of Chinese, or by where it is written. */
+/** The language of the page for a browser's: Chinese by its script, or by the region. */
 export const spoken = tag => {
   if (!/^zh\b/i.test(tag)) return "en";
   return /-hant\b|^zh-(tw|hk|mo)\b/i.test(tag) ? "zh-Hant" : "zh-CN";
@@ -44,9 +44,13 @@ export const texts = {
     seconds: "{seconds} seconds",
     minutes: "{minutes} minutes",
     "quota-exceeded.cooldown": "A code was sent a moment ago. Another in {seconds} seconds.",
-    "quota-exceeded.number": "This number was sent too many codes. Please try again in {minutes} minutes.",
-    "quota-exceeded.conversion": "We cannot send codes to numbers like this one at the moment. Please try again in {minutes} minutes.",
-    "quota-exceeded.budget": "We cannot send codes at the moment. Please try again in {minutes} minutes.",
+    "quota-exceeded.number":
+      "This number was sent too many codes. Please try again in {minutes} minutes.",
+    "quota-exceeded.conversion":
+      "We cannot send codes to numbers like this one at the moment. " +
+      "Please try again in {minutes} minutes.",
+    "quota-exceeded.budget":
+      "We cannot send codes at the moment. Please try again in {minutes} minutes.",
     "wrong-code": "That code is wrong. Tries left: {left}.",
     locked: "Too many wrong codes: this number is locked until {until}.",
     gone: "This code is no longer valid. Please ask for a new one.",

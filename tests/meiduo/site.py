@@ -1,7 +1,9 @@
-"""The half of the Meiduo tutorial's site that has to do with SMS codes, as it stands there: a Django with django-redis, whose views
-draw a picture, send a code and read it back from Redis. Celery and the gateway are left out: what would be sent is in Redis.
+"""The half of the Meiduo tutorial's site that has to do with SMS codes, as it stands there: a
+Django with django-redis, whose views draw a picture, send a code and read it back from Redis.
+Celery and the gateway are left out: what would be sent is in Redis.
 
-Serves at LISTEN, reads REDIS_URL. REGISTER is a file with another `RegisterView`: the one of docs/from-meiduo.md's second step.
+Serves at LISTEN, reads REDIS_URL. REGISTER is a file with another `RegisterView`: the one of
+docs/from-meiduo.md's second step.
 """
 
 import os
@@ -21,7 +23,12 @@ VERIFY_CODE = {
     "LOCATION": os.environ["REDIS_URL"],
     "OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient"},
 }
-settings.configure(ALLOWED_HOSTS=["*"], CACHES={"verify_code": VERIFY_CODE}, LOGGING_CONFIG=None, ROOT_URLCONF=__name__)
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    CACHES={"verify_code": VERIFY_CODE},
+    LOGGING_CONFIG=None,
+    ROOT_URLCONF=__name__,
+)
 
 
 class RETCODE:

@@ -20,9 +20,14 @@ use tokio::time::timeout;
 use super::process::{Environment, Process};
 use super::{GIVE_UP, eventually};
 
-/// `target/lambda/NAME/bootstrap`, which `tests/run` builds.
+/// The release build of a function, in the folder that `tests/run` has built them into. It does so
+/// for tests of modules that name `support::lambda`.
 pub fn bootstrap(function: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lambda").join(function).join("bootstrap")
+    let folder = std::env::var("TEST_FUNCTIONS").expect(
+        "TEST_FUNCTIONS is the folder of the functions' release builds, such as target/lambda; \
+         tests/run builds them and sets it",
+    );
+    Path::new(&folder).join(function).join("bootstrap")
 }
 
 /// A function on Lambda, as far as it can tell.
