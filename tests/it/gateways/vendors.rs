@@ -7,7 +7,7 @@ use shared::provider::Class;
 use shared::verification::DeliveryState;
 
 use super::Sender;
-use super::refusals::{self, refusals};
+use super::vendor_errors::{self, refusals};
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::number;
 use crate::support::vendor::{ACCOUNT, KEY, SECRET, Says, Stub, VENDORS, Vendor};
@@ -134,7 +134,7 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
                 }
                 // The classes that are treated alike differ in name.
                 let accounts = sender.deliveries.provider.all();
-                let sms = super::check::sms();
+                let sms = super::gateway_check::sms();
                 let error = accounts[0].send(&sms).await.expect_err(&case);
                 assert_eq!(error.class, class, "{case}");
                 // The log has the vendor's own code, also where the status alone decides. (AWS's
@@ -159,11 +159,13 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
 
 #[tokio::test]
 async fn each_status_code_of_ccp_has_its_class() {
-    for (code, class) in refusals::CCP {
+    for (code, class) in vendor_errors::CCP {
         let gateway = Gateway::start(&[], Reply::Refuse(code)).await;
         let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
-        let error =
-            sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(code);
+        let error = sender.deliveries.provider.all()[0]
+            .send(&super::gateway_check::sms())
+            .await
+            .expect_err(code);
         assert_eq!((error.class, error.reason.as_str()), (*class, *code));
     }
 }
@@ -177,8 +179,10 @@ async fn no_number_is_taken_for_a_code() {
     {
         stub.says(Says(400, vec![], json!({ "class": "permanent", "reason": reason })));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        let error =
-            sender.deliveries.provider.all()[0].send(&super::check::sms()).await.expect_err(reason);
+        let error = sender.deliveries.provider.all()[0]
+            .send(&super::gateway_check::sms())
+            .await
+            .expect_err(reason);
         assert_eq!(error.reason == reason, kept, "{}", error.reason);
     }
 }
@@ -202,7 +206,7 @@ async fn a_call_of_tencents_that_fails_as_a_whole_has_the_same_classes() {
         ));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
         let error = sender.deliveries.provider.all()[0]
-            .send(&super::check::sms())
+            .send(&super::gateway_check::sms())
             .await
             .expect_err("refused");
         assert_eq!((error.class, error.reason.as_str()), (class, code));
@@ -267,7 +271,7 @@ async fn a_wrong_secret_is_a_configuration_error() {
         let dsn = stub.dsn().replace(SECRET, "another-secret-0123456789");
         let sender = Sender::new(&dsn, DeliveryPolicy::default());
         let error = sender.deliveries.provider.all()[0]
-            .send(&super::check::sms())
+            .send(&super::gateway_check::sms())
             .await
             .expect_err("refused");
         assert_eq!(
@@ -287,7 +291,7 @@ async fn a_gateway_that_is_not_there_was_not_asked() {
             .expect("an address");
         let sender = Sender::new(&vendor.dsn(&nowhere.to_string(), ""), DeliveryPolicy::AtMostOnce);
         let error = sender.deliveries.provider.all()[0]
-            .send(&super::check::sms())
+            .send(&super::gateway_check::sms())
             .await
             .expect_err("nobody");
         assert_eq!(error.class, Class::Transient, "{vendor:?}: {error}");

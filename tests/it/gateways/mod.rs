@@ -1,31 +1,31 @@
-//! The gateways, the ways to them, and what they tell afterwards.
+//! The gateways, the routes to them, and their delivery reports.
 
-/// Each gateway sends, and fails in every class.
-mod gateways;
+/// What each vendor is sent, and what its errors mean.
+mod vendors;
 
-/// What each gateway refuses with.
-mod refusals;
+/// The errors of each vendor.
+mod vendor_errors;
 
-/// Failover, round robin, countries, and circuits.
-mod routes;
+/// Failover, round robin and routes by country.
+mod routing;
 
-/// So many messages in a second, on every queue.
-mod rate;
+/// Rate limits of gateways.
+mod rate_limit;
 
-/// What vendors push about messages.
-mod receipts;
+/// Delivery reports that vendors push.
+mod delivery_reports;
 
-/// Languages, purposes, and what lets a phone fill the code in.
-mod texts;
+/// Texts by language and purpose, and autofill.
+mod message_texts;
 
-/// Numbers with a code that is known beforehand.
+/// Test numbers, whose code is known beforehand.
 mod test_numbers;
 
 /// The way out through a proxy.
-mod egress;
+mod egress_proxy;
 
 /// `provider check`.
-mod check;
+mod gateway_check;
 
 use shared::admission::Request;
 use shared::code::{CodeLength, Secrets};

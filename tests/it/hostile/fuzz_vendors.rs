@@ -16,7 +16,7 @@ use shared::verification::Policy;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use super::made_up::{any_body, made_up, runtime};
+use super::fuzz::{any_body, made_up, runtime};
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::number;
 use crate::support::vendor::{Says, Stub, VENDORS, Vendor};

@@ -126,8 +126,8 @@ async fn express() {
 #[test]
 fn each_sample_has_a_port_of_its_own() {
     let ports = [
-        include_str!("../../samples/django/app.py"),
-        include_str!("../../samples/express/server.mjs"),
+        include_str!("../../../samples/django/app.py"),
+        include_str!("../../../samples/express/server.mjs"),
     ]
     .map(|sample| {
         let addresses = sample.split("127.0.0.1:").skip(1);

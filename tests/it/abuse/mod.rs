@@ -1,0 +1,13 @@
+//! What stands against abuse, as callers meet it.
+
+/// Rate limits of addresses and numbers.
+mod limits;
+
+/// Challenges: proof of work, pictures, captchas.
+mod challenges;
+
+/// The conversion guard.
+mod conversion_guard;
+
+/// A simulated day of people and attackers.
+mod simulate;

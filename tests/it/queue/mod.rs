@@ -1,0 +1,7 @@
+//! The queue: what it promises on every backend, and RabbitMQ and SQS alone.
+
+/// What every queue promises: acknowledgement, delay, dead letters, redrive, purge.
+mod contract;
+
+/// SQS: attributes, batches, redrive policy.
+mod sqs;
