@@ -1,11 +1,10 @@
 //! Limits and countries, as callers meet them over HTTP.
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::support::gateway::{Gateway, Reply};
+use crate::support::number;
 use crate::support::process::{Answer, Client, Deployment, Environment, wrong};
-use crate::support::{number, unique};
 
 /// A request that came through a proxy, from this address.
 async fn ask_from(client: &Client, ip: &str, index: u32) -> Answer {
@@ -105,117 +104,4 @@ async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limi
         let refused = client.ask(&to).await;
         assert_eq!((refused.status, &refused.body["violated_policies"]), (429, &json!(["number"])));
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn callers_with_a_key_have_a_limit_each_and_others_are_turned_away() {
-    let hash = |key: &str| {
-        Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    let (shop, app) = (unique("shop"), unique("app"));
-    let keys = format!("{shop}={}, {app}={}", hash("key-of-the-shop"), hash("key-of-the-app"));
-    let environment =
-        Environment::services().with("API_KEYS", &keys).with("LIMITS", "tenant=2/hour");
-    let deployment = Deployment::whole(&environment);
-    let client = &deployment.client;
-    let ask = async |key: &str, index: u32| {
-        let request = client
-            .request("POST", "/v1/verifications")
-            .header("authorization", format!("Bearer {key}"));
-        client.send(request.json(&json!({ "to": number(index).e164() }))).await
-    };
-    let shop = ask("key-of-the-shop", 1).await;
-    assert_eq!((shop.status, ask("key-of-the-shop", 2).await.status), (202, 202));
-    let refused = ask("key-of-the-shop", 3).await;
-    assert_eq!((refused.status, &refused.body["violated_policies"]), (429, &json!(["tenant"])));
-    assert_eq!(ask("key-of-the-app", 3).await.status, 202);
-
-    let without = client.ask(number(4).e164()).await;
-    assert_eq!(
-        (without.status, &without.body["code"], without.header("www-authenticate")),
-        (401, &json!("4101"), "Bearer")
-    );
-    let path = format!("/v1/verifications/{}", shop.id());
-    for answer in [
-        ask("key-of-nobody", 4).await,
-        ask("", 4).await,
-        client.status(&shop.id()).await,
-        client.check(&shop.id(), "000000").await,
-        client
-            .send(client.request("GET", &path).header("authorization", "Basic key-of-the-shop"))
-            .await,
-    ] {
-        assert_eq!(
-            (answer.status, &answer.body["type"]),
-            (401, &json!("urn:sms-verify:problem:no-key"))
-        );
-    }
-    let with = client
-        .send(client.request("GET", &path).header("authorization", "bearer key-of-the-app"))
-        .await;
-    assert_eq!(with.status, 200);
-    assert_eq!(client.get("/healthz").await.status, 200);
-    assert!(!deployment.logs().contains("key-of"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn codes_go_to_allowed_countries_alone() {
-    let british = "+44 7400 123456";
-    let deployment = Deployment::whole(&Environment::embedded());
-    let refused = deployment.client.ask(british).await;
-    assert_eq!(
-        (refused.status, &refused.body["code"], &refused.body["field"]),
-        (422, &json!("4007"), &json!("to"))
-    );
-    assert_eq!(refused.body["type"], json!("urn:sms-verify:problem:country-not-allowed"));
-    assert!(
-        refused.body["detail"].as_str().is_some_and(|detail| detail.contains("GB")),
-        "{:?}",
-        refused.body
-    );
-    let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "GB,CN"));
-    assert_eq!(everywhere.client.ask(british).await.status, 202);
-    assert_eq!(everywhere.client.ask("13800138000").await.status, 202);
-    assert_eq!(everywhere.client.ask("+12025550123").await.status, 422);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn networks_that_are_no_countrys_are_sent_codes_only_if_they_are_named() {
-    let satellite = "+881 6 31012345";
-    let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "all"));
-    let refused = everywhere.client.ask(satellite).await;
-    assert_eq!(
-        refused.body["type"],
-        json!("urn:sms-verify:problem:country-not-allowed"),
-        "{:?}",
-        refused.body
-    );
-    assert!(
-        refused.body["detail"].as_str().is_some_and(|detail| detail.ends_with(" +881")),
-        "{:?}",
-        refused.body
-    );
-    let named = Environment::embedded()
-        .with("ALLOWED_COUNTRIES", "all,+881")
-        .with("LIMITS", "country=1/day");
-    let named = Deployment::whole(&named);
-    assert_eq!(named.client.ask(satellite).await.status, 202);
-    assert_eq!(
-        named.client.ask("+881 6 31012346").await.body["violated_policies"],
-        json!(["country"])
-    );
-    assert_eq!(named.client.ask("+870 773 111 632").await.status, 422, "another network");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_region_without_numbers_of_its_own_is_sent_codes_to_those_of_its_main_country() {
-    let deployment = Deployment::whole(&Environment::embedded().with("DEFAULT_REGION", "AX"));
-    let client = &deployment.client;
-    assert_eq!(
-        client.ask("041 2345678").await.status,
-        202,
-        "a number of Finland, as all mobile ones of Åland are"
-    );
-    assert_eq!(client.ask("+86 138 0013 8000").await.status, 422);
-    assert_eq!(client.get("/page.json").await.body["countries"], json!(["AX", "FI"]));
 }

@@ -3,6 +3,9 @@
 /// Rate limits of addresses and numbers.
 mod limits;
 
+/// Allowed countries.
+mod countries;
+
 /// Challenges: proof of work, pictures, captchas.
 mod challenges;
 

@@ -1,37 +1,15 @@
-//! The main job, word for word the same on every deployment: embedded, one process on services, and
-//! as halves.
+//! The happy path, word for word the same on every deployment.
 
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::process::{Deployment, Environment, wrong};
+use crate::support::contract::contract;
+use crate::support::process::{Deployment, wrong};
 
-macro_rules! on_every_deployment {
-    ($($case:ident)*) => {
-        mod embedded {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Deployment::whole(&Environment::embedded())).await;
-            })*
-        }
-        mod one_process {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Deployment::whole(&Environment::services())).await;
-            })*
-        }
-        mod halves {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Deployment::split(&Environment::services())).await;
-            })*
-        }
-    };
-}
-
-on_every_deployment! {
+contract! {
+    deployments;
     a_number_is_verified
     wrong_codes_are_counted_and_then_locked
     a_thousand_requests_at_once_send_one_sms

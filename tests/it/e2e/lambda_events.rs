@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::runtime_emulator::{environment, event};
+use crate::e2e::runtime_emulator::{environment, event};
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::lambda::Traced;
 use crate::support::process::Environment;

@@ -9,6 +9,9 @@ mod vendor_errors;
 /// Failover, round robin and routes by country.
 mod routing;
 
+/// The circuit breaker.
+mod circuit_breaker;
+
 /// Rate limits of gateways.
 mod rate_limit;
 

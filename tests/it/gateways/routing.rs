@@ -7,27 +7,25 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use shared::delivery::{DeliveryPolicy, Outcome};
 use shared::entropy::random_u64;
-use shared::job::Job;
 use shared::phone::PhoneNumber;
 use shared::provider::Class;
 use shared::queue::Death;
-use shared::store::{Breaker, Health, Store};
-use shared::verification::{DeliveryState, Policy};
+use shared::store::{Breaker, Health};
+use shared::verification::DeliveryState;
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::process::{Deployment, Environment, Process};
+use crate::support::number;
 use crate::support::vendor::{Stub, Vendor};
-use crate::support::{eventually, number};
 
 const POLICIES: [DeliveryPolicy; 2] = [DeliveryPolicy::AtLeastOnce, DeliveryPolicy::AtMostOnce];
 
 /// A first gateway that does as it is told, and a second that accepts.
-async fn two(first: Reply) -> [Gateway; 2] {
+pub(super) async fn two(first: Reply) -> [Gateway; 2] {
     [Gateway::start(&[], first).await, Gateway::start(&[], Reply::Accept).await]
 }
 
-fn failover([first, second]: &[Gateway; 2]) -> String {
+pub(super) fn failover([first, second]: &[Gateway; 2]) -> String {
     format!("failover({} || {})", first.dsn(), second.dsn())
 }
 
@@ -228,88 +226,6 @@ async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
     );
 }
 
-/// A circuit that is open is the reason for a dead letter then, and not that another gateway does
-/// not serve the number.
-#[tokio::test]
-async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
-    let (first, second) =
-        (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Http(503)).await);
-    first.says(Vendor::Twilio.refuses(400, "21408"));
-    let dsn = format!("failover({} || {})", first.dsn(), second.dsn());
-    let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
-    // Codes that expire before the circuit is worth another look.
-    let policy = Policy { ttl: Duration::from_secs(2), ..Policy::default() };
-    sender.deliveries.store = Store::memory(policy);
-    for index in 0..5 {
-        sender.deliver(&sender.job(&number(index)).await).await;
-    }
-    let Outcome::Dead(death) = sender.deliver(&sender.job(&number(100)).await).await else {
-        panic!("in no time")
-    };
-    assert_eq!((death.class, death.attempts), (None, 1));
-    assert!(
-        death.reason.contains("before the code expires") && death.reason.contains("21408"),
-        "{}",
-        death.reason
-    );
-}
-
-/// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep
-/// other messages away.
-#[tokio::test]
-async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
-    for (vendor, status, code) in [
-        (Vendor::Twilio, 400, "21408"),
-        (Vendor::Twilio, 429, "20429"),
-        (Vendor::Twilio, 400, "99999"),
-        (Vendor::Tencent, 200, "LimitExceeded.AppCountryOrRegionInBlacklist"),
-        (Vendor::Tencent, 200, "LimitExceeded.AppGlobalDailyLimit"),
-        (Vendor::Tencent, 200, "FailedOperation.TemplateUnapprovedOrNotExist"),
-        (Vendor::Aliyun, 200, "isv.DOMESTIC_NUMBER_NOT_SUPPORTED"),
-        (Vendor::Aws, 400, "ThrottlingException"),
-        (Vendor::Aws, 400, "ValidationException.COUNTRY_NOT_ENABLED"),
-    ] {
-        let stub = Stub::start(vendor).await;
-        let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        stub.says(vendor.refuses(status, code));
-        for index in 0..8 {
-            let outcome = sender.deliver(&sender.job(&number(index)).await).await;
-            assert!(
-                matches!(&outcome, Outcome::Retry { .. } | Outcome::Dead(_)),
-                "{code}: {outcome:?}"
-            );
-        }
-        assert_eq!(stub.sent().len(), 8, "{code}: each was tried");
-        stub.says(vendor.accepts("message-1"));
-        assert_eq!(sender.deliver(&sender.job(&number(100)).await).await, Outcome::Done, "{code}");
-    }
-}
-
-/// A circuit that is half open is tried by one message at a time: one that the gateway does not
-/// serve gives its place to another.
-#[tokio::test]
-async fn a_trial_that_shows_nothing_is_another_messages() {
-    let stub = Stub::start(Vendor::Tencent).await;
-    let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-    stub.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
-    for index in 0..5 {
-        sender.deliver(&sender.job(&number(index)).await).await;
-    }
-    stub.says(Vendor::Tencent.refuses(200, "LimitExceeded.AppCountryOrRegionInBlacklist"));
-    let british = PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
-    let abroad = sender.job(&british).await;
-    // Held until the ten seconds are over.
-    while !matches!(sender.deliver(&abroad).await, Outcome::Dead(_)) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    stub.says(Vendor::Tencent.accepts("message-1"));
-    assert_eq!(
-        sender.deliver(&sender.job(&number(100)).await).await,
-        Outcome::Done,
-        "the next may try at once"
-    );
-}
-
 #[tokio::test]
 async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
     let gateways = [
@@ -334,52 +250,6 @@ async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
         }
     }
     assert_eq!((gateways[0].calls().len(), gateways[1].calls().len()), (4, 4));
-}
-
-#[tokio::test]
-async fn a_circuit_opens_for_all_workers_and_closes_by_a_trial() {
-    let gateways = two(Reply::Refuse("160000")).await;
-    let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
-    for index in 0..20 {
-        assert_eq!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Done);
-    }
-    assert_eq!(gateways[0].calls().len(), 5, "five failures in a row, and then it is left alone");
-    // Another worker on the same store.
-    let mut other = Sender::new(&failover(&gateways), DeliveryPolicy::default());
-    other.deliveries.store = sender.deliveries.store.clone();
-    other.deliver(&other.job(&number(100)).await).await;
-    assert_eq!(gateways[0].calls().len(), 5);
-    gateways[0].always(Reply::Accept);
-    // It is open for ten seconds; then one message tries, and the circuit is closed again.
-    let mut index = 200;
-    while gateways[0].calls().len() == 5 {
-        assert_eq!(other.deliver(&other.job(&number(index)).await).await, Outcome::Done);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        index += 1;
-    }
-    for index in 10_000..10_010 {
-        assert_eq!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Done);
-    }
-    assert_eq!(gateways[0].accepted().len(), 11, "all go there again");
-}
-
-#[tokio::test]
-async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
-    let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
-    let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
-    for index in 0..5 {
-        assert!(matches!(
-            sender.deliver(&sender.job(&number(index)).await).await,
-            Outcome::Retry { .. }
-        ));
-    }
-    let job = sender.job(&number(100)).await;
-    let outcome = sender.deliver(&job).await;
-    assert!(
-        matches!(&outcome, Outcome::Hold { job: Job { attempts: 0, .. }, delay } if delay.base.as_secs() <= 8),
-        "{outcome:?}"
-    );
-    assert_eq!((sender.state(&job).await, gateway.calls().len()), (DeliveryState::Queued, 5));
 }
 
 #[tokio::test]
@@ -430,31 +300,4 @@ async fn each_country_has_its_gateway() {
         matches!(&outcome, Outcome::Dead(death) if death.reason.contains("no gateway for +44")),
         "{outcome:?}"
     );
-}
-
-/// The same with processes: two workers that share a Redis, a first gateway that is down for all of
-/// them.
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_share_what_they_know_of_a_gateway() {
-    let gateways = two(Reply::Refuse("160000")).await;
-    let environment = Environment::services().with("SMS_DSN", &failover(&gateways));
-    let mut deployment = Deployment::split(&environment);
-    deployment.workers.clear();
-    let client = &deployment.client;
-    let asked = join_all(
-        (0..100).map(|index| async move { client.ask(number(index).e164()).await.status }),
-    )
-    .await;
-    assert!(asked.iter().all(|status| *status == 202), "{asked:?}");
-    // Ten at a time each, so that the circuit can open before all have tried.
-    deployment.workers =
-        (0..2).map(|_| Process::start(&["worker", "--concurrency", "10"], &environment)).collect();
-    eventually("all SMS", || async { (gateways[1].accepted().len() >= 100).then_some(()) }).await;
-    let sent: HashSet<String> = gateways[1].accepted().into_iter().map(|call| call.to).collect();
-    assert_eq!(
-        (sent.len(), gateways[1].accepted().len(), gateways[0].accepted().len()),
-        (100, 100, 0)
-    );
-    let tried = gateways[0].calls().len();
-    assert!((5..=25).contains(&tried), "five, and those that were on their way: {tried}");
 }

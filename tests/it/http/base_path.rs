@@ -105,3 +105,17 @@ async fn whatever_is_told_leads_to_where_it_is() {
         assert!(known.contains(&at(&base, expected)), "{expected}: {known:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_is_there_behind_a_proxys_path_too() {
+    let deployment = Deployment::whole(&Environment::embedded().with("BASE_PATH", "/apps/sms/"));
+    let client = &deployment.client;
+    let asked = client.post("/apps/sms/v1/verifications", &json!({ "to": "13800138000" })).await;
+    assert_eq!((asked.status, client.status(&asked.id()).await.status), (202, 200));
+    let unknown = client.get("/apps/sms/v1/unknown").await;
+    assert_eq!(
+        (unknown.status, &unknown.body["type"]),
+        (404, &json!("urn:sms-verify:problem:no-such-path"))
+    );
+    assert_eq!(client.get("/apps/v1/verifications").await.status, 404);
+}

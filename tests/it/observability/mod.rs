@@ -3,8 +3,14 @@
 /// Metrics, and who may read them.
 mod metrics;
 
+/// Logs and their level.
+mod logs;
+
 /// Traces, as a collector gets them.
 mod traces;
 
 /// Alarms of docs/runbook.md.
 mod alarms;
+
+/// The operators' view `/ops`.
+mod operators;

@@ -5,10 +5,10 @@ use opentelemetry_proto::tonic::trace::v1::Status;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
-use crate::support::collector::{Collector, hex};
-use crate::support::eventually;
+use crate::support::collector::Collector;
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::process::{Environment, Process, base_url};
+use crate::support::process::{Client, Environment, Process, base_url};
+use crate::support::{eventually, hex};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_request_to_the_gateway() {
@@ -23,7 +23,7 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
     let api = Process::start(&["api"], &environment).announces("/inbox\n");
     let _worker =
         Process::start(&["worker"], &environment.clone().with("OTEL_SERVICE_NAME", "sms-worker"));
-    let client = crate::support::process::Client::new(&base_url(&api.announced));
+    let client = Client::new(&base_url(&api.announced));
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let asked = client
         .request("POST", "/v1/verifications")
@@ -90,4 +90,27 @@ async fn a_collector_that_is_gone_stops_nobody() {
     deployment.client.code("+8613800138000").await;
     deployment.api.terminate();
     assert!(deployment.api.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_rabbitmq_says_which_trace_it_is_part_of() {
+    use lapin::options::{BasicAckOptions, BasicGetOptions};
+    use lapin::types::AMQPValue;
+    let environment = Environment::services();
+    let api = Process::start(&["api"], &environment).announces("/inbox\n");
+    let client = Client::new(&base_url(&api.announced));
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let asked = client.request("POST", "/v1/verifications").header("traceparent", header);
+    assert_eq!(client.send(asked.json(&json!({ "to": "13800138000" }))).await.status, 202);
+    let (url, queue) =
+        environment.get("QUEUE_URL").split_once("?queue=").expect("a queue of its own");
+    let connection =
+        lapin::Connection::connect(url, Default::default()).await.expect("a connection");
+    let channel = connection.create_channel().await.expect("a channel");
+    let message =
+        channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("an answer");
+    let message = message.expect("a message");
+    let headers = message.properties.headers().as_ref().expect("headers");
+    assert_eq!(headers.inner().get("traceparent"), Some(&AMQPValue::LongString(header.into())));
+    message.delivery.acker.ack(BasicAckOptions::default()).await.expect("acknowledged");
 }

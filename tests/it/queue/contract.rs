@@ -1,5 +1,4 @@
-//! What a queue promises its sender and whoever takes its messages, case by case, for the memory,
-//! for RabbitMQ with either type of queue, and for SQS.
+//! What a queue promises its sender and whoever takes its messages, on every queue.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,43 +6,15 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt};
 use shared::job::Job;
 use shared::message::Locale;
-use shared::queue::{Delay, Queue};
+use shared::queue::Delay;
 use shared::telemetry::Names;
 
-use crate::support::services::rabbitmq_url;
-use crate::support::sqs::{Queues, client};
+use crate::support::contract::contract;
 use crate::support::taker::{Subject, Taker};
 use crate::support::{Person, eventually, number};
 
-macro_rules! contract {
-    ($($case:ident)*) => {
-        mod memory {
-            use super::*;
-            $(#[tokio::test] async fn $case() { super::$case(Queue::memory().into()).await; })*
-        }
-        mod rabbitmq {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Queue::from_url(&rabbitmq_url(), None).expect("a URL").into()).await;
-            })*
-        }
-        mod rabbitmq_classic {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                let url = format!("{}&type=classic", rabbitmq_url());
-                super::$case(Queue::from_url(&url, None).expect("a URL").into()).await;
-            })*
-        }
-        mod sqs {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $case() {
-                super::$case(Queues::create(&client()).await.into()).await;
-            })*
-        }
-    };
-}
-
 contract! {
+    queues;
     what_is_sent_is_received_once
     many_senders_at_once_lose_nothing
     what_is_given_back_comes_again
@@ -247,43 +218,4 @@ async fn a_purge_empties(subject: Subject) {
     }
     letters.close().await.expect("closed");
     assert_eq!(subject.queue.dead_letters().await.expect("an answer"), []);
-}
-
-/// By hand: a queue of this name that somebody has declared, with or without its type.
-async fn declared(url: &str, kind: Option<&str>) {
-    use lapin::options::QueueDeclareOptions;
-    use lapin::types::{AMQPValue, FieldTable};
-
-    let (server, name) = url.split_once("?queue=").expect("a queue of its own");
-    let connection = lapin::Connection::connect(server, lapin::ConnectionProperties::default())
-        .await
-        .expect("connected");
-    let channel = connection.create_channel().await.expect("a channel");
-    let mut arguments = FieldTable::default();
-    if let Some(kind) = kind {
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
-    }
-    channel
-        .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
-        .await
-        .expect("declared");
-    connection.close(200, "done".into()).await.expect("closed");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_classic_queue_that_is_there_is_used_and_another_is_refused_in_words() {
-    for kind in [None, Some("classic")] {
-        let url = rabbitmq_url();
-        declared(&url, kind).await;
-        let queue = Queue::from_url(&format!("{url}&type=classic"), None).expect("a URL");
-        eventually("it is used", || async { queue.ping().await.ok() }).await;
-    }
-    let url = rabbitmq_url();
-    declared(&url, Some("quorum")).await;
-    let queue = Queue::from_url(&format!("{url}&type=classic"), None).expect("a URL");
-    eventually("it is refused", || async {
-        let refused = queue.ping().await.expect_err("it is a quorum queue").to_string();
-        refused.contains("is there with another type").then_some(())
-    })
-    .await;
 }

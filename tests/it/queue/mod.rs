@@ -3,5 +3,8 @@
 /// What every queue promises: acknowledgement, delay, dead letters, redrive, purge.
 mod contract;
 
+/// RabbitMQ's types of queues.
+mod rabbitmq;
+
 /// SQS: attributes, batches, redrive policy.
 mod sqs;

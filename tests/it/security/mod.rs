@@ -5,3 +5,9 @@ mod enumeration;
 
 /// Codes, numbers and secrets in store, queue and logs.
 mod no_leaks;
+
+/// Rotation of `CODE_SECRET`.
+mod secret_rotation;
+
+/// TLS to Redis and RabbitMQ.
+mod tls;

@@ -1,5 +1,4 @@
-//! What a store promises of budgets, case by case, for the memory, for Redis, and for Redis
-//! Cluster; by a clock that is moved by hand.
+//! What a store promises of budgets, on every store; by a clock that is moved by hand.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::support::{Person, unique};
 const HOUR: Duration = Duration::from_secs(3600);
 
 contract! {
-    Purse::of;
+    stores with super::Purse::of;
     when_it_is_spent_there_is_a_reserve_for_numbers_that_were_verified
     another_hour_has_a_budget_of_its_own
     it_is_told_once_when_most_is_spent
@@ -37,7 +36,7 @@ struct Purse {
 
 impl Purse {
     #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
-    fn of(open: Open<'_>) -> Self {
+    fn of(open: Open) -> Self {
         // At the beginning of an hour.
         let now = Timestamp::now().as_second();
         let clock =

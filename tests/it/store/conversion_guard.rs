@@ -1,5 +1,4 @@
-//! What a store promises of the conversion guard, case by case, for the memory, for Redis, and for
-//! Redis Cluster; by a clock that is moved by hand.
+//! What a store promises of the conversion guard, on every store; by a clock that is moved by hand.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const KNOWN: Duration = Duration::from_secs(131);
 
 contract! {
-    Block::of;
+    stores with super::Block::of;
     a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe
     a_block_whose_codes_are_typed_back_has_room
     what_nobody_knows_yet_is_not_held_against_a_block
@@ -51,7 +50,7 @@ struct Block {
 
 impl Block {
     #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
-    fn of(open: Open<'_>) -> Self {
+    fn of(open: Open) -> Self {
         let clock = Clock::virtual_from(Timestamp::now());
         Self {
             store: open(Policy::default()).with_clock(clock.clone()),

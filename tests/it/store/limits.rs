@@ -1,4 +1,4 @@
-//! What a store promises of limits, case by case, for the memory, for Redis, and for Redis Cluster.
+//! What a store promises of limits, on every store.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::{Person, unique};
 const HOUR: Duration = Duration::from_secs(3600);
 
 contract! {
-    as_it_is;
+    stores;
     of_many_at_once_as_many_as_there_is_room_for
     a_refusal_counts_on_nothing
     a_release_gives_back
@@ -24,10 +24,6 @@ contract! {
     the_time_until_a_resend_is_true
     wrong_codes_count_on_their_limits
     of_many_wrong_codes_at_once_as_many_as_there_is_room_for
-}
-
-fn as_it_is(open: Open<'_>) -> Open<'_> {
-    open
 }
 
 fn impatient() -> Policy {
@@ -70,7 +66,7 @@ async fn check(
     store.check(&verification.id, right, random_u64(), quotas).await.expect("an answer")
 }
 
-async fn of_many_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
+async fn of_many_at_once_as_many_as_there_is_room_for(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::Ip, 10, HOUR), quota(Scope::Prefix, 1000, HOUR)]);
     let decisions = join_all((0..200).map(|_| {
@@ -95,7 +91,7 @@ async fn of_many_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
     assert_eq!(admitted, 10);
 }
 
-async fn a_refusal_counts_on_nothing(open: Open<'_>) {
+async fn a_refusal_counts_on_nothing(open: Open) {
     let (store, person) = (open(Policy::default()), Person::new());
     let both = [quota(Scope::Ip, 2, HOUR), quota(Scope::Prefix, 3, HOUR)];
     admitted(&store, &asks(&person, &both)).await;
@@ -116,7 +112,7 @@ async fn a_refusal_counts_on_nothing(open: Open<'_>) {
     );
 }
 
-async fn a_release_gives_back(open: Open<'_>) {
+async fn a_release_gives_back(open: Open) {
     let (store, person, quotas) =
         (open(impatient()), Person::new(), [quota(Scope::Total, 1, HOUR)]);
     let candidate = Candidate { windows: vec![window(2, HOUR)], ..asks(&person, &quotas) };
@@ -143,7 +139,7 @@ async fn a_release_gives_back(open: Open<'_>) {
     admitted(&store, &again).await;
 }
 
-async fn a_numbers_window_is_exact(open: Open<'_>) {
+async fn a_numbers_window_is_exact(open: Open) {
     let span = Duration::from_millis(400);
     let (store, person) = (open(impatient()), Person::new());
     let mut times = Vec::new();
@@ -171,7 +167,7 @@ async fn a_numbers_window_is_exact(open: Open<'_>) {
     }
 }
 
-async fn the_wait_is_true(open: Open<'_>) {
+async fn the_wait_is_true(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::Country, 2, Duration::from_secs(600))]);
     for _ in 0..2 {
@@ -188,7 +184,7 @@ async fn the_wait_is_true(open: Open<'_>) {
     }
 }
 
-async fn everything_in_the_way_is_named(open: Open<'_>) {
+async fn everything_in_the_way_is_named(open: Open) {
     let (store, person) = (open(Policy::default()), Person::new());
     let quotas = [
         quota(Scope::Ip, 1, HOUR),
@@ -215,7 +211,7 @@ async fn everything_in_the_way_is_named(open: Open<'_>) {
     assert!(refusal.retry_after() > HOUR * 23, "until the last of them is over: {refusal:?}");
 }
 
-async fn the_time_until_a_resend_is_true(open: Open<'_>) {
+async fn the_time_until_a_resend_is_true(open: Open) {
     let (store, person) = (open(Policy::default()), Person::new());
     let candidate = Candidate { windows: vec![window(1, HOUR)], ..person.asks() };
     let verification = admitted(&store, &candidate).await;
@@ -235,7 +231,7 @@ async fn the_time_until_a_resend_is_true(open: Open<'_>) {
     assert_eq!(admitted(&store, &other).await.waits_for, Exceeded::Cooldown);
 }
 
-async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
+async fn wrong_codes_count_on_their_limits(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::WrongIp, 2, HOUR), quota(Scope::Wrong, 9, HOUR)]);
     let verification = async || admitted(&store, &Person::new().asks()).await;
@@ -265,7 +261,7 @@ async fn wrong_codes_count_on_their_limits(open: Open<'_>) {
     );
 }
 
-async fn of_many_wrong_codes_at_once_as_many_as_there_is_room_for(open: Open<'_>) {
+async fn of_many_wrong_codes_at_once_as_many_as_there_is_room_for(open: Open) {
     let (store, quotas) = (open(Policy::default()), [quota(Scope::Wrong, 7, HOUR)]);
     let verifications =
         join_all((0..20).map(|_| async { admitted(&store, &Person::new().asks()).await })).await;

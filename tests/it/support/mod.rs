@@ -35,6 +35,11 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{:016x}", random_u64())
 }
 
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A mobile number, a different one for each `index`.
 pub fn number(index: u32) -> PhoneNumber {
     PhoneNumber::parse(&format!("+86138{index:08}"), Region::default()).expect("a mobile number")

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
+use super::hex;
+
 /// The clients' user, and their password, which must stand nowhere else.
 pub const KEY: &str = "vendor-key";
 pub const SECRET: &str = "vendor-secret-7c41f09a2b";
@@ -217,12 +219,8 @@ pub fn hmac(key: &[u8], message: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(Sha256::digest(bytes))
 }
 
 pub fn now() -> i64 {
