@@ -46,7 +46,7 @@ fn solve(task: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_is_accepted_once_and_for_its_number_alone() {
+async fn proof_of_work_is_accepted_once_and_for_its_number_alone() {
     for environment in [Environment::embedded(), Environment::services()] {
         let environment = environment.with("CHALLENGE", "pow://default?effort=1000&when=always");
         let deployment = Deployment::whole(&environment.with("RESEND_INTERVAL", "1"));
@@ -69,7 +69,7 @@ async fn work_is_accepted_once_and_for_its_number_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_library_of_altcha_solves_the_work_and_is_believed() {
+async fn proof_of_work_solved_by_altchas_library_is_accepted() {
     let deployment = deployment("pow://default?effort=1000&when=always");
     let to = anybody();
     let task = task(&deployment.client.ask(&to).await, "required");
@@ -87,7 +87,7 @@ async fn a_library_of_altcha_solves_the_work_and_is_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_nothing_is_asked_of_anybody_who_is_not_suspicious() {
+async fn challenge_is_not_asked_of_the_unsuspicious() {
     let deployment = Deployment::whole(&Environment::embedded().with("CHALLENGE", ""));
     assert_eq!(deployment.client.ask("13800138000").await.status, 202);
     let picture = deployment.client.get("/v1/pictures/00000000-0000-4000-8000-000000000000").await;
@@ -95,7 +95,7 @@ async fn by_default_nothing_is_asked_of_anybody_who_is_not_suspicious() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_is_read_once() {
+async fn picture_challenge_is_read_once() {
     let deployment = deployment("picture://default?when=always");
     let client = &deployment.client;
     let url = crate::support::services::redis_url();
@@ -146,7 +146,7 @@ async fn a_picture_is_read_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_captcha_is_what_its_vendor_says() {
+async fn captcha_follows_its_vendors_answer() {
     for vendor in ["turnstile", "hcaptcha", "recaptcha"] {
         let stub = Siteverify::start(vendor).await;
         let deployment = deployment(&stub.dsn("when=always&hostname=example.com"));
@@ -184,7 +184,7 @@ async fn a_captcha_is_what_its_vendor_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_captcha_whose_vendor_is_down_lets_nobody_pass() {
+async fn captcha_fails_closed_while_its_vendor_is_down() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|socket| socket.local_addr())
         .expect("a port");

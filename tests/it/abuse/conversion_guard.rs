@@ -91,7 +91,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
+async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
     let scene = Scene::new(Mode::Enforce);
     scene.people(300).await;
     let sent = scene.bots(1000).await;
@@ -101,7 +101,7 @@ async fn a_block_that_is_abused_is_found_and_nobody_else_is_refused() {
 }
 
 #[tokio::test]
-async fn a_country_that_is_abused_all_over_asks_for_challenges_that_people_solve() {
+async fn conversion_guard_challenges_an_abused_country() {
     let mut scene = Scene::new(Mode::Enforce);
     scene.admissions.challenge = Challenge::parse("pow://default?effort=10").expect("a challenge");
     scene.people(300).await;
@@ -117,7 +117,7 @@ async fn a_country_that_is_abused_all_over_asks_for_challenges_that_people_solve
 }
 
 #[tokio::test]
-async fn nothing_is_refused_by_a_guard_that_observes_or_has_learned_nothing() {
+async fn conversion_guard_that_observes_refuses_nothing() {
     for (mode, people) in [(Mode::Observe, 300), (Mode::Off, 300), (Mode::Enforce, 100)] {
         let scene = Scene::new(mode);
         scene.people(people).await;

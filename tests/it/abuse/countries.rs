@@ -26,7 +26,7 @@ async fn codes_go_to_allowed_countries_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn networks_that_are_no_countrys_are_sent_codes_only_if_they_are_named() {
+async fn global_networks_are_sent_codes_only_if_named() {
     let satellite = "+881 6 31012345";
     let everywhere = Deployment::whole(&Environment::embedded().with("ALLOWED_COUNTRIES", "all"));
     let refused = everywhere.client.ask(satellite).await;
@@ -54,7 +54,7 @@ async fn networks_that_are_no_countrys_are_sent_codes_only_if_they_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_region_without_numbers_of_its_own_is_sent_codes_to_those_of_its_main_country() {
+async fn dependent_region_is_sent_codes_for_its_main_country() {
     let deployment = Deployment::whole(&Environment::embedded().with("DEFAULT_REGION", "AX"));
     let client = &deployment.client;
     assert_eq!(

@@ -27,7 +27,7 @@ fn environment(limits: &str) -> Environment {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_asks_too_often_is_told_which_limit_and_how_long() {
+async fn rate_limit_of_an_address_is_named_with_its_wait() {
     let deployment = behind_a_proxy("ip=2/hour");
     let client = &deployment.client;
     for index in 0..2 {
@@ -45,7 +45,7 @@ async fn an_address_that_asks_too_often_is_told_which_limit_and_how_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_policy_that_is_waited_for_is_named() {
+async fn rate_limit_header_names_each_policy() {
     for environment in [Environment::embedded(), Environment::services()] {
         let deployment = Deployment::whole(&environment.with("LIMITS", "number=1/hour"));
         let client = &deployment.client;
@@ -69,7 +69,7 @@ async fn the_policy_that_is_waited_for_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
+async fn rate_limit_of_wrong_codes_by_an_address() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let deployment =
         Deployment::whole(&environment("wrong-ip=2/hour").with("SMS_DSN", &gateway.dsn()));
@@ -87,7 +87,7 @@ async fn an_address_that_guesses_too_often_is_no_longer_listened_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_a_number_is_sent_five_an_hour_and_a_block_of_numbers_is_limited() {
+async fn rate_limit_by_default_is_five_an_hour_for_a_number() {
     for environment in [Environment::embedded(), Environment::services()] {
         let deployment =
             Deployment::whole(&environment.with("LIMITS", "").with("RESEND_INTERVAL", "1"));

@@ -25,7 +25,7 @@ fn number(text: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_of_attacks() {
+async fn simulate_a_day_of_attacks() {
     let rows = simulated(&[], &defaults()).await;
     assert_eq!(rows.len(), 6 * 5);
     let behind = |layer: &str, attack: &str| {
@@ -50,7 +50,7 @@ async fn a_day_of_attacks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_bounds_what_even_bots_that_solve_everything_cost() {
+async fn simulate_a_budget_bounds_bots_that_solve_everything() {
     let environment = defaults().with("BUDGET", "40/day");
     let rows = simulated(&["--only", "1,000 blocks"], &environment).await;
     let last = rows.last().expect("rows");
@@ -60,7 +60,7 @@ async fn a_budget_bounds_what_even_bots_that_solve_everything_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_is_the_same_day_on_redis() {
+async fn simulate_is_the_same_on_redis() {
     let redis = Service::redis();
     let redis = ["--only", "drip", "--redis", &redis.url];
     let on_redis = simulated(&redis, &defaults()).await;
@@ -70,7 +70,7 @@ async fn a_day_is_the_same_day_on_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_somebody_uses_is_left_alone() {
+async fn simulate_leaves_a_used_database_alone() {
     let redis = Service::redis();
     let client = redis::Client::open(&*redis.url).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");

@@ -6,14 +6,14 @@ use shared::queue::{Death, Queue};
 
 use super::on_a_terminal;
 use crate::support::process::{Environment, Process};
-use crate::support::{Person, eventually};
+use crate::support::{TestNumber, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redrive_shows_how_far_it_is() {
+async fn redrive_shows_its_progress() {
     let environment = Environment::services();
     let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
     for index in 0..3 {
-        let id = Person::new().asks().id;
+        let id = TestNumber::new().request().id;
         let body = format!(
             r#"{{"v":1,"id":"{id}","send":1,"to":"+861380013800{index}","locale":"en","attempts":4}}"#
         );
@@ -38,7 +38,7 @@ async fn dead_letters_are_chosen_by_age_reason_and_number() {
     let environment = Environment::services();
     let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
     let letter = |index: usize, at: i64| {
-        let id = Person::new().asks().id;
+        let id = TestNumber::new().request().id;
         format!(
             r#"{{"v":1,"id":"{id}","send":1,"to":"+861380013800{index}","locale":"en","attempts":3,"at":{at}}}"#
         )

@@ -24,7 +24,7 @@ fn on_a_terminal(arguments: &[&str], environment: &Environment) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_lacks_variables_says_which_and_what_to_do() {
+async fn missing_variables_are_named_with_a_hint() {
     let mut worker = Process::start(&["worker"], &Environment::embedded());
     assert!(!worker.ended().await.success());
     let lines: Vec<String> = worker.log().lines().map(str::to_owned).collect();
@@ -45,7 +45,7 @@ async fn a_command_that_lacks_variables_says_which_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_typed_wrongly_is_told_before_anything_is_done() {
+async fn wrong_arguments_are_refused_before_anything_is_done() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let here = Environment::embedded();
@@ -85,7 +85,7 @@ async fn what_is_typed_wrongly_is_told_before_anything_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() {
+async fn unreachable_queue_is_named_with_its_cause_and_a_hint() {
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -101,7 +101,7 @@ async fn a_queue_that_cannot_be_reached_is_told_with_its_cause_and_what_to_do() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sms_go_to_no_inbox_that_nobody_can_see() {
+async fn inbox_that_nobody_can_see_is_refused() {
     // To others it would have said that they are sent.
     let behind_a_proxy = Environment::services().with("TRUSTED_PROXIES", "1");
     for arguments in [&[][..], &["worker"]] {
@@ -123,7 +123,7 @@ async fn sms_go_to_no_inbox_that_nobody_can_see() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_says_what_is_perhaps_not_meant() {
+async fn start_warns_of_probable_mistakes() {
     let environment = Environment::embedded().with("BUDGET", "5/day").with("LIMIT", "ip=5/hour");
     let assumed = Process::start(&[], &environment).announces("/inbox");
     assumed.logs("LIMIT is not read here: LIMITS is").await;
@@ -135,7 +135,7 @@ async fn a_start_says_what_is_perhaps_not_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_and_a_check_speak_in_words() {
+async fn start_and_check_are_logged_in_words() {
     let gateway = "inbox+http://127.0.0.1:9";
     let split = Deployment::split(&Environment::services());
     let named =
@@ -166,7 +166,7 @@ async fn logs_are_coloured_on_a_terminal_and_json_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn completions_know_every_command() {
+async fn completions_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script =
             Process::start(&["completions", shell], &Environment::embedded()).output().await;
@@ -183,7 +183,7 @@ async fn completions_know_every_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_configuration_is_named_at_once() {
+async fn wrong_configuration_is_named_at_start() {
     use crate::support::process::Process;
     let wrong = Environment::embedded()
         .with("CODE_TTL", "soon")

@@ -89,7 +89,7 @@ async fn one_bad_message_never_fails_its_neighbours() {
 }
 
 #[tokio::test]
-async fn what_failed_comes_again_and_only_that() {
+async fn retry_of_failed_messages_alone() {
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let function = Function::new(&gateway);
     let (verification, body) = function.job(1).await;
@@ -102,7 +102,7 @@ async fn what_failed_comes_again_and_only_that() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_is_deleted_and_shown_as_failed() {
+async fn permanent_refusal_is_deleted_and_shown_as_failed() {
     let gateway = Gateway::start(&[Reply::Refuse("160042")], Reply::Accept).await;
     let function = Function::new(&gateway);
     let (verification, body) = function.job(1).await;
@@ -112,7 +112,7 @@ async fn what_is_refused_for_good_is_deleted_and_shown_as_failed() {
 }
 
 #[tokio::test]
-async fn the_attempts_end_with_the_receives() {
+async fn attempts_end_with_the_receives() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let function = Function::new(&gateway);
     let (verification, body) = function.job(1).await;
@@ -127,7 +127,7 @@ async fn the_attempts_end_with_the_receives() {
 }
 
 #[tokio::test]
-async fn amazon_mq_is_told_that_all_is_done_when_each_outcome_is_in_its_queue() {
+async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let mut function = Function::new(&gateway);
     function.deliveries.schedule.backoff = Duration::from_millis(50);
@@ -161,7 +161,7 @@ const OTHERS: [(&str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn an_event_that_is_from_no_queue_is_an_error_that_says_what_it_is() {
+async fn event_of_no_queue_is_a_named_error() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let Function { deliveries, queue } = Function::new(&gateway);
     for (event, came) in OTHERS {
@@ -187,7 +187,7 @@ async fn an_event_that_is_from_no_queue_is_an_error_that_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn what_others_put_into_the_queue_is_a_dead_letter_that_says_what_it_is() {
+async fn dead_letter_for_foreign_messages_says_what_they_are() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let function = Function::new(&gateway);
     let of_sns = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Message":"m"}"#;

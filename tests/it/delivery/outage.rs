@@ -11,7 +11,7 @@ use crate::support::services::Service;
 const TO: &str = "+8613800138000";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
+async fn redis_outage_accepts_and_sends_nothing() {
     let redis = Service::redis();
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment =
@@ -46,7 +46,7 @@ async fn without_redis_nothing_is_accepted_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_hangs_costs_no_cooldown() {
+async fn redis_hang_costs_no_cooldown() {
     let redis = Service::redis();
     let environment =
         Environment::services().with("REDIS_URL", &redis.url).with("RESEND_INTERVAL", "3600");

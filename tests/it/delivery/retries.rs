@@ -47,7 +47,7 @@ async fn dead(environment: &Environment, action: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_fails_twice_gets_three_calls_and_sends_one_sms() {
+async fn retry_after_two_failures_sends_one_sms() {
     for environment in [Environment::embedded(), Environment::services()] {
         let gateway =
             Gateway::start(&[Reply::Refuse("160000"), Reply::Http(503)], Reply::Accept).await;
@@ -73,7 +73,7 @@ async fn a_gateway_that_fails_twice_gets_three_calls_and_sends_one_sms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_always_fails_gets_four_calls_and_then_it_is_a_dead_letter() {
+async fn dead_letter_after_four_attempts() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let environment = Environment::services().with("CODE_TTL", "20");
     let deployment = deployment(&gateway, environment.clone()).await;
@@ -107,7 +107,7 @@ async fn a_gateway_that_always_fails_gets_four_calls_and_then_it_is_a_dead_lette
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_number_is_not_tried_again() {
+async fn no_retry_after_a_permanent_refusal() {
     let gateway = Gateway::start(&[Reply::Refuse("160042")], Reply::Accept).await;
     let environment = Environment::services();
     let deployment = deployment(&gateway, environment.clone()).await;
@@ -119,7 +119,7 @@ async fn a_bad_number_is_not_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_is_followed_by_the_same_code_under_the_same_key() {
+async fn retry_after_a_lost_answer_has_the_same_code_and_key() {
     let gateway = Gateway::start(&[Reply::Break, Reply::Http(200)], Reply::Accept).await;
     let deployment = deployment(&gateway, Environment::services()).await;
     let id = deployment.client.ask(TO).await.id();
@@ -133,7 +133,7 @@ async fn an_answer_that_is_lost_is_followed_by_the_same_code_under_the_same_key(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resend_brings_the_same_code_under_another_key() {
+async fn resend_has_the_same_code_under_another_key() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let deployment =
         deployment(&gateway, Environment::services().with("RESEND_INTERVAL", "1")).await;
@@ -163,7 +163,7 @@ async fn nothing_is_sent_after_the_approval() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_no_job_is_a_dead_letter_at_once_and_stops_nobody() {
+async fn dead_letter_at_once_for_a_message_that_is_no_job() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment = Environment::services();
     let deployment = deployment(&gateway, environment.clone()).await;

@@ -34,7 +34,7 @@ async fn ask(http: &reqwest::Client, bases: &[String], index: u32) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_loses_nothing() {
+async fn rolling_deploy_loses_nothing() {
     let gateway = Gateway::start(&[], Reply::AcceptAfter(Duration::from_millis(50))).await;
     let environment = Environment::services().with("SMS_DSN", &gateway.dsn());
     let api =

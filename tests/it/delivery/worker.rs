@@ -45,7 +45,7 @@ async fn delivered(gateway: &Gateway, wanted: &HashSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_asked_to_stop_finishes_what_it_has_and_returns_the_rest() {
+async fn shutdown_finishes_jobs_in_hand_and_returns_the_rest() {
     let environment = Environment::services();
     let gateway = Gateway::start(&[], Reply::AcceptAfter(Duration::from_secs(1))).await;
     let deployment = api(&environment);
@@ -69,7 +69,7 @@ async fn a_worker_that_is_asked_to_stop_finishes_what_it_has_and_returns_the_res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_killed_loses_nothing() {
+async fn killed_worker_loses_nothing() {
     let environment = Environment::services();
     let gateway = Gateway::start(&[], Reply::AcceptAfter(Duration::from_millis(300))).await;
     let deployment = api(&environment);
@@ -87,7 +87,7 @@ async fn a_worker_that_is_killed_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_and_api_come_back_when_rabbitmq_restarts() {
+async fn reconnect_after_a_rabbitmq_restart() {
     let rabbitmq = Service::rabbitmq();
     let environment = Environment::services().with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
     let gateway = Gateway::start(&[], Reply::Accept).await;
@@ -118,7 +118,7 @@ async fn workers_and_api_come_back_when_rabbitmq_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invoker_waits_for_its_function_and_does_with_its_response_what_sqs_would() {
+async fn invoke_treats_a_functions_response_as_sqs_would() {
     let environment = Environment::services().with("RETRY_BACKOFF", "1");
     let deployment = api(&environment);
     let address = TcpListener::bind("127.0.0.1:0")

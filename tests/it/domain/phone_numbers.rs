@@ -95,12 +95,12 @@ fn compare(subject: &str, least: usize) -> String {
 }
 
 #[test]
-fn behind_each_regions_own_prefixes_stands_the_number_that_the_reference_reads() {
+fn dialling_prefixes_are_read_as_the_reference_reads_them() {
     compare("prefixes", PREFIXES);
 }
 
 #[test]
-fn each_kind_of_number_of_each_region_is_taken_or_refused_as_the_reference_says() {
+fn number_types_are_accepted_or_refused_as_the_reference_says() {
     let said = compare("types", TYPES);
     // The page lists the same regions, with their calling codes.
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages/countries.js");
@@ -116,7 +116,7 @@ fn each_kind_of_number_of_each_region_is_taken_or_refused_as_the_reference_says(
 }
 
 #[test]
-fn each_regions_own_mobile_numbers_are_admitted_where_it_is_the_default() {
+fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
     let said = compare("own", OWN);
     let taken =
         || said.lines().map(Case::of).filter_map(|case| Some((case.region.code(), case.read()?.1)));
@@ -139,7 +139,7 @@ fn each_regions_own_mobile_numbers_are_admitted_where_it_is_the_default() {
 }
 
 #[test]
-fn the_document_names_the_regions_whose_landlines_cannot_be_told_from_mobile_numbers() {
+fn landlines_that_look_mobile_are_documented() {
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md"))
         .expect("the document");
     let regions = reference("both");

@@ -20,7 +20,7 @@ use crate::support::{eventually, number};
 /// A circuit that is open is the reason for a dead letter then, and not that another gateway does
 /// not serve the number.
 #[tokio::test]
-async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
+async fn dead_letter_reason_is_the_open_circuit() {
     let (first, second) =
         (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Http(503)).await);
     first.says(Vendor::Twilio.refuses(400, "21408"));
@@ -46,7 +46,7 @@ async fn a_letter_is_dead_for_what_kept_it_from_those_who_serve_the_number() {
 /// Of a country, a template, a code that nobody knows, too many at once: none is a reason to keep
 /// other messages away.
 #[tokio::test]
-async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
+async fn circuit_stays_closed_by_errors_of_single_messages() {
     for (vendor, status, code) in [
         (Vendor::Twilio, 400, "21408"),
         (Vendor::Twilio, 429, "20429"),
@@ -77,7 +77,7 @@ async fn what_some_messages_meet_does_not_open_the_circuit_for_others() {
 /// A circuit that is half open is tried by one message at a time: one that the gateway does not
 /// serve gives its place to another.
 #[tokio::test]
-async fn a_trial_that_shows_nothing_is_another_messages() {
+async fn circuit_trial_without_a_result_passes_to_another_message() {
     let stub = Stub::start(Vendor::Tencent).await;
     let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
     stub.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
@@ -100,7 +100,7 @@ async fn a_trial_that_shows_nothing_is_another_messages() {
 }
 
 #[tokio::test]
-async fn a_circuit_opens_for_all_workers_and_closes_by_a_trial() {
+async fn circuit_opens_for_all_workers_and_closes_by_a_trial() {
     let gateways = two(Reply::Refuse("160000")).await;
     let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
     for index in 0..20 {
@@ -127,7 +127,7 @@ async fn a_circuit_opens_for_all_workers_and_closes_by_a_trial() {
 }
 
 #[tokio::test]
-async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
+async fn circuit_open_everywhere_holds_jobs_and_spends_no_attempt() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
     for index in 0..5 {
@@ -148,7 +148,7 @@ async fn with_every_circuit_open_a_job_waits_and_spends_no_attempt() {
 /// The same with processes: two workers that share a Redis, a first gateway that is down for all of
 /// them.
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_share_what_they_know_of_a_gateway() {
+async fn circuit_is_shared_by_workers() {
     let gateways = two(Reply::Refuse("160000")).await;
     let environment = Environment::services().with("SMS_DSN", &failover(&gateways));
     let mut deployment = Deployment::split(&environment);

@@ -128,7 +128,7 @@ fn receipt(vendor: Vendor, delivered: bool) -> (String, Vec<(&'static str, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_vendors_receipt_moves_the_verification() {
+async fn delivery_report_of_each_vendor_moves_the_verification() {
     for vendor in VENDORS {
         for (delivered, state) in [(true, "delivered"), (false, "failed")] {
             let scene = Scene::start(vendor).await;
@@ -141,7 +141,7 @@ async fn each_vendors_receipt_moves_the_verification() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_the_vendors_changes_nothing() {
+async fn forged_delivery_report_changes_nothing() {
     for vendor in VENDORS {
         let scene = Scene::start(vendor).await;
         let (path, headers, body) = receipt(vendor, true);
@@ -164,7 +164,7 @@ async fn what_is_not_the_vendors_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ccp_pushes_status_reports() {
+async fn ccp_delivery_reports() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let scene = Scene::with(&format!("{}&receipts={KEY}", gateway.dsn()), "ccp").await;
     let report = |status: &str| {
@@ -180,7 +180,7 @@ async fn ccp_pushes_status_reports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_that_nobody_expects_have_no_path() {
+async fn delivery_reports_have_no_path_unless_configured() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let scene = Scene::with(&gateway.dsn(), "ccp").await;
     assert_eq!(scene.push("", &[], "{}".to_owned()).await.status, 404, "without the option");
@@ -190,7 +190,7 @@ async fn receipts_that_nobody_expects_have_no_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_receipts_come_at_once_and_a_strange_one_among_them_harms_none() {
+async fn delivery_reports_in_a_batch_count_each_for_itself() {
     let scene = Scene::start(Vendor::Aliyun).await;
     let (path, _, body) = receipt(Vendor::Aliyun, true);
     let mut all: Vec<Value> = serde_json::from_str(&body).expect("JSON");
@@ -221,7 +221,7 @@ fn aws_event(kind: &str, status: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_decides_moves_a_verification_of_aws() {
+async fn aws_delivery_report_counts_only_when_final() {
     let scene = Scene::start(Vendor::Aws).await;
     let path = format!("/{KEY}");
     for (kind, status) in [
@@ -251,7 +251,7 @@ async fn only_what_decides_moves_a_verification_of_aws() {
 
 /// EventBridge has the event in `detail`, and in AWS's own samples no number in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_through_event_bridge_is_found_by_its_message() {
+async fn aws_delivery_report_through_event_bridge() {
     for through_sns in [false, true] {
         let (stub, message) = (Stub::start(Vendor::Aws).await, unique("message"));
         stub.says(Vendor::Aws.accepts(&message));
@@ -277,7 +277,7 @@ async fn an_event_through_event_bridge_is_found_by_its_message() {
 
 /// What SNS says for itself is no trouble that it should try again for.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_sns_says_for_itself_is_taken() {
+async fn sns_control_messages_are_accepted() {
     let scene = Scene::start(Vendor::Aws).await;
     let path = format!("/{KEY}");
     let of_itself = |kind: &str| {
@@ -307,7 +307,7 @@ async fn what_sns_says_for_itself_is_taken() {
 
 /// With a shared key: SHA-256, by the key that the header names, and never less than that.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_key_of_twilios_signs_receipts() {
+async fn twilio_shared_key_signs_delivery_reports() {
     let stub = Stub::start(Vendor::Twilio).await;
     let shared = "a-shared-secret-of-twilio";
     let options = format!("&callback={CALLBACK}&shared_key=webhooks_sharedkey_1:{shared}");

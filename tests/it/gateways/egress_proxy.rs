@@ -100,7 +100,7 @@ async fn every_gateway_is_reached_through_the_proxy() {
 
 /// Queues of SQS, and the vendors of captchas.
 #[tokio::test(flavor = "multi_thread")]
-async fn so_are_aws_and_the_vendors_of_captchas() {
+async fn sqs_and_captcha_vendors_are_reached_through_the_proxy() {
     let proxy = Proxy::start().await;
     let url = format!("http://{}", proxy.address);
     let queue = Environment::lambda()
@@ -130,7 +130,7 @@ async fn so_are_aws_and_the_vendors_of_captchas() {
 
 /// To go past a proxy that cannot be used would be no service.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_cannot_be_used_is_an_error_at_start() {
+async fn unusable_proxy_is_an_error_at_start() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment = Environment::embedded()
         .with("SMS_DSN", &gateway.dsn())
@@ -145,7 +145,7 @@ async fn a_proxy_that_cannot_be_used_is_an_error_at_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_on_this_machine_is_reached_through_a_proxy() {
+async fn loopback_is_never_reached_through_a_proxy() {
     let proxy = Proxy::start().await;
     let url = format!("http://{}", proxy.address);
     let everything = |mut environment: Environment| {

@@ -38,7 +38,7 @@ fn environment(dsn: &str) -> Environment {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_number_a_stub_takes_the_messages() {
+async fn gateway_check_without_a_number_uses_a_stub() {
     let output = Process::start(&["provider", "check"], &environment(&all())).output().await;
     for expected in [
         "=== ccp\nPOST https://app.cloopen.com:8883/2013-12-26/Accounts/",
@@ -65,7 +65,7 @@ async fn without_a_number_a_stub_takes_the_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_number_the_gateway_is_called() {
+async fn gateway_check_with_a_number_calls_the_gateway() {
     let stub = Stub::start(Vendor::Twilio).await;
     let check = ["provider", "check", "--to", "+86 138 0013 8000"];
     let output = Process::start(&check, &environment(&stub.dsn())).output().await;

@@ -42,7 +42,7 @@ async fn language_and_purpose_choose_the_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_or_an_app_of_this_installation_has_the_code_filled_in() {
+async fn autofill_is_for_configured_origins_and_apps() {
     let environment = Environment::embedded()
         .with("WEBOTP_ORIGINS", "example.com, login.example.com")
         .with("ANDROID_APP_HASHES", "FA+9qCX9VSu");
@@ -84,7 +84,7 @@ async fn a_page_or_an_app_of_this_installation_has_the_code_filled_in() {
 }
 
 #[tokio::test]
-async fn a_vendors_template_is_chosen_in_the_same_way() {
+async fn vendor_template_is_chosen_by_language_and_purpose() {
     let stub = Stub::start(Vendor::Aliyun).await;
     let options = "&template.login=SMS_2&template.en=SMS_3&template.login.en=SMS_4";
     let mut sender =
@@ -105,7 +105,7 @@ async fn a_vendors_template_is_chosen_in_the_same_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_says_at_start_which_texts_are_long() {
+async fn built_in_texts_fit_one_sms() {
     // The built-in texts fit: nothing is said.
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment =

@@ -58,7 +58,7 @@ fn in_second(call: &Call, other: &Call) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_jobs_at_fifty_a_second_in_memory() {
+async fn rate_limit_of_fifty_a_second_in_memory() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let began = Instant::now();
     let environment =
@@ -69,7 +69,7 @@ async fn five_hundred_jobs_at_fifty_a_second_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_jobs_at_fifty_a_second_on_rabbitmq_and_two_workers() {
+async fn rate_limit_of_fifty_a_second_on_rabbitmq_and_two_workers() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment =
         Environment::services().with("SMS_DSN", &format!("{}&rate=50", gateway.dsn()));

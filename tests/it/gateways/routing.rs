@@ -30,7 +30,7 @@ pub(super) fn failover([first, second]: &[Gateway; 2]) -> String {
 }
 
 #[tokio::test]
-async fn with_the_first_down_the_second_sends_each_message_once() {
+async fn failover_sends_each_message_once() {
     for policy in POLICIES {
         // Transient, throttled, a problem with the account, nobody there.
         for reply in [
@@ -67,7 +67,7 @@ async fn with_the_first_down_the_second_sends_each_message_once() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_not_there_is_passed_over() {
+async fn failover_passes_over_an_unreachable_gateway() {
     let second = Gateway::start(&[], Reply::Accept).await;
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
@@ -80,7 +80,7 @@ async fn a_gateway_that_is_not_there_is_passed_over() {
 }
 
 #[tokio::test]
-async fn what_was_perhaps_sent_goes_on_only_if_the_policy_says_so() {
+async fn failover_after_an_ambiguous_outcome_follows_the_policy() {
     for reply in [
         Reply::AcceptAndBreak,
         Reply::Break,
@@ -105,7 +105,7 @@ async fn what_was_perhaps_sent_goes_on_only_if_the_policy_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_goes_nowhere_else() {
+async fn failover_stops_at_a_permanent_refusal() {
     let gateways = two(Reply::Refuse("160042")).await;
     let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
     let job = sender.job(&number(1)).await;
@@ -115,7 +115,7 @@ async fn what_is_refused_for_good_goes_nowhere_else() {
 
 /// A country that is not enabled, a sender that cannot reach the number: at Twilio, by its codes.
 #[tokio::test]
-async fn what_one_gateway_does_not_serve_another_does() {
+async fn failover_serves_what_one_gateway_does_not() {
     for policy in POLICIES {
         let (first, second) =
             (Stub::start(Vendor::Twilio).await, Stub::start(Vendor::Tencent).await);
@@ -161,7 +161,7 @@ async fn what_one_gateway_does_not_serve_another_does() {
 /// A gateway that does not serve the number is not asked again while the job waits for its turn at
 /// another, which it keeps.
 #[tokio::test]
-async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
+async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
     let (first, second) =
         (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Accept).await);
     first.says(Vendor::Twilio.refuses(400, "21408"));
@@ -199,7 +199,7 @@ async fn a_turn_is_kept_past_a_gateway_that_does_not_serve_the_number() {
 /// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has
 /// not lost it.
 #[tokio::test]
-async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
+async fn rate_slot_is_kept_while_another_gateway_is_tried() {
     let gateways = two(Reply::Refuse("160000")).await;
     let sender = Sender::new(
         &format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')),
@@ -227,7 +227,7 @@ async fn a_turn_is_kept_when_another_gateway_is_tried_before_it_comes() {
 }
 
 #[tokio::test]
-async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
+async fn failover_with_all_down_spends_an_attempt_and_keeps_the_reasons() {
     let gateways = [
         Gateway::start(&[], Reply::Refuse("160000")).await,
         Gateway::start(&[], Reply::Http(503)).await,
@@ -253,7 +253,7 @@ async fn with_all_down_an_attempt_is_spent_and_the_reasons_are_kept() {
 }
 
 #[tokio::test]
-async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gateway() {
+async fn round_robin_spreads_evenly_and_retries_begin_where_they_began() {
     let gateways = two(Reply::Accept).await;
     let [first, second] = &gateways;
     let sender = Sender::new(
@@ -284,7 +284,7 @@ async fn a_round_robin_spreads_evenly_and_a_repeated_job_comes_to_the_same_gatew
 }
 
 #[tokio::test]
-async fn each_country_has_its_gateway() {
+async fn country_routes_choose_the_gateway() {
     let [china, world] = &two(Reply::Accept).await;
     let stub = Stub::start(Vendor::Twilio).await;
     let sender =

@@ -18,7 +18,7 @@ async fn deployment(until: &str) -> (Deployment, Gateway) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_number_has_its_code_and_gets_no_sms() {
+async fn test_number_has_its_code_and_gets_no_sms() {
     let (deployment, gateway) = deployment("2999-12-31").await;
     let client = &deployment.client;
     let id = client.ask(number(1).e164()).await.id();
@@ -39,7 +39,7 @@ async fn a_test_number_has_its_code_and_gets_no_sms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_number_is_one_like_any_other_after_its_end() {
+async fn test_number_ends_on_its_date() {
     let (deployment, gateway) = deployment("2026-01-01").await;
     let client = &deployment.client;
     let id = client.ask(number(1).e164()).await.id();
@@ -51,7 +51,7 @@ async fn a_test_number_is_one_like_any_other_after_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_number_need_not_be_assigned_to_anybody() {
+async fn test_number_need_not_be_assigned() {
     let environment = Environment::embedded()
         .with("ALLOWED_COUNTRIES", "GB,FR")
         .with(

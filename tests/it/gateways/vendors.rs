@@ -13,7 +13,7 @@ use crate::support::number;
 use crate::support::vendor::{ACCOUNT, KEY, SECRET, Says, Stub, VENDORS, Vendor};
 
 #[tokio::test]
-async fn each_sends_what_its_vendor_wants() {
+async fn each_vendor_is_sent_its_own_format() {
     for vendor in VENDORS {
         let stub = Stub::start(vendor).await;
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
@@ -81,7 +81,7 @@ async fn each_sends_what_its_vendor_wants() {
 }
 
 #[tokio::test]
-async fn each_failure_has_its_class_and_is_treated_accordingly() {
+async fn each_vendor_error_has_its_class() {
     for vendor in VENDORS {
         let stub = Stub::start(vendor).await;
         let mut seen = Vec::new();
@@ -158,7 +158,7 @@ async fn each_failure_has_its_class_and_is_treated_accordingly() {
 }
 
 #[tokio::test]
-async fn each_status_code_of_ccp_has_its_class() {
+async fn each_ccp_status_code_has_its_class() {
     for (code, class) in vendor_errors::CCP {
         let gateway = Gateway::start(&[], Reply::Refuse(code)).await;
         let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
@@ -172,7 +172,7 @@ async fn each_status_code_of_ccp_has_its_class() {
 
 /// What a program behind a webhook says may be anything: a number among it goes nowhere.
 #[tokio::test]
-async fn no_number_is_taken_for_a_code() {
+async fn error_code_is_never_a_number() {
     let stub = Stub::start(Vendor::Webhook).await;
     for (reason, kept) in
         [("8613800138000", false), ("to-13800138000", false), ("blocked.21610", true)]
@@ -189,7 +189,7 @@ async fn no_number_is_taken_for_a_code() {
 
 /// Tencent's own front door answers with one error for the whole call.
 #[tokio::test]
-async fn a_call_of_tencents_that_fails_as_a_whole_has_the_same_classes() {
+async fn tencent_error_of_a_whole_call_has_its_class() {
     let stub = Stub::start(Vendor::Tencent).await;
     for (code, class) in [
         ("UnsupportedRegion", Class::Configuration),
@@ -214,7 +214,7 @@ async fn a_call_of_tencents_that_fails_as_a_whole_has_the_same_classes() {
 }
 
 #[tokio::test]
-async fn temporary_credentials_and_api_keys_are_taken() {
+async fn credentials_may_be_temporary_or_api_keys() {
     for (vendor, header) in
         [(Vendor::Aliyun, "x-acs-security-token"), (Vendor::Tencent, "x-tc-token")]
     {
@@ -252,7 +252,7 @@ async fn temporary_credentials_and_api_keys_are_taken() {
 }
 
 #[tokio::test]
-async fn a_messaging_service_is_told_from_a_senders_name() {
+async fn twilio_messaging_service_differs_from_a_sender_name() {
     let service = "MG0123456789abcdef0123456789ABCDEF";
     for (from, field) in [(service, "MessagingServiceSid"), ("MGSHOP", "From"), ("MG Shop", "From")]
     {
@@ -283,7 +283,7 @@ async fn a_wrong_secret_is_a_configuration_error() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_not_there_was_not_asked() {
+async fn unreachable_gateway_is_a_transient_error() {
     for vendor in VENDORS {
         let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
             .expect("a port")
@@ -299,7 +299,7 @@ async fn a_gateway_that_is_not_there_was_not_asked() {
 }
 
 #[tokio::test]
-async fn a_number_abroad_is_written_as_its_vendor_wants() {
+async fn international_number_is_written_as_each_vendor_wants() {
     let british =
         shared::phone::PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
     for (vendor, field, expected) in [

@@ -32,7 +32,7 @@ use tower::ServiceExt;
 use crate::support::{admissions, number};
 
 /// Makes up values and checks each, until `FUZZ_SECONDS` are over, and once at least.
-pub fn made_up<S: Strategy>(values: &S, check: impl Fn(S::Value))
+pub fn fuzz<S: Strategy>(values: &S, check: impl Fn(S::Value))
 where
     S::Value: Debug,
 {
@@ -86,8 +86,8 @@ const BETWEEN: &str = "+＋﹢-./()[]．／（）［］－﹘﹣\u{2010}\u{2011}
     \u{fe0b}\u{fe0c}\u{fe0d}\u{fe0e}\u{fe0f}";
 
 #[test]
-fn made_up_numbers() {
-    made_up(&(number_like(), "[A-Za-z]{0,3}"), |(text, region)| {
+fn fuzz_numbers() {
+    fuzz(&(number_like(), "[A-Za-z]{0,3}"), |(text, region)| {
         let region = Region::parse(&region).unwrap_or_default();
         let Ok(parsed) = PhoneNumber::parse(&text, region) else { return };
         let e164 = parsed.e164();
@@ -195,7 +195,7 @@ fn app() -> Router {
 }
 
 #[test]
-fn made_up_requests() {
+fn fuzz_requests() {
     let (runtime, app) = (runtime(), app());
     let path = prop_oneof![
         4 => Just("/v1/verifications".to_owned()),
@@ -214,7 +214,7 @@ fn made_up_requests() {
         "a/b;\u{e9}",
     ]);
     let request = (method, path, content_type, "[ -~]{0,40}", any_body());
-    made_up(&request, |(method, path, content_type, language, body)| {
+    fuzz(&request, |(method, path, content_type, language, body)| {
         let request = Request::builder().method(method).uri(&path);
         let request =
             request.header("content-type", content_type).header("accept-language", language);
@@ -254,7 +254,7 @@ fn sender(provider: Provider) -> Deliveries {
 }
 
 #[test]
-fn made_up_events_from_sqs_and_rabbitmq() {
+fn fuzz_events() {
     let runtime = runtime();
     let _inside = runtime.enter();
     let inbox = Inbox::default();
@@ -273,7 +273,7 @@ fn made_up_events_from_sqs_and_rabbitmq() {
             all.into_iter().map(|data| json!({ "data": data, "redelivered": false })).collect();
         json!({ "eventSource": "aws:rmq", "rmqMessagesByQueue": { "jobs::/": messages } })
     });
-    made_up(&prop_oneof![sqs, rmq, any_json()], |event| {
+    fuzz(&prop_oneof![sqs, rmq, any_json()], |event| {
         let Ok(event) = serde_json::from_value::<Event>(event) else { return };
         match runtime.block_on(deliver_event(&deliveries, &queue, event)) {
             // None of them is a job: each is with the dead letters, and none is to come again.
@@ -287,14 +287,14 @@ fn made_up_events_from_sqs_and_rabbitmq() {
 }
 
 #[test]
-fn made_up_jobs() {
+fn fuzz_jobs() {
     let digits = number(12_345_678);
     let spoil = (any::<prop::sample::Index>(), any::<u8>());
     let id = "m1fHfYBkHeM_6ynSKuDiBqEQDUhhxv3P1sTe";
     let text =
         json!({ "v": 1, "id": id, "send": 1, "to": digits.e164(), "locale": "en", "attempts": 0 })
             .to_string();
-    made_up(
+    fuzz(
         &prop_oneof![
             any_body(),
             spoil.prop_map(move |(at, byte)| {
@@ -329,7 +329,7 @@ const SCHEMES: [&str; 11] = [
 ];
 
 #[test]
-fn made_up_dsns_and_urls() {
+fn fuzz_dsns_and_urls() {
     let _inside = runtime();
     let part = "[a-zA-Z0-9:/@?&=%.+_\\[\\]-]{0,30}";
     let near = (part, part, part).prop_map(|(host, name, value)| {
@@ -338,7 +338,7 @@ fn made_up_dsns_and_urls() {
     let other = (prop::sample::select(SCHEMES.to_vec()), part)
         .prop_map(|(scheme, rest)| format!("{scheme}://hunter2:hunter2@{rest}"));
     let routes = "(\\+86=|\\*=|failover\\(|roundrobin\\(|ccp://hunter2:hunter2@h|\\|\\||&&|;|\\)|[a-z? ]){1,12}";
-    made_up(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
+    fuzz(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
         let provider = Provider::from_dsn(&dsn);
         let lookup = |name: &str| match name {
             "CODE_SECRET" => Some("hunter2".repeat(8)),

@@ -16,13 +16,13 @@ use shared::verification::Policy;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use super::fuzz::{any_body, made_up, runtime};
+use super::fuzz::{any_body, fuzz, runtime};
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::number;
 use crate::support::vendor::{Says, Stub, VENDORS, Vendor};
 
 #[test]
-fn made_up_answers_of_a_gateway() {
+fn fuzz_answers_of_ccp() {
     let runtime = runtime();
     let gateway = runtime.block_on(Gateway::start(&[], Reply::Accept));
     let provider = Provider::from_dsn(&gateway.dsn()).expect("a DSN");
@@ -32,7 +32,7 @@ fn made_up_answers_of_a_gateway() {
     let code = "[0-9]{6}".prop_map(|code| json!({ "statusCode": code }).to_string().into_bytes());
     let answer =
         (status, prop_oneof![code, Just(b"{\"statusCode\":\"000000\"}".to_vec()), any_body()]);
-    made_up(&answer, |(status, body)| {
+    fuzz(&answer, |(status, body)| {
         gateway.always(Reply::Raw(status, body.clone()));
         let sms = sms(&secrets);
         let result = Handle::block_on(runtime.handle(), provider.all()[0].send(&sms));
@@ -59,7 +59,7 @@ fn made_up_answers_of_a_gateway() {
 
 /// The other vendors, each of which is given any status and any body.
 #[test]
-fn made_up_answers_of_the_other_gateways() {
+fn fuzz_answers_of_the_other_gateways() {
     let runtime = runtime();
     let secrets = Secrets::from_random(random_bytes());
     for vendor in VENDORS {
@@ -68,7 +68,7 @@ fn made_up_answers_of_the_other_gateways() {
         let status = prop_oneof![200_u16..300, 400_u16..600]
             .prop_filter("without a body", |status| ![204, 205].contains(status));
         let answer = (status, prop_oneof![near_answer(), any_json()]);
-        made_up(&answer, |(status, body)| {
+        fuzz(&answer, |(status, body)| {
             stub.says(Says(status, vec![], body.clone()));
             if let Err(error) = runtime.block_on(provider.all()[0].send(&sms(&secrets))) {
                 let shown = error.to_string();
@@ -119,7 +119,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Whatever is pushed to the paths of receipts.
 #[test]
-fn made_up_receipts() {
+fn fuzz_delivery_reports() {
     let runtime = runtime();
     const KEY: &str = "0123456789abcdef";
     let dsns = VENDORS.map(|vendor| {
@@ -145,7 +145,7 @@ fn made_up_receipts() {
     let key = prop_oneof![Just(format!("/{KEY}")), Just(String::new()), "/[ -~&&[^?#/]]{1,20}"];
     let body =
         prop_oneof![any_body(), near_report().prop_map(|report| report.to_string().into_bytes())];
-    made_up(&(name, key, body), |(name, key, body)| {
+    fuzz(&(name, key, body), |(name, key, body)| {
         let request = Request::builder().method("POST").uri(format!("/v1/receipts/{name}{key}"));
         let Ok(request) = request.header("webhook-signature", "v1,").body(Body::from(body)) else {
             return;

@@ -7,7 +7,7 @@ use crate::support::process::{Deployment, Environment};
 use crate::support::{hex, number, unique};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_with_a_key_have_a_limit_each_and_others_are_turned_away() {
+async fn api_keys_have_a_limit_each_and_others_are_refused() {
     let hash = |key: &str| hex(Sha256::digest(key));
     let (shop, app) = (unique("shop"), unique("app"));
     let keys = format!("{shop}={}, {app}={}", hash("key-of-the-shop"), hash("key-of-the-app"));

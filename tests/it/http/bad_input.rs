@@ -28,7 +28,7 @@ fn problem(answer: &Answer) -> (u16, &str, &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_request_for_a_code_is_named() {
+async fn bad_request_for_a_code_is_named() {
     let deployment = Deployment::whole(&Environment::embedded());
     for (body, expected) in [
         ("", (400, "5006", "-")),
@@ -68,7 +68,7 @@ async fn a_bad_request_for_a_code_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_check_is_named_and_costs_no_attempt() {
+async fn bad_check_is_named_and_costs_no_attempt() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     let id = client.ask("13800138000").await.id();
@@ -93,7 +93,7 @@ async fn a_bad_check_is_named_and_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_path_method_or_type_is_named() {
+async fn wrong_path_method_or_content_type_is_named() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     assert_eq!(problem(&client.get("/v2").await).0, 404);
@@ -120,7 +120,7 @@ async fn a_wrong_path_method_or_type_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_says_one_host() {
+async fn host_header_is_required_once() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let deployment = Deployment::whole(&Environment::embedded());
     let address = deployment.client.base.strip_prefix("http://").expect("an address").to_owned();
@@ -149,7 +149,7 @@ async fn a_request_says_one_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_lacks_a_digit_is_told_which() {
+async fn missing_digit_of_a_number_is_named() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     for (number, language, words) in [

@@ -59,7 +59,7 @@ fn references(text: &str) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_told_leads_to_where_it_is() {
+async fn base_path_links_lead_back_through_the_proxy() {
     shared::tls::install();
     let deployment = Deployment::whole(&Environment::embedded());
     let base = proxy(&deployment.client.base).await;
@@ -107,7 +107,7 @@ async fn whatever_is_told_leads_to_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_is_there_behind_a_proxys_path_too() {
+async fn base_path_serves_the_api() {
     let deployment = Deployment::whole(&Environment::embedded().with("BASE_PATH", "/apps/sms/"));
     let client = &deployment.client;
     let asked = client.post("/apps/sms/v1/verifications", &json!({ "to": "13800138000" })).await;

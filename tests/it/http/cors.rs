@@ -7,7 +7,7 @@ use crate::support::process::{Deployment, Environment};
 use crate::support::{hex, unique};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_allowed_origins_may_call() {
+async fn cors_allows_configured_origins() {
     let key = unique("key");
     let keys = format!("shop={}", hex(Sha256::digest(&key)));
     let environment = Environment::embedded()
@@ -79,7 +79,7 @@ const OFFERED: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_no_page_of_another_origin_may_call() {
+async fn cors_allows_no_other_origin_by_default() {
     let deployment = Deployment::whole(&Environment::embedded());
     let request = deployment
         .client

@@ -17,7 +17,7 @@ pub(super) async fn ask(client: &Client, key: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_request_gets_its_first_answer() {
+async fn idempotency_key_replays_the_first_answer() {
     for environment in [Environment::embedded(), Environment::services()] {
         let deployment = Deployment::whole(&environment);
         let (client, key, body) =
@@ -78,7 +78,7 @@ async fn a_repeated_request_gets_its_first_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_accepted_may_be_asked_again_with_the_same_key() {
+async fn idempotency_key_of_a_refused_request_may_be_used_again() {
     let deployment = Deployment::whole(&Environment::embedded().with("RESEND_INTERVAL", "5"));
     let (client, key, body) = (&deployment.client, unique("key"), json!({ "to": "13800138000" }));
     let accepted = ask(client, &unique("key"), &body).await;
@@ -90,7 +90,7 @@ async fn what_was_not_accepted_may_be_asked_again_with_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gets_the_answer_to_another_ones_request() {
+async fn idempotency_key_belongs_to_its_caller() {
     let keys = [unique("key"), unique("key")];
     let list =
         format!("shop={},app={}", hex(Sha256::digest(&keys[0])), hex(&Sha256::digest(&keys[1])));

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::process::{Deployment, Environment};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_problem_speaks_the_callers_language() {
+async fn language_of_a_problem_is_the_callers() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     client.ask("13800138000").await;
@@ -30,7 +30,7 @@ async fn a_problem_speaks_the_callers_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_language_that_is_not_spoken_is_as_if_it_were_not_asked_for() {
+async fn language_of_an_sms_falls_back() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     for (index, (locale, accept, words)) in [

@@ -3,7 +3,7 @@
 use crate::support::process::{Deployment, Environment};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_inbox_is_for_this_machine_only() {
+async fn inbox_is_for_this_machine_only() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     client.ask("13800138000").await;

@@ -7,7 +7,7 @@ use crate::support::process::{Deployment, Environment};
 use crate::support::unique;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_has_one_form_wherever_it_stands() {
+async fn timestamps_have_one_form() {
     for environment in [Environment::embedded(), Environment::services()] {
         let deployment = Deployment::whole(&environment);
         let (client, key, body) =

@@ -19,7 +19,7 @@ async fn keys(client: &Client) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_says_whose_number_it_is() {
+async fn token_names_the_verified_number() {
     let (old, new) = (unique("a-secret-that-was-used-before"), unique("a-secret-that-is-used-now"));
     // Each with a queue of its own: the one does not know the other's newest secret.
     let before = Deployment::whole(&Environment::services().with("CODE_SECRET", &old));
@@ -56,7 +56,7 @@ async fn a_token_says_whose_number_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_number_there_is_no_token() {
+async fn token_needs_the_number() {
     let deployment = Deployment::whole(&Environment::embedded());
     let client = &deployment.client;
     let id = client.ask("13800138000").await.id();

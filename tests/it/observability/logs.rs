@@ -6,7 +6,7 @@ use crate::support::eventually;
 use crate::support::process::{Deployment, Environment};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
+async fn log_lines_carry_request_and_trace_ids() {
     let environment = Environment::services();
     let deployment = Deployment::split(&environment);
     let (client, trace) = (&deployment.client, "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -46,7 +46,7 @@ async fn the_lines_of_a_request_and_of_its_job_are_found_by_their_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_process_is_told_another_level() {
+async fn log_level_changes_while_running() {
     let deployment = Deployment::whole(&Environment::embedded().with("LOG_LEVEL", "error"));
     let client = &deployment.client;
     let level = async |level: &str| {

@@ -5,7 +5,7 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, wrong};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_step_of_a_verification_is_counted() {
+async fn metrics_count_every_step_of_a_verification() {
     let gateway =
         Gateway::start(&[Reply::Http(503), Reply::Accept, Reply::Refuse("160042")], Reply::Accept)
             .await;
@@ -56,7 +56,7 @@ async fn every_step_of_a_verification_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_serves_its_metrics_and_its_health() {
+async fn metrics_and_health_of_a_worker() {
     let environment = Environment::services().with("SMS_DSN", "null://default");
     let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &environment);
     let client = worker.metrics().await;

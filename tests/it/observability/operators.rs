@@ -7,7 +7,7 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operators_see_what_all_processes_share() {
+async fn operators_view_is_of_all_processes() {
     let gateway = Gateway::start(&[], Reply::Http(503)).await;
     let environment = Environment::services()
         .with("SMS_DSN", &gateway.dsn())
@@ -53,7 +53,7 @@ async fn operators_see_what_all_processes_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn off_loopback_a_token_is_needed() {
+async fn operators_view_needs_a_token_off_loopback() {
     let token = crate::support::unique("a-token-that-nobody-guesses");
     let open =
         Environment::services().with("LISTEN", "0.0.0.0:0").with("SMS_DSN", "null://default");

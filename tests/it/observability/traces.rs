@@ -11,7 +11,7 @@ use crate::support::process::{Client, Environment, Process, base_url};
 use crate::support::{eventually, hex};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_leads_from_the_request_to_the_gateway() {
+async fn trace_leads_from_the_request_to_the_gateway() {
     let (collector, endpoint) = Collector::start().await;
     let gateway = Gateway::start(&[Reply::Accept, Reply::Http(503)], Reply::Accept).await;
     let environment = Environment::services()
@@ -82,7 +82,7 @@ async fn one_trace_leads_from_the_request_to_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_gone_stops_nobody() {
+async fn trace_collector_that_is_gone_stops_nothing() {
     let environment =
         Environment::embedded().with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let mut deployment = crate::support::process::Deployment::whole(&environment);
@@ -93,7 +93,7 @@ async fn a_collector_that_is_gone_stops_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_on_rabbitmq_says_which_trace_it_is_part_of() {
+async fn trace_context_is_in_rabbitmq_messages() {
     use lapin::options::{BasicAckOptions, BasicGetOptions};
     use lapin::types::AMQPValue;
     let environment = Environment::services();

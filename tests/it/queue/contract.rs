@@ -11,26 +11,26 @@ use shared::telemetry::Names;
 
 use crate::support::contract::contract;
 use crate::support::taker::{Subject, Taker};
-use crate::support::{Person, eventually, number};
+use crate::support::{TestNumber, eventually, number};
 
 contract! {
     queues;
-    what_is_sent_is_received_once
+    sent_job_is_received_once
     many_senders_at_once_lose_nothing
-    what_is_given_back_comes_again
-    what_is_not_acknowledged_comes_again
-    acknowledgements_in_any_order_concern_no_other_message
-    what_was_acknowledged_before_the_end_does_not_come_again
-    a_delayed_job_comes_later_and_not_before
-    a_long_delay_does_not_hold_up_a_short_one
-    a_dead_letter_keeps_body_and_reason
-    a_redrive_brings_jobs_back_with_all_their_attempts
-    a_purge_empties
+    job_given_back_comes_again
+    unacknowledged_job_comes_again
+    acknowledgements_in_any_order_concern_no_other_job
+    acknowledged_job_does_not_come_again
+    delayed_job_comes_not_before_its_time
+    long_delay_does_not_hold_up_a_short_one
+    dead_letter_keeps_body_and_reason
+    redrive_brings_jobs_back_with_all_their_attempts
+    purge_deletes_dead_letters
 }
 
 fn job(index: u32) -> Job {
     Job {
-        id: Person::new().asks().id,
+        id: TestNumber::new().request().id,
         send: 1,
         to: number(index),
         locale: Locale::ZhCn,
@@ -72,7 +72,7 @@ async fn is_empty(subject: &Subject, taker: &mut Taker) {
     assert!(next.is_err() || !subject.is_countable(), "something is there twice");
 }
 
-async fn what_is_sent_is_received_once(subject: Subject) {
+async fn sent_job_is_received_once(subject: Subject) {
     let mut consumer = subject.taker(10);
     send(&subject, &job(1), Delay::NONE).await;
     assert_eq!(receive(&mut consumer).await.to, number(1));
@@ -92,14 +92,14 @@ async fn many_senders_at_once_lose_nothing(subject: Subject) {
     }
 }
 
-async fn what_is_given_back_comes_again(subject: Subject) {
+async fn job_given_back_comes_again(subject: Subject) {
     let mut consumer = subject.taker(10);
     send(&subject, &job(1), Delay::NONE).await;
     consumer.receive().await.give_back().await;
     assert_eq!(receive(&mut consumer).await.to, number(1));
 }
 
-async fn what_is_not_acknowledged_comes_again(subject: Subject) {
+async fn unacknowledged_job_comes_again(subject: Subject) {
     let mut consumer = subject.taker(10);
     send(&subject, &job(1), Delay::NONE).await;
     drop(consumer.receive().await);
@@ -108,7 +108,7 @@ async fn what_is_not_acknowledged_comes_again(subject: Subject) {
     assert_eq!(receive(&mut next).await.to, number(1));
 }
 
-async fn acknowledgements_in_any_order_concern_no_other_message(subject: Subject) {
+async fn acknowledgements_in_any_order_concern_no_other_job(subject: Subject) {
     let mut consumer = subject.taker(100);
     for index in 0..40 {
         send(&subject, &job(index), Delay::NONE).await;
@@ -137,7 +137,7 @@ async fn acknowledgements_in_any_order_concern_no_other_message(subject: Subject
     is_empty(&subject, &mut next).await;
 }
 
-async fn what_was_acknowledged_before_the_end_does_not_come_again(subject: Subject) {
+async fn acknowledged_job_does_not_come_again(subject: Subject) {
     let mut consumer = subject.taker(10);
     for index in 0..3 {
         send(&subject, &job(index), Delay::NONE).await;
@@ -154,7 +154,7 @@ async fn what_was_acknowledged_before_the_end_does_not_come_again(subject: Subje
     is_empty(&subject, &mut next).await;
 }
 
-async fn a_delayed_job_comes_later_and_not_before(subject: Subject) {
+async fn delayed_job_comes_not_before_its_time(subject: Subject) {
     let mut consumer = subject.taker(10);
     let sent = Instant::now();
     // SQS counts whole seconds.
@@ -163,7 +163,7 @@ async fn a_delayed_job_comes_later_and_not_before(subject: Subject) {
     assert!(sent.elapsed() >= delay(1_000).base, "before its time: {:?}", sent.elapsed());
 }
 
-async fn a_long_delay_does_not_hold_up_a_short_one(subject: Subject) {
+async fn long_delay_does_not_hold_up_a_short_one(subject: Subject) {
     let mut consumer = subject.taker(10);
     // Longer than a slow machine needs for the other.
     send(&subject, &job(1), delay(600_000)).await;
@@ -171,7 +171,7 @@ async fn a_long_delay_does_not_hold_up_a_short_one(subject: Subject) {
     assert_eq!(receive(&mut consumer).await.to, number(2));
 }
 
-async fn a_dead_letter_keeps_body_and_reason(subject: Subject) {
+async fn dead_letter_keeps_body_and_reason(subject: Subject) {
     bury(&subject, b"\xff not a job", "cannot be read").await;
     // Looking does not take away.
     for _ in 0..2 {
@@ -188,7 +188,7 @@ async fn a_dead_letter_keeps_body_and_reason(subject: Subject) {
     }
 }
 
-async fn a_redrive_brings_jobs_back_with_all_their_attempts(subject: Subject) {
+async fn redrive_brings_jobs_back_with_all_their_attempts(subject: Subject) {
     let tired = Job { attempts: 4, ..job(1) };
     bury(&subject, tired.encode().as_bytes(), "out of attempts").await;
     bury(&subject, b"not a job", "cannot be read").await;
@@ -209,7 +209,7 @@ async fn a_redrive_brings_jobs_back_with_all_their_attempts(subject: Subject) {
     is_empty(&subject, &mut consumer).await;
 }
 
-async fn a_purge_empties(subject: Subject) {
+async fn purge_deletes_dead_letters(subject: Subject) {
     bury(&subject, b"1", "x").await;
     bury(&subject, b"2", "x").await;
     let mut letters = subject.queue.dead().await.expect("dead letters");

@@ -27,7 +27,7 @@ async fn declared(url: &str, kind: Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_classic_queue_that_is_there_is_used_and_another_is_refused_in_words() {
+async fn existing_queue_of_another_type_is_refused() {
     for kind in [None, Some("classic")] {
         let url = rabbitmq_url();
         declared(&url, kind).await;

@@ -21,7 +21,7 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
 use crate::support::services::sqs_endpoint;
 use crate::support::sqs::{Queues, client, client_in};
-use crate::support::{GIVE_UP, Person, admissions, eventually, number, request, unique};
+use crate::support::{GIVE_UP, TestNumber, admissions, eventually, number, request, unique};
 
 struct Fixture {
     queue: Queue,
@@ -38,7 +38,7 @@ async fn fixture() -> Fixture {
 
 fn job() -> Job {
     Job {
-        id: Person::new().asks().id,
+        id: TestNumber::new().request().id,
         send: 1,
         to: number(1),
         locale: Locale::En,
@@ -61,7 +61,7 @@ async fn receive(client: &Client, url: &str) -> Message {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_one_message() {
+async fn job_is_one_message_with_its_trace() {
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
     let traced = Job { names: Names { request_id: None, trace: trace.clone() }, ..job() };
@@ -77,7 +77,7 @@ async fn a_job_is_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_postponed_message_comes_again_soon() {
+async fn postponed_message_comes_again_soon() {
     let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
     // Without being postponed it would come again after 30 s, the default of SQS.
@@ -94,7 +94,7 @@ async fn a_postponed_message_comes_again_soon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_has_its_reason_as_attribute() {
+async fn dead_letter_reason_is_an_attribute() {
     let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the letter", || async {
         queue.bury(b"not a job", "cannot be read").await.ok()
@@ -110,7 +110,7 @@ async fn a_dead_letter_has_its_reason_as_attribute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_is_asked_in_the_region_that_its_url_names() {
+async fn queue_region_is_that_of_its_url() {
     // `AWS_REGION` is another.
     let client = client_in("eu-central-1", &sqs_endpoint());
     let name = unique("elsewhere");
@@ -190,7 +190,7 @@ impl<'a> Mapping<'a> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_job_comes_again_after_its_back_off_and_its_neighbours_are_deleted() {
+async fn retry_brings_back_the_failed_job_alone_after_its_back_off() {
     let fixture = fixture().await;
     // One of the two jobs is refused, the other accepted, and the first is then refused once more.
     let gateway =
@@ -211,7 +211,7 @@ async fn a_failed_job_comes_again_after_its_back_off_and_its_neighbours_are_dele
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
+async fn dead_letter_of_an_exhausted_job_can_be_redriven() {
     let fixture = fixture().await;
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
     let mapping = Mapping::new(&fixture, &gateway);
@@ -250,7 +250,7 @@ async fn a_job_out_of_attempts_is_a_dead_letter_that_an_operator_can_redrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
+async fn redrive_policy_ends_jobs_whose_function_never_answers() {
     let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
     // Each time the function dies, the message shows again when its visibility timeout is over.
@@ -265,7 +265,7 @@ async fn a_function_that_never_answers_ends_with_the_redrive_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateways_rate_holds_jobs_back_and_spends_no_receive() {
+async fn rate_limit_holds_jobs_back_and_spends_no_receive() {
     const JOBS: u32 = 30;
     let fixture = fixture().await;
     let gateway = Gateway::start(&[], Reply::Accept).await;

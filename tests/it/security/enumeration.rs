@@ -36,14 +36,14 @@ async fn verify(client: &Client, to: &str) -> String {
     id
 }
 
-/// An id like this one, of nobody.
-fn of_nobody(id: &str) -> String {
+/// An id like this one that no verification has.
+fn unknown_id(id: &str) -> String {
     let id = VerificationId::parse(id).expect("an id");
     VerificationId::new(id.key_id(), id.tag(), random_bytes(), &Purpose::default()).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_and_ids_are_answered_alike() {
+async fn enumeration_of_numbers_and_ids_learns_nothing() {
     for environment in [Environment::embedded(), Environment::services()] {
         let environment = environment
             .with("RESEND_INTERVAL", "1")
@@ -57,10 +57,10 @@ async fn numbers_and_ids_are_answered_alike() {
         let expired = client.ask(&replaced).await.id();
         let checked = told(&client.check(&used, "000000").await);
         assert_eq!(checked.0, 404);
-        assert_eq!(told(&client.check(&of_nobody(&used), "000000").await), checked, "unknown");
+        assert_eq!(told(&client.check(&unknown_id(&used), "000000").await), checked, "unknown");
         tokio::time::sleep(Duration::from_millis(2100)).await;
         assert_eq!(told(&client.check(&expired, "000000").await), checked, "expired");
-        for over in [&expired, &used, &of_nobody(&used)] {
+        for over in [&expired, &used, &unknown_id(&used)] {
             let path = format!("/v1/verifications/{over}");
             assert_eq!(
                 told(&client.send(client.request("DELETE", &path)).await),
@@ -70,7 +70,7 @@ async fn numbers_and_ids_are_answered_alike() {
         }
         assert_eq!(
             told(&client.status(&expired).await),
-            told(&client.status(&of_nobody(&used)).await)
+            told(&client.status(&unknown_id(&used)).await)
         );
         let again = client.ask(&replaced).await;
         assert_ne!(again.id(), expired);

@@ -9,7 +9,7 @@ use crate::support::process::{Deployment, Environment, Process, wrong};
 use crate::support::{eventually, number};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_code_stands_in_store_queue_or_logs_and_no_number_in_keys_or_logs() {
+async fn no_leaks_of_codes_numbers_or_secrets() {
     // Ten digits, which do not come up by chance; every line that can be logged.
     let environment = Environment::services()
         .with("CODE_LENGTH", "10")

@@ -8,7 +8,7 @@ use crate::support::process::{Client, Deployment, Environment, Process, base_url
 use crate::support::{number, unique};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_rotated_with_codes_in_flight() {
+async fn secret_rotation_with_codes_in_flight() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let old = Environment::services().with("SMS_DSN", &gateway.dsn());
     let secret = old.get("CODE_SECRET").to_owned();

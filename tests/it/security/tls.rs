@@ -7,14 +7,14 @@ use crate::support::services::{Service, with_own_queue};
 const TO: &str = "+8613800138000";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
+async fn redis_over_tls_needs_a_trusted_certificate() {
     let redis = Service::redis_tls();
     is_used_by_those_who_trust_it(&redis, &Environment::services().with("REDIS_URL", &redis.url))
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_is_reached_over_tls_and_only_with_a_certificate_that_is_trusted() {
+async fn rabbitmq_over_tls_needs_a_trusted_certificate() {
     let rabbitmq = Service::rabbitmq_tls();
     let url = with_own_queue(&rabbitmq.url);
     is_used_by_those_who_trust_it(&rabbitmq, &Environment::services().with("QUEUE_URL", &url))

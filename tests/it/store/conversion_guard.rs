@@ -10,7 +10,7 @@ use shared::store::{Candidate, CheckResult, Clock, Decision, Store};
 use shared::verification::{Policy, Verification};
 
 use crate::support::contract::{Open, contract};
-use crate::support::{Person, unique};
+use crate::support::{TestNumber, unique};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -18,27 +18,27 @@ const HOUR: Duration = Duration::from_secs(3600);
 const KNOWN: Duration = Duration::from_secs(131);
 
 contract! {
-    stores with super::Block::of;
-    a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe
-    a_block_whose_codes_are_typed_back_has_room
-    what_nobody_knows_yet_is_not_held_against_a_block
-    what_nobody_knows_yet_is_held_against_a_block_that_is_suspect
-    an_approval_that_comes_late_is_made_good
-    a_block_recovers_by_its_probes
-    a_probe_that_is_released_is_still_to_be_had
-    what_was_sent_before_it_was_known_makes_no_refusal_longer
-    a_block_is_forgiven_in_time
-    what_is_only_observed_is_told_and_not_refused
-    what_is_released_was_not_sent
-    a_country_is_learned_from
-    a_suspicious_block_asks_for_a_challenge
-    a_country_asks_for_a_challenge_for_longer_each_time
-    a_country_whose_codes_are_typed_back_asks_for_nothing
-    a_country_recovers_though_it_is_abused
+    stores with super::PrefixCase::of;
+    prefix_without_approvals_is_refused_but_for_a_probe
+    prefix_with_approvals_is_admitted
+    pending_sms_are_not_held_against_a_prefix
+    pending_sms_are_held_against_a_suspect_prefix
+    late_approval_is_made_good
+    prefix_recovers_by_its_probes
+    released_probe_is_available_again
+    pending_sms_make_no_refusal_longer
+    prefix_is_forgiven_in_time
+    observe_mode_reports_and_refuses_nothing
+    released_request_counts_as_not_sent
+    country_baseline_is_learned
+    suspect_prefix_asks_for_a_challenge
+    country_asks_for_challenges_for_longer_each_time
+    country_with_approvals_asks_for_nothing
+    country_recovers_though_it_is_abused
 }
 
-/// A block of numbers, of a country that is only its own.
-struct Block {
+/// A prefix of numbers, of a country that is only its own.
+struct PrefixCase {
     store: Store,
     clock: Clock,
     subject: String,
@@ -48,21 +48,21 @@ struct Block {
     of_country: Test,
 }
 
-impl Block {
+impl PrefixCase {
     #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
     fn of(open: Open) -> Self {
         let clock = Clock::virtual_from(Timestamp::now());
         Self {
             store: open(Policy::default()).with_clock(clock.clone()),
             clock,
-            subject: unique("block"),
+            subject: unique("prefix"),
             country: unique("country"),
             test: Test::of_block(0.8, Answer::Refuse).expect("a test"),
             of_country: Test::default(),
         }
     }
 
-    /// No block is looked at, and of the country fewer codes than usual are a reason to ask for a
+    /// No prefix is looked at, and of the country fewer codes than usual are a reason to ask for a
     /// challenge.
     fn of_the_country(mut self) -> Self {
         self.test = Test::default();
@@ -70,26 +70,26 @@ impl Block {
         self
     }
 
-    /// SMS without an approval that it takes until the block is refused.
+    /// SMS without an approval that it takes until the prefix is refused.
     fn patience(&self) -> u32 {
         (1..100)
             .find(|count| f64::from(*count) * self.test.up >= self.test.threshold)
             .expect("an end")
     }
 
-    fn asks(&self) -> Candidate {
+    fn request(&self) -> Candidate {
         let of_country = country_quota(self.country.clone(), self.of_country);
         let quotas = vec![block_quota(self.subject.clone(), self.test), of_country];
         Candidate {
             quotas,
             guarded: vec![self.subject.clone(), self.country.clone()],
-            ..Person::new().asks()
+            ..TestNumber::new().request()
         }
     }
 
     /// Somebody else asks.
     async fn sends(&self) -> Result<(Verification, bool), Refusal> {
-        match self.store.admit(&self.asks()).await.expect("an answer") {
+        match self.store.admit(&self.request()).await.expect("an answer") {
             Decision::Admitted { verification, observed, .. } => Ok((verification, observed)),
             Decision::Refused(refusal) => Err(refusal),
             Decision::Challenged => panic!("challenged"),
@@ -97,7 +97,7 @@ impl Block {
     }
 
     async fn is_challenged(&self) -> bool {
-        matches!(self.store.admit(&self.asks()).await, Ok(Decision::Challenged))
+        matches!(self.store.admit(&self.request()).await, Ok(Decision::Challenged))
     }
 
     /// Somebody asks who has solved a challenge.
@@ -107,7 +107,7 @@ impl Block {
             block_quota(self.subject.clone(), solved(self.test)),
             country_quota(self.country.clone(), solved(self.of_country)),
         ];
-        match self.store.admit(&Candidate { quotas, ..self.asks() }).await.expect("an answer") {
+        match self.store.admit(&Candidate { quotas, ..self.request() }).await.expect("an answer") {
             Decision::Admitted { verification, .. } => verification,
             other => panic!("not admitted: {other:?}"),
         }
@@ -116,7 +116,7 @@ impl Block {
     /// SMS in vain until a challenge is asked for: how many it takes.
     async fn sends_until_challenged(&self) -> u32 {
         for sent in 0..100 {
-            match self.store.admit(&self.asks()).await.expect("an answer") {
+            match self.store.admit(&self.request()).await.expect("an answer") {
                 Decision::Challenged => return sent,
                 Decision::Admitted { .. } => self.clock.advance(KNOWN),
                 Decision::Refused(refusal) => panic!("{refusal:?}"),
@@ -125,7 +125,7 @@ impl Block {
         panic!("never")
     }
 
-    async fn sends_in_vain(&self, count: u32) {
+    async fn sends_without_approval(&self, count: u32) {
         for _ in 0..count {
             self.sends().await.expect("room");
             self.clock.advance(KNOWN);
@@ -139,10 +139,10 @@ impl Block {
     }
 }
 
-async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block: Block) {
-    block.sends_in_vain(block.patience()).await;
+async fn prefix_without_approvals_is_refused_but_for_a_probe(prefix: PrefixCase) {
+    prefix.sends_without_approval(prefix.patience()).await;
     for hours in [2, 4, 8, 16, 16] {
-        let refusal = block.sends().await.expect_err("refused");
+        let refusal = prefix.sends().await.expect_err("refused");
         let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
         assert_eq!(exceeded, [Exceeded::Limit(Scope::Conversion)]);
         // Until the next probe, from the time at which it was known that the last was in vain.
@@ -151,220 +151,220 @@ async fn a_block_whose_codes_nobody_types_back_is_refused_but_for_a_probe(block:
             retry_after <= expected && retry_after + KNOWN > expected,
             "{hours} hours: {retry_after:?}"
         );
-        block.clock.advance(retry_after - Duration::from_secs(1));
-        block.sends().await.expect_err("a second too early");
-        block.clock.advance(Duration::from_secs(1));
-        block.sends().await.expect("a probe");
-        block.sends().await.expect_err("one");
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(retry_after - Duration::from_secs(1));
+        prefix.sends().await.expect_err("a second too early");
+        prefix.clock.advance(Duration::from_secs(1));
+        prefix.sends().await.expect("a probe");
+        prefix.sends().await.expect_err("one");
+        prefix.clock.advance(KNOWN);
     }
-    let subject = unique("block");
-    Block { subject, ..block }.sends().await.expect("another block");
+    let subject = unique("prefix");
+    PrefixCase { subject, ..prefix }.sends().await.expect("another prefix");
 }
 
-async fn a_block_whose_codes_are_typed_back_has_room(block: Block) {
+async fn prefix_with_approvals_is_admitted(prefix: PrefixCase) {
     for number in 0..100 {
-        let (verification, _) = block.sends().await.expect("room");
-        block.clock.advance(Duration::from_secs(20));
+        let (verification, _) = prefix.sends().await.expect("room");
+        prefix.clock.advance(Duration::from_secs(20));
         if number % 5 != 0 {
-            block.approves(&verification).await;
+            prefix.approves(&verification).await;
         }
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(KNOWN);
     }
 }
 
-async fn what_nobody_knows_yet_is_not_held_against_a_block(block: Block) {
+async fn pending_sms_are_not_held_against_a_prefix(prefix: PrefixCase) {
     let mut sent = Vec::new();
     for _ in 0..50 {
-        sent.push(block.sends().await.expect("room").0);
-        block.clock.advance(Duration::from_secs(2));
+        sent.push(prefix.sends().await.expect("room").0);
+        prefix.clock.advance(Duration::from_secs(2));
     }
     for (_, verification) in sent.iter().enumerate().filter(|(index, _)| index % 5 != 0) {
-        block.approves(verification).await;
+        prefix.approves(verification).await;
     }
-    block.clock.advance(KNOWN);
-    block.sends().await.expect("as many as elsewhere");
+    prefix.clock.advance(KNOWN);
+    prefix.sends().await.expect("as many as elsewhere");
     for _ in 0..50 {
-        block.sends().await.expect("room");
+        prefix.sends().await.expect("room");
     }
-    block.clock.advance(KNOWN);
-    block.sends().await.expect_err("now it is known");
+    prefix.clock.advance(KNOWN);
+    prefix.sends().await.expect_err("now it is known");
 }
 
-async fn what_nobody_knows_yet_is_held_against_a_block_that_is_suspect(block: Block) {
-    block.sends_in_vain(block.patience() - 1).await;
-    block.sends().await.expect("room for one");
-    block.sends().await.expect("the first probe");
-    block.sends().await.expect_err("without waiting for what becomes of them");
+async fn pending_sms_are_held_against_a_suspect_prefix(prefix: PrefixCase) {
+    prefix.sends_without_approval(prefix.patience() - 1).await;
+    prefix.sends().await.expect("room for one");
+    prefix.sends().await.expect("the first probe");
+    prefix.sends().await.expect_err("without waiting for what becomes of them");
 }
 
-async fn an_approval_that_comes_late_is_made_good(block: Block) {
-    let count = block.patience() - 1;
+async fn late_approval_is_made_good(prefix: PrefixCase) {
+    let count = prefix.patience() - 1;
     for round in 0..3 {
         let mut sent = Vec::new();
         for _ in 0..count {
             sent.push(
-                block.sends().await.unwrap_or_else(|refusal| panic!("{round}: {refusal:?}")).0,
+                prefix.sends().await.unwrap_or_else(|refusal| panic!("{round}: {refusal:?}")).0,
             );
         }
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(KNOWN);
         for verification in &sent {
-            block.approves(verification).await;
+            prefix.approves(verification).await;
         }
     }
 }
 
-async fn a_block_recovers_by_its_probes(block: Block) {
-    block.sends_in_vain(block.patience()).await;
+async fn prefix_recovers_by_its_probes(prefix: PrefixCase) {
+    prefix.sends_without_approval(prefix.patience()).await;
     for _ in 0..3 {
-        block.clock.advance(HOUR * 2);
-        let (probe, _) = block.sends().await.expect("a probe");
-        block.approves(&probe).await;
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(HOUR * 2);
+        let (probe, _) = prefix.sends().await.expect("a probe");
+        prefix.approves(&probe).await;
+        prefix.clock.advance(KNOWN);
     }
     for _ in 0..3 {
-        block.sends().await.expect("room again");
+        prefix.sends().await.expect("room again");
     }
 }
 
-async fn a_probe_that_is_released_is_still_to_be_had(block: Block) {
-    block.sends_in_vain(block.patience()).await;
-    block.clock.advance(HOUR * 2);
+async fn released_probe_is_available_again(prefix: PrefixCase) {
+    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.clock.advance(HOUR * 2);
     for _ in 0..3 {
-        let probe = block.asks();
-        assert!(matches!(block.store.admit(&probe).await, Ok(Decision::Admitted { .. })));
-        block.sends().await.expect_err("one");
-        block.store.release(&probe).await.expect("an answer");
+        let probe = prefix.request();
+        assert!(matches!(prefix.store.admit(&probe).await, Ok(Decision::Admitted { .. })));
+        prefix.sends().await.expect_err("one");
+        prefix.store.release(&probe).await.expect("an answer");
     }
-    block.sends().await.expect("a probe");
-    block.sends().await.expect_err("one");
+    prefix.sends().await.expect("a probe");
+    prefix.sends().await.expect_err("one");
 }
 
-async fn what_was_sent_before_it_was_known_makes_no_refusal_longer(block: Block) {
-    for _ in 0..block.patience() * 2 {
-        block.sends().await.expect("room, while nobody knows");
-        block.clock.advance(Duration::from_secs(11));
+async fn pending_sms_make_no_refusal_longer(prefix: PrefixCase) {
+    for _ in 0..prefix.patience() * 2 {
+        prefix.sends().await.expect("room, while nobody knows");
+        prefix.clock.advance(Duration::from_secs(11));
     }
-    block.clock.advance(KNOWN);
-    let retry_after = block.sends().await.expect_err("refused").retry_after();
+    prefix.clock.advance(KNOWN);
+    let retry_after = prefix.sends().await.expect_err("refused").retry_after();
     assert!(retry_after <= HOUR * 2, "{retry_after:?}");
 }
 
-async fn a_block_is_forgiven_in_time(block: Block) {
-    block.sends_in_vain(block.patience()).await;
-    block.sends().await.expect_err("refused");
-    block.clock.advance(HOUR * 48);
+async fn prefix_is_forgiven_in_time(prefix: PrefixCase) {
+    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends().await.expect_err("refused");
+    prefix.clock.advance(HOUR * 48);
     for _ in 0..3 {
-        block.sends().await.expect("room again");
+        prefix.sends().await.expect("room again");
     }
 }
 
-async fn what_is_only_observed_is_told_and_not_refused(mut block: Block) {
-    block.test.answer = Answer::Observe;
-    block.sends_in_vain(block.patience()).await;
+async fn observe_mode_reports_and_refuses_nothing(mut prefix: PrefixCase) {
+    prefix.test.answer = Answer::Observe;
+    prefix.sends_without_approval(prefix.patience()).await;
     let mut observed = Vec::new();
     for _ in 0..3 {
-        observed.push(block.sends().await.expect("never refused").1);
+        observed.push(prefix.sends().await.expect("never refused").1);
     }
     assert_eq!(observed, [true, true, true]);
 }
 
-async fn what_is_released_was_not_sent(block: Block) {
-    for _ in 0..block.patience() * 2 {
-        let candidate = block.asks();
-        assert!(matches!(block.store.admit(&candidate).await, Ok(Decision::Admitted { .. })));
-        block.clock.advance(Duration::from_secs(15));
-        block.store.release(&candidate).await.expect("an answer");
-        block.clock.advance(KNOWN);
+async fn released_request_counts_as_not_sent(prefix: PrefixCase) {
+    for _ in 0..prefix.patience() * 2 {
+        let candidate = prefix.request();
+        assert!(matches!(prefix.store.admit(&candidate).await, Ok(Decision::Admitted { .. })));
+        prefix.clock.advance(Duration::from_secs(15));
+        prefix.store.release(&candidate).await.expect("an answer");
+        prefix.clock.advance(KNOWN);
     }
-    let known = block.store.conversion(&block.country).await.expect("an answer");
+    let known = prefix.store.conversion(&prefix.country).await.expect("an answer");
     assert!(known.sent.abs() < 0.01, "{known:?}");
 }
 
-async fn a_country_is_learned_from(block: Block) {
-    assert_eq!(block.store.conversion(&block.country).await.expect("an answer").sent, 0.0);
+async fn country_baseline_is_learned(prefix: PrefixCase) {
+    assert_eq!(prefix.store.conversion(&prefix.country).await.expect("an answer").sent, 0.0);
     for number in 0..10 {
-        let (verification, _) = block.sends().await.expect("room");
+        let (verification, _) = prefix.sends().await.expect("room");
         if number < 7 {
-            block.approves(&verification).await;
+            prefix.approves(&verification).await;
         }
     }
-    let early = block.store.conversion(&block.country).await.expect("an answer");
+    let early = prefix.store.conversion(&prefix.country).await.expect("an answer");
     assert_eq!(early.sent, 0.0, "of the others it is not known yet");
-    block.clock.advance(KNOWN);
-    let known = block.store.conversion(&block.country).await.expect("an answer");
+    prefix.clock.advance(KNOWN);
+    let known = prefix.store.conversion(&prefix.country).await.expect("an answer");
     assert!((known.sent - 10.0).abs() < 0.01 && (known.approved - 7.0).abs() < 0.01, "{known:?}");
-    block.clock.advance(Duration::from_secs(7 * 86_400));
-    let later = block.store.conversion(&block.country).await.expect("an answer");
+    prefix.clock.advance(Duration::from_secs(7 * 86_400));
+    let later = prefix.store.conversion(&prefix.country).await.expect("an answer");
     assert!(
         (later.sent - 5.0).abs() < 0.01 && (later.approved - 3.5).abs() < 0.01,
         "half after a week: {later:?}"
     );
 }
 
-async fn a_suspicious_block_asks_for_a_challenge(mut block: Block) {
-    block.test.answer = Answer::Challenge;
-    let patience = block.patience();
-    let sent = block.sends_until_challenged().await;
+async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
+    prefix.test.answer = Answer::Challenge;
+    let patience = prefix.patience();
+    let sent = prefix.sends_until_challenged().await;
     assert_eq!(sent, patience.div_ceil(2), "at a half of what it takes to be refused");
     for _ in 0..20 {
-        assert!(block.is_challenged().await, "and what is not sent counts for nothing");
+        assert!(prefix.is_challenged().await, "and what is not sent counts for nothing");
     }
-    let solved = block.sends_solved().await;
-    block.approves(&solved).await;
-    block.clock.advance(KNOWN);
-    assert!(!block.is_challenged().await, "a person was among them");
-    block.test.answer = Answer::Refuse;
+    let solved = prefix.sends_solved().await;
+    prefix.approves(&solved).await;
+    prefix.clock.advance(KNOWN);
+    assert!(!prefix.is_challenged().await, "a number was among them");
+    prefix.test.answer = Answer::Refuse;
     let mut solved = 0;
-    while block.sends().await.is_ok() {
+    while prefix.sends().await.is_ok() {
         solved += 1;
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(KNOWN);
     }
     assert!((1..=patience).contains(&solved), "refused at last, whatever is solved: {solved}");
 }
 
-async fn a_country_asks_for_a_challenge_for_longer_each_time(block: Block) {
-    let block = block.of_the_country();
+async fn country_asks_for_challenges_for_longer_each_time(prefix: PrefixCase) {
+    let prefix = prefix.of_the_country();
     for hours in [2, 4, 8, 16, 16] {
-        let sent = block.sends_until_challenged().await;
+        let sent = prefix.sends_until_challenged().await;
         assert!((5..30).contains(&sent), "{sent}");
-        block.clock.advance(HOUR * hours - KNOWN);
-        assert!(block.is_challenged().await, "still, after almost {hours} hours");
-        block.clock.advance(KNOWN);
-        assert!(!block.is_challenged().await, "no longer, after {hours} hours");
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(HOUR * hours - KNOWN);
+        assert!(prefix.is_challenged().await, "still, after almost {hours} hours");
+        prefix.clock.advance(KNOWN);
+        assert!(!prefix.is_challenged().await, "no longer, after {hours} hours");
+        prefix.clock.advance(KNOWN);
     }
-    block.clock.advance(HOUR * 25);
-    block.sends_until_challenged().await;
-    block.clock.advance(HOUR * 2);
-    assert!(!block.is_challenged().await, "what was yesterday is forgotten");
+    prefix.clock.advance(HOUR * 25);
+    prefix.sends_until_challenged().await;
+    prefix.clock.advance(HOUR * 2);
+    assert!(!prefix.is_challenged().await, "what was yesterday is forgotten");
 }
 
-async fn a_country_whose_codes_are_typed_back_asks_for_nothing(block: Block) {
-    let block = block.of_the_country();
+async fn country_with_approvals_asks_for_nothing(prefix: PrefixCase) {
+    let prefix = prefix.of_the_country();
     for number in 0..200 {
-        let (verification, _) = block.sends().await.expect("room");
-        block.clock.advance(Duration::from_secs(20));
+        let (verification, _) = prefix.sends().await.expect("room");
+        prefix.clock.advance(Duration::from_secs(20));
         if number % 5 != 0 {
-            block.approves(&verification).await;
+            prefix.approves(&verification).await;
         }
-        block.clock.advance(KNOWN);
+        prefix.clock.advance(KNOWN);
     }
 }
 
-async fn a_country_recovers_though_it_is_abused(block: Block) {
-    let block = block.of_the_country();
-    block.sends_until_challenged().await;
+async fn country_recovers_though_it_is_abused(prefix: PrefixCase) {
+    let prefix = prefix.of_the_country();
+    prefix.sends_until_challenged().await;
     for _ in 0..20 {
-        assert!(block.is_challenged().await, "bots");
-        let solved = block.sends_solved().await;
-        block.approves(&solved).await;
-        block.clock.advance(Duration::from_secs(60));
+        assert!(prefix.is_challenged().await, "bots");
+        let solved = prefix.sends_solved().await;
+        prefix.approves(&solved).await;
+        prefix.clock.advance(Duration::from_secs(60));
     }
-    let late = block.sends_solved().await;
-    block.clock.advance(KNOWN);
-    block.approves(&late).await;
-    assert!(block.is_challenged().await, "people alone do not end it early");
-    block.clock.advance(HOUR * 2);
-    assert!(!block.is_challenged().await);
+    let late = prefix.sends_solved().await;
+    prefix.clock.advance(KNOWN);
+    prefix.approves(&late).await;
+    assert!(prefix.is_challenged().await, "people alone do not end it early");
+    prefix.clock.advance(HOUR * 2);
+    assert!(!prefix.is_challenged().await);
 }

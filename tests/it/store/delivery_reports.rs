@@ -7,14 +7,14 @@ use shared::verification::{DeliveryState, Policy, Verification};
 
 use super::LEASE;
 use crate::support::contract::{Open, contract};
-use crate::support::{Person, unique};
+use crate::support::{TestNumber, unique};
 
 contract! {
     stores;
-    a_receipt_moves_the_sms_that_it_is_about
-    a_receipt_that_overtakes_its_record_counts
-    a_receipt_of_an_earlier_sms_says_nothing_about_the_latest
-    a_receipt_for_an_unknown_number_leaves_nothing_behind
+    delivery_report_moves_its_own_sms
+    delivery_report_before_its_record_counts
+    delivery_report_of_an_earlier_sms_leaves_the_latest
+    delivery_report_for_an_unknown_number_leaves_nothing_behind
 }
 
 async fn sending(store: &Store, candidate: &Candidate, send: u32) -> Verification {
@@ -36,11 +36,11 @@ async fn delivery(store: &Store, verification: &Verification) -> DeliveryState {
     store.find(&verification.id).await.expect("an answer").expect("is there").delivery
 }
 
-async fn a_receipt_moves_the_sms_that_it_is_about(open: Open) {
+async fn delivery_report_moves_its_own_sms(open: Open) {
     let store = open(Policy::default());
     for (delivered, state) in [(true, DeliveryState::Delivered), (false, DeliveryState::Failed)] {
-        let person = Person::new();
-        let (candidate, name) = (person.asks(), unique("message"));
+        let number = TestNumber::new();
+        let (candidate, name) = (number.request(), unique("message"));
         let verification = sending(&store, &candidate, 1).await;
         sent(&store, &verification, 1, &name).await;
         store.receipt(candidate.id.tag(), &unique("other"), delivered).await.expect("an answer");
@@ -54,10 +54,10 @@ async fn a_receipt_moves_the_sms_that_it_is_about(open: Open) {
     }
 }
 
-async fn a_receipt_that_overtakes_its_record_counts(open: Open) {
+async fn delivery_report_before_its_record_counts(open: Open) {
     let store = open(Policy::default());
-    let person = Person::new();
-    let (candidate, name) = (person.asks(), unique("message"));
+    let number = TestNumber::new();
+    let (candidate, name) = (number.request(), unique("message"));
     let verification = sending(&store, &candidate, 1).await;
     store.receipt(candidate.id.tag(), &name, true).await.expect("an answer");
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Queued);
@@ -71,23 +71,23 @@ async fn a_receipt_that_overtakes_its_record_counts(open: Open) {
     );
 }
 
-async fn a_receipt_of_an_earlier_sms_says_nothing_about_the_latest(open: Open) {
+async fn delivery_report_of_an_earlier_sms_leaves_the_latest(open: Open) {
     let policy = Policy { resend_interval: Duration::from_millis(1), ..Policy::default() };
     let store = open(policy);
-    let person = Person::new();
-    let (candidate, name) = (person.asks(), unique("message"));
+    let number = TestNumber::new();
+    let (candidate, name) = (number.request(), unique("message"));
     let verification = sending(&store, &candidate, 1).await;
     sent(&store, &verification, 1, &name).await;
     store.clock().advance(Duration::from_millis(3));
-    sending(&store, &person.asks(), 2).await;
+    sending(&store, &number.request(), 2).await;
     store.receipt(candidate.id.tag(), &name, true).await.expect("an answer");
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Queued);
 }
 
-async fn a_receipt_for_an_unknown_number_leaves_nothing_behind(open: Open) {
+async fn delivery_report_for_an_unknown_number_leaves_nothing_behind(open: Open) {
     let store = open(Policy::default());
-    let person = Person::new();
-    let candidate = person.asks();
+    let number = TestNumber::new();
+    let candidate = number.request();
     store.receipt(candidate.id.tag(), "message", true).await.expect("an answer");
     let verification = sending(&store, &candidate, 1).await;
     sent(&store, &verification, 1, "message").await;

@@ -12,10 +12,10 @@ use crate::support::unique;
 
 contract! {
     stores;
-    failures_in_a_row_open_the_circuit_for_all
-    a_success_between_failures_keeps_it_closed
-    one_at_a_time_tries_an_open_circuit
-    what_says_nothing_of_the_gateway_neither_counts_nor_takes_the_trial
+    circuit_opens_for_all_after_failures_in_a_row
+    circuit_stays_closed_by_a_success_between_failures
+    circuit_half_open_is_tried_by_one_at_a_time
+    circuit_ignores_outcomes_that_say_nothing_of_the_gateway
 }
 
 const BREAKER: Breaker =
@@ -47,7 +47,7 @@ async fn permit_when_open_is_over(store: &Store, account: &str) -> Permit {
     }
 }
 
-async fn failures_in_a_row_open_the_circuit_for_all(open: Open) {
+async fn circuit_opens_for_all_after_failures_in_a_row(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     for failure in 0..3 {
@@ -66,7 +66,7 @@ async fn failures_in_a_row_open_the_circuit_for_all(open: Open) {
     );
 }
 
-async fn a_success_between_failures_keeps_it_closed(open: Open) {
+async fn circuit_stays_closed_by_a_success_between_failures(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     for _ in 0..5 {
@@ -77,7 +77,7 @@ async fn a_success_between_failures_keeps_it_closed(open: Open) {
     assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell: false });
 }
 
-async fn one_at_a_time_tries_an_open_circuit(open: Open) {
+async fn circuit_half_open_is_tried_by_one_at_a_time(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     for _ in 0..3 {
@@ -99,7 +99,7 @@ async fn one_at_a_time_tries_an_open_circuit(open: Open) {
     assert!(all.iter().all(|permit| *permit == Permit::Granted { tell: false }), "{all:?}");
 }
 
-async fn what_says_nothing_of_the_gateway_neither_counts_nor_takes_the_trial(open: Open) {
+async fn circuit_ignores_outcomes_that_say_nothing_of_the_gateway(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     report(&store, &account, Health::Down).await;

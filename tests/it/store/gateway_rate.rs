@@ -12,11 +12,11 @@ use crate::support::unique;
 
 contract! {
     stores;
-    turns_are_handed_out_evenly_and_once
-    no_turn_is_taken_that_comes_too_late
+    rate_slots_are_handed_out_evenly_and_once
+    rate_slot_that_comes_too_late_is_not_taken
 }
 
-async fn turns_are_handed_out_evenly_and_once(open: Open) {
+async fn rate_slots_are_handed_out_evenly_and_once(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     let all = join_all((0..100).map(|_| permit(&store, &account, rate(20)))).await;
@@ -45,7 +45,7 @@ async fn turns_are_handed_out_evenly_and_once(open: Open) {
     );
 }
 
-async fn no_turn_is_taken_that_comes_too_late(open: Open) {
+async fn rate_slot_that_comes_too_late_is_not_taken(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     let soon = Asked { patience: Duration::from_secs(2), ..rate(1) };

@@ -8,10 +8,10 @@ use crate::support::unique;
 
 contract! {
     stores;
-    an_idempotency_key_is_claimed_once
+    idempotency_key_is_claimed_once
 }
 
-async fn an_idempotency_key_is_claimed_once(open: Open) {
+async fn idempotency_key_is_claimed_once(open: Open) {
     let (store, subject) = (open(Policy::default()), unique("key"));
     let key = |call, fingerprint: &str| ClaimedKey {
         subject: subject.clone(),

@@ -7,23 +7,23 @@ use shared::store::{Begin, CheckResult, Finish};
 use shared::verification::{DeliveryState, Policy};
 
 use super::{LEASE, SENT, SOON, admitted, admitted_later, begin, check, impatient};
-use crate::support::Person;
+use crate::support::TestNumber;
 use crate::support::contract::{Open, contract};
 
 contract! {
     stores;
-    one_worker_at_a_time_sends
-    a_lease_that_ran_out_is_taken_over
-    a_failed_attempt_may_be_repeated
-    an_unknown_outcome_stays_unknown
-    a_lease_that_is_given_back_leaves_unknown_what_was
-    nothing_is_sent_for_what_is_over
-    a_verification_shows_its_latest_sms
+    lease_is_held_by_one_worker_at_a_time
+    lease_that_ran_out_is_taken_over
+    lease_is_granted_again_after_a_failed_attempt
+    unknown_outcome_stays_unknown
+    lease_given_back_leaves_an_unknown_outcome_unknown
+    lease_is_refused_for_what_is_over
+    delivery_state_is_that_of_the_latest_sms
 }
 
-async fn one_worker_at_a_time_sends(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lease_is_held_by_one_worker_at_a_time(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     let begun = join_all((0..50).map(|worker| begin(&store, &verification, 1, worker))).await;
     let go = begun.iter().position(|begun| matches!(begun, Begin::Go { .. })).expect("one may");
     assert_eq!(begun.iter().filter(|begun| matches!(begun, Begin::Busy)).count(), 49);
@@ -39,9 +39,9 @@ async fn one_worker_at_a_time_sends(open: Open) {
     assert_eq!(begin(&store, &verification, 1, 99).await, Begin::AlreadySent);
 }
 
-async fn a_lease_that_ran_out_is_taken_over(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lease_that_ran_out_is_taken_over(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     store.begin(&verification.id, 1, SOON, 1).await.expect("an answer");
     assert_eq!(begin(&store, &verification, 1, 2).await, Begin::Busy);
     store.clock().advance(SOON);
@@ -57,17 +57,17 @@ async fn a_lease_that_ran_out_is_taken_over(open: Open) {
     assert_eq!(begin(&store, &verification, 1, 3).await, Begin::AlreadySent);
 }
 
-async fn a_failed_attempt_may_be_repeated(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lease_is_granted_again_after_a_failed_attempt(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     begin(&store, &verification, 1, 1).await;
     store.finish(&verification.id, 1, &Finish::Retrying, 1).await.expect("an answer");
     assert!(matches!(begin(&store, &verification, 1, 2).await, Begin::Go { uncertain: false, .. }));
 }
 
-async fn an_unknown_outcome_stays_unknown(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn unknown_outcome_stays_unknown(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     begin(&store, &verification, 1, 1).await;
     store.finish(&verification.id, 1, &Finish::Unknown, 2).await.expect("an answer");
     assert_eq!(
@@ -87,9 +87,9 @@ async fn an_unknown_outcome_stays_unknown(open: Open) {
     }
 }
 
-async fn a_lease_that_is_given_back_leaves_unknown_what_was(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lease_given_back_leaves_an_unknown_outcome_unknown(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     // The first worker dies in its call.
     store.begin(&verification.id, 1, Duration::ZERO, 1).await.expect("an answer");
     // The second asks, asks again, and gives its lease back without having called.
@@ -105,25 +105,25 @@ async fn a_lease_that_is_given_back_leaves_unknown_what_was(open: Open) {
     assert_eq!(begin(&store, &verification, 1, 4).await, Begin::AlreadySent);
 }
 
-async fn nothing_is_sent_for_what_is_over(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lease_is_refused_for_what_is_over(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     assert_eq!(
         begin(&store, &verification, 2, 1).await,
         Begin::Gone,
         "an SMS that was never admitted"
     );
     assert_eq!(
-        store.begin(&Person::new().asks().id, 1, LEASE, 1).await.expect("an answer"),
+        store.begin(&TestNumber::new().request().id, 1, LEASE, 1).await.expect("an answer"),
         Begin::Gone
     );
     assert_eq!(check(&store, &verification, true).await, CheckResult::Approved);
     assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone, "approved");
 }
 
-async fn a_verification_shows_its_latest_sms(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn delivery_state_is_that_of_the_latest_sms(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     let delivery =
         async || store.find(&verification.id).await.expect("an answer").expect("is there").delivery;
     assert_eq!(delivery().await, DeliveryState::Queued);
@@ -137,7 +137,7 @@ async fn a_verification_shows_its_latest_sms(open: Open) {
         store.finish(&verification.id, 1, &outcome, 1).await.expect("an answer");
         assert_eq!(delivery().await, state);
     }
-    admitted_later(&store, &person.asks()).await;
+    admitted_later(&store, &number.request()).await;
     assert_eq!(delivery().await, DeliveryState::Queued, "another is on its way");
     store.finish(&verification.id, 1, &Finish::Failed, 1).await.expect("an answer");
     assert_eq!(delivery().await, DeliveryState::Queued, "an older one says nothing about it");

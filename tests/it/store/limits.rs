@@ -9,21 +9,21 @@ use shared::store::{Candidate, CheckResult, Decision, Release, Store};
 use shared::verification::{Policy, Verification};
 
 use crate::support::contract::{Open, contract};
-use crate::support::{Person, unique};
+use crate::support::{TestNumber, unique};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 contract! {
     stores;
-    of_many_at_once_as_many_as_there_is_room_for
-    a_refusal_counts_on_nothing
-    a_release_gives_back
-    a_numbers_window_is_exact
-    the_wait_is_true
-    everything_in_the_way_is_named
-    the_time_until_a_resend_is_true
-    wrong_codes_count_on_their_limits
-    of_many_wrong_codes_at_once_as_many_as_there_is_room_for
+    limit_holds_for_many_requests_at_once
+    refusal_consumes_no_quota
+    release_refunds_quota
+    sliding_window_of_a_number_is_exact
+    retry_after_is_true
+    refusal_names_every_exceeded_limit
+    resend_in_is_true
+    wrong_codes_consume_their_limits
+    limit_of_wrong_codes_holds_for_many_at_once
 }
 
 fn impatient() -> Policy {
@@ -39,8 +39,8 @@ fn quota(scope: Scope, most: u32, span: Duration) -> Quota {
     Quota { scope, subject: unique("test"), rule: Rule::Rate(window(most, span)) }
 }
 
-fn asks(person: &Person, quotas: &[Quota]) -> Candidate {
-    Candidate { quotas: quotas.to_vec(), ..person.asks() }
+fn request(number: &TestNumber, quotas: &[Quota]) -> Candidate {
+    Candidate { quotas: quotas.to_vec(), ..number.request() }
 }
 
 async fn admitted(store: &Store, candidate: &Candidate) -> Verification {
@@ -66,11 +66,11 @@ async fn check(
     store.check(&verification.id, right, random_u64(), quotas).await.expect("an answer")
 }
 
-async fn of_many_at_once_as_many_as_there_is_room_for(open: Open) {
+async fn limit_holds_for_many_requests_at_once(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::Ip, 10, HOUR), quota(Scope::Prefix, 1000, HOUR)]);
     let decisions = join_all((0..200).map(|_| {
-        let (store, candidate) = (store.clone(), asks(&Person::new(), &quotas));
+        let (store, candidate) = (store.clone(), request(&TestNumber::new(), &quotas));
         async move { store.admit(&candidate).await.expect("an answer") }
     }));
     let mut admitted = 0;
@@ -91,33 +91,36 @@ async fn of_many_at_once_as_many_as_there_is_room_for(open: Open) {
     assert_eq!(admitted, 10);
 }
 
-async fn a_refusal_counts_on_nothing(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
+async fn refusal_consumes_no_quota(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
     let both = [quota(Scope::Ip, 2, HOUR), quota(Scope::Prefix, 3, HOUR)];
-    admitted(&store, &asks(&person, &both)).await;
+    admitted(&store, &request(&number, &both)).await;
     for _ in 0..5 {
-        assert_eq!(refused(&store, &asks(&person, &both)).await.exceeded(), [Exceeded::Cooldown]);
+        assert_eq!(
+            refused(&store, &request(&number, &both)).await.exceeded(),
+            [Exceeded::Cooldown]
+        );
     }
-    admitted(&store, &asks(&Person::new(), &both)).await;
+    admitted(&store, &request(&TestNumber::new(), &both)).await;
     for _ in 0..5 {
-        let other = asks(&Person::new(), &both);
+        let other = request(&TestNumber::new(), &both);
         assert_eq!(refused(&store, &other).await.exceeded(), [Exceeded::Limit(Scope::Ip)]);
         assert_eq!(store.find(&other.id).await.expect("an answer"), None, "nothing was written");
     }
     let prefix = &both[1..];
-    admitted(&store, &asks(&Person::new(), prefix)).await;
+    admitted(&store, &request(&TestNumber::new(), prefix)).await;
     assert_eq!(
-        refused(&store, &asks(&Person::new(), prefix)).await.exceeded(),
+        refused(&store, &request(&TestNumber::new(), prefix)).await.exceeded(),
         [Exceeded::Limit(Scope::Prefix)]
     );
 }
 
-async fn a_release_gives_back(open: Open) {
-    let (store, person, quotas) =
-        (open(impatient()), Person::new(), [quota(Scope::Total, 1, HOUR)]);
-    let candidate = Candidate { windows: vec![window(2, HOUR)], ..asks(&person, &quotas) };
+async fn release_refunds_quota(open: Open) {
+    let (store, number, quotas) =
+        (open(impatient()), TestNumber::new(), [quota(Scope::Total, 1, HOUR)]);
+    let candidate = Candidate { windows: vec![window(2, HOUR)], ..request(&number, &quotas) };
     for _ in 0..3 {
-        let candidate = Candidate { id: person.asks().id, ..candidate.clone() };
+        let candidate = Candidate { id: number.request().id, ..candidate.clone() };
         admitted(&store, &candidate).await;
         for _ in 0..2 {
             assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Released);
@@ -126,26 +129,26 @@ async fn a_release_gives_back(open: Open) {
     admitted(&store, &candidate).await;
     store.clock().advance(Duration::from_millis(3));
     assert_eq!(
-        refused(&store, &asks(&person, &quotas)).await.exceeded(),
+        refused(&store, &request(&number, &quotas)).await.exceeded(),
         [Exceeded::Limit(Scope::Total)]
     );
-    let resend = Candidate { windows: vec![window(2, HOUR)], ..person.asks() };
+    let resend = Candidate { windows: vec![window(2, HOUR)], ..number.request() };
     let resent = admitted(&store, &resend).await;
     assert!(resent.resend_in > HOUR / 2, "the window is full: {:?}", resent.resend_in);
     assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
     let found = store.find(&resent.id).await.expect("an answer").expect("goes on");
     assert_eq!(found.resend_in, Duration::ZERO);
-    let again = Candidate { id: person.asks().id, ..resend };
+    let again = Candidate { id: number.request().id, ..resend };
     admitted(&store, &again).await;
 }
 
-async fn a_numbers_window_is_exact(open: Open) {
+async fn sliding_window_of_a_number_is_exact(open: Open) {
     let span = Duration::from_millis(400);
-    let (store, person) = (open(impatient()), Person::new());
+    let (store, number) = (open(impatient()), TestNumber::new());
     let mut times = Vec::new();
     while times.len() < 10 {
         let candidate =
-            Candidate { windows: vec![window(3, span), window(100, HOUR)], ..person.asks() };
+            Candidate { windows: vec![window(3, span), window(100, HOUR)], ..number.request() };
         match store.admit(&candidate).await.expect("an answer") {
             Decision::Admitted { verification, .. } => {
                 times.push(verification.expires_at);
@@ -167,31 +170,32 @@ async fn a_numbers_window_is_exact(open: Open) {
     }
 }
 
-async fn the_wait_is_true(open: Open) {
+async fn retry_after_is_true(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::Country, 2, Duration::from_secs(600))]);
     for _ in 0..2 {
-        admitted(&store, &asks(&Person::new(), &quotas)).await;
+        admitted(&store, &request(&TestNumber::new(), &quotas)).await;
     }
     for _ in 0..3 {
-        let wait = refused(&store, &asks(&Person::new(), &quotas)).await.retry_after();
+        let wait = refused(&store, &request(&TestNumber::new(), &quotas)).await.retry_after();
         assert!(
             wait > Duration::ZERO && wait <= Duration::from_secs(300),
             "one is over after half of it: {wait:?}"
         );
         store.clock().advance(wait);
-        admitted(&store, &asks(&Person::new(), &quotas)).await;
+        admitted(&store, &request(&TestNumber::new(), &quotas)).await;
     }
 }
 
-async fn everything_in_the_way_is_named(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
+async fn refusal_names_every_exceeded_limit(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
     let quotas = [
         quota(Scope::Ip, 1, HOUR),
         quota(Scope::Prefix, 1, HOUR * 24),
         quota(Scope::Total, 9, HOUR),
     ];
-    let candidate = || Candidate { windows: vec![window(1, HOUR * 2)], ..asks(&person, &quotas) };
+    let candidate =
+        || Candidate { windows: vec![window(1, HOUR * 2)], ..request(&number, &quotas) };
     admitted(&store, &candidate()).await;
     let refusal = refused(&store, &candidate()).await;
     let limit = Exceeded::Limit;
@@ -211,9 +215,9 @@ async fn everything_in_the_way_is_named(open: Open) {
     assert!(refusal.retry_after() > HOUR * 23, "until the last of them is over: {refusal:?}");
 }
 
-async fn the_time_until_a_resend_is_true(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let candidate = Candidate { windows: vec![window(1, HOUR)], ..person.asks() };
+async fn resend_in_is_true(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let candidate = Candidate { windows: vec![window(1, HOUR)], ..number.request() };
     let verification = admitted(&store, &candidate).await;
     assert_eq!(
         (verification.waits_for, verification.resend_in),
@@ -227,14 +231,14 @@ async fn the_time_until_a_resend_is_true(open: Open) {
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert!(found.resend_in > HOUR - Duration::from_secs(10), "{:?}", found.resend_in);
     assert_eq!(found.waits_for, Exceeded::Limit(Scope::Number));
-    let other = Candidate { windows: vec![window(9, HOUR)], ..Person::new().asks() };
+    let other = Candidate { windows: vec![window(9, HOUR)], ..TestNumber::new().request() };
     assert_eq!(admitted(&store, &other).await.waits_for, Exceeded::Cooldown);
 }
 
-async fn wrong_codes_count_on_their_limits(open: Open) {
+async fn wrong_codes_consume_their_limits(open: Open) {
     let (store, quotas) =
         (open(Policy::default()), [quota(Scope::WrongIp, 2, HOUR), quota(Scope::Wrong, 9, HOUR)]);
-    let verification = async || admitted(&store, &Person::new().asks()).await;
+    let verification = async || admitted(&store, &TestNumber::new().request()).await;
     for _ in 0..4 {
         assert_eq!(
             check(&store, &verification().await, true, &quotas).await,
@@ -261,10 +265,11 @@ async fn wrong_codes_count_on_their_limits(open: Open) {
     );
 }
 
-async fn of_many_wrong_codes_at_once_as_many_as_there_is_room_for(open: Open) {
+async fn limit_of_wrong_codes_holds_for_many_at_once(open: Open) {
     let (store, quotas) = (open(Policy::default()), [quota(Scope::Wrong, 7, HOUR)]);
     let verifications =
-        join_all((0..20).map(|_| async { admitted(&store, &Person::new().asks()).await })).await;
+        join_all((0..20).map(|_| async { admitted(&store, &TestNumber::new().request()).await }))
+            .await;
     let results = join_all(
         verifications.iter().map(|verification| check(&store, verification, false, &quotas)),
     )

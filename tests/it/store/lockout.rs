@@ -8,33 +8,33 @@ use shared::store::{CheckResult, Decision};
 use shared::verification::Policy;
 
 use super::{SOON, admitted, admitted_later, check, impatient, is_refused};
-use crate::support::Person;
+use crate::support::TestNumber;
 use crate::support::contract::{Open, contract};
 
 contract! {
     stores;
-    wrong_codes_at_once_are_counted_one_by_one
-    wrong_codes_outlive_a_resend_and_a_new_verification
-    wrong_codes_are_forgotten_in_time
-    an_approval_forgets_wrong_codes
-    a_release_forgets_no_wrong_code
+    attempts_at_once_are_counted_one_by_one
+    attempts_outlive_a_resend_and_a_new_verification
+    lockout_ends_in_time
+    attempts_are_forgotten_by_an_approval
+    attempts_are_kept_by_a_release
 }
 
-async fn a_release_forgets_no_wrong_code(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks_for("a")).await;
+async fn attempts_are_kept_by_a_release(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request_for("a")).await;
     check(&store, &first, false).await;
     store.clock().advance(Duration::from_millis(3));
-    let other = person.asks_for("b");
+    let other = number.request_for("b");
     admitted(&store, &other).await;
     store.release(&other).await.expect("an answer");
-    let (next, _) = admitted(&store, &person.asks_for("b")).await;
+    let (next, _) = admitted(&store, &number.request_for("b")).await;
     assert_eq!(next.attempts_left, 4);
 }
 
-async fn wrong_codes_at_once_are_counted_one_by_one(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn attempts_at_once_are_counted_one_by_one(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     let results = join_all((0..100).map(|_| check(&store, &verification, false))).await;
     let mut left: Vec<u32> = results
         .iter()
@@ -54,15 +54,15 @@ async fn wrong_codes_at_once_are_counted_one_by_one(open: Open) {
     );
 }
 
-async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks_for("a")).await;
+async fn attempts_outlive_a_resend_and_a_new_verification(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request_for("a")).await;
     for _ in 0..3 {
         check(&store, &first, false).await;
     }
-    let (resent, _) = admitted_later(&store, &person.asks_for("a")).await;
+    let (resent, _) = admitted_later(&store, &number.request_for("a")).await;
     assert_eq!(resent.attempts_left, 2);
-    let (anew, send) = admitted_later(&store, &person.asks_for("b")).await;
+    let (anew, send) = admitted_later(&store, &number.request_for("b")).await;
     assert_eq!((send, anew.attempts_left), (1, 2));
     check(&store, &anew, false).await;
     check(&store, &anew, false).await;
@@ -73,13 +73,13 @@ async fn wrong_codes_outlive_a_resend_and_a_new_verification(open: Open) {
     assert_eq!(exceeded, [Exceeded::Attempts]);
     assert!(retry_after > Duration::from_secs(590), "until 600 s after the first: {retry_after:?}");
     store.clock().advance(Duration::from_millis(3));
-    assert!(is_refused(&store, &person.asks_for("b"), Exceeded::Attempts).await);
+    assert!(is_refused(&store, &number.request_for("b"), Exceeded::Attempts).await);
 }
 
-async fn wrong_codes_are_forgotten_in_time(open: Open) {
-    let (store, person) =
-        (open(Policy { max_life: SOON, max_attempts: 1, ..impatient() }), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn lockout_ends_in_time(open: Open) {
+    let (store, number) =
+        (open(Policy { max_life: SOON, max_attempts: 1, ..impatient() }), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     let CheckResult::Wrong { attempts_left: 0, locked_for } =
         check(&store, &verification, false).await
     else {
@@ -96,23 +96,23 @@ async fn wrong_codes_are_forgotten_in_time(open: Open) {
         "not before it is unlocked"
     );
     store.clock().advance(Duration::from_millis(3));
-    let Ok(Decision::Refused(locked)) = store.admit(&person.asks()).await else {
+    let Ok(Decision::Refused(locked)) = store.admit(&number.request()).await else {
         panic!("not locked")
     };
     assert_eq!(locked.exceeded(), [Exceeded::Attempts]);
     store.clock().advance(locked.retry_after());
-    let (next, _) = admitted(&store, &person.asks()).await;
+    let (next, _) = admitted(&store, &number.request()).await;
     assert_eq!(next.attempts_left, 1);
 }
 
-async fn an_approval_forgets_wrong_codes(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks()).await;
+async fn attempts_are_forgotten_by_an_approval(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request()).await;
     for _ in 0..4 {
         check(&store, &first, false).await;
     }
     assert_eq!(check(&store, &first, true).await, CheckResult::Approved);
-    let (next, send) = admitted_later(&store, &person.asks()).await;
+    let (next, send) = admitted_later(&store, &number.request()).await;
     assert_eq!((send, next.attempts_left), (1, 5), "what is approved is over: a new one begins");
     assert_ne!(next.id, first.id);
 }

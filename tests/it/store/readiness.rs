@@ -83,7 +83,7 @@ async fn a_redis_that_takes_no_writes_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_redis_that_can_be_used_is_not_ready() {
+async fn an_unusable_redis_is_not_ready() {
     let (redis, sentinel) = (Service::redis(), Service::redis_sentinel());
     redis.command(&["config", "set", "requirepass", "secret"]);
     let user = redis.url.replace("redis://", "redis://:wrong@");
@@ -110,7 +110,7 @@ async fn a_cluster_that_is_down_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_that_is_full_costs_no_lock() {
+async fn full_memory_forgets_no_lockout() {
     let redis = Service::redis();
     let deployment =
         Deployment::whole(&on(&redis.url).with("MAX_ATTEMPTS", "1").with("RESEND_INTERVAL", "1"));
@@ -131,7 +131,7 @@ async fn memory_that_is_full_costs_no_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_node_of_a_cluster_that_evicts_is_enough() {
+async fn eviction_by_one_node_of_a_cluster_is_noticed() {
     let cluster = redis_cluster_url();
     let nodes = redis_cli(port(&cluster), &["cluster", "nodes"]);
     // `id address@bus flags …`, of a primary that REDIS_URL does not name.

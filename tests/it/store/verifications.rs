@@ -10,28 +10,28 @@ use shared::store::{Begin, Candidate, CheckResult, Decision, Release};
 use shared::verification::{DeliveryState, Policy, Status, Verification};
 
 use super::{SENT, SOON, admitted, admitted_later, begin, check, impatient, is_refused, wrong};
-use crate::support::Person;
+use crate::support::TestNumber;
 use crate::support::contract::{Open, contract};
 
 contract! {
     stores;
-    what_a_picture_shows_is_told_once
-    one_of_a_thousand_requests_is_admitted
-    asking_again_continues_after_the_cooldown
-    another_purpose_begins_anew
-    no_life_is_longer_than_the_longest
-    a_repeated_request_is_the_same_request
-    a_released_number_is_usable_at_once
-    a_released_resend_leaves_the_verification
-    a_release_comes_before_the_sender_or_not_at_all
-    one_of_many_right_checks_is_approved
-    a_repeated_check_is_counted_once
-    what_is_expired_is_gone
-    what_is_cancelled_is_over_and_nothing_is_forgotten
-    it_is_ready_however_often_it_is_asked
+    picture_is_read_once
+    cooldown_admits_one_of_a_thousand_requests
+    resend_after_the_cooldown_continues_the_verification
+    another_purpose_begins_a_new_verification
+    expiry_is_never_later_than_the_longest_life
+    admission_repeated_is_the_same_request
+    release_makes_the_number_usable_at_once
+    release_of_a_resend_leaves_the_verification
+    release_is_refused_once_a_sender_has_begun
+    approval_goes_to_one_of_many_right_checks
+    check_repeated_is_counted_once
+    expired_verification_is_gone
+    cancelled_verification_is_over_and_forgets_nothing
+    readiness_holds_however_often_it_is_asked
 }
 
-async fn what_a_picture_shows_is_told_once(open: Open) {
+async fn picture_is_read_once(open: Open) {
     let (store, other) =
         (open(Policy::default()), PictureId::random(shared::entropy::random_bytes()));
     let uuid = PictureId::random(shared::entropy::random_bytes());
@@ -43,10 +43,10 @@ async fn what_a_picture_shows_is_told_once(open: Open) {
     assert_eq!(shown, ["ABCD"]);
 }
 
-async fn one_of_a_thousand_requests_is_admitted(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
+async fn cooldown_admits_one_of_a_thousand_requests(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
     let decisions = join_all((0..1000).map(|_| {
-        let (store, candidate) = (store.clone(), person.asks());
+        let (store, candidate) = (store.clone(), number.request());
         async move { store.admit(&candidate).await.expect("an answer") }
     }));
     let (mut admitted, mut refused) = (0, 0);
@@ -73,34 +73,34 @@ async fn one_of_a_thousand_requests_is_admitted(open: Open) {
     assert_eq!((admitted, refused), (1, 999));
 }
 
-async fn asking_again_continues_after_the_cooldown(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks()).await;
-    let (second, send) = admitted_later(&store, &person.asks()).await;
+async fn resend_after_the_cooldown_continues_the_verification(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request()).await;
+    let (second, send) = admitted_later(&store, &number.request()).await;
     assert_eq!((&second.id, send), (&first.id, 2));
     assert!(second.expires_at > first.expires_at, "the code lives on");
 }
 
-async fn another_purpose_begins_anew(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (login, _) = admitted(&store, &person.asks_for("login")).await;
-    let (pay, send) = admitted_later(&store, &person.asks_for("pay")).await;
+async fn another_purpose_begins_a_new_verification(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (login, _) = admitted(&store, &number.request_for("login")).await;
+    let (pay, send) = admitted_later(&store, &number.request_for("pay")).await;
     assert_eq!((send, pay.id.purpose().as_str()), (1, "pay"));
     assert_eq!(check(&store, &login, true).await, CheckResult::Gone);
     assert_eq!(check(&store, &pay, true).await, CheckResult::Approved);
 }
 
-async fn no_life_is_longer_than_the_longest(open: Open) {
+async fn expiry_is_never_later_than_the_longest_life(open: Open) {
     let interval = Duration::from_secs(20);
     let policy =
         Policy { ttl: SOON, max_life: SOON * 2, resend_interval: interval, ..Policy::default() };
-    let (store, person) = (open(policy), Person::new());
-    let (first, _) = admitted(&store, &person.asks()).await;
+    let (store, number) = (open(policy), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request()).await;
     let began = first.expires_at - SOON;
     let mut ids = HashSet::from([first.id.clone()]);
     while ids.len() < 2 {
         store.clock().advance(interval);
-        let (next, _) = admitted(&store, &person.asks()).await;
+        let (next, _) = admitted(&store, &number.request()).await;
         if next.id == first.id {
             assert!(next.expires_at <= began + SOON * 2, "past its longest life");
         } else {
@@ -112,18 +112,18 @@ async fn no_life_is_longer_than_the_longest(open: Open) {
     assert_eq!(check(&store, &first, true).await, CheckResult::Gone, "replaced");
 }
 
-async fn a_repeated_request_is_the_same_request(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let candidate = person.asks();
+async fn admission_repeated_is_the_same_request(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let candidate = number.request();
     let (first, _) = admitted(&store, &candidate).await;
     let (again, send) = admitted(&store, &candidate).await;
     assert_eq!((again.id, send, again.expires_at), (first.id, 1, first.expires_at));
-    assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await, "another is not");
+    assert!(is_refused(&store, &number.request(), Exceeded::Cooldown).await, "another is not");
 }
 
-async fn a_released_number_is_usable_at_once(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let candidate = person.asks();
+async fn release_makes_the_number_usable_at_once(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let candidate = number.request();
     let (released, _) = admitted(&store, &candidate).await;
     store.release(&candidate).await.expect("an answer");
     assert_eq!(
@@ -131,7 +131,7 @@ async fn a_released_number_is_usable_at_once(open: Open) {
         Begin::Gone,
         "its job, queued after all, is dropped"
     );
-    let (next, send) = admitted(&store, &person.asks()).await;
+    let (next, send) = admitted(&store, &number.request()).await;
     assert_eq!(send, 1);
     assert_ne!(next.id, released.id);
     store.release(&candidate).await.expect("an answer");
@@ -141,9 +141,9 @@ async fn a_released_number_is_usable_at_once(open: Open) {
     );
 }
 
-async fn a_released_resend_leaves_the_verification(open: Open) {
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks()).await;
+async fn release_of_a_resend_leaves_the_verification(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request()).await;
     begin(&store, &first, 1, 1).await;
     store.finish(&first.id, 1, &SENT, 1).await.expect("an answer");
     assert!(matches!(
@@ -151,7 +151,7 @@ async fn a_released_resend_leaves_the_verification(open: Open) {
         CheckResult::Wrong { attempts_left: 4, .. }
     ));
     store.clock().advance(Duration::from_millis(3));
-    let resend = person.asks();
+    let resend = number.request();
     let (_, send) = admitted(&store, &resend).await;
     store.release(&resend).await.expect("an answer");
     assert_eq!(
@@ -167,16 +167,16 @@ async fn a_released_resend_leaves_the_verification(open: Open) {
         (first.expires_at, DeliveryState::Sent),
         "as it was before"
     );
-    let (_, next) = admitted(&store, &person.asks()).await;
+    let (_, next) = admitted(&store, &number.request()).await;
     assert!(
         matches!(begin(&store, &first, next, 1).await, Begin::Go { .. }),
         "the next one is sent"
     );
 }
 
-async fn a_release_comes_before_the_sender_or_not_at_all(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let candidate = person.asks();
+async fn release_is_refused_once_a_sender_has_begun(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let candidate = number.request();
     let (verification, _) = admitted(&store, &candidate).await;
     begin(&store, &verification, 1, 1).await;
     for finished in [None, Some(SENT)] {
@@ -190,7 +190,7 @@ async fn a_release_comes_before_the_sender_or_not_at_all(open: Open) {
         );
         assert!(store.find(&verification.id).await.expect("an answer").is_some(), "it stands");
     }
-    let other = Person::new().asks();
+    let other = TestNumber::new().request();
     admitted(&store, &other).await;
     for _ in 0..2 {
         assert_eq!(
@@ -201,9 +201,9 @@ async fn a_release_comes_before_the_sender_or_not_at_all(open: Open) {
     }
 }
 
-async fn one_of_many_right_checks_is_approved(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn approval_goes_to_one_of_many_right_checks(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     let results = join_all((0..200).map(|_| check(&store, &verification, true))).await;
     assert_eq!(results.iter().filter(|result| **result == CheckResult::Approved).count(), 1);
     assert_eq!(results.iter().filter(|result| **result == CheckResult::Gone).count(), 199);
@@ -212,9 +212,9 @@ async fn one_of_many_right_checks_is_approved(open: Open) {
     assert_eq!(found.status, Status::Approved);
 }
 
-async fn a_repeated_check_is_counted_once(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn check_repeated_is_counted_once(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, _) = admitted(&store, &number.request()).await;
     for _ in 0..2 {
         let result = store.check(&verification.id, false, 7, &[]).await.expect("an answer");
         assert_eq!(result, wrong(4));
@@ -231,27 +231,29 @@ async fn a_repeated_check_is_counted_once(open: Open) {
     );
 }
 
-async fn what_is_expired_is_gone(open: Open) {
-    let (store, person) =
-        (open(Policy { ttl: SOON, resend_interval: SOON * 2, ..Policy::default() }), Person::new());
-    let (verification, _) = admitted(&store, &person.asks()).await;
+async fn expired_verification_is_gone(open: Open) {
+    let (store, number) = (
+        open(Policy { ttl: SOON, resend_interval: SOON * 2, ..Policy::default() }),
+        TestNumber::new(),
+    );
+    let (verification, _) = admitted(&store, &number.request()).await;
     assert!(store.find(&verification.id).await.expect("an answer").is_some());
     store.clock().advance(SOON);
     assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
     assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone);
     assert!(
-        is_refused(&store, &person.asks(), Exceeded::Cooldown).await,
+        is_refused(&store, &number.request(), Exceeded::Cooldown).await,
         "the cooldown is not over"
     );
 }
 
-async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open) {
-    let (store, person) = (open(Policy::default()), Person::new());
+async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
     let cancel = async |verification: &Verification| {
         store.cancel(&verification.id).await.expect("an answer")
     };
-    let (verification, send) = admitted(&store, &person.asks()).await;
+    let (verification, send) = admitted(&store, &number.request()).await;
     assert_eq!(check(&store, &verification, false).await, wrong(4));
     assert!(
         cancel(&verification).await && cancel(&verification).await,
@@ -260,14 +262,14 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open) {
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
     assert_eq!(begin(&store, &verification, send, 1).await, Begin::Gone);
     assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
-    assert!(is_refused(&store, &person.asks(), Exceeded::Cooldown).await);
+    assert!(is_refused(&store, &number.request(), Exceeded::Cooldown).await);
 
-    let (store, person) = (open(impatient()), Person::new());
-    let (first, _) = admitted(&store, &person.asks()).await;
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let (first, _) = admitted(&store, &number.request()).await;
     assert_eq!(check(&store, &first, false).await, wrong(4));
     assert!(store.cancel(&first.id).await.expect("an answer"));
-    let (ended, _) = admitted_later(&store, &person.asks()).await;
-    let resend = Candidate { id: person.asks().id, ..person.asks() };
+    let (ended, _) = admitted_later(&store, &number.request()).await;
+    let resend = Candidate { id: number.request().id, ..number.request() };
     admitted_later(&store, &resend).await;
     assert!(store.cancel(&ended.id).await.expect("an answer"));
     assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
@@ -276,7 +278,7 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open) {
         None,
         "a release brings nothing back"
     );
-    let (second, _) = admitted_later(&store, &person.asks()).await;
+    let (second, _) = admitted_later(&store, &number.request()).await;
     assert_ne!(second.id, first.id, "another begins");
     assert_eq!(second.attempts_left, 4);
     assert!(!store.cancel(&first.id).await.expect("an answer"), "replaced");
@@ -284,7 +286,7 @@ async fn what_is_cancelled_is_over_and_nothing_is_forgotten(open: Open) {
     assert!(!store.cancel(&second.id).await.expect("an answer"), "used");
 }
 
-async fn it_is_ready_however_often_it_is_asked(open: Open) {
+async fn readiness_holds_however_often_it_is_asked(open: Open) {
     let store = open(Policy::default());
     // More often within a second than probes have keys.
     for _ in 0..300 {
