@@ -1,6 +1,10 @@
 //! Everything that is tested from outside, against real servers: one binary, in folders named as
 //! the crates and features are. `tests/run NAME` runs the tests whose path contains NAME, such as
 //! `lockout`, `store::` or `idempotency`.
+//!
+//! Tables and long texts are compared with `snapshots/*.snap` in the test's folder; a missing or
+//! different one fails. After a change that is meant, `INSTA_UPDATE=always tests/run NAME` writes
+//! them anew: look at `git diff` then.
 
 #![expect(
     clippy::panic,

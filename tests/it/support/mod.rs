@@ -30,6 +30,16 @@ use shared::store::{Candidate, Store};
 use shared::telemetry::Names;
 use shared::verification::{Purpose, VerificationId};
 
+/// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.
+macro_rules! assert_snapshot {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        })
+    };
+}
+pub(crate) use assert_snapshot;
+
 /// A name that no other test and no earlier run has.
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{:016x}", random_u64())
