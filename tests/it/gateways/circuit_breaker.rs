@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use shared::delivery::{DeliveryPolicy, Outcome};
 use shared::job::Job;
 use shared::phone::PhoneNumber;
-use shared::store::Store;
 use shared::verification::{DeliveryState, Policy};
 
 use super::Sender;
 use super::routing::{failover, two};
+use crate::support::contract::memory_store;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process};
 use crate::support::vendor::{Stub, Vendor};
@@ -28,7 +28,7 @@ async fn dead_letter_reason_is_the_open_circuit() {
     let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
     // Codes that expire before the circuit is worth another look.
     let policy = Policy { ttl: Duration::from_secs(2), ..Policy::default() };
-    sender.deliveries.store = Store::memory(policy);
+    sender.deliveries.store = memory_store(policy);
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
     }
@@ -79,7 +79,7 @@ async fn circuit_stays_closed_by_errors_of_single_messages() {
 #[tokio::test]
 async fn circuit_trial_without_a_result_passes_to_another_message() {
     let stub = Stub::start(Vendor::Tencent).await;
-    let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
+    let sender = Sender::with_stopped_clock(&stub.dsn(), DeliveryPolicy::default());
     stub.says(Vendor::Tencent.refuses(200, "InternalError.OtherError"));
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
@@ -89,7 +89,7 @@ async fn circuit_trial_without_a_result_passes_to_another_message() {
     let abroad = sender.job(&british).await;
     // Held until the ten seconds are over.
     while !matches!(sender.deliver(&abroad).await, Outcome::Dead(_)) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        sender.advance(Duration::from_secs(1));
     }
     stub.says(Vendor::Tencent.accepts("message-1"));
     assert_eq!(
@@ -102,13 +102,13 @@ async fn circuit_trial_without_a_result_passes_to_another_message() {
 #[tokio::test]
 async fn circuit_opens_for_all_workers_and_closes_by_a_trial() {
     let gateways = two(Reply::Refuse("160000")).await;
-    let sender = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    let sender = Sender::with_stopped_clock(&failover(&gateways), DeliveryPolicy::default());
     for index in 0..20 {
         assert_eq!(sender.deliver(&sender.job(&number(index)).await).await, Outcome::Done);
     }
     assert_eq!(gateways[0].calls().len(), 5, "five failures in a row, and then it is left alone");
     // Another worker on the same store.
-    let mut other = Sender::new(&failover(&gateways), DeliveryPolicy::default());
+    let mut other = Sender::with_stopped_clock(&failover(&gateways), DeliveryPolicy::default());
     other.deliveries.store = sender.deliveries.store.clone();
     other.deliver(&other.job(&number(100)).await).await;
     assert_eq!(gateways[0].calls().len(), 5);
@@ -117,7 +117,7 @@ async fn circuit_opens_for_all_workers_and_closes_by_a_trial() {
     let mut index = 200;
     while gateways[0].calls().len() == 5 {
         assert_eq!(other.deliver(&other.job(&number(index)).await).await, Outcome::Done);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        sender.advance(Duration::from_secs(1));
         index += 1;
     }
     for index in 10_000..10_010 {
@@ -129,7 +129,7 @@ async fn circuit_opens_for_all_workers_and_closes_by_a_trial() {
 #[tokio::test]
 async fn circuit_open_everywhere_holds_jobs_and_spends_no_attempt() {
     let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
-    let sender = Sender::new(&gateway.dsn(), DeliveryPolicy::default());
+    let sender = Sender::with_stopped_clock(&gateway.dsn(), DeliveryPolicy::default());
     for index in 0..5 {
         assert!(matches!(
             sender.deliver(&sender.job(&number(index)).await).await,
@@ -154,10 +154,8 @@ async fn circuit_is_shared_by_workers() {
     let mut deployment = Deployment::split(&environment);
     deployment.workers.clear();
     let client = &deployment.client;
-    let asked = join_all(
-        (0..100).map(|index| async move { client.ask(number(index).e164()).await.status }),
-    )
-    .await;
+    let asking = (0..100).map(|index| async move { client.ask(number(index).e164()).await.status });
+    let asked: Vec<u16> = stream::iter(asking).buffer_unordered(4).collect().await;
     assert!(asked.iter().all(|status| *status == 202), "{asked:?}");
     // Ten at a time each, so that the circuit can open before all have tried.
     deployment.workers =

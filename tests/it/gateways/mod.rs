@@ -30,6 +30,8 @@ mod egress_proxy;
 /// `provider check`.
 mod gateway_check;
 
+use std::time::Duration;
+
 use shared::admission::Request;
 use shared::code::{CodeLength, Secrets};
 use shared::delivery::{Deliveries, DeliveryPolicy, Outcome, Schedule};
@@ -42,6 +44,7 @@ use shared::store::Store;
 use shared::test_numbers::TestNumbers;
 use shared::verification::{DeliveryState, Policy, Purpose, VerificationId};
 
+use crate::support::contract::memory_store;
 use crate::support::{admissions, request};
 
 /// A sender in this process.
@@ -70,6 +73,18 @@ impl Sender {
             test_numbers: TestNumbers::default(),
         };
         Self { deliveries, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
+    }
+
+    /// The same, with a store whose time stands still until its clock is moved.
+    fn with_stopped_clock(dsn: &str, policy: DeliveryPolicy) -> Self {
+        let mut sender = Self::new(dsn, policy);
+        sender.deliveries.store = memory_store(Policy::default());
+        sender
+    }
+
+    /// Moves the clock of a store whose time stands still.
+    fn advance(&self, by: Duration) {
+        self.deliveries.store.clock().advance(by);
     }
 
     /// A job as `request-code` queues it.

@@ -10,7 +10,7 @@ use shared::entropy::random_u64;
 use shared::phone::PhoneNumber;
 use shared::provider::Class;
 use shared::queue::Death;
-use shared::store::{Breaker, Health};
+use shared::store::{Asked, Breaker, Health};
 use shared::verification::DeliveryState;
 
 use super::Sender;
@@ -166,34 +166,33 @@ async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
         (Stub::start(Vendor::Twilio).await, Gateway::start(&[], Reply::Accept).await);
     first.says(Vendor::Twilio.refuses(400, "21408"));
     let dsn = format!("failover({} || {}&rate=2)", first.dsn(), second.dsn());
-    let sender = Sender::new(&dsn, DeliveryPolicy::default());
-    let mut waiting = Vec::new();
+    let sender = Sender::with_stopped_clock(&dsn, DeliveryPolicy::default());
+    take_slots(&sender, 4).await;
+    let mut held = Vec::new();
     for index in 0..8 {
-        waiting.push(sender.job(&number(index)).await);
+        let mut job = sender.job(&number(index)).await;
+        let outcome = sender.deliver(&job).await;
+        let Outcome::Hold { job: next, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!((next.attempts, next.not_here.len()), (0, 1));
+        job.body = next.encode().into_bytes();
+        held.push(job);
     }
-    let mut held_back = 0;
-    while !waiting.is_empty() {
-        // All at once, so that turns are far off; and the store is asked before each call.
-        sender.deliveries.provider.all()[0].failed();
-        let outcomes = join_all(waiting.iter().map(|job| sender.deliver(job))).await;
-        let mut held = Vec::new();
-        for (mut job, outcome) in waiting.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Done => {}
-                Outcome::Hold { job: next, .. } => {
-                    assert_eq!((next.attempts, next.not_here.len()), (0, 1));
-                    job.body = next.encode().into_bytes();
-                    held.push(job);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        held_back += held.len();
-        waiting = held;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    sender.advance(Duration::from_secs(10));
+    for job in &held {
+        assert_eq!(sender.deliver(job).await, Outcome::Done);
     }
-    assert!(held_back > 0, "some turns were far off");
     assert_eq!((first.sent().len(), second.accepted().len()), (8, 8), "each was asked once");
+}
+
+/// Takes so many slots at the second gateway, so that the next is far off.
+async fn take_slots(sender: &Sender, count: u32) {
+    let minute = Duration::from_secs(60);
+    let account = sender.deliveries.provider.all()[1];
+    let asked = Asked { rate: account.rate, turn: None, patience: minute };
+    let closed = Breaker { failures: 5, open: minute, trial: minute };
+    for _ in 0..count {
+        sender.deliveries.store.permit(&account.id, asked, closed).await.expect("an answer");
+    }
 }
 
 /// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has
@@ -201,28 +200,31 @@ async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
 #[tokio::test]
 async fn rate_slot_is_kept_while_another_gateway_is_tried() {
     let gateways = two(Reply::Refuse("160000")).await;
-    let sender = Sender::new(
+    let sender = Sender::with_stopped_clock(
         &format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')),
         DeliveryPolicy::default(),
     );
     let (first, minute) = (sender.deliveries.provider.all()[0].id.clone(), Duration::from_secs(60));
-    let jobs = join_all((0..6).map(async |index| sender.job(&number(index)).await)).await;
-    // The first gateway's circuit is open: all take turns at the second.
+    // The first gateway's circuit is open: the job waits for its slot at the second.
     let open = Breaker { failures: 1, open: Duration::from_millis(1_500), trial: minute };
     sender.deliveries.store.report(&first, Health::Down, open).await.expect("an answer");
-    let outcomes = join_all(jobs.iter().map(|job| sender.deliver(job))).await;
-    let held = outcomes.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Hold { job, delay } => Some((delay.total(), job)),
-        _ => None,
-    });
-    let (delay, job) = held.min_by_key(|(delay, _)| *delay).expect("turns that are far off");
+    take_slots(&sender, 3).await;
+    let outcome = sender.deliver(&sender.job(&number(1)).await).await;
+    let Outcome::Hold { job, delay } = outcome else { panic!("{outcome:?}") };
     assert!(job.turn.is_some());
-    tokio::time::sleep(delay).await;
-    let outcome = sender.deliveries.deliver(job.encode().as_bytes(), 1, random_u64()).await;
+    // It comes a little before its slot, and time goes on when the first gateway was called.
+    sender.advance(delay.total());
+    let body = job.encode();
+    let called = async {
+        gateways[0].got(1).await;
+        sender.advance(Duration::from_secs(1));
+    };
+    let delivered = sender.deliveries.deliver(body.as_bytes(), 1, random_u64());
+    let (outcome, ()) = tokio::join!(delivered, called);
     assert_eq!(
         (outcome, gateways[0].calls().len()),
         (Outcome::Done, 1),
-        "in its turn, after the other had failed"
+        "in its slot, after the other had failed"
     );
 }
 

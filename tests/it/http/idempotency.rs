@@ -93,7 +93,7 @@ async fn idempotency_key_of_a_refused_request_may_be_used_again() {
 async fn idempotency_key_belongs_to_its_caller() {
     let keys = [unique("key"), unique("key")];
     let list =
-        format!("shop={},app={}", hex(Sha256::digest(&keys[0])), hex(&Sha256::digest(&keys[1])));
+        format!("shop={},app={}", hex(Sha256::digest(&keys[0])), hex(Sha256::digest(&keys[1])));
     let deployment = Deployment::whole(&Environment::embedded().with("API_KEYS", &list));
     let client = &deployment.client;
     let ask = async |key: &str| {
