@@ -1,4 +1,4 @@
-//! Limits and countries, as callers meet them over HTTP.
+//! Rate limits, as callers meet them over HTTP.
 
 use serde_json::json;
 

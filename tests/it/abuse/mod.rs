@@ -1,4 +1,4 @@
-//! What stands against abuse, as callers meet it.
+//! Measures against abuse, as callers meet them.
 
 /// Rate limits of addresses and numbers.
 mod limits;

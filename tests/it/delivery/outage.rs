@@ -1,5 +1,4 @@
-//! A store that is down, one that comes back, one behind TLS, and the one command that an accepted
-//! request costs.
+//! A Redis that is down or hangs: nothing is accepted, and nothing is lost.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! The gateways, the routes to them, and their delivery reports.
 
-/// What each vendor is sent, and what its errors mean.
+/// Each vendor's format, and the meaning of its errors.
 mod vendors;
 
 /// The errors of each vendor.

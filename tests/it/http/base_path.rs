@@ -48,7 +48,7 @@ async fn get(url: &Url) -> Answer {
     Answer::of(reqwest::get(url.clone()).await.expect("an answer")).await
 }
 
-/// What an HTML page or a script of this product loads or leads to, next to where it stands.
+/// References that a page or a script of this product loads or leads to.
 fn references(text: &str) -> Vec<&str> {
     let starts = ["href=\"", "src=\"", "from \"", "fetch(\"", "get(\"", "url\": \""];
     let after = starts.iter().flat_map(|start| text.split(start).skip(1));

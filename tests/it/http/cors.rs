@@ -68,7 +68,7 @@ async fn cors_allows_configured_origins() {
     assert!(told.iter().all(|name| exposed.split(',').any(|one| one == *name)), "{exposed}");
 }
 
-/// What the documents tell callers to send.
+/// Headers that the documents tell callers to send.
 const OFFERED: [&str; 6] = [
     "content-type",
     "authorization",

@@ -1,5 +1,4 @@
-//! What a product builds on: tokens for its backend, pages of other origins, requests that are
-//! repeated.
+//! Idempotency keys: a repeated request gets its first answer, and nobody else's.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What operators see.
+//! Metrics, logs, traces and alarms: the operators' side.
 
 /// Metrics, and who may read them.
 mod metrics;

@@ -1,4 +1,4 @@
-//! What a queue promises its sender and whoever takes its messages, on every queue.
+//! The contract of the queue with its sender and its consumers, on every queue.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
-//! The queue: what it promises on every backend, and RabbitMQ and SQS alone.
+//! The queue: its contract on every backend, and RabbitMQ and SQS alone.
 
-/// What every queue promises: acknowledgement, delay, dead letters, redrive, purge.
+/// On every backend: acknowledgement, delay, dead letters, redrive, purge.
 mod contract;
 
 /// RabbitMQ's types of queues.

@@ -1,4 +1,4 @@
-//! What nobody may learn, and secrets.
+//! Secrets, and facts that nobody may learn.
 
 /// Enumeration of numbers and ids.
 mod enumeration;

@@ -1,4 +1,4 @@
-//! What a store promises of budgets, on every store; by a clock that is moved by hand.
+//! The contract of budgets, on every store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a store promises of the conversion guard, on every store; by a clock that is moved by hand.
+//! The contract of the conversion guard, on every store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a store promises of delivery reports, on every store.
+//! The contract of delivery reports, on every store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a store promises of a gateway's circuit breaker, on every store.
+//! The contract of a gateway's circuit breaker, on every store.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

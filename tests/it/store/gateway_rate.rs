@@ -1,4 +1,4 @@
-//! What a store promises of a gateway's rate limit, on every store.
+//! The contract of a gateway's rate limit, on every store.
 
 use std::time::Duration;
 

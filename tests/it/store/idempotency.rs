@@ -1,4 +1,4 @@
-//! What a store promises of idempotency keys, on every store.
+//! The contract of idempotency keys, on every store.
 
 use shared::store::{Claim, ClaimedKey};
 use shared::verification::Policy;

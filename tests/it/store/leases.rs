@@ -1,4 +1,4 @@
-//! What a store promises of the lease on an SMS, on every store: one worker at a time sends it.
+//! The contract of the lease on an SMS, on every store: one worker at a time sends it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a store promises of limits, on every store.
+//! The contract of rate limits, on every store.
 
 use std::time::Duration;
 

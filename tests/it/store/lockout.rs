@@ -1,4 +1,4 @@
-//! What a store promises of wrong codes, on every store: so many attempts, then a lockout.
+//! The contract of attempts and lockout, on every store.
 
 use std::time::Duration;
 

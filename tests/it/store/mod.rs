@@ -1,4 +1,4 @@
-//! The store: what it promises on every backend, and Redis alone.
+//! The store: its contract on every backend, and Redis alone.
 
 /// Cooldown, resend, purpose, release, approval, expiry, cancellation, pictures, readiness.
 mod verifications;

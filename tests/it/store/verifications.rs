@@ -1,4 +1,4 @@
-//! What a store promises of verifications, on every store.
+//! The contract of verifications, on every store.
 
 use std::collections::HashSet;
 use std::time::Duration;
