@@ -2,8 +2,9 @@
 
     python tests/documents.py target/debug/sms-verify
 
-Every link leads somewhere, and every command of the program is one. What README and the guides tell people to type is typed in
-(tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
+Every link leads somewhere, every command of the program is one, the table of variables has all
+that the code reads, and every test that is named exists. What README and the guides tell people to
+type is typed in (tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
 """
 
 import json
@@ -100,6 +101,23 @@ def check_translation(document, original):
         wrong(document, f"its blocks are not those of {original.name}: {[one for one in read[1] if one not in read[0]]}")
 
 
+def check_tests():
+    """Every test that SECURITY.md or a `tests/run NAME` names exists."""
+    command = ["cargo", "test", "--workspace", "--quiet", "--", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tests = re.findall(r"^(\S+): test$", listed, re.M)
+    tests += re.findall(r"^def (\w+)\(", (ROOT / "tests" / "browser.py").read_text(), re.M)
+    security = ROOT / "SECURITY.md"
+    rows = re.findall(r"^\|.*\|([^|]*)\|$", security.read_text(), re.M)
+    named = [(security, name) for row in rows for name in re.findall(r"`([a-z][a-z0-9_:]+)`", row)]
+    for document in DOCUMENTS:
+        filters = re.findall(r"(?:`|\$ )tests/run ([a-z][a-z0-9_:]+)", document.read_text())
+        named += [(document, name) for name in filters]
+    for document, name in named:
+        if not any(name in test for test in tests):
+            wrong(document, f"no test is named {name}")
+
+
 def check_typed():
     with tempfile.TemporaryDirectory() as folder, typed.Servers(folder) as servers:
         typist = typed.Typist(PROGRAM, servers)
@@ -125,6 +143,7 @@ for document in DOCUMENTS:
     elif str(document.relative_to(ROOT)) in TYPED:
         check_printed(document, text)
 check_translation(ROOT / "README.zh-CN.md", ROOT / "README.md")
+check_tests()
 check_typed()
 for error in ERRORS:
     print(error)

@@ -24,11 +24,11 @@ SERVICES = ROOT / "tests" / "services"
 COMMANDS_NOT_HERE = {
     "docker compose up --detach --wait": "no Docker: the same servers run as processes",
     "tests/run": "it is what runs this",
-    "cargo run -- simulate": "takes minutes; tests/it/simulate.rs",
+    "cargo run -- simulate": "takes minutes; tests/it/abuse/simulate.rs",
 }
 BLOCKS_NOT_HERE = {
     ("README.md", "tests/soak 10"): "takes as long as it says",
-    ("docs/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/meiduo/guide.rs goes the whole way",
+    ("docs/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/compat/meiduo/guide.rs goes the whole way",
     ("docs/deploy.md", "aws secretsmanager create-secret"): "an AWS account",
     ("docs/deploy.md", "sam build"): "an AWS account",
     ("docs/deploy.md", "sam deploy"): "an AWS account",
@@ -41,7 +41,7 @@ BLOCKS_NOT_HERE = {
 OTHER_BLOCKS = {
     ("README.md", "text"): "a picture, and a list of folders",
     ("docs/local-mode.md", "nginx"): "Typist.behind_nginx",
-    **{("docs/from-meiduo.md", language): "tests/it/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
+    **{("docs/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/deploy.md")},
 }
 # Seconds that a document may take, and one whose functions may have to be compiled.

@@ -17,7 +17,7 @@ async fn run(fault: &str, policy: &'static str, first: Reply, then: Reply) -> Bo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_accepts_and_loses_its_answer() {
+async fn gateway_accepts_and_loses_its_answer() {
     for (fault, reply) in [
         ("gateway accepts and hangs", Reply::AcceptAndHang),
         ("gateway accepts and cuts its answer off", Reply::AcceptAndBreak),
@@ -37,7 +37,7 @@ fn short_lived() -> Environment {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_fails_for_longer_than_codes_live() {
+async fn gateway_fails_for_longer_than_codes_live() {
     for policy in POLICIES {
         for (fault, reply) in [
             ("gateway answers 500 until codes expire", Reply::Http(500)),
@@ -59,7 +59,7 @@ async fn that_fails_for_longer_than_codes_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_fails_for_a_while_costs_no_job() {
+async fn gateway_fails_for_a_while_and_costs_no_job() {
     for policy in POLICIES {
         let mut scene =
             Scene::start("gateway refuses for a while", policy, Environment::services()).await;
@@ -77,7 +77,7 @@ async fn that_fails_for_a_while_costs_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_sends_endless_bytes() {
+async fn gateway_sends_endless_bytes() {
     for policy in POLICIES {
         let books =
             run("gateway answers without an end", policy, Reply::Flood, Reply::Accept).await;
@@ -87,7 +87,7 @@ async fn that_sends_endless_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_wants_to_be_left_alone() {
+async fn gateway_throttles() {
     for policy in POLICIES {
         let mut scene =
             Scene::start("gateway answers 429, Retry-After: 5", policy, Environment::services())
@@ -104,7 +104,7 @@ async fn that_wants_to_be_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_cannot_be_found() {
+async fn gateway_cannot_be_found() {
     for policy in POLICIES {
         let mut scene =
             Scene::start("gateway's name does not resolve", policy, short_lived()).await;

@@ -17,7 +17,7 @@ async fn scene(fault: &str, policy: &'static str) -> Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_before_the_gateway_has_heard_of_the_job() {
+async fn worker_is_killed_before_the_gateway_has_heard_of_the_job() {
     for policy in POLICIES {
         let mut scene = scene("worker killed before its call reached the gateway", policy).await;
         scene.worker_gateway.hold();
@@ -36,7 +36,7 @@ async fn a_worker_before_the_gateway_has_heard_of_the_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_after_the_gateway_accepted_and_before_that_is_recorded() {
+async fn worker_is_killed_after_the_call_and_before_the_record() {
     for policy in POLICIES {
         let mut scene =
             scene("worker killed after the gateway's answer, before recording it", policy).await;
@@ -64,7 +64,7 @@ async fn a_worker_after_the_gateway_accepted_and_before_that_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_after_the_record_and_before_the_acknowledgement() {
+async fn worker_is_killed_after_the_record_and_before_the_acknowledgement() {
     for policy in POLICIES {
         let mut scene =
             scene("worker killed after recording it, before the acknowledgement", policy).await;
@@ -90,7 +90,7 @@ async fn a_worker_after_the_record_and_before_the_acknowledgement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_while_its_jobs_wait_for_another_attempt() {
+async fn worker_is_killed_while_its_jobs_wait_for_another_attempt() {
     for policy in POLICIES {
         let mut scene = scene("worker killed while its jobs wait", policy).await;
         // Too many to this number: no failure of the gateway's, whose circuit stays closed.
@@ -111,7 +111,7 @@ async fn a_worker_while_its_jobs_wait_for_another_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_between_admission_and_queue() {
+async fn api_is_killed_between_admission_and_queue() {
     let mut scene = scene("API killed between admission and queue", POLICIES[0]).await;
     scene.add_worker().await;
     scene.api_queue.hold();

@@ -112,7 +112,7 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_answers_take_two_seconds() {
+async fn rabbitmq_answers_after_two_seconds() {
     for policy in POLICIES {
         let mut scene =
             Scene::start("queue answers after 2 s", policy, Environment::services()).await;
@@ -139,7 +139,7 @@ async fn whose_answers_take_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_connections_break() {
+async fn rabbitmq_connections_break() {
     type Break = fn(&Proxy);
     let breaks: [(&str, Break); 4] = [
         ("queue connections cut", Proxy::cut),
@@ -171,7 +171,7 @@ async fn whose_connections_break() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_fell_silent_keeps_no_worker_from_ending() {
+async fn rabbitmq_that_fell_silent_keeps_no_worker_from_ending() {
     type Break = fn(&Proxy);
     let breaks: [Break; 3] = [Proxy::refuse, Proxy::forget, Proxy::hold];
     for breaks in breaks {

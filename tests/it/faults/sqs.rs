@@ -99,7 +99,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_is_killed_in_the_middle_of_a_call() {
+async fn function_is_killed_in_the_middle_of_a_call() {
     for policy in POLICIES {
         let mut scene = Scene::start("function killed after the gateway accepted", policy).await;
         scene.gateway.first(&[Reply::AcceptAndHang], Reply::Accept);
@@ -120,7 +120,7 @@ async fn a_function_that_is_killed_in_the_middle_of_a_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_is_slow_or_gone() {
+async fn sqs_is_slow_or_gone() {
     type Break = fn(&Proxy);
     let breaks: [(&str, Break); 4] = [
         ("SQS gone", Proxy::refuse),
@@ -150,7 +150,7 @@ async fn that_is_slow_or_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_connection_is_silent_is_asked_again_on_another() {
+async fn sqs_is_asked_again_when_a_connection_is_silent() {
     let mut scene = Scene::start("SQS connections silent, one each time", POLICIES[0]).await;
     scene.ask_until_accepted(0).await;
     let mut at_once = 0;

@@ -73,7 +73,7 @@ async fn redis_loses_its_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_answers_after_two_seconds() {
+async fn redis_answers_after_two_seconds() {
     for policy in POLICIES {
         let mut scene =
             Scene::start("store answers after 2 s", policy, Environment::services()).await;
@@ -114,7 +114,7 @@ async fn that_answers_after_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_is_gone_when_an_outcome_is_to_be_recorded() {
+async fn redis_is_gone_when_an_outcome_is_to_be_recorded() {
     for policy in POLICIES {
         let mut scene = Scene::start(
             "store gone between the gateway's answer and its record",
@@ -143,7 +143,7 @@ async fn that_is_gone_when_an_outcome_is_to_be_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_connections_break() {
+async fn redis_connections_break() {
     type Break = fn(&Proxy);
     let breaks: [(&str, Break); 4] = [
         ("store connections cut", Proxy::cut),
@@ -175,7 +175,7 @@ async fn whose_connections_break() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_caller_hangs_up_has_not_asked_in_vain() {
+async fn caller_hangs_up_while_redis_is_slow() {
     let mut scene = Scene::start("caller hangs up", POLICIES[0], Environment::services()).await;
     scene.add_worker().await;
     for index in 0..20 {

@@ -33,7 +33,7 @@ async fn sends(deployment: &Deployment, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
+async fn slow_clients_are_sent_away_and_hold_up_nobody() {
     let deployment = Deployment::whole(&Environment::embedded());
     // Slower than any client: nothing at all, half a head, half a body.
     let mut idle = Vec::new();
@@ -60,7 +60,7 @@ async fn that_are_slow_are_sent_away_and_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_close_their_half_once_they_have_sent_all_get_their_answer() {
+async fn half_closed_clients_get_their_answer() {
     let deployment = Deployment::whole(&Environment::services());
     let mut stream = connect(&deployment).await;
     let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n";
@@ -72,7 +72,7 @@ async fn that_close_their_half_once_they_have_sent_all_get_their_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_send_too_much_get_a_short_answer() {
+async fn oversized_requests_get_a_short_answer() {
     let deployment = Deployment::whole(&Environment::embedded());
     let head = |extra: &str| {
         format!(
@@ -112,7 +112,7 @@ async fn that_send_too_much_get_a_short_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_do_not_speak_http_are_told_so() {
+async fn clients_that_do_not_speak_http_are_told_so() {
     let deployment = Deployment::whole(&Environment::embedded());
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
@@ -142,7 +142,7 @@ async fn that_do_not_speak_http_are_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_sends_endless_bytes_costs_no_memory() {
+async fn gateway_of_endless_bytes_costs_no_memory() {
     let gateway = Gateway::start(&[Reply::Flood, Reply::Flood], Reply::Accept).await;
     let environment =
         Environment::embedded().with("SMS_DSN", &gateway.dsn()).with("RETRY_BACKOFF", "1");

@@ -27,9 +27,24 @@ use shared::store::{Candidate, Store};
 use shared::telemetry::Names;
 use shared::verification::{Purpose, VerificationId};
 
+/// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.
+macro_rules! assert_snapshot {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        })
+    };
+}
+pub(crate) use assert_snapshot;
+
 /// A name that no other test and no earlier run has.
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{:016x}", random_u64())
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A mobile number, a different one for each `index`.
@@ -37,25 +52,25 @@ pub fn number(index: u32) -> PhoneNumber {
     PhoneNumber::parse(&format!("+86138{index:08}"), Region::default()).expect("a mobile number")
 }
 
-/// A number of its own in the store, and ids for it.
-pub struct Person {
+/// A number that is one of its own in the store, and requests for codes for it.
+pub struct TestNumber {
     secrets: Secrets,
     number: PhoneNumber,
 }
 
-impl Person {
-    /// Somebody whom no other test knows.
+impl TestNumber {
+    /// A number that no other test has.
     pub fn new() -> Self {
         Self { secrets: Secrets::from_random(shared::entropy::random_bytes()), number: number(1) }
     }
 
     /// A request for a code.
-    pub fn asks(&self) -> Candidate {
-        self.asks_for("")
+    pub fn request(&self) -> Candidate {
+        self.request_for("")
     }
 
     /// A request for a code for a purpose.
-    pub fn asks_for(&self, purpose: &str) -> Candidate {
+    pub fn request_for(&self, purpose: &str) -> Candidate {
         let purpose = Purpose::parse(purpose).expect("a purpose");
         let tag = self.secrets.tag(&self.number);
         let id = VerificationId::new(

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
+use super::hex;
+
 /// The clients' user, and their password, which must stand nowhere else.
 pub const KEY: &str = "vendor-key";
 pub const SECRET: &str = "vendor-secret-7c41f09a2b";
@@ -217,12 +219,8 @@ pub fn hmac(key: &[u8], message: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(Sha256::digest(bytes))
 }
 
 pub fn now() -> i64 {
@@ -291,7 +289,7 @@ fn aliyun(call: &Call<'_>) -> Option<Value> {
         call.signed_headers(names)?
     );
     let text = format!("ACS3-HMAC-SHA256\n{}", sha256(canonical.as_bytes()));
-    let expected = hex(&hmac(SECRET.as_bytes(), &text));
+    let expected = hex(hmac(SECRET.as_bytes(), &text));
     (*parameters.get("Credential")? == KEY && *parameters.get("Signature")? == expected)
         .then(|| Call::form(call.query))
 }
@@ -314,7 +312,7 @@ fn tencent(call: &Call<'_>) -> Option<Value> {
     let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
     let key = hmac(format!("TC3{SECRET}").as_bytes(), date);
     let key = hmac(&hmac(&key, "sms"), "tc3_request");
-    (*parameters.get("Signature")? == hex(&hmac(&key, &text)))
+    (*parameters.get("Signature")? == hex(hmac(&key, &text)))
         .then(|| serde_json::from_slice(call.body).ok())?
 }
 
@@ -345,7 +343,7 @@ fn aws(call: &Call<'_>) -> Option<Value> {
     let key = [region, service, end]
         .iter()
         .fold(hmac(format!("AWS4{secret}").as_bytes(), date), |key, part| hmac(&key, part));
-    (*parameters.get("Signature")? == hex(&hmac(&key, &text)))
+    (*parameters.get("Signature")? == hex(hmac(&key, &text)))
         .then(|| serde_json::from_slice(call.body).ok())?
 }
 

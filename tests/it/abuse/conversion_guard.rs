@@ -1,0 +1,133 @@
+//! The conversion guard as callers meet it: it learns a country, and finds the block that nobody
+//! types codes back of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shared::admission::{AbuseSettings, AdmissionError, Admissions, Request};
+use shared::challenge::Challenge;
+use shared::code::Secrets;
+use shared::entropy::{random_bytes, random_u64};
+use shared::guard::{Guard, Mode};
+use shared::limits::{Exceeded, Scope};
+use shared::phone::PhoneNumber;
+use shared::queue::Queue;
+use shared::store::{CheckResult, Clock, Store};
+use shared::verification::Policy;
+
+use crate::support::{admissions, number, request};
+
+struct Scene {
+    admissions: Admissions,
+    clock: Clock,
+}
+
+impl Scene {
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
+    fn new(mode: Mode) -> Self {
+        let clock = Clock::virtual_from(Timestamp::now());
+        let store = Store::memory(Policy::default()).with_clock(clock.clone());
+        let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
+        let abuse = AbuseSettings { guard: Guard::new(mode), ..AbuseSettings::none() };
+        Self { admissions: Admissions { abuse, ..admissions }, clock }
+    }
+
+    /// Somebody asks for a code and types it back, or does not.
+    async fn asks(&self, to: PhoneNumber, types_back: bool) -> Result<(), AdmissionError> {
+        let verification = self.admissions.request(request(to), random_bytes()).await?;
+        self.clock.advance(Duration::from_secs(20));
+        if types_back {
+            let checked =
+                self.admissions.store.check(&verification.id, true, random_u64(), &[]).await;
+            assert_eq!(checked.expect("an answer"), CheckResult::Approved);
+        }
+        self.clock.advance(Duration::from_secs(60));
+        Ok(())
+    }
+
+    /// Of people all over the country, nine in ten type their code back.
+    async fn people(&self, count: u32) {
+        for index in 0..count {
+            // Each of another block.
+            self.asks(number(index * 10_000), index % 10 != 0).await.expect("admitted");
+        }
+    }
+
+    /// Asks for codes for numbers of as many blocks as there are SMS, and types none back; solves
+    /// challenges, or does not.
+    async fn spread_bots(&self, count: u32, solve: bool) -> u32 {
+        let mut sent = 0;
+        for index in 0..count {
+            let to = number(50_000_000 + index * 10_000);
+            match self.asks(to.clone(), false).await {
+                Ok(()) => sent += 1,
+                Err(AdmissionError::Challenge { task, wrong: false }) => {
+                    let proof = if solve { task.solve() } else { None };
+                    let solved = Request { proof, ..request(to) };
+                    sent +=
+                        u32::from(self.admissions.request(solved, random_bytes()).await.is_ok());
+                    self.clock.advance(Duration::from_secs(60));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
+    }
+
+    /// Asks for codes for numbers of one block, and types none back: how many SMS there are.
+    async fn bots(&self, count: u32) -> u32 {
+        let mut sent = 0;
+        for index in 0..count {
+            match self.asks(number(90_000_000 + index), false).await {
+                Ok(()) => sent += 1,
+                Err(AdmissionError::Refused(refusal)) => {
+                    assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::Conversion)]);
+                    self.clock.advance(Duration::from_secs(60));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
+    }
+}
+
+#[tokio::test]
+async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
+    let scene = Scene::new(Mode::Enforce);
+    scene.people(300).await;
+    let sent = scene.bots(1000).await;
+    // Some until it is known what became of the first, and then a probe now and then.
+    assert!(sent < 15, "{sent} of 1000");
+    scene.people(300).await;
+}
+
+#[tokio::test]
+async fn conversion_guard_challenges_an_abused_country() {
+    let mut scene = Scene::new(Mode::Enforce);
+    scene.admissions.abuse.challenge =
+        Challenge::parse("pow://default?effort=10").expect("a challenge");
+    scene.people(300).await;
+    let sent = scene.spread_bots(200, false).await;
+    assert!(
+        (5..40).contains(&sent),
+        "some until it is known what became of the first: {sent} of 200"
+    );
+    let solved = scene.spread_bots(20, true).await;
+    assert_eq!(solved, 20, "whoever solves it is not refused");
+    let refused = scene.admissions.request(request(number(1_110_000)), random_bytes()).await;
+    assert!(matches!(refused, Err(AdmissionError::Challenge { wrong: false, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn conversion_guard_that_observes_refuses_nothing() {
+    for (mode, people) in [(Mode::Observe, 300), (Mode::Off, 300), (Mode::Enforce, 100)] {
+        let scene = Scene::new(mode);
+        scene.people(people).await;
+        assert_eq!(scene.bots(100).await, 100, "{mode:?}");
+    }
+    assert_eq!(
+        Scene::new(Mode::Enforce).bots(1000).await,
+        1000,
+        "a load test, of which nobody types a code back"
+    );
+}

@@ -1,0 +1,7 @@
+//! Code of others that builds on this.
+
+/// The Meiduo tutorial's pages and its register view, unchanged.
+mod meiduo;
+
+/// Sample backends that take tokens.
+mod samples;

@@ -1,0 +1,119 @@
+//! The gateways, the routes to them, and their delivery reports.
+
+/// Each vendor's format, and the meaning of its errors.
+mod vendors;
+
+/// The errors of each vendor.
+mod vendor_errors;
+
+/// Failover, round robin and routes by country.
+mod routing;
+
+/// The circuit breaker.
+mod circuit_breaker;
+
+/// Rate limits of gateways.
+mod rate_limit;
+
+/// Delivery reports that vendors push.
+mod delivery_reports;
+
+/// Texts by language and purpose, and autofill.
+mod message_texts;
+
+/// Test numbers, whose code is known beforehand.
+mod test_numbers;
+
+/// The way out through a proxy.
+mod egress_proxy;
+
+/// `gateway check`.
+mod gateway_check;
+
+use std::time::Duration;
+
+use shared::admission::Request;
+use shared::code::{CodeLength, Secrets};
+use shared::code_settings::CodeSettings;
+use shared::delivery::{Deliveries, DeliveryPolicy, Outcome, Schedule};
+use shared::entropy::{random_bytes, random_u64};
+use shared::message::{Autofill, Locale};
+use shared::phone::PhoneNumber;
+use shared::provider::Provider;
+use shared::queue::Queue;
+use shared::store::Store;
+use shared::verification::{DeliveryState, Policy, Purpose, VerificationId};
+
+use crate::support::contract::memory_store;
+use crate::support::{admissions, request};
+
+/// A sender in this process.
+struct Sender {
+    deliveries: Deliveries,
+    locale: Locale,
+    purpose: Purpose,
+    autofill: Option<Autofill>,
+}
+
+/// A job, and what it is for.
+struct Queued {
+    id: VerificationId,
+    body: Vec<u8>,
+}
+
+impl Sender {
+    fn new(dsn: &str, policy: DeliveryPolicy) -> Self {
+        let deliveries = Deliveries {
+            store: Store::memory(Policy::default()),
+            provider: Provider::from_dsn(dsn).expect("a DSN"),
+            codes: CodeSettings::new(Secrets::from_random(random_bytes())),
+            schedule: Schedule::default(),
+            policy,
+        };
+        Self { deliveries, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
+    }
+
+    /// The same, with a store whose time stands still until its clock is moved.
+    fn with_stopped_clock(dsn: &str, policy: DeliveryPolicy) -> Self {
+        let mut sender = Self::new(dsn, policy);
+        sender.deliveries.store = memory_store(Policy::default());
+        sender
+    }
+
+    /// Moves the clock of a store whose time stands still.
+    fn advance(&self, by: Duration) {
+        self.deliveries.store.clock().advance(by);
+    }
+
+    /// A job as `request-code` queues it.
+    async fn job(&self, to: &PhoneNumber) -> Queued {
+        let queue = Queue::memory();
+        let Deliveries { store, codes, .. } = &self.deliveries;
+        let admissions = admissions(store.clone(), queue.clone(), codes.secrets.clone());
+        let (locale, purpose, autofill) =
+            (self.locale, self.purpose.clone(), self.autofill.clone());
+        let asked = Request { locale, purpose, autofill, ..request(to.clone()) };
+        let asked = admissions.request(asked, random_bytes()).await;
+        let message = queue.consumer(1).expect("a consumer").receive().await;
+        Queued { id: asked.expect("admitted").id, body: message.body }
+    }
+
+    async fn deliver(&self, job: &Queued) -> Outcome {
+        self.deliveries.deliver(&job.body, 1, random_u64()).await
+    }
+
+    async fn state(&self, job: &Queued) -> DeliveryState {
+        self.deliveries.store.find(&job.id).await.expect("an answer").expect("is there").delivery
+    }
+
+    /// The code that belongs to a job.
+    fn code(&self, job: &Queued) -> String {
+        let code = self
+            .deliveries
+            .codes
+            .secrets
+            .derive(&job.id, CodeLength::default())
+            .expect("its secret");
+        code.expose().to_owned()
+    }
+}

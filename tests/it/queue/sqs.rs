@@ -1,0 +1,291 @@
+//! SQS, on a real SQS server: the producer, the way of a job through an event source mapping, and
+//! dead letters.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use shared::batch::{Response, deliver_event};
+use shared::code::Secrets;
+use shared::code_settings::CodeSettings;
+use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
+use shared::job::Job;
+use shared::message::Locale;
+use shared::provider::Provider;
+use shared::queue::{Delay, Queue};
+use shared::store::Store;
+use shared::telemetry::{Names, TraceParent};
+use shared::verification::Policy;
+
+use crate::support::gateway::{Gateway, Reply};
+use crate::support::process::{Environment, Process};
+use crate::support::services::sqs_endpoint;
+use crate::support::sqs::{Queues, client, client_in};
+use crate::support::{GIVE_UP, TestNumber, admissions, eventually, number, request, unique};
+
+struct Fixture {
+    queue: Queue,
+    client: Client,
+    queues: Queues,
+}
+
+async fn fixture() -> Fixture {
+    let client = client();
+    let queues = Queues::create(&client).await;
+    let queue = Queue::from_url(&queues.url, Some(&queues.dead_url)).expect("a URL");
+    Fixture { queue, client, queues }
+}
+
+fn job() -> Job {
+    Job {
+        id: TestNumber::new().request().id,
+        send: 1,
+        to: number(1),
+        locale: Locale::En,
+        autofill: None,
+        attempts: 0,
+        turn: None,
+        not_here: Vec::new(),
+        at: None,
+        names: Names::default(),
+    }
+}
+
+async fn receive(client: &Client, url: &str) -> Message {
+    eventually("a message", || async {
+        let request = client.receive_message().queue_url(url).message_attribute_names("All");
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
+        request.send().await.expect("an answer").messages.unwrap_or_default().pop()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_is_one_message_with_its_trace() {
+    let Fixture { queue, client, queues } = fixture().await;
+    let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    let traced = Job { names: Names { request_id: None, trace: trace.clone() }, ..job() };
+    eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
+    let message = receive(&client, &queues.url).await;
+    let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
+    assert_eq!((received.to, received.names.trace), (number(1), trace));
+    // X-Ray's.
+    let header =
+        message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
+    let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    assert_eq!(header.map(String::as_str), Some(xray));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postponed_message_comes_again_soon() {
+    let Fixture { queue, client, queues } = fixture().await;
+    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    // Without being postponed it would come again after 30 s, the default of SQS.
+    let message = receive(&client, &queues.url).await;
+    let delay = Delay { base: Duration::from_secs(1), jitter: Duration::ZERO };
+    let handle = message.receipt_handle().expect("a handle");
+    eventually("SQS postpones", || async { queue.postpone(handle, delay).await.ok() }).await;
+    let again = receive(&client, &queues.url).await;
+    let receives = again
+        .attributes()
+        .expect("attributes")
+        .get(&MessageSystemAttributeName::ApproximateReceiveCount);
+    assert_eq!(receives.map(String::as_str), Some("2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letter_reason_is_an_attribute() {
+    let Fixture { queue, client, queues } = fixture().await;
+    eventually("SQS takes the letter", || async {
+        queue.bury(b"not a job", "cannot be read").await.ok()
+    })
+    .await;
+    let letter = receive(&client, &queues.dead_url).await;
+    assert_eq!(letter.body(), Some("not a job"));
+    let reason = letter
+        .message_attributes()
+        .and_then(|attributes| attributes.get("reason"))
+        .expect("a reason");
+    assert_eq!(reason.string_value(), Some("cannot be read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queue_region_is_that_of_its_url() {
+    // `AWS_REGION` is another.
+    let client = client_in("eu-central-1", &sqs_endpoint());
+    let name = unique("elsewhere");
+    let created = client.create_queue().queue_name(&name).send().await.expect("a queue");
+    let url = created.queue_url().expect("its URL");
+    let account = url.rsplit('/').nth(1).expect("an account");
+    let queue =
+        Queue::from_url(&format!("https://sqs.eu-central-1.amazonaws.com/{account}/{name}"), None);
+    let queue = queue.expect("a URL");
+    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    assert!(Job::decode(receive(&client, url).await.body().expect("a body").as_bytes()).is_ok());
+}
+
+/// `request-code` and `send-sms` in this process, on the queues of a fixture.
+struct Mapping<'a> {
+    fixture: &'a Fixture,
+    deliveries: Deliveries,
+}
+
+impl<'a> Mapping<'a> {
+    fn new(fixture: &'a Fixture, gateway: &Gateway) -> Self {
+        Self::with(fixture, &gateway.dsn())
+    }
+
+    fn with(fixture: &'a Fixture, dsn: &str) -> Self {
+        let deliveries = Deliveries {
+            store: Store::memory(Policy::default()),
+            provider: Provider::from_dsn(dsn).expect("a DSN"),
+            codes: CodeSettings::new(Secrets::from_random(shared::entropy::random_bytes())),
+            schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
+            policy: DeliveryPolicy::default(),
+        };
+        Self { fixture, deliveries }
+    }
+
+    /// Asks for a code, as `request-code` does.
+    async fn ask(&self, index: u32) {
+        let (store, secrets) =
+            (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
+        let admissions = admissions(store, self.fixture.queue.clone(), secrets);
+        eventually("an admitted request", || async {
+            let random = shared::entropy::random_bytes();
+            admissions.request(request(number(index)), random).await.ok()
+        })
+        .await;
+    }
+
+    /// One round of the event source mapping.
+    async fn poll(&self) {
+        let Fixture { queue, queues, .. } = self.fixture;
+        queues
+            .poll(async |event| {
+                let event = serde_json::from_value(event).expect("an SQS event");
+                match deliver_event(&self.deliveries, queue, event).await {
+                    Ok(Response::Sqs(response)) => response,
+                    other => panic!("not SQS's: {other:?}"),
+                }
+            })
+            .await;
+    }
+
+    /// Rounds until nothing is left. A call to SQS that takes long is made twice, and the copy of a
+    /// job comes when all SMS are sent: it is dropped then.
+    async fn poll_until_empty(&self) {
+        self.poll_until("an empty queue", async || self.fixture.queues.depth().await == 0).await;
+    }
+
+    /// Rounds until `done`.
+    async fn poll_until(&self, what: &str, done: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + GIVE_UP;
+        while !done().await {
+            assert!(Instant::now() < deadline, "never came: {what}");
+            self.poll().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_brings_back_the_failed_job_alone_after_its_back_off() {
+    let fixture = fixture().await;
+    // One of the two jobs is refused, the other accepted, and the first is then refused once more.
+    let gateway =
+        Gateway::start(&[Reply::Refuse("160000"), Reply::Accept, Reply::Http(503)], Reply::Accept)
+            .await;
+    let mapping = Mapping::new(&fixture, &gateway);
+    mapping.ask(1).await;
+    mapping.ask(2).await;
+    mapping.poll_until("both SMS", async || gateway.accepted().len() == 2).await;
+    let calls = gateway.calls();
+    let of_the_first: Vec<_> = calls.iter().filter(|call| call.to == calls[0].to).collect();
+    assert_eq!((calls.len(), of_the_first.len()), (4, 3), "{calls:?}");
+    let gaps: Vec<Duration> = of_the_first.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    println!("RETRY_BACKOFF=1 on SQS: gaps between the attempts {gaps:.2?}");
+    assert!(gaps[0] >= Duration::from_secs(1) && gaps[1] >= Duration::from_secs(2), "{gaps:?}");
+    mapping.poll_until_empty().await;
+    assert_eq!(fixture.queues.dead().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letter_of_an_exhausted_job_can_be_redriven() {
+    let fixture = fixture().await;
+    let gateway = Gateway::start(&[], Reply::Refuse("160000")).await;
+    let mapping = Mapping::new(&fixture, &gateway);
+    mapping.ask(1).await;
+    let body = "not a job";
+    fixture
+        .client
+        .send_message()
+        .queue_url(&fixture.queues.url)
+        .message_body(body)
+        .send()
+        .await
+        .expect("sent");
+    mapping.poll_until("two dead letters", async || fixture.queues.dead().await >= 2).await;
+    assert_eq!(gateway.calls().len(), 4);
+    mapping.poll_until_empty().await;
+
+    // Two, and a copy of each that took long to put there.
+    let letters = fixture.queues.dead().await;
+    let all = format!("{letters} dead letter(s)");
+    let list = dead(&fixture, "list").await;
+    assert!(
+        list.contains("out of attempts, after attempt 4") && list.contains("not a job"),
+        "{list}"
+    );
+    assert!(list.contains(&all), "{list}");
+    assert!(dead(&fixture, "list").await.contains(&all), "looking does not take away");
+    let redriven = dead(&fixture, "redrive").await;
+    assert!(redriven.contains("job(s)") && redriven.contains("message(s) left"), "{redriven}");
+    assert!(
+        letters > 2 || (redriven.contains("1 job(s)") && redriven.contains("1 message(s) left")),
+        "{redriven}"
+    );
+    mapping.poll_until("another attempt", async || gateway.calls().len() >= 5).await;
+    assert!(dead(&fixture, "purge").await.contains("dead letter(s) deleted"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redrive_policy_ends_jobs_whose_function_never_answers() {
+    let Fixture { queue, client, queues } = fixture().await;
+    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    // Each time the function dies, the message shows again when its visibility timeout is over.
+    eventually("the dead letter", || async {
+        let request = client.receive_message().queue_url(&queues.url).visibility_timeout(0);
+        request.send().await.expect("an answer");
+        (queues.dead().await == 1).then_some(())
+    })
+    .await;
+    let letters = queue.dead_letters().await.expect("an answer");
+    assert!(letters[0].death.reason.contains("maxReceiveCount"), "{letters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rate_limit_holds_jobs_back_and_spends_no_receive() {
+    const JOBS: u32 = 30;
+    let fixture = fixture().await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let mapping = Mapping::with(&fixture, &format!("{}&rate=5", gateway.dsn()));
+    for index in 0..JOBS {
+        mapping.ask(index).await;
+    }
+    // Some wait longer than the four receives of the redrive policy would let them.
+    mapping.poll_until("all SMS", async || gateway.accepted().len() == JOBS as usize).await;
+    let calls = gateway.calls();
+    let took = (calls[calls.len() - 1].at - calls[0].at).as_secs_f64();
+    println!("RATE | SQS | rate=5 | {JOBS} jobs | {took:.1} s |");
+    assert_eq!(calls.len(), JOBS as usize, "nothing twice");
+    mapping.poll_until_empty().await;
+    assert_eq!(fixture.queues.dead().await, 0);
+}
+
+async fn dead(fixture: &Fixture, action: &str) -> String {
+    let Queues { url, dead_url, endpoint, .. } = &fixture.queues;
+    let environment = Environment::lambda().with("QUEUE_URL", url).with("DEAD_QUEUE_URL", dead_url);
+    Process::start(&["dead", action], &environment.with("AWS_ENDPOINT_URL_SQS", endpoint))
+        .output()
+        .await
+}

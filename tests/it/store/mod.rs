@@ -1,0 +1,91 @@
+//! The store: its contract on every backend, and Redis alone.
+
+/// Cooldown, resend, purpose, release, approval, expiry, cancellation, pictures, readiness.
+mod verifications;
+
+/// Attempts and lockout.
+mod lockout;
+
+/// The lease on an SMS, and what is recorded of it.
+mod leases;
+
+/// Idempotency keys.
+mod idempotency;
+
+/// Rate limits and their windows.
+mod limits;
+
+/// The conversion guard.
+mod conversion_guard;
+
+/// Budgets.
+mod budget;
+
+/// The circuit breaker of a gateway.
+mod gateway_circuits;
+
+/// The rate limit of a gateway.
+mod gateway_rate;
+
+/// Delivery reports.
+mod delivery_reports;
+
+/// A Redis that cannot do what is needed, or forgets: `/readyz` and the log.
+mod readiness;
+
+/// Memory and Redis compared over random operations.
+mod differential;
+
+/// Commands that an accepted request costs.
+mod round_trips;
+
+use std::time::Duration;
+
+use shared::limits::Exceeded;
+use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
+use shared::verification::{Policy, Verification};
+
+/// Sent, by a gateway that has no name for the message.
+const SENT: Finish = Finish::Sent { message_id: None };
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// A time that a store's own clock is moved by: Redis forgets by its own, and a slow machine needs
+/// less.
+const SOON: Duration = Duration::from_secs(100);
+
+fn wrong(attempts_left: u32) -> CheckResult {
+    CheckResult::Wrong { attempts_left, locked_for: Duration::ZERO }
+}
+
+/// No cooldown to speak of.
+fn impatient() -> Policy {
+    Policy { resend_interval: Duration::from_millis(1), ..Policy::default() }
+}
+
+async fn admitted(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+    match store.admit(candidate).await.expect("an answer") {
+        Decision::Admitted { verification, send, .. } => (verification, send),
+        refused => panic!("not admitted: {refused:?}"),
+    }
+}
+
+async fn admitted_later(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+    store.clock().advance(Duration::from_millis(3));
+    admitted(store, candidate).await
+}
+
+async fn is_refused(store: &Store, candidate: &Candidate, by: Exceeded) -> bool {
+    matches!(store.admit(candidate).await, Ok(Decision::Refused(refusal)) if refusal.exceeded() == [by])
+}
+
+async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {
+    store
+        .check(&verification.id, right, shared::entropy::random_u64(), &[])
+        .await
+        .expect("an answer")
+}
+
+async fn begin(store: &Store, verification: &Verification, send: u32, worker: u64) -> Begin {
+    store.begin(&verification.id, send, LEASE, worker).await.expect("an answer")
+}

@@ -1,0 +1,44 @@
+//! Round trips to Redis: an accepted request is one command.
+
+use std::process::Command;
+
+use crate::support::process::{Deployment, Environment, Process};
+use crate::support::services::Service;
+
+const TO: &str = "+8613800138000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_request_is_one_command() {
+    let redis = Service::redis();
+    let environment = Environment::services().with("REDIS_URL", &redis.url);
+    let mut deployment = Deployment::split(&environment);
+    // The first request loads the script; what it costs is what every later one costs.
+    deployment.client.ask("+8613900139000").await;
+    deployment.client.code("+8613900139000").await;
+    let workers = deployment.workers.len();
+    assert_eq!(workers, 2);
+    let port = redis.url.rsplit(':').next().expect("a port");
+    let mut monitor = Command::new("redis-cli");
+    monitor.args(["-p", port, "monitor"]);
+    let monitor = Process::spawn(monitor).announces("OK");
+    deployment.client.ask(TO).await;
+    deployment.client.code(TO).await;
+    // The workers record the outcome before they end.
+    for worker in &mut deployment.workers {
+        worker.terminate();
+        worker.ended().await;
+    }
+    deployment.client.get("/readyz").await;
+    let monitor = monitor.announces("\"sms-verify:probe:");
+    let seen = &monitor.announced;
+    let from_clients: Vec<&str> = seen
+        .lines()
+        .filter(|line| {
+            line.contains("] \"") && !line.contains(" lua]") && !line.contains("\"INFO\"")
+        })
+        .collect();
+    // admit by the API; begin, permit and finish by the worker; and the probe that ends the test.
+    // (INFO is asked for once a minute.)
+    assert_eq!(from_clients.len(), 5, "{seen}");
+    assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
+}
