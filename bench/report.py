@@ -1,4 +1,4 @@
-"""Writes what bench/measure.py measured into docs/performance.md, between its markers, and draws docs/performance.svg."""
+"""Writes what bench/measure.py measured into docs/operations/performance.md, between its markers, and draws docs/results/performance.svg."""
 
 import io
 import json
@@ -118,7 +118,7 @@ def plot(results):
         axis.margins(y=0.15)
         axis.spines[["top", "right", "left"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(f"{DOCS}/performance.svg", metadata={"Date": None})
+    figure.savefig(f"{DOCS}/results/performance.svg", metadata={"Date": None})
 
 
 def main():
@@ -142,7 +142,7 @@ def main():
         "|---|---|---|",
         *details(results),
     ]
-    path = f"{DOCS}/performance.md"
+    path = f"{DOCS}/operations/performance.md"
     with open(path, encoding="utf-8") as file:
         before, rest = file.read().split("<!-- measured -->\n", 1)
     after = rest.split("<!-- end -->\n", 1)[1]

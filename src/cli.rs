@@ -19,12 +19,12 @@ Environment (each of the first three may be left out: a part within the process 
   REDIS_URL    the store: redis://127.0.0.1:6379, rediss://user:password@host:6379
   QUEUE_URL    the queue: amqp://user:password@127.0.0.1:5672/%2f, or the https:// URL of an SQS queue
   SMS_DSN      the gateway: ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1, aliyun://, tencent://,
-               twilio://, aws://, webhook+https:// (docs/providers.md)
+               twilio://, aws://, webhook+https:// (docs/reference/gateways.md)
   CODE_SECRET  what codes come from, needed with REDIS_URL: openssl rand -hex 32
   LISTEN       where to serve, 127.0.0.1:8080 unless set; page, inbox and docs are there only while it is loopback and
                TRUSTED_PROXIES is 0
   LOG_LEVEL    error, warn, info, debug or trace
-  All others: docs/configuration.md";
+  All others: docs/reference/configuration.md";
 
 const EXAMPLES: &str = "\
 Examples:

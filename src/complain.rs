@@ -6,8 +6,9 @@ use shared::config::ConfigError;
 use shared::queue::QueueError;
 use shared::telemetry::causes;
 
-const CONFIG: &str = "docs/configuration.md has every variable";
-const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; docs/configuration.md has every variable";
+const CONFIG: &str = "docs/reference/configuration.md has every variable";
+const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; \
+                        docs/reference/configuration.md has every variable";
 const RABBITMQ: &str = "is it running where QUEUE_URL says, with that user, password and vhost? `docker compose up --detach --wait` starts \
     one; `rabbitmqctl add_user` makes users, and guest may connect from its own machine alone";
 const TIMEOUT: &str = "is it under load, or far off? What was not done yet is still a dead letter: run the command again";

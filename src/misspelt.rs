@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use tracing::warn;
 
 /// Its table has every variable.
-const DOCUMENT: &str = include_str!("../docs/configuration.md");
+const DOCUMENT: &str = include_str!("../docs/reference/configuration.md");
 
 /// Letters that may be wrong in a name: one in so many.
 const LETTERS: usize = 5;

@@ -1,4 +1,4 @@
-"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is deployed against template.yaml.
+"""Types in what docs/guide/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is deployed against template.yaml.
 
     python tests/deploy.py
 
@@ -62,14 +62,14 @@ def read(values, kind):
 
 def block():
     """The commands of the section, but for those that take minutes and are run elsewhere."""
-    section = (ROOT / "docs" / "deploy.md").read_text().split("## With cargo-lambda", 1)[1]
+    section = (ROOT / "docs" / "guide" / "deploy.md").read_text().split("## With cargo-lambda", 1)[1]
     text = re.search(r"```sh\n(.*?)```", section, re.S)[1]
     return "".join(line for line in text.splitlines(True) if not line.startswith(OTHER_COMMANDS))
 
 
 def check(what, actual, expected):
     if actual != expected:
-        sys.exit(f"docs/deploy.md: {what} is {actual}, and should be {expected}")
+        sys.exit(f"docs/guide/deploy.md: {what} is {actual}, and should be {expected}")
 
 
 def typed_in():
@@ -77,7 +77,7 @@ def typed_in():
         command = f"set -euo pipefail\n{AWS}{block()}"
         done = subprocess.run(["bash", "-c", command], cwd=ROOT, env={**os.environ, **VALUES}, capture_output=True, text=True, timeout=300)
         if done.returncode:
-            sys.exit(f"docs/deploy.md: {done.stderr}{done.stdout}")
+            sys.exit(f"docs/guide/deploy.md: {done.stderr}{done.stdout}")
     finally:
         left = [file for file in (ROOT / f"{name}.env" for name in FUNCTIONS.values()) if file.exists()]
         for file in left:
@@ -115,7 +115,7 @@ def main():
     jobs = template["Resources"]["SendSms"]["Properties"]["Events"]["Jobs"]["Properties"]
     check("the batch size", mapping["BatchSize"], jobs["BatchSize"])
     server.stop()
-    print("docs/deploy.md: its section on cargo-lambda deploys what template.yaml says")
+    print("docs/guide/deploy.md: its section on cargo-lambda deploys what template.yaml says")
 
 
 if sys.argv[1:2] == ["aws"]:

@@ -18,9 +18,9 @@ import typed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
-DOCUMENTS = [path for folder in (".", "docs", "events") for path in sorted((ROOT / folder).glob("*.md"))]
+DOCUMENTS = [path for folder in (".", "docs/*", "events") for path in sorted(ROOT.glob(f"{folder}/*.md"))]
 # Those that are followed to the letter.
-TYPED = ["README.md", "docs/local-mode.md", "docs/from-meiduo.md", "docs/from-celery.md", "docs/deploy.md"]
+TYPED = ["README.md", "docs/guide/local-mode.md", "docs/guide/from-meiduo.md", "docs/guide/from-celery.md", "docs/guide/deploy.md"]
 ERRORS = []
 
 
@@ -59,7 +59,7 @@ def check_commands(document, text):
 
 
 def check_variables():
-    document = ROOT / "docs" / "configuration.md"
+    document = ROOT / "docs" / "reference" / "configuration.md"
     described = set(re.findall(r"`([A-Z][A-Z_]{4,})`", "\n".join(re.findall(r"^\| (`.*?) \|", document.read_text(), re.M))))
     source = "".join((ROOT / "shared" / "src" / file).read_text() for file in ("config/vars.rs", "config/address.rs", "config/queue.rs", "telemetry/mod.rs"))
     pattern = r'(?:get|var|number|seconds|address|list)\(\s*"([A-Z][A-Z_]{4,})"'
@@ -122,7 +122,7 @@ def check_typed():
                 wrong(document, f"typed in, it goes wrong: {went_wrong}")
         for left_out in typist.unaccounted():
             ERRORS.append(f"tests/typed.py: {left_out} is not typed in without a reason, or has a reason and stands nowhere")
-        document = ROOT / "docs" / "local-mode.md"
+        document = ROOT / "docs" / "guide" / "local-mode.md"
         for block in typed.blocks(document.read_text(), "nginx"):
             for went_wrong in typist.behind_nginx(block):
                 wrong(document, went_wrong)

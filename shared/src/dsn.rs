@@ -23,7 +23,7 @@ pub enum DsnError {
     #[error("is not a URL of the form scheme://user:password@host?option=value")]
     Url(#[from] url::ParseError),
     /// No gateway of this name.
-    #[error("names no gateway that is known here: {0}:// (docs/providers.md lists them)")]
+    #[error("names no gateway that is known here: {0}:// (docs/reference/gateways.md lists them)")]
     Scheme(String),
     /// No challenge of this name.
     #[error(

@@ -140,8 +140,12 @@ fn each_regions_own_mobile_numbers_are_admitted_where_it_is_the_default() {
 
 #[test]
 fn the_document_names_the_regions_whose_landlines_cannot_be_told_from_mobile_numbers() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md"))
-        .expect("the document");
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/abuse.md"))
+            .expect("the document");
     let regions = reference("both");
-    assert!(document.contains(regions.trim()), "docs/abuse.md has another list than {regions}");
+    assert!(
+        document.contains(regions.trim()),
+        "docs/operations/abuse.md has another list than {regions}"
+    );
 }

@@ -1,7 +1,7 @@
 """The half of the Meiduo tutorial's site that has to do with SMS codes, as it stands there: a Django with django-redis, whose views
 draw a picture, send a code and read it back from Redis. Celery and the gateway are left out: what would be sent is in Redis.
 
-Serves at LISTEN, reads REDIS_URL. REGISTER is a file with another `RegisterView`: the one of docs/from-meiduo.md's second step.
+Serves at LISTEN, reads REDIS_URL. REGISTER is a file with another `RegisterView`: the one of docs/guide/from-meiduo.md's second step.
 """
 
 import os
