@@ -23,7 +23,8 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-install_packages() {
+# The Debian packages that the tests need and this machine lacks.
+missing_packages() {
   local missing=()
   command -v redis-server >/dev/null || missing+=(redis-server)
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
@@ -34,6 +35,12 @@ install_packages() {
   command -v npm >/dev/null || missing+=(nodejs npm)
   command -v cc >/dev/null || missing+=(build-essential)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  echo "${missing[@]}"
+}
+
+install_packages() {
+  local missing
+  read -ra missing <<<"$(missing_packages)"
   [ ${#missing[@]} -gt 0 ] || return 0
   step "installing ${missing[*]}"
   quietly as_root apt-get update
