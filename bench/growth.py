@@ -1,5 +1,5 @@
 """What an accepted request costs with few and with many verifications in Redis, and jobs in the queue; and what a
-verification takes of Redis's memory. Prints the rows of the tables in docs/operations/performance.md.
+verification takes of Redis's memory. Prints the rows of the tables in docs/results/measurements.md.
 """
 
 import os

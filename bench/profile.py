@@ -1,5 +1,5 @@
 """Where the processor's time of an accepted request goes, in sms-verify and in the parts by themselves: what perf finds the
-server at, by the library of the innermost function. Prints the rows of the table in docs/operations/performance.md.
+server at, by the library of the innermost function. Prints the rows of the table in docs/results/measurements.md.
 """
 
 import collections

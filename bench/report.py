@@ -1,4 +1,8 @@
-"""Writes what bench/measure.py measured into docs/operations/performance.md, between its markers, and draws docs/results/performance.svg."""
+"""Writes what bench/measure.py measured between the markers of two documents, and draws a plot.
+
+The goals are in docs/operations/performance.md, all figures in docs/results/measurements.md, and
+the plot is docs/results/performance.svg.
+"""
 
 import io
 import json
@@ -7,6 +11,7 @@ import platform
 import re
 import statistics
 import subprocess
+import textwrap
 import zipfile
 
 import matplotlib
@@ -121,33 +126,38 @@ def plot(results):
     figure.savefig(f"{DOCS}/results/performance.svg", metadata={"Date": None})
 
 
-def main():
-    with open(f"{TARGET}/bench/results.json", encoding="utf-8") as file:
-        measured = json.load(file)
-    results, chosen = measured["results"], measured["chosen"]
-    lines = [
-        f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. {versions()}.",
-        "",
-        "The peer's best, chosen by trying each: "
-        + "; ".join(f"{key}: {' '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in chosen.items())
-        + " (numbers behind servers are connections, behind pools the prefetch).",
-        "",
-        "| goal | sms-verify | against | ratio | goal | met |",
-        "|---|---|---|---|---|---|",
-        *goals(results),
-        "",
-        "![requests and jobs a second](performance.svg)",
-        "",
-        "| figure | side | median (lowest–highest) |",
-        "|---|---|---|",
-        *details(results),
-    ]
-    path = f"{DOCS}/operations/performance.md"
+def between_markers(path, text):
     with open(path, encoding="utf-8") as file:
         before, rest = file.read().split("<!-- measured -->\n", 1)
     after = rest.split("<!-- end -->\n", 1)[1]
     with open(path, "w", encoding="utf-8") as file:
-        file.write(before + "<!-- measured -->\n" + "\n".join(lines) + "\n<!-- end -->\n" + after)
+        file.write(f"{before}<!-- measured -->\n{text}\n<!-- end -->\n{after}")
+
+
+def main():
+    with open(f"{TARGET}/bench/results.json", encoding="utf-8") as file:
+        measured = json.load(file)
+    results, chosen = measured["results"], measured["chosen"]
+    best = "; ".join(
+        f"{key}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in chosen.items()
+    )
+    paragraphs = [
+        f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. "
+        f"{versions()}.",
+        f"The peer's best, chosen by trying each: {best} (numbers behind servers are connections, "
+        "behind pools the prefetch).",
+    ]
+    wrapped = (textwrap.fill(each, 100, break_on_hyphens=False) for each in paragraphs)
+    header = "| figure | side | median (lowest–highest) |\n|---|---|---|"
+    between_markers(
+        f"{DOCS}/results/measurements.md",
+        "\n\n".join([*wrapped, "\n".join([header, *details(results)])]),
+    )
+    header = "| goal | sms-verify | against | ratio | goal | met |\n|---|---|---|---|---|---|"
+    between_markers(
+        f"{DOCS}/operations/performance.md", "\n".join([header, *goals(results)])
+    )
     plot(results)
 
 

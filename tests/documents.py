@@ -2,8 +2,9 @@
 
     python tests/documents.py target/debug/sms-verify
 
-Every link leads somewhere, every command of the program is one, the table of variables has all that the code reads. What README and
-the guides tell people to type is typed in (tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
+Every link leads somewhere, and so does every document that is named anywhere in the tree; every command of the program is one;
+the table of variables has all that the code reads. What README and the guides tell people to type is typed in (tests/typed.py)
+and answers what they show; nginx's lines are tried with an nginx.
 """
 
 import json
@@ -18,10 +19,24 @@ import typed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
-DOCUMENTS = [path for folder in (".", "docs/*", "events") for path in sorted(ROOT.glob(f"{folder}/*.md"))]
+# Folders with what was built or loaded.
+NOT_OURS = {".aws-sam", ".git", "__pycache__", "node_modules", "target"}
 # Those that are followed to the letter.
-TYPED = ["README.md", "docs/guide/local-mode.md", "docs/guide/from-meiduo.md", "docs/guide/from-celery.md", "docs/guide/deploy.md"]
+GUIDES = ("local-mode", "functions", "from-meiduo", "from-celery", "deploy")
+TYPED = ["README.md", *(f"docs/guide/{name}.md" for name in GUIDES)]
+# Those that show requests and answers.
+SESSIONS = ["README.md", "README.zh-CN.md", "docs/guide/in-your-product.md"]
 ERRORS = []
+
+
+def files(folder=ROOT):
+    """All files of the tree."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if path.name not in NOT_OURS:
+                yield from files(path)
+        else:
+            yield path
 
 
 def wrong(document, what):
@@ -44,6 +59,29 @@ def check_links(document, text):
             wrong(document, f"{target} leads nowhere")
         elif anchor and anchor not in anchors(file.read_text()):
             wrong(document, f"{target}: there is no such heading")
+
+
+def check_named(file):
+    """Documents and pictures that a file names by their place in the tree, as in an error or a comment."""
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError:
+        return
+    for path, anchor in re.findall(r"(?<![\w.-])(docs/[\w/.-]+\.(?:md|svg|png))(?:#([\w-]+))?", text):
+        named = ROOT / path
+        if not named.exists():
+            wrong(file, f"{path} is named and does not exist")
+        elif anchor and anchor not in anchors(named.read_text()):
+            wrong(file, f"{path}#{anchor}: there is no such heading")
+
+
+def check_index():
+    """docs/README.md lists every document."""
+    index = ROOT / "docs" / "README.md"
+    listed = set(re.findall(r"\]\((\w+/[\w-]+\.md)\)", index.read_text()))
+    for path in (ROOT / "docs").glob("*/*.md"):
+        if str(path.relative_to(index.parent)) not in listed:
+            wrong(index, f"{path.name} is not listed")
 
 
 def check_commands(document, text):
@@ -71,7 +109,7 @@ def check_variables():
 
 
 def check_session(document, text):
-    """Types in what a README shows, with the answers' own ids and codes."""
+    """Types in what a document shows, with the answers' own ids and codes."""
     server = subprocess.Popen([PROGRAM], env={"LISTEN": "127.0.0.1:0"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
@@ -128,18 +166,24 @@ def check_typed():
                 wrong(document, went_wrong)
 
 
-for document in DOCUMENTS:
+tree = list(files())
+documents = [file for file in tree if file.suffix == ".md"]
+for file in tree:
+    check_named(file)
+check_index()
+for document in documents:
     text = document.read_text()
+    name = str(document.relative_to(ROOT))
     check_links(document, text)
     check_commands(document, text)
-    if document.name.startswith("README") and document.parent == ROOT:
+    if name in SESSIONS:
         check_session(document, text)
-    elif str(document.relative_to(ROOT)) in TYPED:
+    elif name in TYPED:
         check_printed(document, text)
 check_translation(ROOT / "README.zh-CN.md", ROOT / "README.md")
 check_variables()
 check_typed()
 for error in ERRORS:
     print(error)
-print(f"{len(DOCUMENTS)} documents, {len(ERRORS)} errors")
+print(f"{len(documents)} documents, {len(ERRORS)} errors")
 sys.exit(bool(ERRORS))

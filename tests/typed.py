@@ -24,10 +24,8 @@ SERVICES = ROOT / "tests" / "services"
 COMMANDS_NOT_HERE = {
     "docker compose up --detach --wait": "no Docker: the same servers run as processes",
     "tests/run": "it is what runs this",
-    "cargo run -- simulate": "takes minutes; tests/it/simulate.rs",
 }
 BLOCKS_NOT_HERE = {
-    ("README.md", "tests/soak 10"): "takes as long as it says",
     ("docs/guide/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/meiduo/guide.rs goes the whole way",
     ("docs/guide/deploy.md", "aws secretsmanager create-secret"): "an AWS account",
     ("docs/guide/deploy.md", "sam build"): "an AWS account",
@@ -39,7 +37,7 @@ BLOCKS_NOT_HERE = {
 }
 # Blocks in other languages than a shell's, and what holds them.
 OTHER_BLOCKS = {
-    ("README.md", "text"): "a picture, and a list of folders",
+    ("README.md", "text"): "a picture",
     ("docs/guide/local-mode.md", "nginx"): "Typist.behind_nginx",
     **{("docs/guide/from-meiduo.md", language): "tests/it/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/guide/deploy.md")},

@@ -116,13 +116,29 @@ mod tests {
         }
     }
 
+    /// A paragraph in lines of at most 100 columns.
+    fn wrapped(paragraph: &str) -> String {
+        let mut lines = vec![String::new()];
+        for word in paragraph.split(' ') {
+            match lines.last_mut() {
+                Some(line) if line.is_empty() => line.push_str(word),
+                Some(line) if line.len() + 1 + word.len() <= 100 => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        lines.join("\n")
+    }
+
     fn document() -> String {
         let mut text = include_str!("codes/introduction.md").to_owned();
         for (vendor, table) in TABLES {
+            let source = wrapped(&format!("Source: {}.", table.source));
             let _ = writeln!(
                 text,
-                "\n## {vendor}\n\nSource: {}.\n\n| code | class | meaning |\n|---|---|---|",
-                table.source
+                "\n## {vendor}\n\n{source}\n\n| code | class | meaning |\n|---|---|---|"
             );
             for (pattern, class, meaning) in table.rows {
                 let some = if table.is_for_some(pattern) { "; some messages" } else { "" };
