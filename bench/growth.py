@@ -1,6 +1,6 @@
 """Measures the cost of an accepted request with few and with many verifications in Redis and jobs
 in the queue, and the memory of a verification. Prints the rows of the tables in
-docs/performance.md.
+docs/results/measurements.md.
 """
 
 import os

@@ -1,5 +1,5 @@
 """Profiles an accepted request, in sms-verify and in the parts by themselves: samples of perf, by
-the library of the innermost function. Prints the rows of the table in docs/performance.md.
+the library of the innermost function. Prints the rows of the table in docs/results/measurements.md.
 """
 
 import collections

@@ -1,5 +1,7 @@
-"""Writes the results of bench/measure.py into docs/performance.md, between its markers, and draws
-docs/performance.svg.
+"""Writes what bench/measure.py measured between the markers of two documents, and draws a plot.
+
+The goals are in docs/operations/performance.md, all figures in docs/results/measurements.md, and
+the plot is docs/results/performance.svg.
 """
 
 import io
@@ -9,6 +11,7 @@ import platform
 import re
 import statistics
 import subprocess
+import textwrap
 import zipfile
 
 import matplotlib
@@ -16,7 +19,7 @@ import matplotlib
 from stacks import HERE, TARGET, binary
 
 matplotlib.use("svg")
-from matplotlib import pyplot
+from matplotlib import pyplot  # noqa: E402
 
 DOCS = os.path.join(os.path.dirname(HERE), "docs")
 FUNCTIONS = ("request-code", "check-code", "send-sms")
@@ -30,9 +33,7 @@ def median(values):
 def shown(value):
     """Three digits that count."""
     if value >= 100:
-        return (
-            f"{round(value, 2 - len(str(int(value)))) if value < 1000 else round(value, -1):,.0f}"
-        )
+        return f"{round(value, 2 - len(str(int(value)))) if value < 1000 else round(value, -1):,.0f}"
     return f"{value:.3g}"
 
 
@@ -49,7 +50,7 @@ def zipped(function):
 
 
 def goals(results):
-    """Rows of figure, ours, theirs, ratio, goal. A ratio is the median of the rounds' ratios."""
+    """Rows of figure, ours, theirs, ratio, goal. A ratio is the median of the rounds' own ratios."""
 
     def row(name, figure, ours, theirs, goal, inverse=False, unit=""):
         mine, other = results[figure][ours], results[figure][theirs]
@@ -57,60 +58,20 @@ def goals(results):
         ratio = median(ratios)
         met = ratio >= goal
         text = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
-        sides = f"{shown(median(mine))}{unit} | {shown(median(other))}{unit}"
-        return f"| {name} | {sides} | {text} | {goal} | {'yes' if met else '**no**'} |"
+        return f"| {name} | {shown(median(mine))}{unit} | {shown(median(other))}{unit} | {text} | {goal} | {'yes' if met else '**no**'} |"
 
-    yield row(
-        "accepted requests/s, confirmed and durable : peer, unconfirmed",
-        "accepted requests/s",
-        "ours",
-        "peer",
-        5,
-    )
+    yield row("accepted requests/s, confirmed and durable : peer, unconfirmed", "accepted requests/s", "ours", "peer", 5)
     yield row("throttled requests/s : peer", "throttled requests/s", "ours", "peer", 6)
     cpu = "server CPU per accepted request (µs)"
     yield row("server CPU per accepted request, peer : ours", cpu, "ours", "peer", 15, True, " µs")
-    yield row(
-        "accepted requests/s : bare axum + script + confirmed publish",
-        "accepted requests/s",
-        "ours",
-        "limit: publish",
-        0.85,
-    )
-    yield row(
-        "accepted requests/s with the conversion guard : without",
-        "accepted requests/s",
-        "limits and guard",
-        "limits, GUARD=off",
-        0.85,
-    )
-    yield row(
-        "jobs/s of one worker, no gateway : Celery",
-        "jobs/s of one worker, no gateway",
-        "ours",
-        "peer",
-        3,
-    )
-    yield row(
-        "jobs/s of one worker, HTTP stub : Celery",
-        "jobs/s of one worker, an HTTP stub",
-        "ours",
-        "peer",
-        5,
-    )
-    yield row(
-        "resident memory, peer : ours",
-        "resident memory, web + worker (MB)",
-        "ours",
-        "peer",
-        8,
-        True,
-        " MB",
-    )
+    yield row("accepted requests/s : bare axum + script + confirmed publish", "accepted requests/s", "ours", "limit: publish", 0.85)
+    yield row("accepted requests/s with the conversion guard : without", "accepted requests/s", "limits and guard", "limits, GUARD=off", 0.85)
+    yield row("jobs/s of one worker, no gateway : Celery", "jobs/s of one worker, no gateway", "ours", "peer", 3)
+    yield row("jobs/s of one worker, HTTP stub : Celery", "jobs/s of one worker, an HTTP stub", "ours", "peer", 5)
+    yield row("resident memory, peer : ours", "resident memory, web + worker (MB)", "ours", "peer", 8, True, " MB")
     for function in FUNCTIONS:
         size = zipped(function)
-        met = "yes" if size < 5e6 else "**no**"
-        yield f"| `{function}`, zipped | {size / 1e6:.2f} MB | | | under 5 MB | {met} |"
+        yield f"| `{function}`, zipped | {size / 1e6:.2f} MB | | | under 5 MB | {'yes' if size < 5e6 else '**no**'} |"
 
 
 def details(results):
@@ -127,24 +88,14 @@ def versions():
     with open("/proc/cpuinfo", encoding="ascii") as file:
         model = re.search(r"model name\s*: (.*)", file.read())
     packages = subprocess.run(
-        [f"{TARGET}/bench-tools/bin/pip", "list", "--format", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [f"{TARGET}/bench-tools/bin/pip", "list", "--format", "json"], capture_output=True, text=True, check=True
     )
-    packages = {
-        package["name"].lower(): package["version"] for package in json.loads(packages.stdout)
-    }
-    peer = ", ".join(
-        f"{name} {packages[name]}" for name in ("django", "celery", "granian", "gunicorn", "gevent")
-    )
-    rabbitmq = line(
-        "dpkg-query", "--show", "--showformat", "RabbitMQ ${Version}", "rabbitmq-server"
-    )
+    packages = {package["name"].lower(): package["version"] for package in json.loads(packages.stdout)}
+    peer = ", ".join(f"{name} {packages[name]}" for name in ("django", "celery", "granian", "gunicorn", "gevent"))
+    rabbitmq = line("dpkg-query", "--show", "--showformat", "RabbitMQ ${Version}", "rabbitmq-server")
     return (
-        f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, "
-        f"Linux {platform.release()}; {line('rustc', '--version')}; "
-        f"{line('redis-server', '--version').split(' sha')[0]}; {rabbitmq}; "
+        f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, Linux {platform.release()}; "
+        f"{line('rustc', '--version')}; {line('redis-server', '--version').split(' sha')[0]}; {rabbitmq}; "
         f"{line('wrk', '-v').split(' Copy')[0]}; Python {platform.python_version()}, {peer}"
     )
 
@@ -156,21 +107,15 @@ def plot(results):
         ("Jobs/s of one worker", "jobs/s of one worker, no gateway", "limit: consume"),
         ("… calling an HTTP stub", "jobs/s of one worker, an HTTP stub", None),
     ]
-    pyplot.rcParams.update(
-        {"svg.hashsalt": "sms-verify", "font.size": 9, "font.family": "sans-serif"}
-    )
+    pyplot.rcParams.update({"svg.hashsalt": "sms-verify", "font.size": 9, "font.family": "sans-serif"})
     figure, axes = pyplot.subplots(1, len(panels), figsize=(11, 3))
     for axis, (title, name, limit) in zip(axes, panels):
-        bars = [("ours", "sms-verify"), ("peer", "Django +\nCelery")] + (
-            [(limit, "parts\nalone")] if limit else []
-        )
+        bars = [("ours", "sms-verify"), ("peer", "Django +\nCelery")] + ([(limit, "parts\nalone")] if limit else [])
         for index, (side, label) in enumerate(bars):
             values = results[name][side]
             middle = median(values)
             error = [[middle - min(values)], [max(values) - middle]]
-            axis.bar(
-                index, middle, yerr=error, capsize=3, color=COLOURS[side.split(":")[0]], width=0.7
-            )
+            axis.bar(index, middle, yerr=error, capsize=3, color=COLOURS[side.split(":")[0]], width=0.7)
             axis.text(index, max(values), f" {shown(middle)}", ha="center", va="bottom")
         axis.set_xticks(range(len(bars)), [label for _, label in bars])
         axis.set_title(title)
@@ -178,42 +123,41 @@ def plot(results):
         axis.margins(y=0.15)
         axis.spines[["top", "right", "left"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(f"{DOCS}/performance.svg", metadata={"Date": None})
+    figure.savefig(f"{DOCS}/results/performance.svg", metadata={"Date": None})
+
+
+def between_markers(path, text):
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split("<!-- measured -->\n", 1)
+    after = rest.split("<!-- end -->\n", 1)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}<!-- measured -->\n{text}\n<!-- end -->\n{after}")
 
 
 def main():
     with open(f"{TARGET}/bench/results.json", encoding="utf-8") as file:
         measured = json.load(file)
     results, chosen = measured["results"], measured["chosen"]
-    lines = [
-        (
-            f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. "
-            f"{versions()}."
-        ),
-        "",
-        "The peer's best, chosen by trying each: "
-        + "; ".join(
-            f"{key}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
-            for key, value in chosen.items()
-        )
-        + " (numbers behind servers are connections, behind pools the prefetch).",
-        "",
-        "| goal | sms-verify | against | ratio | goal | met |",
-        "|---|---|---|---|---|---|",
-        *goals(results),
-        "",
-        "![requests and jobs a second](performance.svg)",
-        "",
-        "| figure | side | median (lowest–highest) |",
-        "|---|---|---|",
-        *details(results),
+    best = "; ".join(
+        f"{key}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in chosen.items()
+    )
+    paragraphs = [
+        f"Medians of {measured['rounds']} rounds; in brackets the lowest and the highest. "
+        f"{versions()}.",
+        f"The peer's best, chosen by trying each: {best} (numbers behind servers are connections, "
+        "behind pools the prefetch).",
     ]
-    path = f"{DOCS}/performance.md"
-    with open(path, encoding="utf-8") as file:
-        before, rest = file.read().split("<!-- measured -->\n", 1)
-    after = rest.split("<!-- end -->\n", 1)[1]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(before + "<!-- measured -->\n" + "\n".join(lines) + "\n<!-- end -->\n" + after)
+    wrapped = (textwrap.fill(each, 100, break_on_hyphens=False) for each in paragraphs)
+    header = "| figure | side | median (lowest–highest) |\n|---|---|---|"
+    between_markers(
+        f"{DOCS}/results/measurements.md",
+        "\n\n".join([*wrapped, "\n".join([header, *details(results)])]),
+    )
+    header = "| goal | sms-verify | against | ratio | goal | met |\n|---|---|---|---|---|---|"
+    between_markers(
+        f"{DOCS}/operations/performance.md", "\n".join([header, *goals(results)])
+    )
     plot(results)
 
 

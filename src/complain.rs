@@ -6,9 +6,9 @@ use shared::config::ConfigError;
 use shared::queue::QueueError;
 use shared::telemetry::causes;
 
-const CONFIG: &str = "docs/configuration.md lists every setting";
+const CONFIG: &str = "docs/reference/configuration.md lists every setting";
 const SERVICES: &str = "`docker compose up --detach --wait` starts Redis and RabbitMQ; \
-    docs/configuration.md lists every setting";
+    docs/reference/configuration.md lists every setting";
 const RABBITMQ: &str = "check that it runs at QUEUE_URL, with this user, password and vhost; \
     `docker compose up --detach --wait` starts one, `rabbitmqctl add_user` adds users, \
     and guest may connect from its own machine only";

@@ -9,7 +9,7 @@ const WIDTH: usize = 100;
 
 /// One line for each environment variable, group by group.
 pub fn list() -> String {
-    let mut text = "Environment variables (docs/configuration.md has details):\n".to_owned();
+    let mut text = "Environment variables (docs/reference/configuration.md has details):\n".to_owned();
     for group in Group::ALL {
         let _ = writeln!(text, "\n{}:", group.title());
         group.settings().for_each(|setting| text.push_str(&line(setting)));

@@ -1,4 +1,4 @@
-"""Types in what docs/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is
+"""Types in what docs/guide/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is
 deployed against template.yaml.
 
     python tests/deploy.py
@@ -81,7 +81,7 @@ def block():
 
 def check(what, actual, expected):
     if actual != expected:
-        sys.exit(f"docs/deploy.md: {what} is {actual}, and should be {expected}")
+        sys.exit(f"docs/guide/deploy.md: {what} is {actual}, and should be {expected}")
 
 
 def typed_in():
@@ -97,7 +97,7 @@ def typed_in():
             timeout=300,
         )
         if done.returncode:
-            sys.exit(f"docs/deploy.md: {done.stderr}{done.stdout}")
+            sys.exit(f"docs/guide/deploy.md: {done.stderr}{done.stdout}")
     finally:
         left = [
             file for file in (ROOT / f"{name}.env" for name in FUNCTIONS.values()) if file.exists()
@@ -154,7 +154,7 @@ def main():
     jobs = template["Resources"]["SendSms"]["Properties"]["Events"]["Jobs"]["Properties"]
     check("the batch size", mapping["BatchSize"], jobs["BatchSize"])
     server.stop()
-    print("docs/deploy.md: its section on cargo-lambda deploys what template.yaml says")
+    print("docs/guide/deploy.md: its section on cargo-lambda deploys what template.yaml says")
 
 
 if sys.argv[1:2] == ["aws"]:

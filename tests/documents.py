@@ -2,9 +2,9 @@
 
     python tests/documents.py target/debug/sms-verify
 
-Every link leads somewhere, every command of the program is one, the table of variables has all
-that the code reads, and every test that is named exists. What README and the guides tell people to
-type is typed in (tests/typed.py) and answers what they show; nginx's lines are tried with an nginx.
+Every link leads somewhere, and so does every document that is named anywhere in the tree; every command of the program is one;
+every test that is named exists. What README and the guides tell people to type is typed in (tests/typed.py)
+and answers what they show; nginx's lines are tried with an nginx.
 """
 
 import json
@@ -19,10 +19,24 @@ import typed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
-DOCUMENTS = [path for folder in (".", "docs", "events") for path in sorted((ROOT / folder).glob("*.md"))]
+# Folders with what was built or loaded.
+NOT_OURS = {".aws-sam", ".git", "__pycache__", "node_modules", "target"}
 # Those that are followed to the letter.
-TYPED = ["README.md", "docs/local-mode.md", "docs/from-meiduo.md", "docs/from-celery.md", "docs/deploy.md"]
+GUIDES = ("local-mode", "functions", "from-meiduo", "from-celery", "deploy")
+TYPED = ["README.md", *(f"docs/guide/{name}.md" for name in GUIDES)]
+# Those that show requests and answers.
+SESSIONS = ["README.md", "README.zh-CN.md", "docs/guide/in-your-product.md"]
 ERRORS = []
+
+
+def files(folder=ROOT):
+    """All files of the tree."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if path.name not in NOT_OURS:
+                yield from files(path)
+        else:
+            yield path
 
 
 def wrong(document, what):
@@ -47,6 +61,29 @@ def check_links(document, text):
             wrong(document, f"{target}: there is no such heading")
 
 
+def check_named(file):
+    """Documents and pictures that a file names by their place in the tree, as in an error or a comment."""
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError:
+        return
+    for path, anchor in re.findall(r"(?<![\w.-])(docs/[\w/.-]+\.(?:md|svg|png))(?:#([\w-]+))?", text):
+        named = ROOT / path
+        if not named.exists():
+            wrong(file, f"{path} is named and does not exist")
+        elif anchor and anchor not in anchors(named.read_text()):
+            wrong(file, f"{path}#{anchor}: there is no such heading")
+
+
+def check_index():
+    """docs/README.md lists every document."""
+    index = ROOT / "docs" / "README.md"
+    listed = set(re.findall(r"\]\((\w+/[\w-]+\.md)\)", index.read_text()))
+    for path in (ROOT / "docs").glob("*/*.md"):
+        if str(path.relative_to(index.parent)) not in listed:
+            wrong(index, f"{path.name} is not listed")
+
+
 def check_commands(document, text):
     """Everything that is written as a command of the program is one, in blocks and in running text."""
     lines = "".join(typed.blocks(text, "sh")).splitlines()
@@ -60,7 +97,7 @@ def check_commands(document, text):
 
 
 def check_session(document, text):
-    """Types in what a README shows, with the answers' own ids and codes."""
+    """Types in what a document shows, with the answers' own ids and codes."""
     server = subprocess.Popen([PROGRAM], env={"LISTEN": "127.0.0.1:0"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = next(found[0] for line in server.stdout if (found := re.search(r"http://[\d.:]+", line)))
@@ -101,7 +138,7 @@ def check_translation(document, original):
         wrong(document, f"its blocks are not those of {original.name}: {[one for one in read[1] if one not in read[0]]}")
 
 
-def check_tests():
+def check_tests(documents):
     """Every test that SECURITY.md or a `tests/run NAME` names exists."""
     command = ["cargo", "test", "--workspace", "--quiet", "--", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -110,7 +147,7 @@ def check_tests():
     security = ROOT / "SECURITY.md"
     rows = re.findall(r"^\|.*\|([^|]*)\|$", security.read_text(), re.M)
     named = [(security, name) for row in rows for name in re.findall(r"`([a-z][a-z0-9_:]+)`", row)]
-    for document in DOCUMENTS:
+    for document in documents:
         filters = re.findall(r"(?:`|\$ )tests/run ([a-z][a-z0-9_:]+)", document.read_text())
         named += [(document, name) for name in filters]
     for document, name in named:
@@ -128,24 +165,30 @@ def check_typed():
                 wrong(document, f"typed in, it goes wrong: {went_wrong}")
         for left_out in typist.unaccounted():
             ERRORS.append(f"tests/typed.py: {left_out} is not typed in without a reason, or has a reason and stands nowhere")
-        document = ROOT / "docs" / "local-mode.md"
+        document = ROOT / "docs" / "guide" / "local-mode.md"
         for block in typed.blocks(document.read_text(), "nginx"):
             for went_wrong in typist.behind_nginx(block):
                 wrong(document, went_wrong)
 
 
-for document in DOCUMENTS:
+tree = list(files())
+documents = [file for file in tree if file.suffix == ".md"]
+for file in tree:
+    check_named(file)
+check_index()
+for document in documents:
     text = document.read_text()
+    name = str(document.relative_to(ROOT))
     check_links(document, text)
     check_commands(document, text)
-    if document.name.startswith("README") and document.parent == ROOT:
+    if name in SESSIONS:
         check_session(document, text)
-    elif str(document.relative_to(ROOT)) in TYPED:
+    elif name in TYPED:
         check_printed(document, text)
 check_translation(ROOT / "README.zh-CN.md", ROOT / "README.md")
-check_tests()
+check_tests(documents)
 check_typed()
 for error in ERRORS:
     print(error)
-print(f"{len(DOCUMENTS)} documents, {len(ERRORS)} errors")
+print(f"{len(documents)} documents, {len(ERRORS)} errors")
 sys.exit(bool(ERRORS))

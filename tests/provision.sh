@@ -35,7 +35,8 @@ install_debian() {
   quietly "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}"
 }
 
-install_packages() {
+# The Debian packages that the tests need and this machine lacks.
+missing_packages() {
   local missing=()
   command -v redis-server >/dev/null || missing+=(redis-server)
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)

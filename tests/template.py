@@ -200,7 +200,7 @@ def main():
 
     check("queues that are open without TLS", open_without_tls(resources), set())
 
-    runbook = source("docs", "runbook.md")
+    runbook = source("docs", "operations", "runbook.md")
     headings = {re.sub(r"[^\w\- ]", "", found.lower()).replace(" ", "-") for found in re.findall(r"^#+ (.*)$", runbook, re.M)}
     for name, alarm in resources.items():
         if alarm["Type"] == "AWS::CloudWatch::Alarm":

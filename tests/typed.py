@@ -24,25 +24,23 @@ SERVICES = ROOT / "tests" / "services"
 COMMANDS_NOT_HERE = {
     "docker compose up --detach --wait": "no Docker: the same servers run as processes",
     "tests/run": "it is what runs this",
-    "cargo run -- simulate": "takes minutes; tests/it/abuse/simulate.rs",
 }
 BLOCKS_NOT_HERE = {
-    ("README.md", "tests/soak 10"): "takes as long as it says",
-    ("docs/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/compat/meiduo/guide.rs goes the whole way",
-    ("docs/deploy.md", "aws secretsmanager create-secret"): "an AWS account",
-    ("docs/deploy.md", "sam build"): "an AWS account",
-    ("docs/deploy.md", "sam deploy"): "an AWS account",
-    ("docs/deploy.md", "URL=$(aws cloudformation"): "an AWS account",
-    ("docs/deploy.md", "cargo lambda build"): "AWS; tests/deploy.py types it in on moto",
-    ("docs/deploy.md", "VERSION=$(aws secretsmanager"): "an AWS account",
-    ("docs/deploy.md", "sam delete"): "an AWS account",
+    ("docs/guide/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/compat/meiduo/guide.rs goes the whole way",
+    ("docs/guide/deploy.md", "aws secretsmanager create-secret"): "an AWS account",
+    ("docs/guide/deploy.md", "sam build"): "an AWS account",
+    ("docs/guide/deploy.md", "sam deploy"): "an AWS account",
+    ("docs/guide/deploy.md", "URL=$(aws cloudformation"): "an AWS account",
+    ("docs/guide/deploy.md", "cargo lambda build"): "AWS; tests/deploy.py types it in on moto",
+    ("docs/guide/deploy.md", "VERSION=$(aws secretsmanager"): "an AWS account",
+    ("docs/guide/deploy.md", "sam delete"): "an AWS account",
 }
 # Blocks in other languages than a shell's, and what holds them.
 OTHER_BLOCKS = {
-    ("README.md", "text"): "a picture, and a list of folders",
-    ("docs/local-mode.md", "nginx"): "Typist.behind_nginx",
-    **{("docs/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
-    **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/deploy.md")},
+    ("README.md", "text"): "a picture",
+    ("docs/guide/local-mode.md", "nginx"): "Typist.behind_nginx",
+    **{("docs/guide/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
+    **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/guide/deploy.md")},
 }
 # Seconds that a document may take, and one whose functions may have to be compiled.
 LONGEST, LONGEST_WITH_FUNCTIONS = 300, 1800

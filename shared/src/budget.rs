@@ -152,7 +152,7 @@ impl Budget {
             warn!(
                 prices,
                 "BUDGET counts an international vendor's list prices, which within China are about fifteen times a gateway's own: \
-                set PRICES to what yours charges, such as PRICES=CN=0.008 (docs/abuse.md)"
+                set PRICES to what yours charges, such as PRICES=CN=0.008 (docs/operations/abuse.md)"
             );
         }
     }

@@ -23,7 +23,7 @@ pub enum DsnError {
     #[error("is not a URL of the form scheme://user:password@host?option=value")]
     Url(#[from] url::ParseError),
     /// No gateway of this name.
-    #[error("has an unknown gateway {0}:// (docs/providers.md lists them)")]
+    #[error("has an unknown gateway {0}:// (docs/reference/gateways.md lists them)")]
     Scheme(String),
     /// No challenge of this name.
     #[error(

@@ -74,10 +74,12 @@ impl EvictionWatch {
             Eviction::By(policy) => warn!(
                 policy,
                 "Redis evicts when its memory is full, and then numbers that are locked, cooldowns and limits are forgotten and \
-                 people get further guesses and SMS: set its maxmemory-policy to noeviction (docs/reliability.md), or EVICTION=accept"
+                 people get further guesses and SMS: set its maxmemory-policy to noeviction \
+                 (docs/operations/reliability.md), or EVICTION=accept"
             ),
             Eviction::Unknown => info!(
-                "Redis does not tell its maxmemory-policy (INFO memory): see to it that it is noeviction (docs/reliability.md)"
+                "Redis does not tell its maxmemory-policy (INFO memory): see to it that it is noeviction \
+                 (docs/operations/reliability.md)"
             ),
         }
         self.told = Some(found);

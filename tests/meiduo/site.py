@@ -3,7 +3,7 @@ Django with django-redis, whose views draw a picture, send a code and read it ba
 Celery and the gateway are left out: what would be sent is in Redis.
 
 Serves at LISTEN, reads REDIS_URL. REGISTER is a file with another `RegisterView`: the one of
-docs/from-meiduo.md's second step.
+docs/guide/from-meiduo.md's second step.
 """
 
 import os

@@ -1,6 +1,6 @@
 //! The table of settings: every environment variable that is read, in one place.
 //!
-//! [`Vars`](super::vars::Vars) reads a variable by its row here, docs/configuration.md, `--help`
+//! [`Vars`](super::vars::Vars) reads a variable by its row here, docs/reference/configuration.md, `--help`
 //! and the warning of misspelt names are made of it, and tests hold template.yaml and deploy/ to
 //! it.
 
@@ -186,7 +186,7 @@ settings! {
     SMS_DSN: Connections, "The SMS gateway, or several with failover and by country", {
         unset: Means("the inbox"),
         example: "ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1",
-        read_by: &[CheckCode, SendSms, SmsVerify], secret: true, details: "providers.md",
+        read_by: &[CheckCode, SendSms, SmsVerify], secret: true, details: "gateways.md",
     }
 
     CODE_SECRET: Codes, "Secret that codes are derived from, at least 32 characters", {
@@ -213,15 +213,15 @@ settings! {
     }
     TEST_NUMBERS: Codes, "Numbers with a fixed code, to which nothing is sent", {
         unset: Means(""), example: "+8613800138000=012345", read_by: ALL, secret: true,
-        details: "providers.md#test-numbers",
+        details: "gateways.md#test-numbers",
     }
     TEST_NUMBERS_UNTIL: Codes, "Last day of the test numbers, needed with `TEST_NUMBERS`", {
         unset: Means(""), example: "2999-12-31", read_by: ALL,
-        details: "providers.md#test-numbers",
+        details: "gateways.md#test-numbers",
     }
     TEST_NUMBERS_ON_LAMBDA: Codes, "`true` permits test numbers on Lambda", {
         unset: Value("false"), example: "true", read_by: ALL,
-        details: "providers.md#test-numbers",
+        details: "gateways.md#test-numbers",
     }
 
     DEFAULT_REGION: Sending, "Country in which a number without `+` is read", {
@@ -240,28 +240,28 @@ settings! {
 
     ALLOWED_COUNTRIES: Abuse, "Countries to which codes are sent, or `all`", {
         unset: Means("`DEFAULT_REGION`"), example: "CN,HK", read_by: REQUEST,
-        details: "abuse.md#countries",
+        details: "../operations/abuse.md#countries",
     }
     LIMITS: Abuse, "Limits of SMS and wrong codes; those not named keep their default", {
         unset: Value("number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour"),
-        example: "ip=50/hour total=20000/day", read_by: HTTP, details: "abuse.md",
+        example: "ip=50/hour total=20000/day", read_by: HTTP, details: "../operations/abuse.md",
     }
     GUARD: Abuse, "Conversion guard: `enforce`, `observe` or `off`", {
         unset: Value("enforce"), example: "observe", read_by: REQUEST,
-        details: "abuse.md#the-conversion-guard",
+        details: "../operations/abuse.md#the-conversion-guard",
     }
     CHALLENGE: Abuse,
         "Challenge for suspicious requests: `pow`, `picture`, a captcha DSN or `off`", {
         unset: Value("pow"), example: "picture", read_by: HTTP, secret: true,
-        details: "abuse.md#challenges",
+        details: "../operations/abuse.md#challenges",
     }
     BUDGET: Abuse, "Most that the SMS of an hour and of a day may cost in USD", {
         unset: Means("no budget"), example: "20/hour,100/day", read_by: ALL,
-        details: "abuse.md#the-budget",
+        details: "../operations/abuse.md#the-budget",
     }
     PRICES: Abuse, "Price of an SMS in USD, by country or network", {
         unset: Means("list prices"), example: "CN=0.008,+881=2.50,other=0.10", read_by: REQUEST,
-        details: "abuse.md#the-budget",
+        details: "../operations/abuse.md#the-budget",
     }
 
     LISTEN: Http, "Address and port on which `sms-verify` serves the API", {
@@ -270,11 +270,11 @@ settings! {
     }
     BASE_PATH: Http, "Path in front of the API's own paths that a proxy leaves in place", {
         unset: Means(""), example: "/sms", read_by: HTTP,
-        details: "deploy.md#where-the-functions-stand",
+        details: "../guide/deploy.md#in-front-of-the-functions",
     }
     TRUSTED_PROXIES: Http, "Proxies in front, 0 to 9, that append to `X-Forwarded-For`", {
         unset: Means("1 on Lambda, else 0"), example: "1", read_by: HTTP,
-        details: "abuse.md#whose-address-it-is",
+        details: "../operations/abuse.md#the-callers-address",
     }
     ALLOW_ORIGINS: Http, "Origins whose pages may call the API (CORS), or `*`", {
         unset: Means("none"), example: "https://shop.example,http://localhost:5173", read_by: HTTP,
@@ -285,36 +285,36 @@ settings! {
         read_by: HTTP,
     }
     MEIDUO_KEYS: Http, "`1` writes codes in clear text into Redis for the Meiduo tutorial", {
-        unset: Value("0"), example: "1", read_by: REQUEST, details: "from-meiduo.md",
+        unset: Value("0"), example: "1", read_by: REQUEST, details: "../guide/from-meiduo.md",
     }
 
     LOG_LEVEL: Operations,
         "`error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`", {
-        unset: Value("info"), example: "debug", read_by: ALL, details: "observability.md#logs",
+        unset: Value("info"), example: "debug", read_by: ALL, details: "../operations/observability.md#logs",
     }
     OPS_TOKEN: Operations, "Bearer token of `/metrics` and `/ops`, at least 32 characters", {
         unset: Means("loopback only"), example: "$(openssl rand -hex 32)", read_by: LOCAL,
-        secret: true, details: "observability.md",
+        secret: true, details: "../operations/observability.md",
     }
     EVICTION: Operations, "`accept` silences the warning of a Redis that evicts entries", {
         unset: Means("warn"), example: "accept", read_by: ALL,
-        details: "reliability.md#when-redis-is-full",
+        details: "../operations/reliability.md#when-redis-is-full",
     }
 
     HTTPS_PROXY: Standard, "HTTP proxy for gateways, captcha vendors and AWS", {
         unset: Means("none"), example: "http://proxy.example:3128", read_by: ALL,
-        details: "providers.md#through-a-proxy",
+        details: "gateways.md#through-a-proxy",
     }
     NO_PROXY: Standard, "Hosts that are reached without the proxy", {
         unset: Means("none"), example: "internal.example", read_by: ALL,
-        details: "providers.md#through-a-proxy",
+        details: "gateways.md#through-a-proxy",
     }
     SSL_CERT_FILE: Standard, "Certificates of authorities to trust in place of the system's", {
         unset: Means("the system's"), example: "/etc/ssl/private-ca.pem", read_by: ALL,
     }
     OTEL_EXPORTER_OTLP_ENDPOINT: Standard, "Collector that traces are exported to", {
         unset: Means("no export"), example: "http://127.0.0.1:4318", read_by: LOCAL,
-        details: "observability.md#traces",
+        details: "../operations/observability.md#traces",
     }
     AWS_REGION: Standard, "Region of AWS, with SQS at a server that is not AWS's", {
         unset: Means("from the URL"), example: "eu-central-1", read_by: ALL,
@@ -421,8 +421,8 @@ mod tests {
     /// `UPDATE_DOCS=1 cargo test --workspace the_document_of_settings` writes it.
     #[test]
     fn the_document_of_settings_has_the_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
-        let written = std::fs::read_to_string(path).expect("docs/configuration.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+        let written = std::fs::read_to_string(path).expect("docs/reference/configuration.md");
         let expected = Group::ALL
             .into_iter()
             .fold(written.clone(), |document, group| with_table(&document, group));
@@ -431,7 +431,7 @@ mod tests {
         } else {
             assert!(
                 written == expected,
-                "docs/configuration.md is older than the table of settings: UPDATE_DOCS=1 writes it"
+                "docs/reference/configuration.md is older than the table of settings: UPDATE_DOCS=1 writes it"
             );
         }
     }

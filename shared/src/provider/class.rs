@@ -1,4 +1,4 @@
-//! Whose trouble a failure is, and so what is done about it: docs/gateway-codes.md.
+//! Whose trouble a failure is, and so what is done about it: docs/reference/gateway-codes.md.
 
 /// What a failure means for the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

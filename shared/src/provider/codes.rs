@@ -3,7 +3,7 @@
 //! Whose trouble is it? That decides the class. The account's, the sender's and the country's is
 //! never told as the number's: the next gateway may do better, and an operator has to know. The
 //! number's and the country's is never taken for the gateway's: the circuit would keep everybody
-//! else waiting. docs/gateway-codes.md is these tables, and a test holds it to them.
+//! else waiting. docs/reference/gateway-codes.md is these tables, and a test holds it to them.
 
 mod aliyun;
 mod aws;
@@ -24,7 +24,10 @@ pub(super) struct Table {
     /// Where they are published, and when that was read.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "docs/gateway-codes.md, which a test writes, shows it")
+        expect(
+            dead_code,
+            reason = "docs/reference/gateway-codes.md, which a test writes, shows it"
+        )
     )]
     pub(super) source: &'static str,
     /// The code, or the beginning of a family of codes and a `*`; its class; what it means. The
@@ -100,7 +103,7 @@ mod tests {
     /// `UPDATE_DOCS=1 cargo test -p shared gateway_codes` writes it.
     #[test]
     fn the_document_of_gateway_codes_is_made_of_the_tables() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway-codes.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/gateway-codes.md");
         let written = std::fs::read_to_string(path).unwrap_or_default();
         let expected = document();
         if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -108,18 +111,34 @@ mod tests {
         } else {
             assert!(
                 written == expected,
-                "docs/gateway-codes.md is older than the tables: UPDATE_DOCS=1 writes it anew"
+                "docs/reference/gateway-codes.md is older than the tables: UPDATE_DOCS=1 writes it anew"
             );
         }
+    }
+
+    /// A paragraph in lines of at most 100 columns.
+    fn wrapped(paragraph: &str) -> String {
+        let mut lines = vec![String::new()];
+        for word in paragraph.split(' ') {
+            match lines.last_mut() {
+                Some(line) if line.is_empty() => line.push_str(word),
+                Some(line) if line.len() + 1 + word.len() <= 100 => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        lines.join("\n")
     }
 
     fn document() -> String {
         let mut text = include_str!("codes/introduction.md").to_owned();
         for (vendor, table) in TABLES {
+            let source = wrapped(&format!("Source: {}.", table.source));
             let _ = writeln!(
                 text,
-                "\n## {vendor}\n\nSource: {}.\n\n| code | class | meaning |\n|---|---|---|",
-                table.source
+                "\n## {vendor}\n\n{source}\n\n| code | class | meaning |\n|---|---|---|"
             );
             for (pattern, class, meaning) in table.rows {
                 let some = if table.is_for_some(pattern) { "; some messages" } else { "" };

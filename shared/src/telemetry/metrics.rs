@@ -2,7 +2,7 @@
 //! Lambda, Prometheus' in local mode.
 //!
 //! Each label has few values: policies, gateways, classes and countries. No number, no id and no
-//! address is one. The table of them stands in docs/observability.md.
+//! address is one. The table of them stands in docs/operations/observability.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

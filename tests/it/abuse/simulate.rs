@@ -1,5 +1,5 @@
 //! `simulate`: is a day the same day each time, and does what stands before the gateway hold what
-//! docs/abuse.md says of it?
+//! docs/operations/abuse.md says of it?
 
 use crate::support::process::{Environment, Process};
 use crate::support::services::Service;

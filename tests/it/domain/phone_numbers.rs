@@ -140,8 +140,11 @@ fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
 
 #[test]
 fn landlines_that_look_mobile_are_documented() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/abuse.md"))
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/abuse.md"))
         .expect("the document");
     let regions = reference("both");
-    assert!(document.contains(regions.trim()), "docs/abuse.md has another list than {regions}");
+    assert!(
+        document.contains(regions.trim()),
+        "docs/operations/abuse.md has another list than {regions}"
+    );
 }

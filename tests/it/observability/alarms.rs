@@ -1,6 +1,6 @@
 //! The fault of each alarm that can be produced without AWS, once, and where it is seen: in the
 //! metrics, in what the operators' view reads, in the log, and in the trace. What to do about it
-//! stands in docs/runbook.md.
+//! stands in docs/operations/runbook.md.
 
 use std::time::Instant;
 

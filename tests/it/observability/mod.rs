@@ -9,7 +9,7 @@ mod logs;
 /// Traces, as a collector gets them.
 mod traces;
 
-/// Alarms of docs/runbook.md.
+/// Alarms of docs/operations/runbook.md.
 mod alarms;
 
 /// The operators' view `/ops`.

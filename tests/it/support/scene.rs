@@ -435,7 +435,7 @@ fn distinct<'a>(calls: &'a [Call], of: impl Fn(&'a Call) -> &'a String) -> HashS
     calls.iter().map(|call| of(call).as_str()).collect()
 }
 
-/// What became of it all. Displayed, it is a row of the table in docs/reliability.md.
+/// What became of it all. Displayed, it is a row of the table in docs/results/faults.md.
 pub struct Books {
     pub fault: String,
     pub policy: &'static str,

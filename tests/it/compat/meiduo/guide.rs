@@ -1,4 +1,4 @@
-//! The way of docs/from-meiduo.md and back, on a Django and an nginx: what stands there is what
+//! The way of docs/guide/from-meiduo.md and back, on a Django and an nginx: what stands there is what
 //! runs here, but for addresses.
 
 use std::net::TcpListener;
@@ -30,7 +30,7 @@ struct Guide(String);
 
 impl Guide {
     fn read() -> Self {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/from-meiduo.md");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/from-meiduo.md");
         Self(std::fs::read_to_string(file).expect("the document"))
     }
 
