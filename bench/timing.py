@@ -20,7 +20,7 @@ PAIRS = 2_000
 
 
 def code_of(identity):
-    """As shared/src/code.rs derives it."""
+    """As shared/domain/src/code.rs derives it."""
     key = hmac.digest(SECRET.encode(), b"sms-verify code", "sha256")
     digest = hmac.digest(key, decode(identity)[:27], "sha256")
     offset = digest[31] & 0x0F

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use jiff::{Span, SpanRelativeTo, Unit};
 use url::Url;
 
-use crate::settings;
+use crate::settings_help;
 
 /// Jobs in progress of a worker at the same time, by default.
 pub const DEFAULT_CONCURRENCY: u16 = 100;
@@ -30,7 +30,7 @@ Examples:
 /// Without a command it does everything in one process, with nothing else to install: API, sender,
 /// a page to try it on, and an inbox in place of a phone.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, after_long_help = format!("{}\n{EXAMPLES}", settings::list()))]
+#[command(version, after_help = EXAMPLES, after_long_help = format!("{}\n{EXAMPLES}", settings_help::list()))]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -1,23 +1,17 @@
 //! Local mode: the same API, the same delivery and a demo page in one process, or as processes of
 //! their own on Redis and RabbitMQ, which is also how sms-verify is hosted without AWS.
 
-mod check;
 mod cli;
-mod complain;
-mod dead;
-mod facts;
-mod health;
-mod invoke;
-mod misspelt;
+mod commands;
+mod components;
+mod error_report;
+mod misspelt_settings;
 mod ops;
 mod otlp;
 mod pages;
-mod parts;
 mod server;
-mod settings;
-mod simulate;
-mod stop;
-mod worker;
+mod settings_help;
+mod shutdown;
 
 use std::env;
 use std::error::Error;
@@ -25,14 +19,15 @@ use std::io::{self, ErrorKind, Write, stdout};
 use std::process::exit;
 
 use clap::{CommandFactory, Parser};
-use shared::config::{LocalConfig, Role, environment};
-use shared::{telemetry, tls};
+use sms_config::{LocalConfig, Role, environment};
+use sms_outbound::tls;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
 use self::cli::{Cli, Command, GatewayAction};
-use self::parts::Parts;
-use self::stop::Stop;
+use self::commands::{dead_letters, facts, gateway_check, health, invoke, simulate, worker};
+use self::components::Components;
+use self::shutdown::Shutdown;
 
 #[tokio::main]
 async fn main() {
@@ -41,19 +36,19 @@ async fn main() {
     let (spans, exporter) = match otlp::exporter() {
         Ok(exporter) => exporter.unzip(),
         Err(error) => {
-            complain::complain(&*error);
+            error_report::print_error(&*error);
             exit(1);
         }
     };
-    telemetry::init(spans);
+    sms_telemetry::init(spans);
     if cli.command.as_ref().is_none_or(Command::is_configured) {
-        misspelt::warn_of(env::vars_os().map(|(name, _)| name));
+        misspelt_settings::warn_of(env::vars_os().map(|(name, _)| name));
     }
     let result = run(cli).await;
     drop(exporter);
     let result = result.or_else(|error| if is_broken_pipe(&*error) { Ok(()) } else { Err(error) });
     if let Err(error) = &result {
-        complain::complain(&**error);
+        error_report::print_error(&**error);
     }
     // All that was to be finished is. What still runs, such as a connection that waits for a silent
     // server, is not waited for.
@@ -70,16 +65,16 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     match cli.command {
         None => {
             ops::measure();
-            let mut parts = Parts::new(configured(Role::All)?)?;
-            parts.watch_eviction();
-            let consumer = parts.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
-            let stop = Stop::on_signals()?;
-            let server = server::bind(&mut parts).await?;
-            parts.announce(true, true);
+            let mut components = Components::new(configured(Role::All)?)?;
+            components.watch_eviction();
+            let consumer = components.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
+            let stop = Shutdown::on_signals()?;
+            let server = server::bind(&mut components).await?;
+            components.announce(true, true);
             let worker = worker::run(
                 consumer,
-                parts.deliveries(),
-                parts.queue.clone(),
+                components.deliveries(),
+                components.queue.clone(),
                 cli::DEFAULT_CONCURRENCY,
                 stop.clone(),
             );
@@ -89,35 +84,48 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Some(Command::Api) => {
             ops::measure();
-            let mut parts = Parts::new(configured(Role::Api)?)?;
-            parts.watch_eviction();
-            let server = server::bind(&mut parts).await?;
-            parts.announce(true, false);
-            server.run(Stop::on_signals()?).await?;
+            let mut components = Components::new(configured(Role::Api)?)?;
+            components.watch_eviction();
+            let server = server::bind(&mut components).await?;
+            components.announce(true, false);
+            server.run(Shutdown::on_signals()?).await?;
         }
         Some(Command::Worker { concurrency, invoke: None, metrics }) => {
             ops::measure();
-            let parts = Parts::new(configured(Role::Worker)?)?;
-            parts.watch_eviction();
-            let consumer = parts.queue.consumer(concurrency)?;
-            let stop = Stop::on_signals()?;
+            let components = Components::new(configured(Role::Worker)?)?;
+            components.watch_eviction();
+            let consumer = components.queue.consumer(concurrency)?;
+            let stop = Shutdown::on_signals()?;
             if let Some(listen) = metrics {
-                server::observed(&parts, listen, stop.clone())?;
+                server::observed(&components, listen, stop.clone())?;
             }
-            parts.announce(false, true);
-            worker::run(consumer, parts.deliveries(), parts.queue.clone(), concurrency, stop).await;
+            components.announce(false, true);
+            worker::run(
+                consumer,
+                components.deliveries(),
+                components.queue.clone(),
+                concurrency,
+                stop,
+            )
+            .await;
         }
         Some(Command::Worker { concurrency, invoke: Some(function), .. }) => {
-            let parts = Parts::new(configured(Role::Invoker)?)?;
-            let consumer = parts.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
-            let invoker =
-                invoke::Invoker::new(function, parts.queue.clone(), parts.config.schedule)?;
-            invoker.run(consumer, concurrency, Stop::on_signals()?).await;
+            let components = Components::new(configured(Role::Invoker)?)?;
+            let consumer =
+                components.queue.consumer(concurrency.saturating_mul(invoke::BATCH_SIZE))?;
+            let invoker = invoke::Invoker::new(
+                function,
+                components.queue.clone(),
+                components.config.schedule,
+            )?;
+            invoker.run(consumer, concurrency, Shutdown::on_signals()?).await;
         }
-        Some(Command::Gateway { action: GatewayAction::Check { to } }) => check::run(to).await?,
+        Some(Command::Gateway { action: GatewayAction::Check { to } }) => {
+            gateway_check::run(to).await?;
+        }
         Some(Command::Provider { action: GatewayAction::Check { to } }) => {
-            complain::hint_at("`sms-verify provider` is now `sms-verify gateway`");
-            check::run(to).await?;
+            error_report::hint_at("`sms-verify provider` is now `sms-verify gateway`");
+            gateway_check::run(to).await?;
         }
         Some(Command::Simulate(simulation)) => {
             // What it logs is of no interest.
@@ -131,8 +139,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             stdout().write_all(&script)?;
         }
         Some(Command::Dead { action }) => {
-            let parts = Parts::new(configured(Role::Dead)?)?;
-            dead::run(&parts.queue, action).await?;
+            let components = Components::new(configured(Role::Dead)?)?;
+            dead_letters::run(&components.queue, action).await?;
         }
     }
     Ok(())

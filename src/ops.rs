@@ -18,14 +18,16 @@ use axum::{Json, Router};
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
-use shared::config::OpsToken;
-use shared::job::Job;
-use shared::phone::Country;
-use shared::provider::{Class, Provider};
-use shared::queue::{DeadLetters, Death, Queue, QueueError};
-use shared::store::Store;
-use shared::telemetry::set_level;
-use shared::times::rfc3339;
+use sms_config::OpsToken;
+use sms_domain::failure::Class;
+use sms_domain::job::Job;
+use sms_domain::phone::Country;
+use sms_domain::times::rfc3339;
+use sms_gateways::Provider;
+use sms_queue::dead_letter::{Death, QueueError};
+use sms_queue::{DeadLetters, Queue};
+use sms_store::Store;
+use sms_telemetry::set_level;
 
 /// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole
 /// life.

@@ -11,8 +11,8 @@ use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
-use shared::config::LocalConfig;
-use shared::provider::{Inbox, InboxMessage};
+use sms_config::LocalConfig;
+use sms_gateways::{Inbox, InboxMessage};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// Headers that proxies write.

@@ -7,18 +7,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum_server::Handle;
-use shared::http::{
+use sms_domain::phone;
+use sms_http::{
     AllowedOrigins, RequestApi, app, check_router, health_router, one_host, pictures_router,
     receipts_router, request_router, specification_router,
 };
-use shared::phone;
-use shared::telemetry::causes;
+use sms_telemetry::causes;
 use tracing::{info, warn};
 
-use crate::ops;
-use crate::pages;
-use crate::parts::Parts;
-use crate::stop::Stop;
+use crate::components::Components;
+use crate::shutdown::Shutdown;
+use crate::{ops, pages};
 
 /// How long requests in hand may take once the process has been asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -41,35 +40,37 @@ pub struct Server {
 }
 
 /// Binds `LISTEN`. Port 0 becomes the port that the system chose.
-pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
-    let listen = parts.config.listen;
+pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
+    let listen = components.config.listen;
     let failed = |source| ListenError { listen, setting: "LISTEN", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
-    parts.config.listen = listener.local_addr().map_err(failed)?;
-    phone::prepare(parts.config.http.region);
+    components.config.listen = listener.local_addr().map_err(failed)?;
+    let region = components.config.http.region;
+    // Neither the start nor the first request waits for it.
+    std::thread::spawn(move || phone::warm_up(region));
     // Connected before the first request. What is down is no reason not to start: it may come up
     // later.
-    let (store, queue) = tokio::join!(parts.store.ping(), parts.queue.ping());
+    let (store, queue) = tokio::join!(components.store.ping(), components.queue.ping());
     if let Err(error) = store {
         warn!(error = causes(&error), "the store cannot be used yet");
     }
     if let Err(error) = queue {
         warn!(error = causes(&error), "the queue cannot be reached yet");
     }
-    let (config, http) = (&parts.config, &parts.config.http);
+    let (config, http) = (&components.config, &components.config.http);
     config.abuse.warn_of_assumed_prices();
     let asking = RequestApi {
-        admissions: parts.admissions(),
+        admissions: components.admissions(),
         test_numbers: config.codes.test_numbers.clone(),
         autofill: config.autofill.clone(),
         settings: http.clone(),
     };
     let routes = request_router(asking)
-        .merge(check_router(parts.checks(), http.region, http.callers.clone()))
-        .merge(pictures_router(parts.store.clone(), config.abuse.challenge.clone()))
-        .merge(receipts_router(parts.receipts()))
+        .merge(check_router(components.checks(), http.region, http.callers.clone()))
+        .merge(pictures_router(components.store.clone(), config.abuse.challenge.clone()))
+        .merge(receipts_router(components.receipts()))
         .merge(specification_router())
-        .merge(health_router(parts.store.clone(), parts.queue.clone()));
+        .merge(health_router(components.store.clone(), components.queue.clone()));
     let api = app(routes, &http.origins);
     let api = match http.base_path.as_str() {
         "" => api,
@@ -78,11 +79,12 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
     // Pages of other origins may call the API, and not read the inbox.
     let app = match (config.has_pages(), &config.ops_token) {
         (true, _) => {
-            let pages = pages::router(parts.inbox.clone(), config, ops::router(parts.ops()));
+            let pages =
+                pages::router(components.inbox.clone(), config, ops::router(components.ops()));
             api.merge(pages.layer(from_fn(one_host)))
         }
         (false, Some(_)) => {
-            let pages = ops::router(parts.ops()).merge(pages::ops());
+            let pages = ops::router(components.ops()).merge(pages::ops());
             api.merge(pages.layer(from_fn(one_host)))
         }
         (false, None) => api,
@@ -91,13 +93,19 @@ pub async fn bind(parts: &mut Parts) -> Result<Server, ListenError> {
 }
 
 /// What a worker serves beside its work: metrics, and whether it can do it.
-pub fn observed(parts: &Parts, listen: SocketAddr, stop: Stop) -> Result<(), ListenError> {
+pub fn observed(
+    components: &Components,
+    listen: SocketAddr,
+    stop: Shutdown,
+) -> Result<(), ListenError> {
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
-    let health =
-        app(health_router(parts.store.clone(), parts.queue.clone()), &AllowedOrigins::default());
-    let token = parts.config.ops_token.clone();
+    let health = app(
+        health_router(components.store.clone(), components.queue.clone()),
+        &AllowedOrigins::default(),
+    );
+    let token = components.config.ops_token.clone();
     let mut pages = ops::metrics_router(token.clone());
     // Nobody on the network may change what is logged, but for an operator.
     if listen.ip().is_loopback() || token.is_some() {
@@ -123,7 +131,7 @@ pub struct ListenError {
 
 impl Server {
     /// Serves until it is asked to stop, and then finishes the requests in hand.
-    pub async fn run(self, mut stop: Stop) -> io::Result<()> {
+    pub async fn run(self, mut stop: Shutdown) -> io::Result<()> {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(self.listener)?
             .handle(handle.clone())

@@ -1,4 +1,4 @@
-"""Lets Schemathesis call everything that shared/openapi.json describes, and compare each answer
+"""Lets Schemathesis call everything that shared/http/openapi.json describes, and compare each answer
 with it.
 
     python tests/specification.py target/debug/sms-verify

@@ -16,24 +16,28 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use divan::{AllocProfiler, Bencher, black_box};
-use shared::admission::{AbuseSettings, Admissions};
-use shared::budget::Budget;
-use shared::challenge::Challenge;
-use shared::code::{CodeLength, Secrets};
-use shared::code_settings::CodeSettings;
-use shared::config::{LocalConfig, Role};
-use shared::delivery::Deliveries;
-use shared::guard::{Guard, Mode};
-use shared::http::{RequestApi, app, request_router};
-use shared::job::Job;
-use shared::limits::Limits;
-use shared::message::{self, Locale};
-use shared::phone::{Countries, PhoneNumber, Region};
-use shared::provider::Provider;
-use shared::queue::Queue;
-use shared::store::{Candidate, Store};
-use shared::telemetry::Names;
-use shared::verification::{Policy, Purpose, VerificationId};
+use sms_app::admission::{AbuseSettings, Admissions};
+use sms_app::challenge::Challenge;
+use sms_app::conversion_guard::Guard;
+use sms_app::delivery::Deliveries;
+use sms_config::{LocalConfig, Role};
+use sms_domain::budget::Budget;
+use sms_domain::code::CodeLength;
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::conversion_test::GuardMode;
+use sms_domain::job::Job;
+use sms_domain::limits::Limits;
+use sms_domain::locale::Locale;
+use sms_domain::message;
+use sms_domain::phone::{Countries, PhoneNumber, Region};
+use sms_domain::secrets::Secrets;
+use sms_domain::trace_context::Names;
+use sms_domain::verification::Policy;
+use sms_domain::verification_id::{Purpose, VerificationId};
+use sms_gateways::Provider;
+use sms_http::{RequestApi, app, request_router};
+use sms_queue::Queue;
+use sms_store::{Candidate, Store};
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
@@ -136,7 +140,7 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         abuse: AbuseSettings {
             limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
             countries: Countries::only(Region::default()),
-            guard: Guard::new(Mode::default()),
+            guard: Guard::new(GuardMode::default()),
             challenge: Some(Challenge::default()),
             budget: Budget::none(),
         },

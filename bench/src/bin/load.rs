@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
         tokio::spawn(async move { axum::serve(listener, app).await });
     }
 
-    shared::tls::install();
+    sms_outbound::tls::install();
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
     // The connections are there before the first request counts.
     let warm: JoinSet<_> = (0..16).map(|_| client.get(format!("{url}/healthz")).send()).collect();

@@ -2,32 +2,36 @@
 //! then one queue call.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use shared::admission::Admissions;
-use shared::config::{RequestConfig, environment};
-use shared::eviction::EvictionWatch;
-use shared::http::{Event, Function, RequestApi};
-use shared::queue::Queue;
-use shared::store::Store;
-use shared::{http, phone, telemetry};
+use sms_app::admission::Admissions;
+use sms_app::eviction_watch::EvictionWatch;
+use sms_config::{RequestConfig, environment};
+use sms_domain::phone;
+use sms_http::RequestApi;
+use sms_lambda::flush::measured;
+use sms_lambda::function::{Event, Function};
+use sms_outbound::blocking::in_its_own_thread;
+use sms_queue::Queue;
+use sms_store::Store;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::init(telemetry::xray::layer());
-    let config = telemetry::needed(RequestConfig::read(&environment));
+    sms_telemetry::init(sms_telemetry::xray::layer());
+    let config = sms_telemetry::needed(RequestConfig::read(&environment));
     config.abuse.warn_of_assumed_prices();
-    let store = telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
-    let queue = telemetry::needed(Queue::from_url(config.queue.expose(), None));
+    let queue = sms_telemetry::needed(Queue::from_url(config.queue.expose(), None));
     // There is more of a processor now than for the first request.
-    let numbers = phone::prepared(config.http.region);
+    let region = config.http.region;
+    let numbers = in_its_own_thread(async move { phone::warm_up(region) });
     tokio::join!(numbers, store.prepare(), queue.prepare(), config.abuse.prepare());
-    let health = http::health_router(store.clone(), queue.clone());
+    let health = sms_http::health_router(store.clone(), queue.clone());
     let RequestConfig { codes, abuse, http: settings, autofill, meiduo_keys, .. } = config;
     let admissions = Admissions { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
     let (base_path, origins) = (settings.base_path.clone(), settings.origins.clone());
     let api = RequestApi { admissions, test_numbers: codes.test_numbers, autofill, settings };
-    let app = http::app(http::request_router(api).merge(health), &origins);
-    let function = &Function::new(http::measured(app), base_path);
+    let app = sms_http::app(sms_http::request_router(api).merge(health), &origins);
+    let function = &Function::new(measured(app), base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {
         function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
     }))

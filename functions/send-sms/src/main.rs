@@ -2,24 +2,24 @@
 //! that are to be handed out again.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use shared::batch::{Event, deliver_event};
-use shared::config::{Address, SendConfig, environment};
-use shared::delivery::Deliveries;
-use shared::eviction::EvictionWatch;
-use shared::message;
-use shared::queue::Queue;
-use shared::store::Store;
-use shared::telemetry::{self, emf};
+use sms_app::delivery::Deliveries;
+use sms_app::eviction_watch::EvictionWatch;
+use sms_config::{Address, SendConfig, environment};
+use sms_domain::message;
+use sms_lambda::batch::{Event, deliver_event};
+use sms_queue::Queue;
+use sms_store::Store;
+use sms_telemetry::emf;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    telemetry::init(telemetry::xray::layer());
+    sms_telemetry::init(sms_telemetry::xray::layer());
     emf::install();
-    let config = telemetry::needed(SendConfig::read(&environment));
+    let config = sms_telemetry::needed(SendConfig::read(&environment));
     message::prepare(config.codes.length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
-    let queue = telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
-    let store = telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    let queue = sms_telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
+    let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let SendConfig { provider, codes, schedule, policy, .. } = config;
     let deliveries = Deliveries { store, provider, codes, schedule, policy };

@@ -5,9 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::entropy::random_u64;
+use sms_domain::random::random_u64;
 
-use crate::support::hex;
 use crate::support::process::{Answer, Client, Deployment, Environment};
 use crate::support::siteverify::{SECRET, SITEKEY, Siteverify};
 
@@ -37,7 +36,7 @@ fn task(answer: &Answer, ends: &str) -> Value {
 fn solve(task: &Value) -> String {
     let text = |name: &str| task[name].as_str().expect(name).to_owned();
     let (salt, challenge) = (text("salt"), text("challenge"));
-    let hash = |number: &u64| hex(Sha256::digest(format!("{salt}{number}")));
+    let hash = |number: &u64| hex::encode(Sha256::digest(format!("{salt}{number}")));
     let number = (0..=task["maxnumber"].as_u64().expect("a number"))
         .find(|number| hash(number) == challenge);
     let answer = json!({ "algorithm": text("algorithm"), "challenge": challenge, "number": number.expect("a solution"),

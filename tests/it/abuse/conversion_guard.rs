@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::admission::{AbuseSettings, AdmissionError, Admissions, Request};
-use shared::challenge::Challenge;
-use shared::code::Secrets;
-use shared::entropy::{random_bytes, random_u64};
-use shared::guard::{Guard, Mode};
-use shared::limits::{Exceeded, Scope};
-use shared::phone::PhoneNumber;
-use shared::queue::Queue;
-use shared::store::{CheckResult, Clock, Store};
-use shared::verification::Policy;
+use sms_app::admission::{AbuseSettings, AdmissionError, Admissions, Request};
+use sms_app::challenge::Challenge;
+use sms_app::conversion_guard::Guard;
+use sms_domain::conversion_test::GuardMode;
+use sms_domain::phone::PhoneNumber;
+use sms_domain::quota::Scope;
+use sms_domain::random::{random_bytes, random_u64};
+use sms_domain::refusal::Exceeded;
+use sms_domain::secrets::Secrets;
+use sms_domain::verification::Policy;
+use sms_queue::Queue;
+use sms_store::{CheckResult, Clock, Store};
 
 use crate::support::{admissions, number, request};
 
@@ -24,7 +26,7 @@ struct Scene {
 
 impl Scene {
     #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
-    fn new(mode: Mode) -> Self {
+    fn new(mode: GuardMode) -> Self {
         let clock = Clock::virtual_from(Timestamp::now());
         let store = Store::memory(Policy::default()).with_clock(clock.clone());
         let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
@@ -93,7 +95,7 @@ impl Scene {
 
 #[tokio::test]
 async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
-    let scene = Scene::new(Mode::Enforce);
+    let scene = Scene::new(GuardMode::Enforce);
     scene.people(300).await;
     let sent = scene.bots(1000).await;
     // Some until it is known what became of the first, and then a probe now and then.
@@ -103,7 +105,7 @@ async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
 
 #[tokio::test]
 async fn conversion_guard_challenges_an_abused_country() {
-    let mut scene = Scene::new(Mode::Enforce);
+    let mut scene = Scene::new(GuardMode::Enforce);
     scene.admissions.abuse.challenge =
         Challenge::parse("pow://default?effort=10").expect("a challenge");
     scene.people(300).await;
@@ -120,13 +122,15 @@ async fn conversion_guard_challenges_an_abused_country() {
 
 #[tokio::test]
 async fn conversion_guard_that_observes_refuses_nothing() {
-    for (mode, people) in [(Mode::Observe, 300), (Mode::Off, 300), (Mode::Enforce, 100)] {
+    for (mode, people) in
+        [(GuardMode::Observe, 300), (GuardMode::Off, 300), (GuardMode::Enforce, 100)]
+    {
         let scene = Scene::new(mode);
         scene.people(people).await;
         assert_eq!(scene.bots(100).await, 100, "{mode:?}");
     }
     assert_eq!(
-        Scene::new(Mode::Enforce).bots(1000).await,
+        Scene::new(GuardMode::Enforce).bots(1000).await,
         1000,
         "a load test, of which nobody types a code back"
     );

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use shared::provider::Class;
-use shared::queue::{Death, Queue};
-use shared::verification::VerificationId;
+use sms_domain::failure::Class;
+use sms_domain::verification_id::VerificationId;
+use sms_queue::Queue;
+use sms_queue::dead_letter::Death;
 
 use super::on_a_terminal;
 use crate::support::process::{Environment, Process};

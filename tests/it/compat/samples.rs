@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::process::{Deployment, Environment, Process};
-use crate::support::{eventually, hex, unique};
+use crate::support::{eventually, unique};
 
 struct Backend {
     _process: Process,
@@ -56,7 +56,7 @@ async fn token(deployment: &Deployment, to: &str, purpose: &str) -> String {
 /// Tokens of another product of the same installation are none of this one's.
 async fn a_backend_refuses_what_was_given_to_another(command: &[&str]) {
     let (shop, app) = (unique("key"), unique("key"));
-    let hash = |key: &str| hex(Sha256::digest(key));
+    let hash = |key: &str| hex::encode(Sha256::digest(key));
     let keys = format!("shop={},app={}", hash(&shop), hash(&app));
     let deployment = Deployment::whole(&Environment::embedded().with("API_KEYS", &keys));
     let token = async |key: &str, to: &str| -> String {

@@ -3,18 +3,20 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use shared::batch::{Response, deliver_event};
-use shared::code::Secrets;
-use shared::code_settings::CodeSettings;
-use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
-use shared::entropy::random_bytes;
-use shared::job::Job;
-use shared::provider::Provider;
-use shared::queue::Queue;
-use shared::store::Store;
-use shared::verification::{DeliveryState, Policy, Verification};
+use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::job::Job;
+use sms_domain::random::random_bytes;
+use sms_domain::retry_schedule::Schedule;
+use sms_domain::secrets::Secrets;
+use sms_domain::verification::{DeliveryState, Policy, Verification};
+use sms_gateways::Provider;
+use sms_lambda::batch::{Response, deliver_event};
+use sms_queue::Queue;
+use sms_store::Store;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::{admissions, number, request};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::{Json, Router};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use shared::job::Job;
+use sms_domain::job::Job;
 use tokio::net::TcpListener;
 
 use crate::support::gateway::{Gateway, Reply};

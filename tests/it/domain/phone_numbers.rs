@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use shared::phone::{Countries, Country, PhoneNumber, Region};
+use sms_domain::phone::{Countries, Country, PhoneNumber, Region};
 
 /// Fewer cases than these would mean that something was not asked.
 const PREFIXES: usize = 85_000;
@@ -140,8 +140,9 @@ fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
 
 #[test]
 fn landlines_that_look_mobile_are_documented() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/abuse.md"))
-        .expect("the document");
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/abuse.md"))
+            .expect("the document");
     let regions = reference("both");
     assert!(
         document.contains(regions.trim()),

@@ -121,7 +121,7 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
             match (function, name) {
                 ("request-code", "bad-number") => assert_eq!(answer["statusCode"], 422, "{answer}"),
                 ("request-code" | "check-code", "warm-up") => {
-                    assert_eq!(answer, json!({ "status": "ok" }))
+                    assert_eq!(answer, json!({ "status": "ok" }));
                 }
                 ("request-code", "sms-codes" | "alb-health") | ("check-code", "keys") => {
                     assert_eq!(answer["statusCode"], 200, "{answer}");

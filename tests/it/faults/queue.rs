@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::queue::Queue;
+use sms_queue::Queue;
 use tokio::sync::watch;
 use tokio::time::timeout;
 

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use shared::delivery::{DeliveryPolicy, Outcome};
-use shared::job::Job;
-use shared::phone::PhoneNumber;
-use shared::verification::{DeliveryState, Policy};
+use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_domain::job::Job;
+use sms_domain::phone::PhoneNumber;
+use sms_domain::verification::{DeliveryState, Policy};
 
 use super::Sender;
 use super::routing::{failover, two};

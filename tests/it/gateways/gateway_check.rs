@@ -1,9 +1,9 @@
 //! `gateway check`: what an operator sees of each gateway, without its secrets.
 
-use shared::code::{Code, CodeLength};
-use shared::message::Locale;
-use shared::provider::Sms;
-use shared::verification::Purpose;
+use sms_domain::code::{Code, CodeLength};
+use sms_domain::locale::Locale;
+use sms_domain::verification_id::Purpose;
+use sms_gateways::gateway::Sms;
 
 use crate::support::gateway::{self, Gateway, Reply};
 use crate::support::number;

@@ -2,9 +2,10 @@
 //! the code in.
 
 use serde_json::{Value, json};
-use shared::delivery::DeliveryPolicy;
-use shared::message::{Locale, segments};
-use shared::verification::Purpose;
+use sms_app::delivery::DeliveryPolicy;
+use sms_domain::locale::Locale;
+use sms_domain::message::segments;
+use sms_domain::verification_id::Purpose;
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};

@@ -32,17 +32,21 @@ mod gateway_check;
 
 use std::time::Duration;
 
-use shared::admission::Request;
-use shared::code::{CodeLength, Secrets};
-use shared::code_settings::CodeSettings;
-use shared::delivery::{Deliveries, DeliveryPolicy, Outcome, Schedule};
-use shared::entropy::{random_bytes, random_u64};
-use shared::message::{Autofill, Locale};
-use shared::phone::PhoneNumber;
-use shared::provider::Provider;
-use shared::queue::Queue;
-use shared::store::Store;
-use shared::verification::{DeliveryState, Policy, Purpose, VerificationId};
+use sms_app::admission::Request;
+use sms_app::delivery::{Deliveries, DeliveryPolicy, Outcome};
+use sms_domain::code::CodeLength;
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::locale::Locale;
+use sms_domain::message::Autofill;
+use sms_domain::phone::PhoneNumber;
+use sms_domain::random::{random_bytes, random_u64};
+use sms_domain::retry_schedule::Schedule;
+use sms_domain::secrets::Secrets;
+use sms_domain::verification::{DeliveryState, Policy};
+use sms_domain::verification_id::{Purpose, VerificationId};
+use sms_gateways::Provider;
+use sms_queue::Queue;
+use sms_store::Store;
 
 use crate::support::contract::memory_store;
 use crate::support::{admissions, request};

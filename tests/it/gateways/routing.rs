@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::delivery::{DeliveryPolicy, Outcome};
-use shared::entropy::random_u64;
-use shared::phone::PhoneNumber;
-use shared::provider::Class;
-use shared::queue::Death;
-use shared::store::{Asked, Breaker, Health};
-use shared::verification::DeliveryState;
+use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_domain::failure::Class;
+use sms_domain::phone::PhoneNumber;
+use sms_domain::random::random_u64;
+use sms_domain::verification::DeliveryState;
+use sms_queue::dead_letter::Death;
+use sms_store::{Asked, Breaker, Health};
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};

@@ -2,9 +2,10 @@
 //! its answers mean.
 
 use serde_json::json;
-use shared::delivery::{DeliveryPolicy, Outcome};
-use shared::provider::{Class, SendError};
-use shared::verification::DeliveryState;
+use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_domain::failure::Class;
+use sms_domain::verification::DeliveryState;
+use sms_gateways::send_error::SendError;
 
 use super::Sender;
 use super::vendor_errors::{self, refusals};
@@ -208,15 +209,14 @@ async fn credentials_may_be_temporary_or_api_keys() {
     // Twilio's path has the account, and its Basic authentication the key.
     let key = "SK00112233445566778899aabbccddeeff";
     let dsn = |options: &str| format!("twilio://{key}:{SECRET}@default?from=+15005550006{options}");
-    let problem = |options| {
-        shared::provider::Provider::from_dsn(&dsn(options)).expect_err(options).to_string()
-    };
+    let problem =
+        |options| sms_gateways::Provider::from_dsn(&dsn(options)).expect_err(options).to_string();
     assert!(problem("").contains("lacks account"), "{}", problem(""));
     let pushed = format!("&account={ACCOUNT}&callback=https://sms.example.com/v1/receipts/twilio");
     assert!(problem(&pushed).contains("lacks auth_token or shared_key"), "{}", problem(&pushed));
     for keys in ["&auth_token=0123", "&shared_key=webhooks_sharedkey_1:0123"] {
         assert!(
-            shared::provider::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(),
+            sms_gateways::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(),
             "{keys}"
         );
     }
@@ -271,8 +271,8 @@ async fn unreachable_gateway_is_a_transient_error() {
 
 #[tokio::test]
 async fn international_number_is_written_as_each_vendor_wants() {
-    let british =
-        shared::phone::PhoneNumber::parse("+447400123456", Default::default()).expect("a number");
+    let british = sms_domain::phone::PhoneNumber::parse("+447400123456", Default::default())
+        .expect("a number");
     for (vendor, field, expected) in [
         (Vendor::Aliyun, "PhoneNumbers", json!("447400123456")),
         (Vendor::Tencent, "PhoneNumberSet", json!(["+447400123456"])),

@@ -6,27 +6,29 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::Request;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use shared::batch::{Event, EventError, Response, deliver_event};
-use shared::checking::Checks;
-use shared::code::Secrets;
-use shared::code_settings::CodeSettings;
-use shared::config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
-use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
-use shared::entropy::random_bytes;
-use shared::http::{self, HttpSettings};
-use shared::job::Job;
-use shared::limits::Limits;
-use shared::message::AllowedAutofill;
-use shared::phone::{PhoneNumber, Region};
-use shared::provider::{Inbox, Provider};
-use shared::queue::Queue;
-use shared::store::Store;
-use shared::test_numbers::TestNumbers;
-use shared::verification::Policy;
+use sms_app::check::Checks;
+use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::job::Job;
+use sms_domain::limits::Limits;
+use sms_domain::message::AllowedAutofill;
+use sms_domain::phone::{PhoneNumber, Region};
+use sms_domain::random::random_bytes;
+use sms_domain::retry_schedule::Schedule;
+use sms_domain::secrets::Secrets;
+use sms_domain::test_numbers::TestNumbers;
+use sms_domain::verification::Policy;
+use sms_gateways::{Inbox, Provider};
+use sms_http::{self, HttpSettings};
+use sms_lambda::batch::{Event, EventError, Response, deliver_event};
+use sms_queue::Queue;
+use sms_store::Store;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
@@ -175,14 +177,14 @@ fn app() -> Router {
     let checks = Checks { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
     let settings = HttpSettings::default();
     let HttpSettings { region, callers, origins, .. } = settings.clone();
-    let asking = http::RequestApi {
+    let asking = sms_http::RequestApi {
         admissions,
         test_numbers: TestNumbers::default(),
         autofill: AllowedAutofill::default(),
         settings,
     };
-    http::app(
-        http::request_router(asking).merge(http::check_router(checks, region, callers)),
+    sms_http::app(
+        sms_http::request_router(asking).merge(sms_http::check_router(checks, region, callers)),
         &origins,
     )
 }

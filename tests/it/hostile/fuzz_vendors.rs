@@ -6,13 +6,16 @@ use axum::body::Body;
 use axum::http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::code::{CodeLength, Secrets};
-use shared::entropy::random_bytes;
-use shared::http::{self, Receipts};
-use shared::message::Locale;
-use shared::provider::{Class, Provider, Sms};
-use shared::store::Store;
-use shared::verification::Policy;
+use sms_domain::code::CodeLength;
+use sms_domain::failure::Class;
+use sms_domain::locale::Locale;
+use sms_domain::random::random_bytes;
+use sms_domain::secrets::Secrets;
+use sms_domain::verification::Policy;
+use sms_gateways::Provider;
+use sms_gateways::gateway::Sms;
+use sms_http::{self, Receipts};
+use sms_store::Store;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
@@ -138,7 +141,8 @@ fn fuzz_delivery_reports() {
         secrets: Secrets::from_random(random_bytes()),
         provider,
     };
-    let app = http::app(http::receipts_router(receipts), &http::AllowedOrigins::default());
+    let app =
+        sms_http::app(sms_http::receipts_router(receipts), &sms_http::AllowedOrigins::default());
     let name = prop::sample::select(vec![
         "aliyun", "aws", "tencent", "twilio", "webhook", "ccp", "%00", "x",
     ]);
@@ -186,7 +190,7 @@ fn near_report() -> impl Strategy<Value = Value> {
 }
 
 fn sms(secrets: &Secrets) -> Sms {
-    use shared::verification::{Purpose, VerificationId};
+    use sms_domain::verification_id::{Purpose, VerificationId};
     let to = number(1);
     let id = VerificationId::new(
         secrets.newest_key_id(),

@@ -4,11 +4,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::support::process::{Deployment, Environment};
-use crate::support::{hex, number, unique};
+use crate::support::{number, unique};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn api_keys_have_a_limit_each_and_others_are_refused() {
-    let hash = |key: &str| hex(Sha256::digest(key));
+    let hash = |key: &str| hex::encode(Sha256::digest(key));
     let (shop, app) = (unique("shop"), unique("app"));
     let keys = format!("{shop}={}, {app}={}", hash("key-of-the-shop"), hash("key-of-the-app"));
     let environment =

@@ -60,7 +60,7 @@ fn references(text: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn base_path_links_lead_back_through_the_proxy() {
-    shared::tls::install();
+    sms_outbound::tls::install();
     let deployment = Deployment::whole(&Environment::embedded());
     let base = proxy(&deployment.client.base).await;
     let at = |url: &Url, reference: &str| url.join(reference).expect("a URL");

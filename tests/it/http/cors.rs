@@ -4,12 +4,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::support::process::{Deployment, Environment};
-use crate::support::{hex, unique};
+use crate::support::unique;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cors_allows_configured_origins() {
     let key = unique("key");
-    let keys = format!("shop={}", hex(Sha256::digest(&key)));
+    let keys = format!("shop={}", hex::encode(Sha256::digest(&key)));
     let environment = Environment::embedded()
         .with("ALLOW_ORIGINS", "https://shop.example")
         .with("API_KEYS", &keys);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::process::{Answer, Client, Deployment, Environment};
-use crate::support::{hex, unique};
+use crate::support::unique;
 
 const BAD_KEY: &str = "urn:sms-verify:problem:bad-idempotency-key";
 
@@ -91,8 +91,11 @@ async fn idempotency_key_of_a_refused_request_may_be_used_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idempotency_key_belongs_to_its_caller() {
     let keys = [unique("key"), unique("key")];
-    let list =
-        format!("shop={},app={}", hex(Sha256::digest(&keys[0])), hex(Sha256::digest(&keys[1])));
+    let list = format!(
+        "shop={},app={}",
+        hex::encode(Sha256::digest(&keys[0])),
+        hex::encode(Sha256::digest(&keys[1]))
+    );
     let deployment = Deployment::whole(&Environment::embedded().with("API_KEYS", &list));
     let client = &deployment.client;
     let ask = async |key: &str| {

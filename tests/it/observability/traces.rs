@@ -6,9 +6,9 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::support::collector::Collector;
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Environment, Process, base_url};
-use crate::support::{eventually, hex};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_leads_from_the_request_to_the_gateway() {
@@ -32,8 +32,8 @@ async fn trace_leads_from_the_request_to_the_gateway() {
     assert_eq!(answer.status, 202);
 
     let spans = collector.of(trace, &["request", "admit", "enqueue", "delivery", "gateway"]).await;
-    let parent_of = |name: &str| hex(&spans[name].parent_span_id);
-    let id_of = |name: &str| hex(&spans[name].span_id);
+    let parent_of = |name: &str| hex::encode(&spans[name].parent_span_id);
+    let id_of = |name: &str| hex::encode(&spans[name].span_id);
     assert_eq!(parent_of("request"), parent, "the caller's span");
     for (child, its_parent) in [
         ("admit", "request"),
@@ -64,7 +64,7 @@ async fn trace_leads_from_the_request_to_the_gateway() {
         collector
             .spans()
             .into_iter()
-            .find(|span| span.name == "gateway" && hex(&span.trace_id) != trace)
+            .find(|span| span.name == "gateway" && hex::encode(&span.trace_id) != trace)
     };
     let refused = eventually("the call that failed", refused).await;
     assert_eq!(refused.status.as_ref().map(Status::code), Some(StatusCode::Error), "{refused:?}");
@@ -73,7 +73,7 @@ async fn trace_leads_from_the_request_to_the_gateway() {
         let spans = collector.spans();
         let delivery = spans
             .iter()
-            .find(|span| span.name == "delivery" && hex(&span.trace_id) != trace)?
+            .find(|span| span.name == "delivery" && hex::encode(&span.trace_id) != trace)?
             .clone();
         spans.into_iter().find(|span| span.span_id == delivery.parent_span_id)
     };

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
-use shared::job::Job;
-use shared::message::Locale;
-use shared::queue::Delay;
-use shared::telemetry::Names;
+use sms_domain::job::Job;
+use sms_domain::locale::Locale;
+use sms_domain::retry_schedule::Delay;
+use sms_domain::trace_context::Names;
 
 use crate::support::contract::contract;
 use crate::support::taker::{Subject, Taker};

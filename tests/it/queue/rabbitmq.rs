@@ -1,6 +1,6 @@
 //! RabbitMQ alone: a queue that is there already, of this type or another.
 
-use shared::queue::Queue;
+use sms_queue::Queue;
 
 use crate::support::eventually;
 use crate::support::services::rabbitmq_url;

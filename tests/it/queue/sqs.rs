@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use shared::batch::{Response, deliver_event};
-use shared::code::Secrets;
-use shared::code_settings::CodeSettings;
-use shared::delivery::{Deliveries, DeliveryPolicy, Schedule};
-use shared::job::Job;
-use shared::message::Locale;
-use shared::provider::Provider;
-use shared::queue::{Delay, Queue};
-use shared::store::Store;
-use shared::telemetry::{Names, TraceParent};
-use shared::verification::Policy;
+use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::job::Job;
+use sms_domain::locale::Locale;
+use sms_domain::retry_schedule::{Delay, Schedule};
+use sms_domain::secrets::Secrets;
+use sms_domain::trace_context::{Names, TraceParent};
+use sms_domain::verification::Policy;
+use sms_gateways::Provider;
+use sms_lambda::batch::{Response, deliver_event};
+use sms_queue::Queue;
+use sms_store::Store;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
@@ -139,7 +140,7 @@ impl<'a> Mapping<'a> {
         let deliveries = Deliveries {
             store: Store::memory(Policy::default()),
             provider: Provider::from_dsn(dsn).expect("a DSN"),
-            codes: CodeSettings::new(Secrets::from_random(shared::entropy::random_bytes())),
+            codes: CodeSettings::new(Secrets::from_random(sms_domain::random::random_bytes())),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),
         };
@@ -152,7 +153,7 @@ impl<'a> Mapping<'a> {
             (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
         let admissions = admissions(store, self.fixture.queue.clone(), secrets);
         eventually("an admitted request", || async {
-            let random = shared::entropy::random_bytes();
+            let random = sms_domain::random::random_bytes();
             admissions.request(request(number(index)), random).await.ok()
         })
         .await;

@@ -1,8 +1,8 @@
 //! Answers that must not tell what is known of a number or of an id. (That their time does not is
 //! measured by `bench/run 3 timing`.)
 
-use shared::entropy::random_bytes;
-use shared::verification::{Purpose, VerificationId};
+use sms_domain::random::random_bytes;
+use sms_domain::verification_id::{Purpose, VerificationId};
 
 use crate::support::process::{Answer, Client, Deployment, Environment};
 use crate::support::{eventually, number};

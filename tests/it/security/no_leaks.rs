@@ -2,7 +2,7 @@
 //! for them.
 
 use redis::AsyncCommands;
-use shared::queue::Queue;
+use sms_queue::Queue;
 
 use crate::support::gateway::{self, Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process, wrong};

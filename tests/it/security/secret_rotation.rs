@@ -1,7 +1,8 @@
 //! Rotation of `CODE_SECRET` with codes in flight.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use shared::code::Secrets;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sms_domain::secrets::Secrets;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url, wrong};

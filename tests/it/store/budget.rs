@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use shared::budget::Allowance;
-use shared::entropy::random_u64;
-use shared::limits::{Exceeded, Quota, Refusal, Rule, Scope};
-use shared::store::{Candidate, CheckResult, Clock, Decision, Release, Store};
-use shared::verification::Policy;
+use sms_domain::quota::{Allowance, Quota, Rule, Scope};
+use sms_domain::random::random_u64;
+use sms_domain::refusal::{Exceeded, Refusal};
+use sms_domain::verification::Policy;
+use sms_store::{Candidate, CheckResult, Clock, Decision, Release, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};
@@ -72,7 +72,7 @@ impl BudgetCase {
         loop {
             match self.admit(&self.request(&TestNumber::new())).await {
                 Decision::Admitted { alarm, .. } => {
-                    (sent, told) = (sent + 1, told + u32::from(alarm))
+                    (sent, told) = (sent + 1, told + u32::from(alarm));
                 }
                 Decision::Refused(refusal) => return (sent, told, refusal),
                 Decision::Challenged => panic!("nothing is suspicious"),

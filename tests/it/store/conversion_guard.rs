@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::entropy::random_u64;
-use shared::guard::{Answer, Test, block_quota, country_quota};
-use shared::limits::{Exceeded, Refusal, Scope};
-use shared::store::{Candidate, CheckResult, Clock, Decision, Store};
-use shared::verification::{Policy, Verification};
+use sms_domain::conversion_test::{CusumTest, GuardAction};
+use sms_domain::quota::{Scope, block_quota, country_quota};
+use sms_domain::random::random_u64;
+use sms_domain::refusal::{Exceeded, Refusal};
+use sms_domain::verification::{Policy, Verification};
+use sms_store::{Candidate, CheckResult, Clock, Decision, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};
@@ -43,9 +44,9 @@ struct PrefixCase {
     clock: Clock,
     subject: String,
     country: String,
-    test: Test,
+    test: CusumTest,
     /// That of the country.
-    of_country: Test,
+    of_country: CusumTest,
 }
 
 impl PrefixCase {
@@ -57,16 +58,16 @@ impl PrefixCase {
             clock,
             subject: unique("prefix"),
             country: unique("country"),
-            test: Test::of_block(0.8, Answer::Refuse).expect("a test"),
-            of_country: Test::default(),
+            test: CusumTest::of_block(0.8, GuardAction::Refuse).expect("a test"),
+            of_country: CusumTest::default(),
         }
     }
 
     /// No prefix is looked at, and of the country fewer codes than usual are a reason to ask for a
     /// challenge.
     fn of_the_country(mut self) -> Self {
-        self.test = Test::default();
-        self.of_country = Test::of_country(0.8, Answer::Challenge).expect("a test");
+        self.test = CusumTest::default();
+        self.of_country = CusumTest::of_country(0.8, GuardAction::Challenge).expect("a test");
         self
     }
 
@@ -102,7 +103,7 @@ impl PrefixCase {
 
     /// Somebody asks who has solved a challenge.
     async fn sends_solved(&self) -> Verification {
-        let solved = |test: Test| Test { answer: Answer::Refuse, ..test };
+        let solved = |test: CusumTest| CusumTest { answer: GuardAction::Refuse, ..test };
         let quotas = vec![
             block_quota(self.subject.clone(), solved(self.test)),
             country_quota(self.country.clone(), solved(self.of_country)),
@@ -260,7 +261,7 @@ async fn prefix_is_forgiven_in_time(prefix: PrefixCase) {
 }
 
 async fn observe_mode_reports_and_refuses_nothing(mut prefix: PrefixCase) {
-    prefix.test.answer = Answer::Observe;
+    prefix.test.answer = GuardAction::Observe;
     prefix.sends_without_approval(prefix.patience()).await;
     let mut observed = Vec::new();
     for _ in 0..3 {
@@ -303,7 +304,7 @@ async fn country_baseline_is_learned(prefix: PrefixCase) {
 }
 
 async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
-    prefix.test.answer = Answer::Challenge;
+    prefix.test.answer = GuardAction::Challenge;
     let patience = prefix.patience();
     let sent = prefix.sends_until_challenged().await;
     assert_eq!(sent, patience.div_ceil(2), "at a half of what it takes to be refused");
@@ -314,7 +315,7 @@ async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
     prefix.approves(&solved).await;
     prefix.clock.advance(KNOWN);
     assert!(!prefix.is_challenged().await, "a number was among them");
-    prefix.test.answer = Answer::Refuse;
+    prefix.test.answer = GuardAction::Refuse;
     let mut solved = 0;
     while prefix.sends().await.is_ok() {
         solved += 1;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::store::{Begin, Candidate, Decision, Finish, Store};
-use shared::verification::{DeliveryState, Policy, Verification};
+use sms_domain::verification::{DeliveryState, Policy, Verification};
+use sms_store::{Begin, Candidate, Decision, Finish, Store};
 
 use super::LEASE;
 use crate::support::contract::{Open, contract};

@@ -14,18 +14,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use shared::budget::Allowance;
-use shared::challenge::PictureId;
-use shared::guard::{Answer, Conversion, Test, block_quota, country_quota};
-use shared::limits::{Quota, Rule, Scope, Window};
-use shared::store::{
+use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
+use sms_domain::picture_id::PictureId;
+use sms_domain::quota::{Allowance, Quota, Rule, Scope, Window, block_quota, country_quota};
+use sms_domain::verification::Policy;
+use sms_domain::verification_id::VerificationId;
+use sms_store::{
     Asked, Breaker, Candidate, ClaimedKey, Clock, Decision, Finish, Health, Permit, Store,
 };
-use shared::verification::{Policy, VerificationId};
 use tokio::runtime::Runtime;
 
 use crate::support::services::redis_url;
-use crate::support::{Person, unique};
+use crate::support::{TestNumber, unique};
 
 /// Each is a stream of cases of its own, the same in each run.
 const SEEDS: [u8; 4] = [1, 2, 3, 4];
@@ -71,7 +71,7 @@ enum Operation {
 #[derive(Debug, Clone)]
 struct Limits {
     kinds: Vec<Limit>,
-    answer: Answer,
+    answer: GuardAction,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,10 +93,14 @@ const LIMITS: [Limit; 6] = [
     Limit::Country,
 ];
 
-const NO_LIMITS: Limits = Limits { kinds: Vec::new(), answer: Answer::Observe };
+const NO_LIMITS: Limits = Limits { kinds: Vec::new(), answer: GuardAction::Observe };
 
 fn limits(kinds: &[Limit]) -> BoxedStrategy<Limits> {
-    let answers = prop::sample::select(vec![Answer::Observe, Answer::Refuse, Answer::Challenge]);
+    let answers = prop::sample::select(vec![
+        GuardAction::Observe,
+        GuardAction::Refuse,
+        GuardAction::Challenge,
+    ]);
     let kinds = prop::sample::subsequence(kinds.to_vec(), 1..=kinds.len().min(2));
     (kinds, answers).prop_map(|(kinds, answer)| Limits { kinds, answer }).boxed()
 }
@@ -338,7 +342,7 @@ struct Pair {
     /// Its own names, in a Redis that others use too.
     name: String,
     steps: u32,
-    people: Vec<Person>,
+    people: Vec<TestNumber>,
     /// Of each person.
     candidates: Vec<Vec<Candidate>>,
     ids: Vec<Vec<VerificationId>>,
@@ -351,14 +355,14 @@ impl Pair {
     fn new(policy: Policy) -> Self {
         let clock = Clock::virtual_from(tomorrow());
         let redis = Store::redis(&redis_url(), policy).expect("a URL");
-        let picture = || PictureId::random(shared::entropy::random_bytes());
+        let picture = || PictureId::random(sms_domain::random::random_bytes());
         Self {
             memory: Store::memory(policy).with_clock(clock.clone()),
             redis: redis.with_clock(clock.clone()),
             clock,
             name: unique("differential"),
             steps: 0,
-            people: (0..PEOPLE).map(|_| Person::new()).collect(),
+            people: (0..PEOPLE).map(|_| TestNumber::new()).collect(),
             candidates: vec![Vec::new(); PEOPLE],
             ids: vec![Vec::new(); PEOPLE],
             turns: [None; 2],
@@ -369,7 +373,7 @@ impl Pair {
     fn wait(&mut self, steps: u32) {
         self.clock.advance(STEP * steps);
         self.steps += steps;
-        self.pictures = [0; 2].map(|_| PictureId::random(shared::entropy::random_bytes()));
+        self.pictures = [0; 2].map(|_| PictureId::random(sms_domain::random::random_bytes()));
     }
 
     /// A name that is only this case's.
@@ -386,14 +390,14 @@ impl Pair {
         limits.kinds.iter().map(|kind| self.quota(*kind, limits.answer)).collect()
     }
 
-    fn quota(&self, limit: Limit, answer: Answer) -> Quota {
+    fn quota(&self, limit: Limit, answer: GuardAction) -> Quota {
         let own = |scope, rule| Quota { scope, subject: self.own("all"), rule };
         let budget = |price, most, at_all, span| {
             let allowance = Allowance { price, most, at_all, span };
             own(Scope::Budget, Rule::Budget(allowance))
         };
         // Of few SMS, and not the four decimals that scripts are told.
-        let test = Test { answer, threshold: 1.4, up: 0.699_96, down: -1.100_04 };
+        let test = CusumTest { answer, threshold: 1.4, up: 0.699_96, down: -1.100_04 };
         match limit {
             Limit::Minute => {
                 own(Scope::Ip, Rule::Rate(Window { most: 3, span: Duration::from_secs(60) }))
@@ -418,7 +422,7 @@ impl Pair {
                 [..windows]
                 .to_vec();
         let guarded = vec![self.own("block"), self.own("country")];
-        let candidate = self.people[person].asks_for(PURPOSES[purpose]);
+        let candidate = self.people[person].request_for(PURPOSES[purpose]);
         let candidate = Candidate { windows, quotas: self.quotas(on), guarded, ..candidate };
         self.candidates[person].push(candidate.clone());
         candidate
@@ -430,7 +434,7 @@ impl Pair {
     }
 
     fn id(&self, person: usize, back: usize) -> VerificationId {
-        let unknown = || self.people[person].asks().id;
+        let unknown = || self.people[person].request().id;
         self.ids[person].iter().rev().nth(back).cloned().unwrap_or_else(unknown)
     }
 
@@ -517,7 +521,8 @@ impl Pair {
                 )
             }
             Operation::Receipt { person, message, delivered } => {
-                let (tag, message) = (self.people[person].asks().id.tag(), format!("m{message}"));
+                let (tag, message) =
+                    (self.people[person].request().id.tag(), format!("m{message}"));
                 told(both(async |store| store.receipt(tag, &message, delivered).await, self).await)
             }
             other => panic!("{other:?} is about no verification"),
@@ -528,7 +533,7 @@ impl Pair {
         match operation.clone() {
             Operation::KeepMessage { person, message } => {
                 let (gateway, id) = (self.now("gateway"), message.to_string());
-                let tag = self.people[person].asks().id.tag();
+                let tag = self.people[person].request().id.tag();
                 told(both(async |store| store.keep_message(&gateway, &id, tag).await, self).await)
             }
             Operation::Message { message } => {

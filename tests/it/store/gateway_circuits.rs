@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::store::{Asked, Breaker, Health, Permit, Store};
-use shared::verification::Policy;
+use sms_domain::verification::Policy;
+use sms_store::{Asked, Breaker, Health, Permit, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::unique;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::store::{Asked, Permit};
-use shared::verification::Policy;
+use sms_domain::verification::Policy;
+use sms_store::{Asked, Permit};
 
 use super::gateway_circuits::{PATIENCE, permit, rate};
 use crate::support::contract::{Open, contract};
@@ -33,7 +33,7 @@ async fn rate_slots_are_handed_out_evenly_and_once(open: Open) {
     let (last, wait) = (turns[turns.len() - 1], Duration::from_millis(4_000));
     match permit(&store, &account, Asked { turn: Some(last), ..rate(20) }).await {
         Permit::Wait { turn, wait: left } => {
-            assert!(turn == last && left > wait && left < PATIENCE, "{left:?}")
+            assert!(turn == last && left > wait && left < PATIENCE, "{left:?}");
         }
         other => panic!("a turn that was given is kept: {other:?}"),
     }

@@ -1,7 +1,7 @@
 //! The contract of idempotency keys, on every store.
 
-use shared::store::{Claim, ClaimedKey};
-use shared::verification::Policy;
+use sms_domain::verification::Policy;
+use sms_store::{Claim, ClaimedKey};
 
 use crate::support::contract::{Open, contract};
 use crate::support::unique;

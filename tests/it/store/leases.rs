@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::store::{Begin, CheckResult, Finish};
-use shared::verification::{DeliveryState, Policy};
+use sms_domain::verification::{DeliveryState, Policy};
+use sms_store::{Begin, CheckResult, Finish};
 
 use super::{LEASE, SENT, SOON, admitted, admitted_later, begin, check, impatient};
 use crate::support::TestNumber;

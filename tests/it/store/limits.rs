@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::entropy::random_u64;
-use shared::limits::{Exceeded, Quota, Refusal, Rule, Scope, Window};
-use shared::store::{Candidate, CheckResult, Decision, Release, Store};
-use shared::verification::{Policy, Verification};
+use sms_domain::quota::{Quota, Rule, Scope, Window};
+use sms_domain::random::random_u64;
+use sms_domain::refusal::{Exceeded, Refusal};
+use sms_domain::verification::{Policy, Verification};
+use sms_store::{Candidate, CheckResult, Decision, Release, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::limits::Exceeded;
-use shared::store::{CheckResult, Decision};
-use shared::verification::Policy;
+use sms_domain::refusal::Exceeded;
+use sms_domain::verification::Policy;
+use sms_store::{CheckResult, Decision};
 
 use super::{SOON, admitted, admitted_later, check, impatient, is_refused};
 use crate::support::TestNumber;

@@ -41,9 +41,9 @@ mod round_trips;
 
 use std::time::Duration;
 
-use shared::limits::Exceeded;
-use shared::store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
-use shared::verification::{Policy, Verification};
+use sms_domain::refusal::Exceeded;
+use sms_domain::verification::{Policy, Verification};
+use sms_store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
 
 /// Sent, by a gateway that has no name for the message.
 const SENT: Finish = Finish::Sent { message_id: None };
@@ -81,7 +81,7 @@ async fn is_refused(store: &Store, candidate: &Candidate, by: Exceeded) -> bool 
 
 async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {
     store
-        .check(&verification.id, right, shared::entropy::random_u64(), &[])
+        .check(&verification.id, right, sms_domain::random::random_u64(), &[])
         .await
         .expect("an answer")
 }

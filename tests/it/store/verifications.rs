@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::challenge::PictureId;
-use shared::limits::Exceeded;
-use shared::store::{Begin, Candidate, CheckResult, Decision, Release};
-use shared::verification::{DeliveryState, Policy, Status, Verification};
+use sms_domain::picture_id::PictureId;
+use sms_domain::refusal::Exceeded;
+use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
+use sms_store::{Begin, Candidate, CheckResult, Decision, Release};
 
 use super::{SENT, SOON, admitted, admitted_later, begin, check, impatient, is_refused, wrong};
 use crate::support::TestNumber;
@@ -33,8 +33,8 @@ contract! {
 
 async fn picture_is_read_once(open: Open) {
     let (store, other) =
-        (open(Policy::default()), PictureId::random(shared::entropy::random_bytes()));
-    let uuid = PictureId::random(shared::entropy::random_bytes());
+        (open(Policy::default()), PictureId::random(sms_domain::random::random_bytes()));
+    let uuid = PictureId::random(sms_domain::random::random_bytes());
     store.keep_picture(&uuid, "ABCD").await.expect("kept");
     assert_eq!(store.take_picture(&other).await.expect("an answer"), None);
     let shown = join_all((0..20).map(|_| store.take_picture(&uuid))).await;

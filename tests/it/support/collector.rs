@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
-use super::{eventually, hex};
+use super::eventually;
 
 #[derive(Clone, Default)]
 pub struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
@@ -58,7 +58,8 @@ impl Collector {
     /// The spans of a trace by their names, once all of these are there.
     pub async fn of(&self, trace: &str, names: &[&str]) -> HashMap<String, Span> {
         let spans = || async {
-            let of_it = self.spans().into_iter().filter(|span| hex(&span.trace_id) == trace);
+            let of_it =
+                self.spans().into_iter().filter(|span| hex::encode(&span.trace_id) == trace);
             let by_name: HashMap<String, Span> =
                 of_it.map(|span| (span.name.clone(), span)).collect();
             names.iter().all(|name| by_name.contains_key(*name)).then_some(by_name)

@@ -4,9 +4,9 @@
 //! [`Subject`](super::taker::Subject) for SQS.
 
 use jiff::Timestamp;
-use shared::queue::Queue;
-use shared::store::{Clock, Store};
-use shared::verification::Policy;
+use sms_domain::verification::Policy;
+use sms_queue::Queue;
+use sms_store::{Clock, Store};
 
 use super::process::{Deployment, Environment};
 use super::services::{rabbitmq_url, redis_cluster_url, redis_url};

@@ -54,7 +54,7 @@ impl Function {
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .envs(environment.variables());
-        shared::tls::install();
+        sms_outbound::tls::install();
         let process = Process::spawn(command);
         let deadline = Instant::now() + GIVE_UP;
         while TcpStream::connect(("127.0.0.1", ports[0])).is_err() {

@@ -17,15 +17,15 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
-use shared::admission::{AbuseSettings, Admissions, Request};
-use shared::code::Secrets;
-use shared::entropy::random_u64;
-use shared::message::Locale;
-use shared::phone::{PhoneNumber, Region};
-use shared::queue::Queue;
-use shared::store::{Candidate, Store};
-use shared::telemetry::Names;
-use shared::verification::{Purpose, VerificationId};
+use sms_app::admission::{AbuseSettings, Admissions, Request};
+use sms_domain::locale::Locale;
+use sms_domain::phone::{PhoneNumber, Region};
+use sms_domain::random::random_u64;
+use sms_domain::secrets::Secrets;
+use sms_domain::trace_context::Names;
+use sms_domain::verification_id::{Purpose, VerificationId};
+use sms_queue::Queue;
+use sms_store::{Candidate, Store};
 
 /// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.
 macro_rules! assert_snapshot {
@@ -42,11 +42,6 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{:016x}", random_u64())
 }
 
-/// Bytes in lower-case hexadecimal.
-pub fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A mobile number, a different one for each `index`.
 pub fn number(index: u32) -> PhoneNumber {
     PhoneNumber::parse(&format!("+86138{index:08}"), Region::default()).expect("a mobile number")
@@ -61,7 +56,10 @@ pub struct TestNumber {
 impl TestNumber {
     /// A number that no other test has.
     pub fn new() -> Self {
-        Self { secrets: Secrets::from_random(shared::entropy::random_bytes()), number: number(1) }
+        Self {
+            secrets: Secrets::from_random(sms_domain::random::random_bytes()),
+            number: number(1),
+        }
     }
 
     /// A request for a code.
@@ -76,7 +74,7 @@ impl TestNumber {
         let id = VerificationId::new(
             self.secrets.newest_key_id(),
             tag,
-            shared::entropy::random_bytes(),
+            sms_domain::random::random_bytes(),
             &purpose,
         );
         Candidate {

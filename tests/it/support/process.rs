@@ -309,7 +309,7 @@ impl Answer {
 
 impl Client {
     pub fn new(base: &str) -> Self {
-        shared::tls::install();
+        sms_outbound::tls::install();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { http, base: base.to_owned() }
     }

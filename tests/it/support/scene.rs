@@ -10,8 +10,8 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use serde_json::Value;
-use shared::job::Job;
-use shared::queue::Queue;
+use sms_domain::job::Job;
+use sms_queue::Queue;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
@@ -365,7 +365,7 @@ impl Scene {
                 .await
             {
                 Ok(queue) if suffix.is_empty() && queue.consumer_count() as usize != consumers => {
-                    depth = None
+                    depth = None;
                 }
                 Ok(queue) => depth = depth.map(|depth| depth + queue.message_count()),
                 // Nobody has waited this long.

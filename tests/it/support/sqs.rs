@@ -28,7 +28,7 @@ pub fn client_at(endpoint: &str) -> Client {
 
 /// A client of a region of an SQS server.
 pub fn client_in(region: &'static str, endpoint: &str) -> Client {
-    shared::tls::install();
+    sms_outbound::tls::install();
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))

@@ -10,14 +10,13 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-
-use super::hex;
 
 /// The clients' user, and their password, which must stand nowhere else.
 pub const KEY: &str = "vendor-key";
@@ -220,7 +219,7 @@ pub fn hmac(key: &[u8], message: &str) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 pub fn now() -> i64 {
@@ -289,7 +288,7 @@ fn aliyun(call: &Call<'_>) -> Option<Value> {
         call.signed_headers(names)?
     );
     let text = format!("ACS3-HMAC-SHA256\n{}", sha256(canonical.as_bytes()));
-    let expected = hex(hmac(SECRET.as_bytes(), &text));
+    let expected = hex::encode(hmac(SECRET.as_bytes(), &text));
     (*parameters.get("Credential")? == KEY && *parameters.get("Signature")? == expected)
         .then(|| Call::form(call.query))
 }
@@ -312,7 +311,7 @@ fn tencent(call: &Call<'_>) -> Option<Value> {
     let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
     let key = hmac(format!("TC3{SECRET}").as_bytes(), date);
     let key = hmac(&hmac(&key, "sms"), "tc3_request");
-    (*parameters.get("Signature")? == hex(hmac(&key, &text)))
+    (*parameters.get("Signature")? == hex::encode(hmac(&key, &text)))
         .then(|| serde_json::from_slice(call.body).ok())?
 }
 
@@ -343,7 +342,7 @@ fn aws(call: &Call<'_>) -> Option<Value> {
     let key = [region, service, end]
         .iter()
         .fold(hmac(format!("AWS4{secret}").as_bytes(), date), |key, part| hmac(&key, part));
-    (*parameters.get("Signature")? == hex(hmac(&key, &text)))
+    (*parameters.get("Signature")? == hex::encode(hmac(&key, &text)))
         .then(|| serde_json::from_slice(call.body).ok())?
 }
 

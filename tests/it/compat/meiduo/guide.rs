@@ -8,8 +8,8 @@ use std::process::Command;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
-use shared::challenge::PictureId;
-use shared::entropy::{random_bytes, random_u64};
+use sms_domain::picture_id::PictureId;
+use sms_domain::random::{random_bytes, random_u64};
 
 use super::code;
 use crate::support::gateway::{Gateway, Reply};

@@ -92,7 +92,7 @@ async fn a_sites_own_views_go_on_reading_redis() {
     let deployment = Deployment::whole(&environment);
     let client = redis::Client::open(environment.get("REDIS_URL")).expect("a URL");
     let mut redis = client.get_multiplexed_async_connection().await.expect("Redis");
-    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
+    let to = number(sms_domain::random::random_u64() as u32 % 100_000_000);
     let (mobile, flag) = (to.national(), format!("send_flag_{}", to.national()));
     let answer = deployment.client.get(&format!("/sms_codes/{mobile}/")).await;
     assert_eq!(code(&answer), (200, "0", "发送短信成功"));
@@ -109,7 +109,7 @@ async fn a_sites_own_views_go_on_reading_redis() {
 async fn unless_asked_for_nothing_stands_in_redis_in_clear() {
     let environment = Environment::services();
     let deployment = Deployment::whole(&environment);
-    let to = number(shared::entropy::random_u64() as u32 % 100_000_000);
+    let to = number(sms_domain::random::random_u64() as u32 % 100_000_000);
     assert_eq!(
         code(&deployment.client.get(&format!("/sms_codes/{}/", to.national())).await).1,
         "0"

@@ -1,0 +1,16 @@
+//! The application: the three use cases (request code, check code, send SMS), what protects them
+//! (challenges, the conversion guard), and the metrics that count them.
+//!
+//! It uses the store, the queue and the gateways through their ports, and knows no HTTP and no
+//! events: the edges (`sms-http`, `sms-lambda` and the server) call it.
+
+pub mod admission;
+pub mod challenge;
+pub mod check;
+pub mod conversion_guard;
+pub mod delivery;
+pub mod detached;
+pub mod event_source;
+pub mod eviction_watch;
+pub mod meiduo_keys;
+pub mod metrics;

@@ -1,0 +1,216 @@
+//! Configuration: environment variables, read once, with every problem reported at once.
+//!
+//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the
+//! functions, which need everything they use, and [`LocalConfig`] for local mode, where an embedded
+//! part stands in for what is left out. A variable that is empty counts as not set.
+
+mod address;
+mod local;
+mod queue;
+pub mod settings;
+mod vars;
+
+use std::fmt;
+
+use sms_app::admission::AbuseSettings;
+use sms_app::challenge::Challenge;
+use sms_app::delivery::DeliveryPolicy;
+use sms_app::meiduo_keys::MeiduoKeys;
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::limits::Limits;
+use sms_domain::message::AllowedAutofill;
+use sms_domain::retry_schedule::Schedule;
+use sms_domain::verification::Policy;
+use sms_gateways::Provider;
+use sms_http::HttpSettings;
+
+pub use self::address::Address;
+pub use self::local::{LocalConfig, Role};
+pub use self::settings::{Group, SETTINGS, Setting};
+pub use self::vars::OpsToken;
+use self::vars::Vars;
+
+/// The word for what local mode has when `SMS_DSN` is not set.
+const INBOX: &str = "inbox:";
+
+/// Where variables are looked up: the environment, or a map in a test.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The process's environment, where settings are read.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Every problem of the configuration, one line for each variable.
+#[derive(PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl ConfigError {
+    /// Each of them, with the variable's name at its front.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has problems: {}", self.0.join("; "))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The store's settings, besides its address.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// `CODE_TTL`, `RESEND_INTERVAL`, `MAX_ATTEMPTS`.
+    pub policy: Policy,
+    /// `EVICTION`.
+    pub accepts_eviction: bool,
+}
+
+/// The settings of `request-code`.
+#[derive(Debug, Clone)]
+pub struct RequestConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `QUEUE_URL`.
+    pub queue: Address,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets and test numbers.
+    pub codes: CodeSettings,
+    /// The defence against abuse.
+    pub abuse: AbuseSettings,
+    /// How the API is served, and to whom.
+    pub http: HttpSettings,
+    /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
+    pub autofill: AllowedAutofill,
+    /// `MEIDUO_KEYS`.
+    pub meiduo_keys: Option<MeiduoKeys>,
+}
+
+/// The settings of `check-code`.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets, length and test numbers.
+    pub codes: CodeSettings,
+    /// `LIMITS`.
+    pub limits: Limits,
+    /// `CHALLENGE`: for pictures.
+    pub challenge: Option<Challenge>,
+    /// `SMS_DSN`: only to read delivery reports, which are not taken without it.
+    pub provider: Option<Provider>,
+    /// How the API is served, and to whom.
+    pub http: HttpSettings,
+}
+
+/// The settings of `send-sms`.
+#[derive(Debug, Clone)]
+pub struct SendConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `QUEUE_URL`.
+    pub queue: Address,
+    /// `DEAD_QUEUE_URL`: on SQS only.
+    pub dead_queue: Option<Address>,
+    /// `SMS_DSN`.
+    pub provider: Provider,
+    /// How long codes live, and what is accepted of the store.
+    pub store: StoreSettings,
+    /// Secrets, length and test numbers.
+    pub codes: CodeSettings,
+    /// `RETRY_BACKOFF`, `MAX_RETRIES`.
+    pub schedule: Schedule,
+    /// `DELIVERY_POLICY`.
+    pub policy: DeliveryPolicy,
+}
+
+impl RequestConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, queue, store) = (vars.redis(), vars.queue(), vars.store());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        let codes = vars.codes(secrets, length);
+        let (http, autofill) = (vars.http(), vars.autofill());
+        let (abuse, meiduo_keys) = (vars.abuse(http.region), vars.meiduo_keys(codes.as_ref()));
+        vars.finish(|| {
+            let (redis, queue, codes) = (redis?, queue?, codes?);
+            Some(Self { redis, queue, store, codes, abuse, http, autofill, meiduo_keys })
+        })
+    }
+}
+
+impl CheckConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] = &[&settings::REDIS_URL, &settings::CODE_SECRET];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, store, provider) = (vars.redis(), vars.store(), vars.provider());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        let codes = vars.codes(secrets, length);
+        let (limits, challenge, http) = (vars.limits(), vars.challenge(), vars.http());
+        vars.finish(|| {
+            let (redis, codes) = (redis?, codes?);
+            Some(Self { redis, store, codes, limits, challenge, provider, http })
+        })
+    }
+}
+
+impl SendConfig {
+    /// The settings without which the function does not start; with SQS it needs `DEAD_QUEUE_URL`,
+    /// too.
+    pub const REQUIRED: &[&Setting] =
+        &[&settings::REDIS_URL, &settings::QUEUE_URL, &settings::CODE_SECRET, &settings::SMS_DSN];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, queue, provider) = (vars.redis(), vars.queue(), vars.provider());
+        if queue.as_ref().is_some_and(Address::is_http) {
+            vars.require(&settings::DEAD_QUEUE_URL);
+        }
+        if vars.get(&settings::SMS_DSN).is_some_and(|dsn| dsn == INBOX) {
+            vars.problem(&settings::SMS_DSN, "is inbox:, which exists in local mode only");
+        }
+        let (dead_queue, store) = (vars.dead_queue(), vars.store());
+        let (secrets, length) = (vars.secrets(), vars.code_length());
+        vars.fit(provider.as_ref(), length);
+        let codes = vars.codes(secrets, length);
+        let (schedule, policy) = (vars.schedule(), vars.delivery_policy());
+        vars.finish(|| {
+            let (redis, queue, provider, codes) = (redis?, queue?, provider?, codes?);
+            Some(Self { redis, queue, dead_queue, provider, store, codes, schedule, policy })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

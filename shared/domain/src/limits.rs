@@ -1,0 +1,269 @@
+//! Limits: how many SMS one number, one caller, one block of numbers, one country, or all together
+//! may cause in a time, and how many wrong codes.
+//!
+//! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA):
+//! `most` may come at once, and then one in every `span / most`; so each is one time in the store,
+//! whatever it counts.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::phone::{Country, PhoneNumber};
+use crate::quota::{Quota, Rule, Scope, Window};
+use crate::secrets::Secrets;
+
+/// What holds where nothing else is set.
+const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour";
+
+/// Spans by their names.
+const SPANS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
+
+/// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a
+/// thousandth at most.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Most SMS of a number's window: the store keeps the time of each of them.
+const MOST_OF_A_NUMBER: u32 = 100;
+
+/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name
+/// stays as it is by default; `off` alone is no limits at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits(Arc<[(Scope, Window)]>);
+
+/// What is wrong with a `LIMITS`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// Not of the form of a limit.
+    #[error("{0:?} is not of the form ip=100/hour or ip=off")]
+    Form(String),
+    /// No such scope.
+    #[error(
+        "unknown scope {0:?}: use number, ip, prefix, country, tenant, total, wrong-ip or wrong"
+    )]
+    Scope(String),
+    /// Not a number of 1 or more, or too many for the span.
+    #[error(
+        "limit {0:?} must allow at least 1, and at most 1000 per second \
+         (at most {MOST_OF_A_NUMBER} for number)"
+    )]
+    Most(String),
+    /// Named twice.
+    #[error("duplicate {0:?}")]
+    Twice(String),
+}
+
+impl Limits {
+    /// No limits at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::new([]))
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`LimitsError`] quotes the part that is wrong.
+    pub fn parse(text: &str) -> Result<Self, LimitsError> {
+        if text.trim() == "off" {
+            return Ok(Self::none());
+        }
+        let List { named, mut windows } = List::parse(text)?;
+        let defaults = List::parse(DEFAULT)?;
+        windows.extend(defaults.windows.into_iter().filter(|(scope, _)| !named.contains(scope)));
+        Ok(Self(windows.into()))
+    }
+
+    /// The windows of a scope.
+    pub fn of(&self, scope: Scope) -> impl Iterator<Item = Window> {
+        self.0.iter().filter(move |(of, _)| *of == scope).map(|(_, window)| *window)
+    }
+
+    /// The quotas that a request for an SMS counts on, without those of the number itself.
+    #[must_use]
+    pub fn request(
+        &self,
+        to: &PhoneNumber,
+        country: Country,
+        ip: Option<IpAddr>,
+        tenant: Option<&str>,
+        secrets: &Secrets,
+    ) -> Vec<Quota> {
+        self.quotas(|scope| match scope {
+            Scope::Ip => ip.map(|ip| address(ip, secrets)),
+            Scope::Prefix => Some(to.block().to_owned()),
+            Scope::Country => Some(country.code()),
+            Scope::Tenant => tenant.map(ToOwned::to_owned),
+            Scope::Total => Some(String::new()),
+            _ => None,
+        })
+    }
+
+    /// The quotas that a wrong code counts on, without that of the number itself.
+    #[must_use]
+    pub fn check(&self, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
+        self.quotas(|scope| match scope {
+            Scope::WrongIp => ip.map(|ip| address(ip, secrets)),
+            Scope::Wrong => Some(String::new()),
+            _ => None,
+        })
+    }
+
+    fn quotas(&self, subject: impl Fn(Scope) -> Option<String>) -> Vec<Quota> {
+        let quotas = self.0.iter().map(|&(scope, window)| {
+            Some(Quota { scope, subject: subject(scope)?, rule: Rule::Rate(window) })
+        });
+        quotas.flatten().collect()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A test reads the text.
+        Self::parse("").unwrap_or_else(|_| Self::none())
+    }
+}
+
+/// The scopes that a text names, and their windows.
+#[derive(Default)]
+struct List {
+    named: Vec<Scope>,
+    windows: Vec<(Scope, Window)>,
+}
+
+impl List {
+    fn parse(text: &str) -> Result<Self, LimitsError> {
+        let mut list = Self::default();
+        for item in text.split_whitespace() {
+            let (name, values) =
+                item.split_once('=').ok_or_else(|| LimitsError::Form(item.to_owned()))?;
+            let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
+            let scope = scope.ok_or_else(|| LimitsError::Scope(name.to_owned()))?;
+            if list.named.contains(&scope) {
+                return Err(LimitsError::Twice(name.to_owned()));
+            }
+            list.named.push(scope);
+            for value in values.split(',').filter(|_| values != "off") {
+                let window = window(scope, value)?;
+                if list
+                    .windows
+                    .iter()
+                    .any(|&(of, Window { span, .. })| (of, span) == (scope, window.span))
+                {
+                    return Err(LimitsError::Twice(value.to_owned()));
+                }
+                list.windows.push((scope, window));
+            }
+        }
+        Ok(list)
+    }
+}
+
+/// Reads `100/hour`.
+fn window(scope: Scope, text: &str) -> Result<Window, LimitsError> {
+    let form = || LimitsError::Form(format!("{}={text}", scope.as_str()));
+    let (most, span) = text.split_once('/').ok_or_else(form)?;
+    let most: u32 = most.parse().map_err(|_| form())?;
+    let (_, seconds) = SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
+    let span = Duration::from_secs(seconds);
+    let fits = most > 0
+        && match scope {
+            Scope::Number => most <= MOST_OF_A_NUMBER,
+            _ => span / most >= LEAST_INTERVAL,
+        };
+    fits.then_some(Window { most, span }).ok_or_else(|| LimitsError::Most(text.to_owned()))
+}
+
+/// What is counted for one address. The store holds no address, as it holds no number.
+fn address(ip: IpAddr, secrets: &Secrets) -> String {
+    let block = match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        // Whoever has one address has all of its /64.
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+    };
+    secrets.pseudonym(block.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::Region;
+
+    fn secrets() -> Secrets {
+        Secrets::from_random([1; 32])
+    }
+
+    #[test]
+    fn what_is_not_named_stays_and_what_is_named_takes_its_place() {
+        let default = Limits::default();
+        assert_eq!(Limits::parse(""), Ok(default.clone()));
+        assert_eq!(default.0.len(), DEFAULT.split([' ', ',']).count(), "all of it is read");
+        let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day")
+            .expect("valid");
+        let most = |scope| {
+            limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>()
+        };
+        assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
+        assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);
+        assert_eq!(
+            (most(Scope::WrongIp), most(Scope::Wrong)),
+            (vec![(100, 3600)], vec![(9, 86_400)])
+        );
+        assert_eq!(Limits::parse("off"), Ok(Limits::none()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_quoted() {
+        for (text, part) in [
+            ("ip", "\"ip\" is not of the form"),
+            ("ip=5", "\"ip=5\" is not of the form"),
+            ("ip=5/week", "\"ip=5/week\""),
+            ("ip=-5/hour", "\"ip=-5/hour\""),
+            ("adress=5/hour", "unknown scope \"adress\""),
+            ("ip=0/hour", "limit \"0/hour\" must allow at least 1"),
+            ("total=1001/second", "at most 1000 per second"),
+            ("number=101/day", "at most 100 for number"),
+            ("ip=5/hour ip=6/hour", "duplicate \"ip\""),
+            ("ip=5/hour,6/hour", "duplicate \"6/hour\""),
+            ("ip=off,5/hour", "\"ip=off\" is not of the form"),
+        ] {
+            let error = Limits::parse(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_subject_names_neither_a_number_nor_an_address() {
+        let limits = Limits::parse("country=1/day total=1/day wrong=1/day").expect("valid");
+        let home = Region::default();
+        let (to, country) =
+            (PhoneNumber::parse("13800138000", home).expect("a number"), Country::from(home));
+        let subjects = |ip: &str| {
+            let ip = Some(ip.parse().expect("an address"));
+            let [requests, checks] =
+                [limits.request(&to, country, ip, None, &secrets()), limits.check(ip, &secrets())];
+            requests
+                .into_iter()
+                .chain(checks)
+                .map(|quota| (quota.scope, quota.subject))
+                .collect::<Vec<_>>()
+        };
+        let of = |ip: &str, scope| {
+            subjects(ip).into_iter().find(|(of, _)| *of == scope).map(|(_, subject)| subject)
+        };
+        assert_eq!(of("192.0.2.1", Scope::Prefix), Some("+861380013".to_owned()));
+        assert_eq!(of("192.0.2.1", Scope::Country), Some("CN".to_owned()));
+        assert!(!format!("{:?}", subjects("192.0.2.1")).contains("192.0"));
+        let ip = |text| of(text, Scope::Ip);
+        assert_ne!(ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(ip("192.0.2.1"), ip("::ffff:192.0.2.1"));
+        assert_eq!(ip("192.0.2.1"), of("192.0.2.1", Scope::WrongIp));
+        assert_eq!(ip("2001:db8:0:1::1"), ip("2001:db8:0:1:ffff::2"), "one /64");
+        assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8:0:2::1"), "another");
+        assert_eq!(
+            limits.request(&to, country, None, None, &secrets()).len(),
+            3,
+            "nobody is not limited"
+        );
+    }
+}

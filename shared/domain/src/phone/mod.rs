@@ -1,0 +1,262 @@
+//! Phone numbers: whatever a person typed, parsed once into E.164, and masked wherever it is shown.
+
+mod forms;
+mod places;
+mod typed;
+
+use std::fmt;
+
+use rlibphonenumber::{
+    PHONE_NUMBER_UTIL, PhoneNumber as Parsed, PhoneNumberFormat, PhoneNumberType,
+};
+
+pub use self::places::{Countries, Country, Region};
+pub use self::typed::{ascii_digit, is_plus, is_skipped};
+
+/// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an
+/// international prefix.
+const MAX_INPUT_CHARS: usize = 40;
+
+/// Digits at a number's end in which those of one block differ.
+const BLOCK_DIGITS: usize = 4;
+
+/// Country calling codes of one and of two digits; all others have three (ITU-T E.164, list of
+/// assigned country codes).
+const ONE_DIGIT: [&str; 2] = ["1", "7"];
+const TWO_DIGITS: [&str; 44] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+];
+
+/// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`] is
+/// the way to the digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PhoneNumber {
+    e164: String,
+    country_code_digits: usize,
+}
+
+/// Reads the metadata that numbers of the region are parsed with, by parsing one as it is typed
+/// there and elsewhere. Takes some milliseconds of processor time, for which otherwise the first
+/// number waits: call it in a thread of its own.
+pub fn warm_up(region: Region) {
+    let example =
+        PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
+    if let Ok(number) = example {
+        for text in
+            [&number.format_as(PhoneNumberFormat::E164), &*number.get_national_significant_number()]
+        {
+            let _ = PhoneNumber::parse(text, region);
+        }
+    }
+}
+
+/// Why a text is not a number that a code can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    /// The text cannot be read as a phone number, or no such number is assigned.
+    #[error("this is not a valid phone number")]
+    Invalid,
+    /// The number exists, but its kind (landline, premium, toll-free, …) does not receive SMS.
+    #[error("this number cannot receive SMS; give a mobile number")]
+    NotMobile,
+    /// A number of Argentina without the 9 that a mobile one has: as it stands, a landline.
+    #[error("a mobile number of Argentina has a 9 after +54, as in +54 9 11 2345 6789")]
+    ArgentinaWithoutNine,
+    /// A number of Brazil without the ninth digit of a mobile one.
+    #[error("a mobile number of Brazil has a 9 after the area code, as in +55 11 96123 4567")]
+    BrazilWithoutNine,
+}
+
+impl PhoneNumber {
+    /// Reads an international number (`+86…`, `0086…`) or, within `region`, a national one.
+    ///
+    /// Decimal digits of every script count as digits, and what stands between them is skipped;
+    /// letters are refused, so that nothing is guessed out of a sentence. What a person in `region`
+    /// would reach by dialling it is what it is read as: the region's own international prefix (in
+    /// Hong Kong `001`) comes before `00`.
+    ///
+    /// # Errors
+    /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that
+    /// lacks a digit.
+    pub fn parse(text: &str, region: Region) -> Result<Self, PhoneError> {
+        Self::parse_with_country(text, region).map(|(number, _)| number)
+    }
+
+    /// The same, with the country that the number belongs to: several share a calling code, such as
+    /// +1.
+    ///
+    /// # Errors
+    /// As [`PhoneNumber::parse`].
+    pub fn parse_with_country(text: &str, region: Region) -> Result<(Self, Country), PhoneError> {
+        let text = normalize(text).ok_or(PhoneError::Invalid)?;
+        Self::dialled(&text, region).or_else(|error| match behind_zeros(&text) {
+            Some(international) if error == PhoneError::Invalid => {
+                Self::dialled(&international, region)
+            }
+            _ => Err(error),
+        })
+    }
+
+    /// What digits reach in a region.
+    fn dialled(digits: &str, region: Region) -> Result<(Self, Country), PhoneError> {
+        let number =
+            PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
+        let kind = number.get_type();
+        Self::mobile(&number, kind).map_or_else(|| Self::of_another_form(&number, kind), Ok)
+    }
+
+    fn mobile(number: &Parsed, kind: PhoneNumberType) -> Option<(Self, Country)> {
+        let receives = matches!(kind, PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile);
+        let country = number.get_region_code().filter(|_| receives)?;
+        Some((Self::of(number), Country::of(country, number.country_code)?))
+    }
+
+    fn of(number: &Parsed) -> Self {
+        Self {
+            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
+            country_code_digits: number.country_code.to_string().len(),
+        }
+    }
+
+    /// A number that is no mobile one: what it is in its country's present form, or what is wrong
+    /// with it.
+    fn of_another_form(
+        number: &Parsed,
+        kind: PhoneNumberType,
+    ) -> Result<(Self, Country), PhoneError> {
+        let assigned = kind != PhoneNumberType::Unknown;
+        let refused = if assigned { PhoneError::NotMobile } else { PhoneError::Invalid };
+        let code = number.country_code;
+        if !forms::HAVE_OTHERS.contains(&code) {
+            return Err(refused);
+        }
+        let national = number.get_national_significant_number();
+        let other = |form: fn(i32, &str) -> Option<String>| {
+            let number = PHONE_NUMBER_UTIL.parse(form(code, &national)?, None).ok()?;
+            Self::mobile(&number, number.get_type())
+        };
+        if other(forms::with_argentine_nine).is_some() {
+            return Err(PhoneError::ArgentinaWithoutNine);
+        }
+        if assigned {
+            return Err(refused);
+        }
+        if other(forms::with_brazilian_nine).is_some() {
+            return Err(PhoneError::BrazilWithoutNine);
+        }
+        other(forms::renumbered).ok_or(refused)
+    }
+
+    /// What a text is by its form alone, assigned or not, as it is dialled and as `00` is read:
+    /// with the main country of the calling code. (For numbers that stand in a list, to which
+    /// nothing is sent.)
+    pub fn by_form(text: &str, region: Region) -> impl Iterator<Item = (Self, Country)> {
+        let text = normalize(text);
+        let international = text.as_deref().and_then(behind_zeros);
+        text.into_iter().chain(international).filter_map(move |digits| {
+            let number = PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).ok()?;
+            let main = PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code)?;
+            let country = number.get_region_code().unwrap_or(main);
+            Some((
+                Self::from_e164(&Self::of(&number).e164)?,
+                Country::of(country, number.country_code)?,
+            ))
+        })
+    }
+
+    /// Reads what [`PhoneNumber::e164`] gave, such as the number in a queued job. That it exists
+    /// was made sure when it was parsed; here is looked only whether it has the form of one.
+    #[must_use]
+    pub fn from_e164(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        // E.164 has up to 15; the shortest numbers in use have 7 with their country code.
+        let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| Self {
+            e164: text.to_owned(),
+            country_code_digits: country_code_digits(digits),
+        })
+    }
+
+    /// The number with `+` and country code, digits only: `+8613800138000`.
+    #[must_use]
+    pub fn e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// The country calling code without `+`: `86`.
+    #[must_use]
+    pub fn country_code(&self) -> &str {
+        &self.e164[1..=self.country_code_digits]
+    }
+
+    /// The digits after the country code: `13800138000`.
+    #[must_use]
+    pub fn national(&self) -> &str {
+        &self.e164[1 + self.country_code_digits..]
+    }
+
+    /// The block of numbers that it is of: without its last four digits.
+    #[must_use]
+    pub fn block(&self) -> &str {
+        &self.e164[..self.e164.len() - BLOCK_DIGITS]
+    }
+
+    /// The number as it may be shown and logged: country code, stars, and the last four digits (two
+    /// of a short one).
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let national = self.national();
+        let shown = if national.len() >= 8 { 4 } else { 2 };
+        let hidden = national.len() - shown;
+        format!("+{}{}{}", self.country_code(), "*".repeat(hidden), &national[hidden..])
+    }
+}
+
+fn country_code_digits(digits: &str) -> usize {
+    match digits {
+        _ if ONE_DIGIT.contains(&&digits[..1]) => 1,
+        _ if TWO_DIGITS.contains(&&digits[..2]) => 2,
+        _ => 3,
+    }
+}
+
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PhoneNumber({})", self.masked())
+    }
+}
+
+/// The number behind a `00`, which is the international prefix nearly everywhere.
+fn behind_zeros(digits: &str) -> Option<String> {
+    digits.strip_prefix("00").map(|international| format!("+{international}"))
+}
+
+/// ASCII digits with at most one leading `+`, or nothing if the text holds anything that is not
+/// part of a number.
+fn normalize(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.chars().count() > MAX_INPUT_CHARS {
+        return None;
+    }
+    let mut digits = String::with_capacity(text.len());
+    for c in text.chars() {
+        match ascii_digit(c) {
+            Some(digit) => digits.push(digit),
+            None if is_skipped(c) => {}
+            None if is_plus(c) && digits.is_empty() => digits.push('+'),
+            None => return None,
+        }
+    }
+    Some(digits)
+}
+
+#[cfg(test)]
+mod tests;

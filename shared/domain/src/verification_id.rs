@@ -1,0 +1,192 @@
+//! The id of a verification, and its parts: the number's tag and the purpose.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+const TAG_BYTES: usize = 10;
+
+const RANDOM_BYTES: usize = 16;
+
+const FIXED_BYTES: usize = 1 + TAG_BYTES + RANDOM_BYTES;
+
+/// The name of a verification: 36 URL-safe characters, plus those of a purpose if one was given.
+///
+/// It reads, in base64url, as `key id (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key
+/// id names the secret that the code comes from; the tag names the place in the store, so that a
+/// check needs one round trip; the random part is what nobody can guess; the purpose is part of
+/// what the code is derived from. An id that was altered names nothing.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VerificationId {
+    text: String,
+    fixed: [u8; FIXED_BYTES],
+    purpose: Purpose,
+}
+
+impl VerificationId {
+    /// Puts an id together. `random` comes from the operating system's generator.
+    #[must_use]
+    pub fn new(key_id: u8, tag: NumberTag, random: [u8; RANDOM_BYTES], purpose: &Purpose) -> Self {
+        let mut fixed = [0; FIXED_BYTES];
+        fixed[0] = key_id;
+        fixed[1..=TAG_BYTES].copy_from_slice(&tag.0);
+        fixed[1 + TAG_BYTES..].copy_from_slice(&random);
+        let mut bytes = fixed.to_vec();
+        bytes.extend_from_slice(purpose.as_str().as_bytes());
+        Self { text: URL_SAFE_NO_PAD.encode(bytes), fixed, purpose: purpose.clone() }
+    }
+
+    /// Reads an id as a client gave it; nothing if it cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > (FIXED_BYTES + Purpose::MAX_LENGTH).div_ceil(3) * 4 {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (fixed, purpose) = bytes.split_first_chunk::<FIXED_BYTES>()?;
+        let purpose = Purpose::parse(std::str::from_utf8(purpose).ok()?)?;
+        Some(Self { text: text.to_owned(), fixed: *fixed, purpose })
+    }
+
+    /// The id as it stands in URLs, jobs and logs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Which secret the code is derived from.
+    #[must_use]
+    pub fn key_id(&self) -> u8 {
+        self.fixed[0]
+    }
+
+    /// Where the number's state is stored.
+    #[must_use]
+    pub fn tag(&self) -> NumberTag {
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&self.fixed[1..=TAG_BYTES]);
+        NumberTag(tag)
+    }
+
+    /// What the caller said the proof is for.
+    #[must_use]
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    /// All of the id but its purpose: what a code is derived from.
+    pub fn random_part(&self) -> &[u8] {
+        &self.fixed
+    }
+}
+
+impl fmt::Display for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A keyed hash of a phone number, of 80 bits: among 10^9 numbers two share one with a chance below
+/// 10^-6.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NumberTag([u8; TAG_BYTES]);
+
+impl NumberTag {
+    /// Shortens a hash to a tag.
+    #[must_use]
+    pub fn from_hash(hash: &[u8; 32]) -> Self {
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&hash[..TAG_BYTES]);
+        Self(tag)
+    }
+
+    /// Reads what it is shown as.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut tag = [0; TAG_BYTES];
+        if text.len() != 2 * TAG_BYTES || !text.is_ascii() {
+            return None;
+        }
+        for (index, byte) in tag.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self(tag))
+    }
+}
+
+impl fmt::Display for NumberTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for NumberTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a proof is for, such as `login` or `reset-password`: up to 32 of `a–z 0–9 _ -`, empty when
+/// the caller gave none.
+///
+/// A code sent for one purpose is worth nothing for another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Purpose(String);
+
+impl Purpose {
+    /// Most characters of a purpose.
+    pub const MAX_LENGTH: usize = 32;
+
+    /// Reads a purpose; nothing if it holds other characters or too many.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        (text.len() <= Self::MAX_LENGTH && text.chars().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The purpose, empty if none was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_names_its_parts() {
+        let (tag, purpose) =
+            (NumberTag::from_hash(&[9; 32]), Purpose::parse("reset-password").expect("a purpose"));
+        let id = VerificationId::new(3, tag, [5; 16], &purpose);
+        let read = VerificationId::parse(id.as_str()).expect("reads back");
+        assert_eq!(read, id);
+        assert_eq!((read.key_id(), read.tag(), read.purpose()), (3, tag, &purpose));
+        assert_eq!(VerificationId::new(3, tag, [5; 16], &Purpose::default()).as_str().len(), 36);
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_is_none() {
+        let long = "A".repeat(200);
+        for text in ["", "abc", "../../etc/passwd", "ÄÖÜ", &"A".repeat(35), &"A".repeat(37), &long]
+        {
+            assert_eq!(VerificationId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_purpose_is_a_short_plain_word() {
+        assert!(Purpose::parse("login_2-x").is_some());
+        for text in ["Login", "a b", "ä", "a\n", &"a".repeat(33)] {
+            assert!(Purpose::parse(text).is_none(), "{text:?}");
+        }
+    }
+}

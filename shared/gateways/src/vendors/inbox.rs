@@ -1,0 +1,137 @@
+//! The inbox: the gateway of local mode. It keeps the messages it was given, for a page and for
+//! tests to read.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
+use sms_domain::times;
+use sms_outbound::dsn::{Dsn, DsnError};
+use sms_outbound::http_client::{HttpClient, call};
+use url::Url;
+
+use crate::gateway::{Accepted, Gateway, Sms};
+use crate::send_error::{SendError, status_error};
+
+const NAME: &str = "inbox";
+
+/// What a 404 means.
+const HIDDEN: &str = "that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)";
+
+/// Messages kept; the oldest goes first.
+const CAPACITY: usize = 1_000;
+
+/// The messages, newest first.
+#[derive(Clone, Default)]
+pub struct Inbox(Arc<Mutex<VecDeque<InboxMessage>>>);
+
+/// A message as `/inbox.json` shows it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxMessage {
+    /// The number in E.164 form.
+    pub to: String,
+    /// What the phone shows.
+    pub text: String,
+    /// The code within the text.
+    pub code: String,
+    /// When it was sent.
+    #[serde(serialize_with = "times::serialize")]
+    pub at: Timestamp,
+}
+
+impl Inbox {
+    /// Keeps a message.
+    pub fn push(&self, message: InboxMessage) {
+        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.truncate(CAPACITY - 1);
+        messages.push_front(message);
+    }
+
+    /// All that are kept, newest first.
+    #[must_use]
+    pub fn messages(&self) -> Vec<InboxMessage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Gateway for Inbox {
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
+        self.push(InboxMessage::from(sms));
+        ready(Ok(Accepted::with_id(None))).boxed()
+    }
+}
+
+impl From<&Sms> for InboxMessage {
+    fn from(sms: &Sms) -> Self {
+        Self {
+            to: sms.to.e164().to_owned(),
+            text: sms.text(),
+            code: sms.code.expose().to_owned(),
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a message bears the time at which it was sent"
+            )]
+            at: Timestamp::now(),
+        }
+    }
+}
+
+/// The inbox of another process: `inbox+http://127.0.0.1:8080`.
+pub(crate) struct InboxClient {
+    endpoint: Url,
+    client: HttpClient,
+}
+
+pub(crate) fn from_dsn(dsn: Dsn) -> Result<InboxClient, DsnError> {
+    let endpoint = dsn.inner_url()?.join("/inbox.json")?;
+    dsn.finish()?;
+    Ok(InboxClient { endpoint, client: HttpClient::default() })
+}
+
+impl Gateway for InboxClient {
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        self.client.prepare()
+    }
+
+    fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
+        async move {
+            let request = self
+                .client
+                .post(self.endpoint.clone())
+                .map_err(SendError::of_call(NAME))?
+                .json(&InboxMessage::from(sms));
+            let answer = call(request).await.map_err(SendError::of_call(NAME))?;
+            match answer.status {
+                status if status.is_success() => Ok(Accepted::with_id(None)),
+                StatusCode::NOT_FOUND => {
+                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) })
+                }
+                _ => Err(status_error(NAME, &answer)),
+            }
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for InboxClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InboxClient({})", self.endpoint)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inbox")
+    }
+}
+
+impl fmt::Debug for InboxMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InboxMessage(…)")
+    }
+}

@@ -1,0 +1,710 @@
+//! The API's description, made out of the types and the routes that it describes: a test compares
+//! it with `openapi.json`, which is served. It is compiled for tests alone.
+//!
+//! Operations are described at their handlers, and bodies at their types. What several operations
+//! share is here: parameters, headers, and the answers with problems, whose examples are problems.
+#![expect(dead_code, reason = "parameters and schemas are read by derives alone")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::ser::PrettyFormatter;
+use serde_json::{Serializer, Value};
+use sms_app::challenge::{Challenge as Tasks, Task};
+use sms_domain::locale::Locale;
+use sms_domain::phone::{Country, PhoneError, PhoneNumber};
+use sms_domain::quota::Scope;
+use sms_domain::refusal::{Exceeded, Refusal};
+use sms_domain::secrets::Secrets;
+use sms_domain::token::TokenKeys;
+use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
+use sms_domain::verification_id::{Purpose, VerificationId};
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::link::{Link, LinkBuilder};
+use utoipa::openapi::schema::{AdditionalProperties, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, Object, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
+use utoipa::{IntoParams, OpenApi, ToResponse, ToSchema};
+
+use crate::MAX_BODY;
+use crate::problem::field_error::{BodyError, FieldError};
+use crate::problem::{self, Document, Problem, Retcode, bad};
+use crate::routes::check::{self, Approved as ApprovedBody};
+use crate::routes::delivery_reports::{self, MAX_PUSH, acknowledgement};
+use crate::routes::{health, meiduo, openapi, pictures, verifications};
+use crate::views::Body;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "sms-verify",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        description = "Ask for a code, type it back. JSON in, JSON out; what goes wrong is an \
+            RFC 9457 problem whose `code` and `errmsg` keep the numbers and words of the Meiduo \
+            tutorial's table, in Chinese (simplified or traditional characters) or English by \
+            `Accept-Language`. No phone number and no code stands in a URL of `/v1`.",
+    ),
+    servers((
+        url = ".",
+        description = "Where this document was found, below whatever path a proxy has it",
+    )),
+    tags(
+        (name = "verifications", description = "The main job"),
+        (name = "products", description = "For whoever builds on it"),
+        (name = "tutorial", description = "For pages of the Meiduo tutorial, as they are"),
+        (name = "gateways", description = "What SMS gateways push"),
+        (name = "health", description = "For load balancers"),
+    ),
+    paths(
+        verifications::request,
+        check::status,
+        check::cancel,
+        check::check,
+        pictures::picture,
+        check::keys,
+        openapi::specification,
+        meiduo::sms_codes,
+        pictures::image_code,
+        delivery_reports::take,
+        delivery_reports::take_with_key,
+        health::alive,
+        health::ready,
+    ),
+    components(schemas(Document<'static>, PowTask, PictureTask, CaptchaTask, health::Health)),
+)]
+struct Api;
+
+/// The whole document, as it is served.
+pub(crate) fn document() -> String {
+    let mut api = Api::openapi();
+    api.info.extensions = Some(extension("summary", "Phone verification by SMS"));
+    let components = api.components.get_or_insert_default();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("One of `API_KEYS`, where there are some"))
+        .build();
+    components.security_schemes.insert("apiKey".to_owned(), SecurityScheme::Http(key).into());
+    components.headers.extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
+    components.responses.extend(
+        [Accepted::response(), Healthy::response(), Acknowledged::response()]
+            .into_iter()
+            .chain(RESPONSES.iter().map(|response| response()))
+            .map(|(name, response)| (name.to_owned(), response)),
+    );
+    for schema in components.schemas.values_mut() {
+        if let RefOr::T(Schema::Object(object)) = schema {
+            object.properties.values_mut().for_each(without_null);
+        }
+    }
+    for item in api.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter {
+                    parameter.schema.iter_mut().for_each(without_null);
+                }
+            }
+        }
+    }
+    constrain(&mut Schemas(&mut api));
+    // Indented by one space, since a function carries it.
+    let mut text = Vec::new();
+    let formatter = PrettyFormatter::with_indent(b" ");
+    api.serialize(&mut Serializer::with_formatter(&mut text, formatter)).expect("JSON");
+    // Comments are wrapped, descriptions are not.
+    String::from_utf8(text).expect("UTF-8").replace("\\n", " ") + "\n"
+}
+
+/// An optional member may be missing; that it may be null too is not promised.
+fn without_null(schema: &mut RefOr<Schema>) {
+    let schema_type = match schema {
+        RefOr::T(Schema::Object(object)) => &mut object.schema_type,
+        RefOr::T(Schema::Array(array)) => &mut array.schema_type,
+        _ => return,
+    };
+    if let SchemaType::Array(types) = schema_type {
+        types.retain(|one| *one != Type::Null);
+        if let [one] = types.as_slice() {
+            *schema_type = SchemaType::Type(one.clone());
+        }
+    }
+}
+
+struct Schemas<'a>(&'a mut utoipa::openapi::OpenApi);
+
+impl Schemas<'_> {
+    fn object(&mut self, name: &str) -> &mut Object {
+        let components = self.0.components.as_mut().expect("components");
+        match components.schemas.get_mut(name) {
+            Some(RefOr::T(Schema::Object(object))) => object,
+            _ => panic!("{name} is an object"),
+        }
+    }
+
+    fn property(&mut self, schema: &str, name: &str) -> &mut Object {
+        match self.object(schema).properties.get_mut(name) {
+            Some(RefOr::T(Schema::Object(object))) => object,
+            Some(RefOr::T(Schema::Array(array))) => match &mut array.items {
+                utoipa::openapi::schema::ArrayItems::RefOrSchema(items) => match &mut **items {
+                    RefOr::T(Schema::Object(object)) => object,
+                    RefOr::T(_) | RefOr::Ref(_) => panic!("{schema}.{name} has plain items"),
+                },
+                utoipa::openapi::schema::ArrayItems::False => panic!("{schema}.{name} has items"),
+            },
+            _ => panic!("{schema}.{name} is a plain value"),
+        }
+    }
+
+    /// Lists the values that there are.
+    fn one_of(&mut self, schema: &str, name: &str, values: impl IntoIterator<Item = &'static str>) {
+        let values = values.into_iter().map(Value::from).collect();
+        self.property(schema, name).enum_values = Some(values);
+    }
+
+    fn pattern(&mut self, schema: &str, name: &str, pattern: impl Into<String>) {
+        self.property(schema, name).pattern = Some(pattern.into());
+    }
+}
+
+/// Constraints from constants, which derives cannot name.
+fn constrain(schemas: &mut Schemas<'_>) {
+    schemas.property("CreateVerification", "purpose").max_length = Some(Purpose::MAX_LENGTH);
+    schemas.pattern("CreateVerification", "purpose", "^[a-z0-9_-]*$");
+    schemas.pattern("CreateVerification", "locale", "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$");
+
+    let shortest = id("").as_str().len();
+    schemas.pattern("Verification", "id", format!("^[A-Za-z0-9_-]{{{shortest},}}$"));
+    schemas.pattern("Verification", "to", r"^\+[0-9]+\*+[0-9]+$");
+    schemas.one_of(
+        "Verification",
+        "status",
+        [Status::Pending, Status::Approved].map(Status::as_str),
+    );
+    schemas.one_of("Verification", "delivery", DeliveryState::ALL.map(DeliveryState::as_str));
+    let longest = usize::try_from(Policy::MAX_LIFE.as_secs()).expect("small");
+    schemas.property("Verification", "expires_in").maximum = Some(longest.into());
+    schemas.one_of("Approved", "status", [Status::Approved.as_str()]);
+    schemas.one_of("Health", "status", ["ok"]);
+    schemas.pattern("Retcode", "code", "^[0-9]+$");
+
+    let codes: BTreeSet<_> = problems().iter().map(|problem| problem.kind().code).collect();
+    schemas.one_of("Problem", "code", codes);
+    schemas.one_of("Problem", "violated_policies", policies());
+    schemas.one_of("Problem", "down", [problem::STORE, problem::QUEUE, problem::CAPTCHA]);
+    schemas.one_of("PowTask", "kind", ["pow"]);
+    schemas.one_of("PictureTask", "kind", ["picture"]);
+    schemas.one_of("CaptchaTask", "kind", CAPTCHAS);
+    for closed in ["Verification", "Approved", "Retcode"] {
+        let no_more = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        schemas.object(closed).additional_properties = no_more;
+    }
+}
+
+/// Every policy that can refuse a request.
+pub(crate) fn policies() -> impl Iterator<Item = &'static str> {
+    let of_limits = Scope::ALL.into_iter().chain([Scope::Conversion, Scope::Budget]);
+    [Exceeded::Cooldown, Exceeded::Attempts]
+        .into_iter()
+        .chain(of_limits.map(Exceeded::Limit))
+        .map(Exceeded::as_str)
+}
+
+fn extension(name: &str, value: impl Into<Value>) -> Extensions {
+    [(name, value)].into_iter().collect()
+}
+
+// Parameters.
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct Id {
+    /// Names a verification
+    #[param(min_length = 1, example = json!(id("").as_str()))]
+    id: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct Uuid {
+    #[param(format = "uuid")]
+    uuid: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct Gateway {
+    /// The scheme of the gateway's DSN
+    #[param(min_length = 1, example = "ccp")]
+    provider: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct PathSecret {
+    #[param(min_length = 1)]
+    key: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct Mobile {
+    #[param(min_length = 1, example = "13800138000")]
+    mobile: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PictureAnswer {
+    /// The UUID of a picture, with `CHALLENGE=picture`
+    uuid: Option<String>,
+    /// The characters read in it
+    image_code: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IdempotencyKey {
+    /// A name of your own for the request, such as a UUID, another for each; as it is or in double
+    /// quotes, which is the same. Repeated with the same key and the same body within 600 s, a
+    /// request that was accepted gets its first answer, and no second SMS is sent
+    #[param(
+        rename = "Idempotency-Key",
+        pattern = r#"^([!#-~][!-~]{0,254}|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#
+    )]
+    idempotency_key: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct AcceptLanguage {
+    /// The language of problems, and of the SMS unless `locale` says otherwise: English, or Chinese
+    /// in simplified or traditional (`zh-Hant`, `zh-TW`, `zh-HK`) characters
+    #[param(rename = "Accept-Language")]
+    accept_language: Option<String>,
+}
+
+// Headers of answers.
+
+fn headers() -> [(&'static str, Header); 6] {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let word = |word: &str| text().enum_values(Some([word])).build();
+    let header = |schema: Object, description: &str| {
+        HeaderBuilder::new().schema(Some(schema)).description(Some(description))
+    };
+    let required = || Some(extension("required", true));
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    [
+        (
+            "Location",
+            header(
+                text().format(Some(SchemaFormat::Custom("uri-reference".to_owned()))).build(),
+                "Where the verification is, relative to the path that was asked",
+            )
+            .build(),
+        ),
+        (
+            "RateLimit",
+            header(
+                text().build(),
+                "draft-ietf-httpapi-ratelimit-headers: of each policy that stands in the way, what \
+                 is left (`r`), and the seconds until there is more (`t`); the longest wait first",
+            )
+            .example(Some("\"cooldown\";r=0;t=47".into()))
+            .build(),
+        ),
+        (
+            "Idempotent-Replayed",
+            header(
+                word("true"),
+                "`true` if it is the answer to an earlier request with the same key",
+            )
+            .build(),
+        ),
+        (
+            "Retry-After",
+            header(seconds, "Seconds after which it is worth asking again")
+                .extensions(required())
+                .build(),
+        ),
+        ("WWW-Authenticate", HeaderBuilder::new().schema(Some(word("Bearer"))).build()),
+        (
+            "Accept-Encoding",
+            HeaderBuilder::new().schema(Some(word("identity"))).extensions(required()).build(),
+        ),
+    ]
+}
+
+// Bodies that have no type of their own here.
+
+/// A PNG
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(crate) struct Picture(Vec<u8>);
+
+/// A JWK Set. A key of another type has other members
+#[derive(ToSchema)]
+pub(crate) struct Keys {
+    #[schema(min_items = 1)]
+    keys: Vec<Key>,
+}
+
+/// A public key (RFC 7517)
+#[derive(ToSchema)]
+pub(crate) struct Key {
+    /// The type; today `OKP` (RFC 8037)
+    #[schema(examples("OKP"))]
+    kty: String,
+    /// The curve, of an `OKP` key
+    #[schema(required = false, examples("Ed25519"))]
+    crv: String,
+    /// The public key, of an `OKP` key
+    #[schema(required = false)]
+    x: String,
+    /// The thumbprint (RFC 7638), which a token's header names
+    kid: String,
+    #[schema(examples("sig"))]
+    r#use: String,
+    /// The algorithm of tokens signed with it
+    #[schema(examples("EdDSA"))]
+    alg: String,
+}
+
+/// The task that has to be solved: its `kind` tells which members it has
+#[derive(ToSchema, Serialize)]
+#[serde(untagged)]
+#[schema(discriminator(property_name = "kind", mapping(
+    ("pow" = "#/components/schemas/PowTask"),
+    ("picture" = "#/components/schemas/PictureTask"),
+    ("turnstile" = "#/components/schemas/CaptchaTask"),
+    ("hcaptcha" = "#/components/schemas/CaptchaTask"),
+    ("recaptcha" = "#/components/schemas/CaptchaTask"),
+)))]
+pub(crate) enum Challenge {
+    Pow(PowTask),
+    Picture(PictureTask),
+    Captcha(CaptchaTask),
+}
+
+/// Proof of work, in the format of ALTCHA's first version: find the number from 0 to `maxnumber`
+/// for which SHA-256(`salt` ‖ number) is `challenge`
+#[derive(ToSchema, Serialize)]
+pub(crate) struct PowTask {
+    kind: String,
+    /// `SHA-256`
+    algorithm: String,
+    /// The hash in lower-case hexadecimal
+    challenge: String,
+    /// The largest number that it can be
+    maxnumber: u64,
+    /// With the time of its end, and for which number it is
+    salt: String,
+    /// To be given back as it is
+    signature: String,
+}
+
+/// Characters in a picture, to be read by a person: `/v1/pictures/{uuid}`
+#[derive(ToSchema, Serialize)]
+pub(crate) struct PictureTask {
+    kind: String,
+    /// The picture's name, to be given back with what was read
+    #[schema(format = "uuid")]
+    uuid: String,
+}
+
+/// A captcha of a third party, whose widget gives the token for `proof`
+#[derive(ToSchema, Serialize)]
+pub(crate) struct CaptchaTask {
+    kind: String,
+    /// The public key of the site at the captcha's vendor
+    sitekey: String,
+}
+
+const CAPTCHAS: [&str; 3] = ["turnstile", "hcaptcha", "recaptcha"];
+
+/// A task of each kind.
+pub(crate) fn tasks() -> Vec<Task> {
+    let captchas = CAPTCHAS.map(|vendor| format!("{vendor}://0x4AAAAAAAkey:secret@default"));
+    let settings = ["pow".to_owned(), "picture".to_owned()].into_iter().chain(captchas);
+    let task = |setting: String| {
+        let challenge = Tasks::parse(&setting).expect("a challenge").expect("one that is asked");
+        challenge.task(&secrets(), &number(), 1_767_268_500, [7; 16])
+    };
+    settings.map(task).collect()
+}
+
+// Examples.
+
+fn secrets() -> Secrets {
+    Secrets::from_random([1; 32])
+}
+
+fn number() -> PhoneNumber {
+    PhoneNumber::from_e164("+8613800138000").expect("a number")
+}
+
+fn id(purpose: &str) -> VerificationId {
+    let purpose = Purpose::parse(purpose).expect("a purpose");
+    VerificationId::new(1, secrets().tag(&number()), [5; 16], &purpose)
+}
+
+fn verification(delivery: DeliveryState, since: u64) -> Body {
+    Verification {
+        id: id(""),
+        to: number().masked(),
+        status: Status::Pending,
+        delivery,
+        expires_at: "2026-01-01T12:05:00Z".parse::<Timestamp>().expect("a time"),
+        expires_in: Duration::from_secs(300 - since),
+        resend_in: Duration::from_secs(60 - since),
+        waits_for: Exceeded::Cooldown,
+        attempts_left: 5,
+        locked_for: Duration::ZERO,
+    }
+    .into()
+}
+
+pub(crate) fn sent() -> Body {
+    verification(DeliveryState::Sent, 9)
+}
+
+pub(crate) fn approved() -> ApprovedBody {
+    ApprovedBody {
+        id: id("login").as_str().to_owned(),
+        status: Status::Approved.as_str(),
+        purpose: "login".to_owned(),
+        token: Some("eyJhbGciOiJFZERTQSIsImtpZCI6Ij…".to_owned()),
+    }
+}
+
+pub(crate) fn keys() -> Value {
+    TokenKeys::new(&secrets()).set()
+}
+
+/// The tutorial's words for a problem of this type.
+pub(crate) fn retcode(table: &str) -> Retcode {
+    let problems = problems();
+    let of_it = problems.iter().find(|problem| problem.kind().table() == table);
+    of_it.expect("a problem").as_in_the_table(Locale::ZhCn)
+}
+
+fn cooldown() -> Problem {
+    let mut refusal = Refusal::default();
+    refusal.add(Exceeded::Cooldown, Duration::from_secs(47));
+    Problem::TooManyRequests(refusal)
+}
+
+fn challenge(kind: usize, wrong: bool) -> Problem {
+    Problem::Challenge { task: tasks().swap_remove(kind), wrong }
+}
+
+fn syntax_error() -> Problem {
+    Problem::BadJson(BodyError::InvalidJson { line: 1, column: 7 })
+}
+
+/// One of every case that has a text of its own.
+pub(crate) fn problems() -> Vec<Problem> {
+    use BodyError::{ExpectedObject, NotADeliveryReport, TrailingData, Unreadable};
+    use PhoneError::{ArgentinaWithoutNine, BrazilWithoutNine, Invalid, NotMobile};
+    let bodies = [ExpectedObject, NotADeliveryReport, TrailingData, Unreadable];
+    let fields = [
+        FieldError::InvalidCountry,
+        FieldError::Unknown,
+        FieldError::Duplicate,
+        FieldError::ExpectedString,
+        FieldError::InvalidLanguage,
+        FieldError::InvalidPurpose,
+        FieldError::InvalidPicture,
+        FieldError::InvalidCode { digits: 6 },
+        FieldError::Excludes("uuid"),
+        FieldError::NotConfigured,
+        FieldError::OtherNumber,
+    ];
+    let numbers = [Invalid, NotMobile, ArgentinaWithoutNine, BrazilWithoutNine];
+    let mut problems = vec![
+        syntax_error(),
+        Problem::MissingField("to"),
+        Problem::NotARequest,
+        Problem::NotJson,
+        Problem::Encoded,
+        Problem::TooLarge(MAX_BODY),
+        Problem::TooSlow,
+        Problem::WrongCode { attempts_left: 4, locked_for: Duration::ZERO },
+        Problem::NotFound,
+        Problem::InvalidSignature,
+        Problem::Unauthorized,
+        Problem::BadIdempotencyKey,
+        Problem::IdempotencyKeyReused,
+        Problem::IdempotencyInProgress,
+        Problem::BadHost,
+        Problem::NoSuchPath,
+        Problem::NoSuchMethod,
+        Problem::CrossSite,
+        cooldown(),
+        challenge(0, false),
+        challenge(1, true),
+        Problem::Country(Country::parse("US").expect("a country")),
+        Problem::Unavailable(vec![problem::STORE]),
+    ];
+    problems.extend(bodies.map(Problem::BadJson));
+    problems.extend(fields.map(|error| bad("region", error)));
+    problems.extend(numbers.map(Problem::BadNumber));
+    problems
+}
+
+// Answers.
+
+fn schema(name: &str) -> RefOr<Schema> {
+    Ref::from_schema_name(name).into()
+}
+
+fn header(name: &str) -> Ref {
+    Ref::new(format!("#/components/headers/{name}"))
+}
+
+fn example(value: impl Serialize) -> RefOr<utoipa::openapi::example::Example> {
+    let value = serde_json::to_value(value).expect("JSON");
+    ExampleBuilder::new().value(Some(value)).into()
+}
+
+/// An SMS is on its way.
+pub(crate) struct Accepted;
+
+impl ToResponse<'static> for Accepted {
+    fn response() -> (&'static str, RefOr<Response>) {
+        let link = |operation: &str| -> Link {
+            LinkBuilder::new().operation_id(operation).parameter("id", "$response.body#/id").build()
+        };
+        let content = ContentBuilder::new()
+            .schema(Some(schema("Verification")))
+            .examples_from_iter([("pending", example(verification(DeliveryState::Queued, 0)))])
+            .build();
+        let response = ResponseBuilder::new()
+            .description("An SMS is on its way.")
+            .header_ref("Location", header("Location"))
+            .header_ref("RateLimit", header("RateLimit"))
+            .header_ref("Idempotent-Replayed", header("Idempotent-Replayed"))
+            .content("application/json", content)
+            .link("check", link("checkCode"))
+            .link("status", link("getVerification"))
+            .link("end", link("endVerification"));
+        ("Accepted", response.build().into())
+    }
+}
+
+pub(crate) struct Healthy;
+
+impl ToResponse<'static> for Healthy {
+    fn response() -> (&'static str, RefOr<Response>) {
+        let content = ContentBuilder::new()
+            .schema(Some(schema("Health")))
+            .examples_from_iter([("ok", example(health::Health::OK))])
+            .build();
+        let response =
+            ResponseBuilder::new().description("Yes.").content("application/json", content);
+        ("Healthy", response.build().into())
+    }
+}
+
+pub(crate) struct Acknowledged;
+
+impl ToResponse<'static> for Acknowledged {
+    fn response() -> (&'static str, RefOr<Response>) {
+        let content = ContentBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::Object).build()))
+            .examples_from_iter([("acknowledgement", example(acknowledgement()))])
+            .build();
+        let response = ResponseBuilder::new()
+            .description("Recorded. The body satisfies every vendor's expected acknowledgement.")
+            .content("application/json", content);
+        ("Acknowledged", response.build().into())
+    }
+}
+
+/// An answer with one of these problems. Headers that all of them have are required.
+fn problem_response(description: &str, problems: &[Problem]) -> Response {
+    let kind = |problem: &Problem| problem.kind().table();
+    let examples =
+        problems.iter().map(|problem| (kind(problem), example(problem.document(Locale::En))));
+    let content =
+        ContentBuilder::new().schema(Some(schema("Problem"))).examples_from_iter(examples).build();
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content);
+    for (name, described) in headers() {
+        let with = problems.iter().filter(|problem| problem.headers().contains_key(name)).count();
+        if with == problems.len() {
+            response = response.header_ref(name, header(name));
+        } else if with > 0 {
+            let mut described = described;
+            described.extensions = None;
+            response = response.header(name, described);
+        }
+    }
+    response.build()
+}
+
+macro_rules! problem_responses {
+    ($($name:ident: $description:literal, [$($problem:expr),+ $(,)?];)+) => {
+        $(
+            pub(crate) struct $name;
+
+            impl ToResponse<'static> for $name {
+                fn response() -> (&'static str, RefOr<Response>) {
+                    (stringify!($name), problem_response($description, &[$($problem),+]).into())
+                }
+            }
+        )+
+
+        const RESPONSES: &[fn() -> (&'static str, RefOr<Response>)] = &[$($name::response),+];
+    };
+}
+
+problem_responses! {
+    BadRequest: "The body is not a JSON object, or the idempotency key is not valid.",
+        [syntax_error(), Problem::BadIdempotencyKey];
+    InvalidJson: "The body is not a JSON object.", [syntax_error()];
+    NotADeliveryReport: "The body is not a delivery report of this gateway.",
+        [Problem::BadJson(BodyError::NotADeliveryReport)];
+    Unauthorized: "A call without one of the API keys, where there are some.",
+        [Problem::Unauthorized];
+    ChallengeRequired: "A task has to be solved first.",
+        [challenge(0, false), challenge(1, true)];
+    InvalidSignature: "Not the gateway's: the signature, or the secret in the path, is not valid.",
+        [Problem::InvalidSignature];
+    NotFound: "Unknown, expired, replaced or used: one identical answer.", [Problem::NotFound];
+    NoPicture: "Pictures are not asked for here, or it is not a UUID.", [Problem::NoSuchPath];
+    NoDeliveryReports: "No delivery reports of this gateway are expected.", [Problem::NoSuchPath];
+    RequestTimeout: "The body did not arrive in time.", [Problem::TooSlow];
+    IdempotencyInProgress: "The first request with this idempotency key is in progress.",
+        [Problem::IdempotencyInProgress];
+    ContentTooLarge: "The body is too large.", [Problem::TooLarge(MAX_BODY)];
+    CallbackTooLarge: "More than 256 KiB.", [Problem::TooLarge(MAX_PUSH)];
+    UnsupportedMediaType: "The body does not say that it is JSON, or has a `Content-Encoding`: \
+        then with `Accept-Encoding: identity`.",
+        [Problem::NotJson, Problem::Encoded];
+    UnsupportedEncoding: "The body has a `Content-Encoding`.", [Problem::Encoded];
+    Unprocessable: "A field is wrong, or the idempotency key was used for another request.",
+        [
+            Problem::MissingField("to"),
+            bad("region", FieldError::InvalidCountry),
+            Problem::BadNumber(PhoneError::Invalid),
+            Problem::Country(Country::parse("US").expect("a country")),
+            Problem::IdempotencyKeyReused,
+        ];
+    NotApproved: "The code is wrong, or a field is. A wrong code costs an attempt, and so does \
+        another number than the verification's.",
+        [
+            Problem::WrongCode { attempts_left: 4, locked_for: Duration::ZERO },
+            Problem::MissingField("code"),
+            bad("to", FieldError::OtherNumber),
+            Problem::BadNumber(PhoneError::Invalid),
+        ];
+    TooManyRequests: "Limits are reached.", [cooldown()];
+    ServiceUnavailable: "A part is down: no SMS is on its way.",
+        [Problem::Unavailable(vec![problem::STORE])];
+}

@@ -1,0 +1,100 @@
+//! JSON bodies, with a problem that names the field for whatever is wrong in them.
+
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::problem::field_error::{BodyError, FieldError};
+use crate::problem::{Problem, bad};
+use crate::{BODY_TIMEOUT, MAX_BODY};
+
+/// A request body read as JSON.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // Without the word a page of any origin could send it from its visitors' browsers, which
+        // ask before they send JSON alone.
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(is_json) {
+            return Err(Problem::NotJson);
+        }
+        if is_encoded(request.headers()) {
+            return Err(Problem::Encoded);
+        }
+        // A body that announces its length need not be read to be refused.
+        if request.body().size_hint().lower() > MAX_BODY as u64 {
+            return Err(Problem::TooLarge(MAX_BODY));
+        }
+        let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let bytes = reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection
+            .into_response()
+            .status()
+        {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(MAX_BODY),
+            _ => Problem::BadJson(BodyError::Unreadable),
+        })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// True if a body is compressed or otherwise encoded (`Content-Encoding`).
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    let names = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    // Empty elements of a list do not count.
+    names
+        .map(<[u8]>::trim_ascii)
+        .any(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"))
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Serde takes an array for a struct too.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_an_object());
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        problem(&path, &error.into_inner())
+    })?;
+    reader.end().map_err(|_| Problem::BadJson(BodyError::TrailingData))?;
+    Ok(value)
+}
+
+/// The parser's own words would quote the value; a number or a code must not come back, or stand in
+/// a log.
+fn problem(path: &str, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return Problem::BadJson(BodyError::InvalidJson {
+            line: error.line(),
+            column: error.column(),
+        });
+    }
+    let text = error.to_string();
+    let duplicate = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
+    match duplicate {
+        Some(field) => bad(field, FieldError::Duplicate),
+        None if text.starts_with("unknown field") => bad(path, FieldError::Unknown),
+        None => bad(path, FieldError::ExpectedString),
+    }
+}
+
+fn not_an_object() -> Problem {
+    Problem::BadJson(BodyError::ExpectedObject)
+}

@@ -1,0 +1,5 @@
+//! Extractors: parts of a request as the routes take them.
+
+pub(crate) mod caller;
+pub(crate) mod idempotency;
+pub(crate) mod json;

@@ -1,0 +1,95 @@
+//! The HTTP API as axum routers, used unchanged by the functions and by the server: extractors of
+//! requests, middleware, RFC 9457 problem details, and one file of routes for each resource.
+//!
+//! It calls the application and knows no event of Lambda and no environment. The edges (`sms-lambda`
+//! and the server) put its routers together.
+
+/// The routes of a module: `routes` registers them, and `ROUTES` lists them for the test of the
+/// API's description.
+macro_rules! routes {
+    ($state:ty; $($path:literal: $method:ident($handler:expr)$(.head($head:expr))?;)+) => {
+        #[cfg(test)]
+        pub(crate) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        fn routes() -> axum::Router<$state> {
+            axum::Router::new()
+                $(.route($path, axum::routing::$method($handler)$(.head($head))?))+
+        }
+    };
+}
+
+mod base_path;
+#[cfg(test)]
+mod document;
+mod extract;
+mod middleware;
+mod problem;
+mod routes;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use sms_domain::phone::Region;
+
+pub use self::base_path::BasePath;
+pub use self::extract::caller::{
+    ApiKeys, Callers, FORWARDED_FOR, SourceIp, TrustedProxies, forwarded, read_address,
+};
+pub use self::middleware::cors::AllowedOrigins;
+pub use self::middleware::host::one_host;
+pub use self::middleware::problem_body::locale;
+use self::middleware::request_id;
+pub use self::middleware::request_id::XRAY;
+pub use self::problem::Problem;
+pub use self::problem::field_error::BodyError;
+pub use self::routes::check::router as check_router;
+pub use self::routes::delivery_reports::{Receipts, router as receipts_router};
+pub use self::routes::health::{router as health_router, store_router as store_health_router};
+pub use self::routes::openapi::{SPECIFICATION, router as specification_router};
+pub use self::routes::pictures::router as pictures_router;
+pub use self::routes::verifications::RequestApi;
+use self::routes::{meiduo, verifications};
+
+/// Largest request body in bytes: a request for a code has about 100.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Longest time that a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the API is served, and to whom.
+#[derive(Debug, Clone, Default)]
+pub struct HttpSettings {
+    /// `DEFAULT_REGION`: the country in which a number without `+` is read.
+    pub region: Region,
+    /// `TRUSTED_PROXIES` and `API_KEYS`: how callers are told apart.
+    pub callers: Callers,
+    /// `ALLOW_ORIGINS`: origins whose pages may call.
+    pub origins: AllowedOrigins,
+    /// `BASE_PATH`: the path in front of the API's own.
+    pub base_path: BasePath,
+}
+
+/// A whole application out of its routes: with answers for what no route takes, problems in the
+/// caller's language, nothing kept in caches, and open to pages of `origins`.
+pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
+    let app = routes
+        .fallback(async || Problem::NoSuchPath)
+        .method_not_allowed_fallback(async || Problem::NoSuchMethod)
+        // One layer, of which the first is the outer one: for each, axum copies and boxes what is
+        // below.
+        .layer((from_fn(request_id::named), DefaultBodyLimit::max(MAX_BODY)));
+    match origins.layer() {
+        Some(cors) => app.layer(cors),
+        None => app,
+    }
+}
+
+/// The routes that request a code: the API's own, and the tutorial's.
+pub fn request_router(api: RequestApi) -> Router {
+    let api = Arc::new(api);
+    verifications::router(Arc::clone(&api)).merge(meiduo::router(api))
+}

@@ -1,0 +1,96 @@
+//! The texts of problems: `templates/problems.*.toml`, a file for each language, a table for each
+//! type of problem.
+//!
+//! A text is looked up in the file as it is: the functions that answer with problems carry no TOML
+//! parser, and their first request does not wait for one. A test reads the files with `toml` and
+//! holds this to it.
+
+use sms_domain::locale::Locale;
+
+const EN: &str = include_str!("../../../../templates/problems.en.toml");
+const ZH_CN: &str = include_str!("../../../../templates/problems.zh-CN.toml");
+const ZH_HANT: &str = include_str!("../../../../templates/problems.zh-Hant.toml");
+
+fn file(locale: Locale) -> &'static str {
+    locale.choose(EN, ZH_CN, ZH_HANT)
+}
+
+/// The text of a key in a table, if the language has it.
+pub(crate) fn find(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
+    let is_table =
+        |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(table);
+    let lines = file(locale).lines().skip_while(|line| !is_table(line)).skip(1);
+    lines.take_while(|line| !line.starts_with('[')).find_map(|line| value_of(line, key))
+}
+
+/// The value in a line `key = "value"`.
+fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"')
+}
+
+/// A text with its placeholders filled in.
+pub(crate) fn fill(text: &str, values: &[(&str, String)]) -> String {
+    values
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    type File = BTreeMap<String, BTreeMap<String, String>>;
+
+    pub(crate) fn read(locale: Locale) -> File {
+        toml::from_str(file(locale)).expect("tables of texts")
+    }
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
+    }
+
+    #[test]
+    fn every_text_is_found() {
+        for locale in Locale::ALL {
+            for (table, texts) in read(locale) {
+                for (key, text) in texts {
+                    let found = find(locale, &table, &key);
+                    assert_eq!(found, Some(text.as_str()), "{locale:?} {table} {key}");
+                }
+                assert_eq!(find(locale, &table, "no-such-key"), None, "{locale:?} {table}");
+            }
+            assert_eq!(find(locale, "no-such-table", "title"), None);
+        }
+    }
+
+    /// Of a table `errmsg`, a language has all keys or none.
+    #[test]
+    fn every_language_has_the_same_keys_and_placeholders() {
+        type Placeholders<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+        fn keys(file: &File) -> BTreeMap<&str, Placeholders<'_>> {
+            fn of_table(texts: &BTreeMap<String, String>) -> Placeholders<'_> {
+                texts.iter().map(|(key, text)| (key.as_str(), placeholders(text))).collect()
+            }
+            file.iter().map(|(table, texts)| (table.as_str(), of_table(texts))).collect()
+        }
+        let [english, chinese] = [Locale::En, Locale::ZhCn].map(read);
+        for locale in Locale::ALL {
+            let file = read(locale);
+            let mut found = keys(&file);
+            let errmsg = found.remove("errmsg");
+            assert_eq!(found, keys(&english), "{locale:?}");
+            if let Some(errmsg) = errmsg {
+                assert_eq!(Some(&errmsg), keys(&chinese).get("errmsg"), "{locale:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        let values = [("line", "1".to_owned()), ("column", "{line}".to_owned())];
+        assert_eq!(fill("{line} and {column}", &values), "1 and {line}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The queue in this process's memory: for `cargo run` without services. It forgets everything when
+//! the process ends.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, Death, Depth};
+use crate::message::{AckHandle as AnyAckHandle, Message};
+
+type Sender = mpsc::UnboundedSender<Vec<u8>>;
+
+#[derive(Debug, Clone)]
+pub(super) struct MemoryQueue {
+    sender: Sender,
+    receiver: Arc<AsyncMutex<mpsc::UnboundedReceiver<Vec<u8>>>>,
+    dead: Arc<Mutex<Vec<DeadLetter>>>,
+}
+
+/// Puts the message back when it is dropped without having been acknowledged.
+#[derive(Debug)]
+pub(super) struct AckHandle {
+    unacknowledged: Option<Vec<u8>>,
+    sender: Sender,
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self { sender, receiver: Arc::new(AsyncMutex::new(receiver)), dead: Arc::default() }
+    }
+}
+
+impl MemoryQueue {
+    pub(super) fn send(&self, body: Vec<u8>, delay: Duration) {
+        let sender = self.sender.clone();
+        if delay.is_zero() {
+            put(&sender, body);
+        } else {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                put(&sender, body);
+            });
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an operator wants to know since when it is dead"
+    )]
+    pub(super) fn bury(&self, body: &[u8], death: Death) {
+        self.buried().push(DeadLetter {
+            body: body.to_vec(),
+            death,
+            at: Some(Timestamp::now()),
+            handle: DeadLetterHandle::Memory,
+        });
+    }
+
+    pub(super) async fn receive(&self) -> Message {
+        let body = self.receiver.lock().await.recv().await;
+        // `None` would mean that no sender is left, and this queue holds one.
+        let body = body.unwrap_or_default();
+        let handle = AckHandle { unacknowledged: Some(body.clone()), sender: self.sender.clone() };
+        Message { body, handle: AnyAckHandle::Memory(handle) }
+    }
+
+    pub(super) fn dead(&self) -> (DeadLetters, usize) {
+        let count = self.buried().len();
+        (DeadLetters { queue: self.clone(), next: 0, left: count }, count)
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        // A sender of its own knows no length; nobody holds the receiver for longer than it takes
+        // to wait for a message.
+        let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
+        Depth { jobs, dead: Some(self.buried().len()) }
+    }
+
+    fn buried(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those that there are, and which is the next: for `/ops` of the process whose memory it is.
+pub(super) struct DeadLetters {
+    queue: MemoryQueue,
+    next: usize,
+    left: usize,
+}
+
+impl DeadLetters {
+    pub(super) fn next(&mut self) -> Option<DeadLetter> {
+        self.left = self.left.checked_sub(1)?;
+        let letter = self.queue.buried().get(self.next).cloned();
+        self.next += 1;
+        letter
+    }
+
+    /// The last that was taken.
+    pub(super) fn delete(&mut self) {
+        self.next -= 1;
+        self.queue.buried().remove(self.next);
+    }
+}
+
+impl AckHandle {
+    pub(super) fn ack(mut self) {
+        self.unacknowledged = None;
+    }
+}
+
+impl Drop for AckHandle {
+    fn drop(&mut self) {
+        if let Some(body) = self.unacknowledged.take() {
+            put(&self.sender, body);
+        }
+    }
+}
+
+/// Fails only when the queue itself is gone, and the message with it.
+fn put(sender: &Sender, body: Vec<u8>) {
+    let _ = sender.send(body);
+}

@@ -1,0 +1,22 @@
+//! What RabbitMQ refuses, in words that say what to do.
+
+/// Parts of the text of its refusals.
+const TEXTS: [(&str, &str); 3] = [
+    (
+        "inequivalent arg",
+        "a queue of this name is there with another type or other arguments: delete it once it is empty, or name another by ?queue= in \
+         QUEUE_URL",
+    ),
+    (
+        "ACCESS_REFUSED",
+        "it refuses the user or the password of QUEUE_URL, or the user may not use this queue",
+    ),
+    ("NOT_ALLOWED", "it has no virtual host of this name, or the user of QUEUE_URL may not use it"),
+];
+
+/// `: ` and the cause, or nothing where RabbitMQ says it best itself.
+pub(crate) fn in_words(error: &lapin::Error) -> String {
+    let text = error.to_string();
+    let cause = TEXTS.iter().find(|(part, _)| text.contains(part));
+    cause.map(|(_, words)| format!(": {words}")).unwrap_or_default()
+}

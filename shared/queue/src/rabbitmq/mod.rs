@@ -1,0 +1,301 @@
+//! The queue on RabbitMQ (3.10 or later): durable queues, publisher confirms, `mandatory`.
+//!
+//! ```text
+//! sms-verify ──▶ worker ──▶ sms-verify.wait.3s (TTL) ──▶ sms-verify      another attempt
+//!                      └──▶ sms-verify.dead                              dead letters
+//! ```
+//! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A
+//! message that waits is a new message: the worker publishes it, waits for the confirm, and only
+//! then acknowledges the old one.
+
+mod acker;
+mod address;
+mod causes;
+mod consumer;
+mod dead_letters;
+mod topology;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use sms_domain::retry_schedule::Delay;
+use sms_domain::trace_context::TraceParent;
+use sms_outbound::dsn::DsnError;
+use tracing::debug;
+
+use self::address::Address;
+pub use self::address::DEFAULT_QUEUE;
+pub(super) use self::causes::in_words;
+pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
+pub(super) use self::dead_letters::DeadLetters;
+use self::topology::{Topology, text};
+use crate::dead_letter::{Death, Depth, QueueError};
+
+/// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for
+/// as long as TCP does.)
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time that is waited for what ends something, a message or a connection: a broker that no
+/// longer answers must not keep a process from ending.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+const PERSISTENT: u8 = 2;
+
+#[derive(Clone)]
+pub(super) struct RabbitMqQueue {
+    url: Arc<str>,
+    queues: Topology,
+    publisher: Arc<Mutex<Option<Connecting>>>,
+}
+
+/// A connection for publishing, shared by all who wait for it: it goes on when one of them gives
+/// up.
+type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>>>;
+
+struct Publisher {
+    channel: Channel,
+    connection: Connection,
+    /// The wait queues that are known to be there.
+    declared: Mutex<HashSet<Duration>>,
+}
+
+impl Publisher {
+    fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a message goes, and what goes with it.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// With the trace that the job is part of.
+    Main(Option<&'a TraceParent>),
+    Wait(Delay, Option<&'a TraceParent>),
+    Dead(&'a Death),
+}
+
+impl RabbitMqQueue {
+    pub(super) fn new(url: &str) -> Result<Self, QueueError> {
+        sms_outbound::tls::install();
+        let Address { url, queue, kind } = Address::parse(url)?;
+        Ok(Self {
+            url: url.as_str().into(),
+            queues: Topology::new(&queue, kind),
+            publisher: Arc::default(),
+        })
+    }
+
+    /// Whether such a URL can be used.
+    pub(super) fn check(url: &str) -> Result<(), DsnError> {
+        Address::parse(url).map(drop)
+    }
+
+    pub(super) async fn send(
+        &self,
+        body: &[u8],
+        delay: Delay,
+        trace: Option<&TraceParent>,
+    ) -> Result<(), QueueError> {
+        let target =
+            if delay.base.is_zero() { Target::Main(trace) } else { Target::Wait(delay, trace) };
+        self.publish(target, body).await
+    }
+
+    pub(super) async fn bury(&self, body: &[u8], death: &Death) -> Result<(), QueueError> {
+        self.publish(Target::Dead(death), body).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), QueueError> {
+        let publisher = self.publisher().await?;
+        // On a channel of its own: what is wrong with the queue closes the channel that says so.
+        let channel = publisher.connection.create_channel().await?;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
+        channel.close(200, "done".into()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
+        let publisher = self.publisher().await?;
+        let channel = publisher.connection.create_channel().await?;
+        let jobs = count(&channel, self.queues.main()).await?;
+        let dead = count(&channel, &self.queues.dead()).await?;
+        channel.close(200, "done".into()).await?;
+        Ok(Depth { jobs, dead: Some(dead) })
+    }
+
+    /// Lets go of a connection that has not answered in time, unless it is the broker that blocks
+    /// it. Whoever still waits on it keeps it.
+    pub(super) fn discard_silent_connection(&self) {
+        let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
+        if current.as_ref().is_some_and(
+            |connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)),
+        ) {
+            *current = None;
+        }
+    }
+
+    pub(super) fn consumer(&self, prefetch: u16) -> RabbitMqConsumer {
+        RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
+    }
+
+    /// Publishes and waits for the confirm; once more if the connection turned out to be dead.
+    /// Published twice, a job is still sent once.
+    async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
+        match self.try_publish(target, body).await {
+            Err(QueueError::RabbitMq(error)) => {
+                debug!(%error, "publishing again on a new connection");
+                Box::pin(self.try_publish(target, body)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
+        let publisher = self.publisher().await?;
+        // Whatever is published now would wait in memory, each try of it, and go out when the alarm
+        // is over.
+        if publisher.connection.status().blocked() {
+            return Err(QueueError::Refused(
+                "it is short of disk space or memory, and takes nothing",
+            ));
+        }
+        if let Target::Wait(delay, _) = target {
+            // Boxed, since what is rare should not make every publish larger.
+            Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
+        }
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let queue = match target {
+            Target::Main(_) => self.queues.main().into(),
+            Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
+            Target::Dead(_) => self.queues.dead().into(),
+        };
+        let confirm = publisher
+            .channel
+            .basic_publish("".into(), queue, options, body, properties(target))
+            .await?;
+        let confirmation = confirm.await?;
+        if !confirmation.is_ack() {
+            return Err(QueueError::Refused("the queue is full or has lost its majority"));
+        }
+        match confirmation.take_message() {
+            Some(_) => Err(QueueError::Refused("there is no such queue")),
+            None => Ok(()),
+        }
+    }
+
+    /// The connection for publishing, opened by whoever needs it first after it was lost.
+    async fn publisher(&self) -> Result<Arc<Publisher>, lapin::Error> {
+        let connecting = {
+            let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+            match current.as_ref().map(|connecting| (connecting, connecting.peek())) {
+                Some((_, Some(Ok(publisher)))) if publisher.channel.status().connected() => {
+                    return Ok(Arc::clone(publisher));
+                }
+                Some((connecting, None)) => connecting.clone(),
+                _ => {
+                    let connecting = connect_publisher(self.clone()).boxed().shared();
+                    tokio::spawn(connecting.clone());
+                    current.insert(connecting).clone()
+                }
+            }
+        };
+        connecting.await
+    }
+
+    /// A connection with a channel and the queues, within [`CONNECT_TIMEOUT`].
+    async fn open(&self, purpose: &str) -> Result<(Connection, Channel), lapin::Error> {
+        let name = format!("sms-verify {purpose}");
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let open = async {
+            let connection = Connection::connect(&self.url, properties).await?;
+            let channel = connection.create_channel().await?;
+            self.queues.declare(&channel).await?;
+            Ok((connection, channel))
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, open)
+            .await
+            .unwrap_or_else(|_| Err(late("no connection in time")))
+    }
+
+    /// Once for each connection, on a channel of its own: a queue that is there already with other
+    /// arguments closes it.
+    async fn declare_wait_queue(
+        &self,
+        publisher: &Publisher,
+        base: Duration,
+    ) -> Result<(), lapin::Error> {
+        if publisher.declared().contains(&base) {
+            return Ok(());
+        }
+        let channel = publisher.connection.create_channel().await?;
+        self.queues.declare_wait(&channel, base).await?;
+        channel.close(200, "done".into()).await?;
+        publisher.declared().insert(base);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RabbitMqQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RabbitMqQueue({})", self.queues.main())
+    }
+}
+
+async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin::Error> {
+    let (connection, channel) = queue.open("publisher").await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(Arc::new(Publisher { channel, connection, declared: Mutex::default() }))
+}
+
+fn properties(target: Target<'_>) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into());
+    match target {
+        Target::Main(trace) => traced(properties, trace),
+        Target::Wait(delay, trace) => {
+            traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
+        }
+        Target::Dead(death) => dead_letters::properties(properties, death),
+    }
+}
+
+/// For those who follow messages by their headers; the job itself holds it, too.
+fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
+    let Some(trace) = trace.filter(|trace| trace.is_sampled()) else { return properties };
+    let mut headers = FieldTable::default();
+    headers.insert("traceparent".into(), text(trace.as_str()));
+    properties.with_headers(headers)
+}
+
+/// Messages that are ready in a queue.
+async fn count(channel: &Channel, queue: &str) -> Result<usize, lapin::Error> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+    Ok(usize::try_from(queue.message_count()).unwrap_or(usize::MAX))
+}
+
+async fn close(connection: &Connection) {
+    if let Err(error) = in_time(connection.close(200, "done".into())).await {
+        debug!(%error, "closing a connection");
+    }
+}
+
+/// Waits no longer than [`END_TIMEOUT`].
+async fn in_time<T>(
+    call: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, lapin::Error> {
+    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("no answer in time")))
+}
+
+fn late(what: &'static str) -> lapin::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what).into()
+}

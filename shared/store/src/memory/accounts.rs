@@ -1,0 +1,98 @@
+//! The accounts at gateways: their circuits, and whose turn it is. The same steps as `permit.lua`
+//! and `report.lua`.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::constants::HALF_OPEN_WAIT;
+use crate::{Asked, Breaker, Circuit, Health, Permit, millis, until};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accounts(Arc<Mutex<HashMap<String, Account>>>);
+
+/// Times are milliseconds since 1970, those of turns in microseconds.
+#[derive(Debug, Default)]
+struct Account {
+    failures: u32,
+    open_until: i64,
+    trial_until: i64,
+    next: i64,
+}
+
+impl Accounts {
+    pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker, now: i64) -> Permit {
+        self.with(account, |account| {
+            if now < account.open_until {
+                return Permit::Open { retry_in: until(now, account.open_until) };
+            }
+            if now < account.trial_until {
+                return Permit::Open {
+                    retry_in: until(now, account.trial_until.min(now + HALF_OPEN_WAIT)),
+                };
+            }
+            if let Some(rate) = asked.rate {
+                let turn = match asked.turn {
+                    Some(turn) => turn,
+                    None => match account.take_turn(rate, now, millis(asked.patience)) {
+                        Some(turn) => turn,
+                        None => return Permit::Full,
+                    },
+                };
+                if turn > now {
+                    return Permit::Wait { wait: until(now, turn), turn };
+                }
+            }
+            if account.open_until > 0 {
+                account.trial_until = now + millis(breaker.trial);
+            }
+            Permit::Granted { tell: account.failures > 0 }
+        })
+    }
+
+    pub(super) fn circuit(&self, account: &str, now: i64) -> Circuit {
+        self.with(account, |account| Circuit {
+            failures: account.failures,
+            open_for: until(now, account.open_until),
+        })
+    }
+
+    pub(super) fn report(&self, account: &str, health: Health, breaker: Breaker, now: i64) {
+        self.with(account, |account| {
+            account.trial_until = 0;
+            match health {
+                Health::Unknown => {}
+                Health::Up => (account.failures, account.open_until) = (0, 0),
+                Health::Down => {
+                    account.failures = account.failures.saturating_add(1);
+                    if account.failures >= breaker.failures {
+                        account.open_until = now + millis(breaker.open);
+                    }
+                }
+            }
+        });
+    }
+
+    /// An account stays whole if a thread panicked: every change to it is a plain assignment.
+    fn with<T>(&self, account: &str, act: impl FnOnce(&mut Account) -> T) -> T {
+        act(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(account.to_owned())
+            .or_default())
+    }
+}
+
+impl Account {
+    fn take_turn(&mut self, rate: NonZeroU32, now: i64, patience: i64) -> Option<i64> {
+        let turn = self.next.max(now * 1000);
+        if turn - now * 1000 >= patience * 1000 {
+            return None;
+        }
+        // To the nearest microsecond.
+        let rate = i64::from(rate.get());
+        self.next = turn + (1_000_000 + rate / 2) / rate;
+        Some((turn + 999) / 1000)
+    }
+}

@@ -1,0 +1,223 @@
+//! The limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The
+//! same steps as `limits.lua` and `admit.lua`.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use sms_domain::conversion_test::{Conversion, GuardAction};
+use sms_domain::quota::{Allowance, Quota, Rule, Window};
+use sms_domain::refusal::Refusal;
+use sms_domain::verification_id::NumberTag;
+
+use super::conversion::Guarded;
+use crate::constants::ALARM_PERCENT;
+use crate::{guard_key, limit_key, micros, millis, until};
+
+/// What was counted on each limit.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Until when (µs) what was counted on a rate counts.
+    rates: HashMap<String, i64>,
+    sweep_rates_at: usize,
+    guarded: HashMap<String, Guarded>,
+    sweep_guarded_at: usize,
+    /// The latest span of time of each budget, and what was spent in it. There is one of the hour
+    /// and one of the day.
+    budgets: HashMap<String, (i64, u64)>,
+}
+
+/// What came of evaluating limits.
+#[derive(Debug, Default)]
+pub(super) struct QuotaCheck {
+    /// Those without room for one more.
+    pub(super) exceeded: Refusal,
+    /// Those with room for numbers alone that were verified before.
+    pub(super) reserved: Refusal,
+    /// Something is not as it should be, and that is only told.
+    pub(super) observed: bool,
+    /// Something asks for a challenge.
+    pub(super) suspicious: bool,
+    /// A budget comes to the share at which that is told.
+    pub(super) alarm: bool,
+}
+
+impl Counts {
+    pub(super) fn evaluate(&self, quotas: &[Quota], now: i64) -> QuotaCheck {
+        let mut check = QuotaCheck::default();
+        for quota in quotas {
+            match quota.rule {
+                Rule::Rate(window) => {
+                    let interval = micros(window.interval());
+                    let ahead = interval * i64::from(window.most);
+                    let late = self.time(quota, now) + interval - now * 1000 - ahead;
+                    if late > 0 {
+                        // In whole milliseconds, rounded up.
+                        check.exceeded.add(quota.exceeded(), until(0, (late + 999) / 1000));
+                    }
+                }
+                Rule::Budget(allowance) => self.evaluate_budget(quota, allowance, now, &mut check),
+                Rule::Conversion(test) => {
+                    let (_, wait, suspicious) =
+                        self.guarded(&limit_key(quota), now).counted(test, false);
+                    match test.answer {
+                        GuardAction::Observe => check.observed |= wait > 0,
+                        _ if wait > 0 => {
+                            check.exceeded.add(quota.exceeded(), until(0, wait * 1000));
+                        }
+                        GuardAction::Refuse => {}
+                        GuardAction::Challenge => check.suspicious |= suspicious,
+                    }
+                }
+                Rule::Country(test) => {
+                    let (_, _, suspicious) =
+                        self.guarded(&limit_key(quota), now).counted(test, true);
+                    check.observed |= suspicious && test.answer == GuardAction::Observe;
+                    check.suspicious |= suspicious && test.answer == GuardAction::Challenge;
+                }
+            }
+        }
+        check
+    }
+
+    fn evaluate_budget(
+        &self,
+        quota: &Quota,
+        allowance: Allowance,
+        now: i64,
+        check: &mut QuotaCheck,
+    ) {
+        let Allowance { price, most, at_all, span } = allowance;
+        let (present, spent) = self.spent(quota, span, now);
+        let (after, left) = (spent + price, until(now, (present + 1) * millis(span)));
+        if after > at_all {
+            check.exceeded.add(quota.exceeded(), left);
+        } else if after > most {
+            check.reserved.add(quota.exceeded(), left);
+        }
+        check.alarm |= spent * 100 < ALARM_PERCENT * most && after * 100 >= ALARM_PERCENT * most;
+    }
+
+    pub(super) fn commit(&mut self, quotas: &[Quota], now: i64) {
+        sweep(&mut self.rates, &mut self.sweep_rates_at, |time| *time > now * 1000);
+        sweep(&mut self.guarded, &mut self.sweep_guarded_at, |guarded| guarded.is_live(now / 1000));
+        for quota in quotas {
+            let key = limit_key(quota);
+            match quota.rule {
+                Rule::Rate(window) => {
+                    let time = self.time(quota, now) + micros(window.interval());
+                    self.rates.insert(key, time);
+                }
+                Rule::Budget(Allowance { price, span, .. }) => {
+                    let (present, spent) = self.spent(quota, span, now);
+                    self.budgets.insert(key, (present, spent + price));
+                }
+                Rule::Conversion(test) | Rule::Country(test) => {
+                    let is_country = matches!(quota.rule, Rule::Country(_));
+                    let (counted, _, _) = self.guarded(&key, now).counted(test, is_country);
+                    self.guarded.insert(key, counted);
+                }
+            }
+        }
+    }
+
+    pub(super) fn refund(&mut self, quotas: &[Quota], now: i64) {
+        for quota in quotas {
+            let key = limit_key(quota);
+            match quota.rule {
+                Rule::Rate(window) => {
+                    if let Some(time) = self.rates.get_mut(&key) {
+                        *time -= micros(window.interval());
+                    }
+                }
+                Rule::Budget(Allowance { price, span, .. }) => {
+                    let (present, spent) = self.spent(quota, span, now);
+                    self.budgets.insert(key, (present, spent.saturating_sub(price)));
+                }
+                Rule::Conversion(_) | Rule::Country(_) => {
+                    if self.guarded.contains_key(&key) {
+                        let mut guarded = self.guarded(&key, now);
+                        guarded.refund(now / 1000);
+                        self.guarded.insert(key, guarded);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn approve(&mut self, subject: &str, began: i64, now: i64) {
+        let key = guard_key(subject);
+        if self.guarded.contains_key(&key) {
+            let mut guarded = self.guarded(&key, now);
+            guarded.approve(began / 1000);
+            self.guarded.insert(key, guarded);
+        }
+    }
+
+    pub(super) fn conversion(&self, country: &str, now: i64) -> Conversion {
+        self.guarded(&guard_key(country), now).conversion()
+    }
+
+    /// The present span of a budget, counted since 1970, and what was spent in it.
+    fn spent(&self, quota: &Quota, span: Duration, now: i64) -> (i64, u64) {
+        let present = now / millis(span);
+        let latest = self.budgets.get(&limit_key(quota)).filter(|(latest, _)| *latest == present);
+        (present, latest.map_or(0, |(_, spent)| *spent))
+    }
+
+    fn time(&self, quota: &Quota, now: i64) -> i64 {
+        self.rates.get(&limit_key(quota)).copied().unwrap_or(0).max(now * 1000)
+    }
+
+    fn guarded(&self, key: &str, now: i64) -> Guarded {
+        let now = now / 1000;
+        self.guarded.get(key).cloned().unwrap_or_else(|| Guarded::new(now)).at(now)
+    }
+}
+
+/// When each number's SMS were sent, the latest first, and until when that matters.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    by_tag: HashMap<NumberTag, (Vec<i64>, i64)>,
+    sweep_at: usize,
+}
+
+impl Sent {
+    /// When the windows have room for one more.
+    pub(super) fn room(&self, tag: NumberTag, windows: &[Window]) -> i64 {
+        let Some((times, _)) = self.by_tag.get(&tag) else { return 0 };
+        let room =
+            |window: &Window| Some(times.get(window.most as usize - 1)? + millis(window.span));
+        windows.iter().filter_map(room).max().unwrap_or(0)
+    }
+
+    pub(super) fn add(&mut self, tag: NumberTag, windows: &[Window], now: i64) {
+        let Some(longest) = windows.iter().map(|window| window.span).max() else { return };
+        sweep(&mut self.by_tag, &mut self.sweep_at, |(_, until)| *until > now);
+        let (times, until) = self.by_tag.entry(tag).or_default();
+        times.insert(0, now);
+        times.truncate(windows.iter().map(|window| window.most as usize).max().unwrap_or(0));
+        *until = now + millis(longest);
+    }
+
+    /// Forgets the latest.
+    pub(super) fn remove_latest(&mut self, tag: NumberTag) {
+        if let Some((times, _)) = self.by_tag.get_mut(&tag)
+            && !times.is_empty()
+        {
+            times.remove(0);
+        }
+    }
+}
+
+/// Forgets what no longer matters, often enough that memory stays within twice what is needed.
+pub(super) fn sweep<K: Eq + Hash, V>(
+    map: &mut HashMap<K, V>,
+    at: &mut usize,
+    matters: impl Fn(&V) -> bool,
+) {
+    if map.len() >= *at {
+        map.retain(|_, value| matters(value));
+        *at = (map.len() * 2).max(1024);
+    }
+}

@@ -1,0 +1,439 @@
+//! The store in this process's memory: the same steps as the Redis scripts, under one lock.
+//!
+//! It serves `cargo run` without services, and forgets everything when the process ends.
+
+mod accounts;
+mod conversion;
+mod expiring_map;
+mod limits;
+mod number;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sms_domain::conversion_test::Conversion;
+use sms_domain::picture_id::{self, PictureId};
+use sms_domain::quota::{Quota, Scope};
+use sms_domain::refusal::Exceeded;
+use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
+use sms_domain::verification_id::{NumberTag, VerificationId};
+
+use self::expiring_map::ExpiringMap;
+use self::limits::{Counts, QuotaCheck, Sent, sweep};
+use self::number::{ActiveVerification, NumberRecord, SmsState};
+use crate::{
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim,
+    ClaimedKey, Clock, Decision, Finish, Health, Permit, Release, message_key, millis, resend,
+    timestamp, until,
+};
+
+#[derive(Debug, Clone)]
+pub(super) struct MemoryStore {
+    entries: Arc<Mutex<Entries>>,
+    accounts: accounts::Accounts,
+    policy: Policy,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_tag: HashMap<NumberTag, NumberRecord>,
+    /// When to look for entries that no longer matter: at this many, then at twice what is left.
+    sweep_at: usize,
+    sent: Sent,
+    counts: Counts,
+    /// Numbers that were verified before.
+    verified: ExpiringMap<NumberTag, ()>,
+    /// Which numbers the gateways' messages went to.
+    messages: ExpiringMap<String, NumberTag>,
+    /// What pictures show.
+    pictures: ExpiringMap<PictureId, String>,
+    /// Idempotency keys, and the answers to the calls that came with them.
+    claims: ExpiringMap<String, (ClaimedKey, Option<String>)>,
+}
+
+impl MemoryStore {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            entries: Arc::default(),
+            accounts: accounts::Accounts::default(),
+            policy,
+            clock: Clock::default(),
+        }
+    }
+
+    pub(super) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
+        let (now, policy) = (self.now(), &self.policy);
+        let tag = candidate.id.tag();
+        let mut entries = self.lock();
+        let Entries { by_tag, sweep_at, sent, counts, verified, .. } = &mut *entries;
+        sweep(by_tag, sweep_at, |entry| entry.is_live(now));
+        let entry = by_tag.entry(tag).or_default();
+        entry.forget_wrong(now);
+        if let Some(current) = &entry.current
+            && current.candidate.as_ref() == Some(&candidate.id)
+        {
+            let verification = self.view(entry, current, now);
+            return Decision::Admitted {
+                verification,
+                send: current.send,
+                observed: false,
+                alarm: false,
+            };
+        }
+        let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
+            counts.evaluate(&candidate.quotas, now);
+        if !verified.contains(&tag, now) {
+            refusal.add_all(&reserved);
+        }
+        let mut refuse = |exceeded, at| {
+            if now < at {
+                refusal.add(exceeded, until(now, at));
+            }
+        };
+        if entry.failed_attempts >= policy.max_attempts {
+            refuse(Exceeded::Attempts, entry.wrong_until);
+        }
+        refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.resend_at));
+        refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
+        if !refusal.is_empty() {
+            return Decision::Refused(refusal);
+        }
+        if suspicious {
+            return Decision::Challenged;
+        }
+        let (life, ttl, interval) =
+            (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
+        let mut current = match entry.current.take() {
+            Some(mut current)
+                if current.id.purpose() == candidate.id.purpose()
+                    && current.status == Status::Pending
+                    && now < current.expires
+                    && current.created_at + life - now >= interval.min(ttl) =>
+            {
+                current.previous = Some((current.expires, current.reported_sms, current.delivery));
+                current.send += 1;
+                current.reported_sms = current.send;
+                current.delivery = DeliveryState::Queued;
+                current
+            }
+            _ => ActiveVerification::begin(candidate, now),
+        };
+        current.expires = (now + ttl).min(current.created_at + life);
+        current.resend_at = now + interval;
+        current.candidate = Some(candidate.id.clone());
+        sent.add(tag, &candidate.windows, now);
+        current.limits_free_at = sent.room(tag, &candidate.windows);
+        current.guarded.clone_from(&candidate.guarded);
+        counts.commit(&candidate.quotas, now);
+        let verification = self.view(entry, &current, now);
+        let decision = Decision::Admitted { verification, send: current.send, observed, alarm };
+        entry.current = Some(current);
+        decision
+    }
+
+    pub(super) fn release(&self, candidate: &Candidate) -> Release {
+        let mut entries = self.lock();
+        let Entries { by_tag, sent, counts, .. } = &mut *entries;
+        let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
+        match &mut entry.current {
+            Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
+                if current.sms.contains_key(&current.send) {
+                    return Release::Begun;
+                }
+                if let Some(previous) = current.previous.take() {
+                    let (expires, reported_sms, delivery) = previous;
+                    (current.reported_sms, current.delivery) = (reported_sms, delivery);
+                    // What its caller has ended meanwhile stays so.
+                    if !current.cancelled {
+                        current.expires = expires;
+                    }
+                    current.sms.insert(current.send, SmsState::Released);
+                    (current.resend_at, current.limits_free_at) = (0, 0);
+                    current.candidate = None;
+                } else {
+                    entry.current = None;
+                }
+                if !candidate.windows.is_empty() {
+                    sent.remove_latest(candidate.id.tag());
+                }
+                counts.refund(&candidate.quotas, self.now());
+            }
+            _ => {}
+        }
+        Release::Released
+    }
+
+    pub(super) fn check(
+        &self,
+        id: &VerificationId,
+        right: bool,
+        request: u64,
+        quotas: &[Quota],
+    ) -> CheckResult {
+        let now = self.now();
+        let most = self.policy.max_attempts;
+        let mut entries = self.lock();
+        let Entries { by_tag, counts, verified, .. } = &mut *entries;
+        let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
+        entry.forget_wrong(now);
+        let Some(current) =
+            entry.current.as_mut().filter(|current| current.id == *id && now < current.expires)
+        else {
+            return CheckResult::Gone;
+        };
+        let again = current.checked == Some(request);
+        if current.status == Status::Approved {
+            return if again { CheckResult::Approved } else { CheckResult::Gone };
+        }
+        if again {
+            return entry.is_wrong(most, now);
+        }
+        let mut refusal = counts.evaluate(quotas, now).exceeded;
+        if entry.failed_attempts >= most {
+            refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
+        }
+        if !refusal.is_empty() {
+            return CheckResult::Refused(refusal);
+        }
+        entry.failed_attempts += 1;
+        if entry.failed_attempts == 1 {
+            entry.wrong_until = now + millis(self.policy.max_life);
+        }
+        current.checked = Some(request);
+        if right {
+            current.status = Status::Approved;
+            entry.failed_attempts = 0;
+            if !self.policy.remember.is_zero() {
+                verified.insert(id.tag(), (), now, self.policy.remember);
+            }
+            for subject in &current.guarded {
+                counts.approve(subject, current.created_at, now);
+            }
+            return CheckResult::Approved;
+        }
+        counts.commit(quotas, now);
+        entry.is_wrong(most, now)
+    }
+
+    pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
+        self.lock().messages.insert(
+            message_key(gateway, message_id),
+            tag,
+            self.now(),
+            Policy::MAX_LIFE,
+        );
+    }
+
+    pub(super) fn message(&self, gateway: &str, message_id: &str) -> Option<NumberTag> {
+        self.lock().messages.get(&message_key(gateway, message_id), self.now()).copied()
+    }
+
+    pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
+        self.lock().pictures.insert(
+            uuid.clone(),
+            text.to_owned(),
+            self.now(),
+            picture_id::LIFETIME,
+        );
+    }
+
+    pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
+        self.lock().pictures.remove(uuid, self.now())
+    }
+
+    /// Nobody else reads this process's memory.
+    pub(super) fn put_plain(&self, _key: &str, _value: &str, _life: Duration) {}
+
+    pub(super) fn claim(&self, key: &ClaimedKey) -> Claim {
+        let (now, mut entries) = (self.now(), self.lock());
+        match entries.claims.get(&key.subject, now) {
+            None => {
+                entries.claims.insert(key.subject.clone(), (key.clone(), None), now, CLAIM_HELD);
+                Claim::First
+            }
+            Some((first, _)) if first.fingerprint != key.fingerprint => Claim::Other,
+            Some((_, Some(answer))) => Claim::Answered(answer.clone()),
+            Some((first, None)) if first.call == key.call => Claim::First,
+            Some(_) => Claim::AtWork,
+        }
+    }
+
+    pub(super) fn settle(&self, key: &ClaimedKey, answer: Option<&str>) {
+        let (now, mut entries) = (self.now(), self.lock());
+        let claims = &mut entries.claims;
+        if claims.get(&key.subject, now).is_none_or(|(first, _)| first.call != key.call) {
+            return;
+        }
+        if let (Some((first, _)), Some(answer)) = (claims.remove(&key.subject, now), answer) {
+            claims.insert(key.subject.clone(), (first, Some(answer.to_owned())), now, ANSWER_KEPT);
+        }
+    }
+
+    pub(super) fn conversion(&self, country: &str) -> Conversion {
+        self.lock().counts.conversion(country, self.now())
+    }
+
+    pub(super) fn find(&self, id: &VerificationId) -> Option<Verification> {
+        let now = self.now();
+        let mut entries = self.lock();
+        let entry = entries.by_tag.get_mut(&id.tag())?;
+        entry.forget_wrong(now);
+        let current =
+            entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
+        Some(self.view(entry, current, now))
+    }
+
+    pub(super) fn cancel(&self, id: &VerificationId) -> bool {
+        let now = self.now();
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id) else { return false };
+        if !current.cancelled && current.status == Status::Pending && now < current.expires {
+            (current.expires, current.cancelled) = (now, true);
+        }
+        current.cancelled
+    }
+
+    pub(super) fn begin(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        lease: Duration,
+        worker: u64,
+    ) -> Begin {
+        let now = self.now();
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id).filter(|current| send <= current.send) else {
+            return Begin::Gone;
+        };
+        let state = current.sms.get(&send).copied();
+        match state {
+            Some(SmsState::Sent) => return Begin::AlreadySent,
+            Some(SmsState::Released) => return Begin::Gone,
+            _ => {}
+        }
+        if current.status != Status::Pending || now >= current.expires {
+            return Begin::Gone;
+        }
+        let unknown = match state {
+            Some(SmsState::Leased { worker: holder, until, .. })
+                if holder != worker && now < until =>
+            {
+                return Begin::Busy;
+            }
+            Some(SmsState::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
+            Some(SmsState::Unknown) => true,
+            _ => false,
+        };
+        current.sms.insert(send, SmsState::Leased { worker, until: now + millis(lease), unknown });
+        Begin::Go { expires_in: until(now, current.expires), uncertain: unknown }
+    }
+
+    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: &Finish, worker: u64) {
+        let mut entries = self.lock();
+        let Some(current) = entries.current(id) else { return };
+        let held = match current.sms.get(&send) {
+            Some(SmsState::Leased { worker: holder, unknown, .. }) if *holder == worker => {
+                Some(*unknown)
+            }
+            _ => None,
+        };
+        match (outcome, held) {
+            (Finish::Sent { .. }, _) => current.sms.insert(send, SmsState::Sent),
+            // The lease ran out: what the next worker does, or has done, counts.
+            (_, None) => return,
+            (Finish::Unknown, _) | (_, Some(true)) => current.sms.insert(send, SmsState::Unknown),
+            (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => {
+                current.sms.remove(&send)
+            }
+        };
+        let mut state = outcome.state();
+        if let Some(message_id) = outcome.message_id() {
+            current.messages.insert(message_id.to_owned(), send);
+            state = current.receipts.get(message_id).copied().unwrap_or(state);
+        }
+        if current.reported_sms == send && current.delivery != DeliveryState::Delivered {
+            current.delivery = state;
+        }
+    }
+
+    pub(super) fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) {
+        let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
+        let mut entries = self.lock();
+        let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut())
+        else {
+            return;
+        };
+        match current.messages.get(message_id) {
+            None => {
+                if let Some(SmsState::Leased { .. }) = current.sms.get(&current.reported_sms) {
+                    current.receipts.insert(message_id.to_owned(), state);
+                }
+            }
+            Some(send) => {
+                if *send == current.reported_sms && current.delivery != DeliveryState::Delivered {
+                    current.delivery = state;
+                }
+            }
+        }
+    }
+
+    pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Permit {
+        self.accounts.permit(account, asked, breaker, self.now())
+    }
+
+    pub(super) fn circuit(&self, account: &str) -> Circuit {
+        self.accounts.circuit(account, self.now())
+    }
+
+    pub(super) fn report(&self, account: &str, health: Health, breaker: Breaker) {
+        self.accounts.report(account, health, breaker, self.now());
+    }
+
+    #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]
+    pub(super) fn ping(&self) {}
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.clock.micros() / 1000
+    }
+
+    /// The entries stay whole if a thread panicked: every change to them is a plain assignment.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self, entry: &NumberRecord, current: &ActiveVerification, now: i64) -> Verification {
+        let attempts_left = self.policy.max_attempts.saturating_sub(entry.failed_attempts);
+        let locked_until = if attempts_left == 0 { entry.wrong_until } else { 0 };
+        let (waits_for, resend_in) =
+            resend(now, current.resend_at, current.limits_free_at, locked_until);
+        Verification {
+            id: current.id.clone(),
+            to: current.to.clone(),
+            status: current.status,
+            delivery: current.delivery,
+            expires_at: timestamp(current.expires),
+            expires_in: until(now, current.expires),
+            resend_in,
+            waits_for,
+            attempts_left,
+            locked_for: until(now, locked_until),
+        }
+    }
+}
+
+impl Entries {
+    fn current(&mut self, id: &VerificationId) -> Option<&mut ActiveVerification> {
+        self.by_tag.get_mut(&id.tag())?.current.as_mut().filter(|current| current.id == *id)
+    }
+}

@@ -1,0 +1,290 @@
+//! The way to Redis: one server, or a cluster as soon as a server says that it belongs to one.
+//!
+//! A call waits for [`DEADLINE`] at most, but in a simulation. Whatever a connection dies of, the
+//! next calls find another one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError,
+    ServerErrorKind, ToRedisArgs, Value,
+};
+use tracing::{debug, info};
+
+use super::scripts::Keys;
+use crate::StoreError;
+
+/// Longest time that a request waits for the store, reconnection included. Store and queue together
+/// answer within a second, or the caller gets a 503 within that second.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(500);
+
+/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer
+/// that vanished without a word (a frozen Lambda environment, a failover) costs this and not the 15
+/// minutes that TCP would wait. It leaves half of the deadline for a second try on a new
+/// connection. (A server that is slow still acknowledges.)
+const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long a simulation waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits between tries within the deadline, in milliseconds: the first, and the longest.
+const RETRY_WAIT: (u64, u64) = (20, 100);
+
+/// Tries of the cluster client within the deadline: a slot may be on its way from one node to
+/// another.
+const CLUSTER_RETRIES: u32 = 8;
+
+/// A script with the name under which a server keeps it.
+pub(super) struct Script {
+    source: String,
+    hash: String,
+    keys: Keys,
+}
+
+impl Script {
+    pub(super) fn new(source: String, keys: Keys) -> Self {
+        let hash = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, hash, keys }
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
+    pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
+        debug_assert!(self.keys.allow(keys.as_ref().len()), "{:?}: {:?}", self.keys, keys.as_ref());
+        // As much as an admission has.
+        let mut cmd = Cmd::with_capacity(48, 512);
+        cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
+        Call { script: self, cmd }
+    }
+}
+
+/// A script with its arguments.
+pub(super) struct Call {
+    script: &'static Script,
+    cmd: Cmd,
+}
+
+impl Call {
+    pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
+        self.cmd.arg(value);
+        self
+    }
+
+    /// How many parts it has so far.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.cmd.args_iter().count()
+    }
+
+    /// A server that does not know the script is sent its source: to load it first would be a round
+    /// trip more, and it may be flushed in between.
+    async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
+        match link.query(&self.cmd).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                link.query(&self.with_source()).await
+            }
+            result => result,
+        }
+    }
+
+    fn with_source(&self) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(&self.script.source);
+        for arg in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                cmd.arg(bytes);
+            }
+        }
+        cmd
+    }
+}
+
+/// What commands travel on; clones share one connection.
+#[derive(Clone)]
+pub(super) enum Link {
+    Server(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    async fn query<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, RedisError> {
+        match self {
+            Self::Server(connection) => cmd.query_async(connection).await,
+            Self::Cluster(connection) => cmd.query_async(connection).await,
+        }
+    }
+}
+
+/// The present connection, and how to make the next.
+#[derive(Clone)]
+pub(super) struct Connection {
+    client: Client,
+    present: Arc<Mutex<Present>>,
+    deadline: Duration,
+}
+
+struct Present {
+    link: Link,
+    /// Not made anew before the [`DEADLINE`] is over.
+    since: Instant,
+}
+
+impl Connection {
+    /// A connection that is opened when it is first used.
+    pub(super) fn new(url: &str) -> Result<Self, RedisError> {
+        sms_outbound::tls::install();
+        let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let link = Link::Server(connect(&client)?);
+        let present = Arc::new(Mutex::new(Present { link, since: Instant::now() }));
+        Ok(Self { client, present, deadline: DEADLINE })
+    }
+
+    /// For a simulation, where nobody waits for an answer, and every answer counts.
+    pub(super) fn patient(self) -> Self {
+        Self { deadline: PATIENCE, ..self }
+    }
+
+    /// Calls a script, a second time if the connection turned out to be dead.
+    pub(super) async fn run<T: FromRedisValue>(&self, call: &Call) -> Result<T, StoreError> {
+        self.in_time(async {
+            match call.query(&mut self.link()).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => {
+                    call.query(&mut self.join_cluster()?).await
+                }
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => {
+                    self.join_cluster()?;
+                    Err(error)
+                }
+                Err(error) if error.is_io_error() && !error.is_timeout() => {
+                    call.query(&mut self.link()).await
+                }
+                result => result,
+            }
+        })
+        .await
+    }
+
+    /// A section of `INFO`, of each primary of a cluster. An error says nothing against the
+    /// connection.
+    pub(super) async fn info(&self, section: &str) -> Result<Vec<String>, StoreError> {
+        let (mut link, mut cmd) = (self.link(), redis::cmd("INFO"));
+        cmd.arg(section);
+        let answer = tokio::time::timeout(self.deadline, link.query(&cmd))
+            .await
+            .map_err(|_| StoreError::Timeout)??;
+        let nodes = if let Value::Map(nodes) = answer { nodes } else { vec![(Value::Nil, answer)] };
+        Ok(nodes
+            .into_iter()
+            .map(|(_, text)| redis::from_redis_value(text))
+            .collect::<Result<_, ParsingError>>()
+            .map_err(RedisError::from)?)
+    }
+
+    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the
+    /// call twice.)
+    fn in_time<'a, T: 'a>(
+        &'a self,
+        call: impl Future<Output = Result<T, RedisError>> + 'a,
+    ) -> impl Future<Output = Result<T, StoreError>> + 'a {
+        tokio::time::timeout(self.deadline, call).map(|result| {
+            let error = match result {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
+                Ok(Err(error)) => StoreError::Redis(error),
+                Err(_) => StoreError::Timeout,
+            };
+            self.renew();
+            Err(error)
+        })
+    }
+
+    /// Whether it is known that keys stand on different servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.lock().link, Link::Cluster(_))
+    }
+
+    fn link(&self) -> Link {
+        self.lock().link.clone()
+    }
+
+    /// After a failure: another connection. The client itself notices only one that breaks, and not
+    /// a peer that fell silent, a server that became a replica, or a password that was wrong and no
+    /// longer is.
+    fn renew(&self) {
+        let mut present = self.lock();
+        if present.since.elapsed() < DEADLINE {
+            return;
+        }
+        present.since = Instant::now();
+        match &present.link {
+            Link::Server(_) => match connect(&self.client) {
+                Ok(connection) => present.link = Link::Server(connection),
+                Err(error) => debug!(%error, "no new connection"),
+            },
+            // The node that REDIS_URL names may be the one that is down: the cluster is kept until
+            // another is reached.
+            Link::Cluster(_) => {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    match this.cluster() {
+                        Ok(cluster) => match cluster.get_async_connection().await {
+                            Ok(connection) => this.lock().link = Link::Cluster(connection),
+                            Err(error) => debug!(%error, "no new connection to the cluster"),
+                        },
+                        Err(error) => debug!(%error, "no new connection to the cluster"),
+                    }
+                });
+            }
+        }
+    }
+
+    /// A server answered that another one has the key.
+    pub(super) fn join_cluster(&self) -> Result<Link, RedisError> {
+        let mut present = self.lock();
+        if matches!(present.link, Link::Server(_)) {
+            info!("REDIS_URL names a node of a cluster");
+            let config = redis::cluster::ClusterConfig::new();
+            let connection = self.cluster()?.get_pending_async_connection_with_config(config);
+            *present = Present { link: Link::Cluster(connection), since: Instant::now() };
+        }
+        Ok(present.link.clone())
+    }
+
+    fn cluster(&self) -> Result<ClusterClient, RedisError> {
+        let node = self.client.get_connection_info().clone();
+        let tcp = node.tcp_settings().clone();
+        ClusterClient::builder([node])
+            .tcp_settings(tcp)
+            .connection_timeout(self.deadline)
+            .response_timeout(self.deadline)
+            .overall_response_timeout(None)
+            .retries(CLUSTER_RETRIES)
+            .min_retry_wait(RETRY_WAIT.0)
+            .max_retry_wait(RETRY_WAIT.1)
+            .build()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_min_delay(Duration::from_millis(RETRY_WAIT.0))
+        .set_connection_timeout(Some(DEADLINE))
+        // Every call has the deadline already: a second timer for it would change nothing.
+        .set_response_timeout(None);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}

@@ -1,0 +1,305 @@
+//! The store on Redis or Valkey: each method is one Lua script, sent as one EVALSHA.
+//!
+//! The scripts stand in `scripts/commands/`, one file each; `redis/scripts.rs` puts them together
+//! with what they include. They tell a repeated request by its name, so that a command whose answer
+//! was lost with its connection can simply be sent again.
+
+mod address;
+mod admission;
+mod causes;
+mod connection;
+mod eviction;
+mod reply;
+mod scripts;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::FromRedisValue;
+use sms_domain::picture_id::{self, PictureId};
+use sms_domain::random::random_u64;
+use sms_domain::verification::{DeliveryState, Policy, Verification};
+use sms_domain::verification_id::{NumberTag, VerificationId};
+
+pub(super) use self::address::check;
+pub(super) use self::causes::in_words;
+pub(super) use self::connection::DEADLINE;
+use self::connection::{Call, Connection};
+use self::reply::{ScriptReply, unexpected};
+use self::scripts::Scripts;
+use crate::{
+    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction,
+    Finish, Health, Permit, StoreError, account_key, claim_key, key, message_key, millis,
+    picture_key, probe_key, resend, timestamp, until,
+};
+
+/// The script that decides on an admission, as Redis gets it.
+pub(super) fn admission_script() -> &'static str {
+    scripts::REAL.admit.source()
+}
+
+#[derive(Clone)]
+pub(super) struct RedisStore {
+    connection: Connection,
+    policy: Arc<Policy>,
+    clock: Clock,
+}
+
+impl RedisStore {
+    pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
+        check(url)?;
+        Ok(Self {
+            connection: Connection::new(url)?,
+            policy: Arc::new(policy),
+            clock: Clock::default(),
+        })
+    }
+
+    pub(super) fn with_clock(self, clock: Clock) -> Self {
+        let connection =
+            if clock.is_virtual() { self.connection.patient() } else { self.connection };
+        Self { connection, clock, ..self }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) async fn find(
+        &self,
+        id: &VerificationId,
+    ) -> Result<Option<Verification>, StoreError> {
+        let call = self.scripts().find.call([key(id.tag())]).arg(id.as_str());
+        let answer = self.answer(call).await?;
+        if answer.tag()? == "gone" {
+            return Ok(None);
+        }
+        let now = answer.number(1)?;
+        let attempts_left = self.attempts_left(answer.number(8)?);
+        let locked_until = if attempts_left == 0 { answer.number(9)? } else { 0 };
+        let (waits_for, resend_in) =
+            resend(now, answer.number(6)?, answer.number(7)?, locked_until);
+        Ok(Some(Verification {
+            id: id.clone(),
+            to: answer.text(2)?.to_owned(),
+            status: answer.status(3)?,
+            delivery: answer.delivery(4)?,
+            expires_at: timestamp(answer.number(5)?),
+            expires_in: until(now, answer.number(5)?),
+            resend_in,
+            waits_for,
+            attempts_left,
+            locked_for: until(now, locked_until),
+        }))
+    }
+
+    pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
+        let answer =
+            self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
+        Ok(answer.tag()? == "cancelled")
+    }
+
+    pub(super) async fn begin(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        lease: Duration,
+        worker: u64,
+    ) -> Result<Begin, StoreError> {
+        let call = self
+            .scripts()
+            .begin
+            .call([key(id.tag())])
+            .arg(id.as_str())
+            .arg(send)
+            .arg(millis(lease))
+            .arg(worker);
+        let answer = self.answer(call).await?;
+        match answer.tag()? {
+            "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
+            "busy" => Ok(Begin::Busy),
+            "sent" => Ok(Begin::AlreadySent),
+            "gone" => Ok(Begin::Gone),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn finish(
+        &self,
+        id: &VerificationId,
+        send: u32,
+        outcome: &Finish,
+        worker: u64,
+    ) -> Result<(), StoreError> {
+        let message_id = outcome.message_id().unwrap_or_default();
+        let call = self
+            .scripts()
+            .finish
+            .call([key(id.tag())])
+            .arg(id.as_str())
+            .arg(send)
+            .arg(outcome.as_str())
+            .arg(worker)
+            .arg(message_id);
+        self.run(call).await
+    }
+
+    pub(super) async fn receipt(
+        &self,
+        tag: NumberTag,
+        message_id: &str,
+        delivered: bool,
+    ) -> Result<(), StoreError> {
+        let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
+        let call = self.scripts().receipt.call([key(tag)]).arg(message_id).arg(state.as_str());
+        self.run(call).await
+    }
+
+    pub(super) async fn permit(
+        &self,
+        account: &str,
+        asked: Asked,
+        breaker: Breaker,
+    ) -> Result<Permit, StoreError> {
+        let call = self
+            .scripts()
+            .permit
+            .call([account_key(account)])
+            .arg(asked.rate.map_or(0, NonZeroU32::get))
+            .arg(asked.turn.unwrap_or(0))
+            .arg(millis(asked.patience))
+            .arg(millis(breaker.trial));
+        let answer = self.answer(call).await?;
+        match answer.tag()? {
+            "granted" => Ok(Permit::Granted { tell: answer.flag(1)? }),
+            "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
+            "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, turn: answer.number(2)? }),
+            "full" => Ok(Permit::Full),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn report(
+        &self,
+        account: &str,
+        health: Health,
+        breaker: Breaker,
+    ) -> Result<(), StoreError> {
+        let call = self
+            .scripts()
+            .report
+            .call([account_key(account)])
+            .arg(match health {
+                Health::Up => "up",
+                Health::Down => "down",
+                Health::Unknown => "unknown",
+            })
+            .arg(breaker.failures)
+            .arg(millis(breaker.open));
+        self.run(call).await
+    }
+
+    pub(super) async fn circuit(&self, account: &str) -> Result<Circuit, StoreError> {
+        let answer = self.answer(self.scripts().circuit.call([account_key(account)])).await?;
+        Ok(Circuit { failures: answer.number(1)?, open_for: answer.wait(2)? })
+    }
+
+    pub(super) async fn keep_picture(
+        &self,
+        uuid: &PictureId,
+        text: &str,
+    ) -> Result<(), StoreError> {
+        self.put_plain(&picture_key(uuid), text, picture_id::LIFETIME).await
+    }
+
+    pub(super) async fn keep_message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+        tag: NumberTag,
+    ) -> Result<(), StoreError> {
+        self.put_plain(&message_key(gateway, message_id), &tag.to_string(), Policy::MAX_LIFE).await
+    }
+
+    pub(super) async fn message(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<NumberTag>, StoreError> {
+        let answer =
+            self.answer(self.scripts().message.call([message_key(gateway, message_id)])).await?;
+        if answer.tag()? == "unknown" { Ok(None) } else { Ok(NumberTag::parse(answer.text(1)?)) }
+    }
+
+    pub(super) async fn put_plain(
+        &self,
+        key: &str,
+        value: &str,
+        life: Duration,
+    ) -> Result<(), StoreError> {
+        self.run(self.scripts().put_plain.call([key.to_owned()]).arg(value).arg(millis(life))).await
+    }
+
+    pub(super) async fn take_picture(
+        &self,
+        uuid: &PictureId,
+    ) -> Result<Option<String>, StoreError> {
+        let answer = self.answer(self.scripts().take_picture.call([picture_key(uuid)])).await?;
+        if answer.tag()? == "gone" { Ok(None) } else { Ok(Some(answer.text(1)?.to_owned())) }
+    }
+
+    pub(super) async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
+        let call = self.scripts().claim.call([claim_key(&key.subject)]);
+        let answer =
+            self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
+        match answer.tag()? {
+            "first" => Ok(Claim::First),
+            "at work" => Ok(Claim::AtWork),
+            "other" => Ok(Claim::Other),
+            "answered" => Ok(Claim::Answered(answer.text(1)?.to_owned())),
+            _ => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn settle(
+        &self,
+        key: &ClaimedKey,
+        answer: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let call = self.scripts().settle.call([claim_key(&key.subject)]);
+        self.run(call.arg(key.call).arg(answer.unwrap_or_default()).arg(millis(ANSWER_KEPT))).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.run(self.scripts().probe.call([probe_key(random_u64())])).await
+    }
+
+    pub(super) async fn eviction(&self) -> Result<Eviction, StoreError> {
+        self.connection.eviction().await
+    }
+
+    fn scripts(&self) -> &'static Scripts {
+        if self.clock.is_virtual() { &scripts::VIRTUAL } else { &scripts::REAL }
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: Call) -> Result<T, StoreError> {
+        let call = if self.clock.is_virtual() { call.arg(self.clock.micros()) } else { call };
+        self.connection.run(&call).await
+    }
+
+    async fn answer(&self, call: Call) -> Result<ScriptReply, StoreError> {
+        Ok(ScriptReply::of(self.run(call).await?))
+    }
+
+    fn attempts_left(&self, wrong: u32) -> u32 {
+        self.policy.max_attempts.saturating_sub(wrong)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisStore")
+    }
+}

@@ -1,0 +1,126 @@
+//! Logs, metrics and traces of a process: logs to standard error from the level that `LOG_LEVEL`
+//! names (readable on a terminal, lines of JSON elsewhere; on Lambda its own controls count, too),
+//! metrics in CloudWatch's embedded metric format, X-Ray segments, and the propagation of traces.
+//!
+//! It may use `tracing`, `metrics` and the domain's values, and does not know what is counted: the
+//! names of metrics are in `sms-app`. Every crate above it logs through it.
+
+mod controls;
+pub mod emf;
+mod json;
+pub mod propagation;
+mod targets;
+pub mod xray;
+
+use std::env;
+use std::error::Error;
+use std::io::stderr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::Metadata;
+use tracing::subscriber::Interest;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
+
+use self::controls::{Controls, Form};
+use self::targets::targets;
+
+/// An error with its causes, for a line of a log: JSON would leave them out.
+#[must_use]
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    // Some errors repeat their cause in their own words.
+    causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
+/// A layer that sees spans.
+pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The level, which may be changed. Its lock is taken where it is asked for, and not for each span
+/// that is entered or left.
+struct Level(reload::Layer<Targets, Registry>);
+
+impl Filter<Registry> for Level {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, Registry>) -> bool {
+        Filter::enabled(&self.0, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        Filter::callsite_enabled(&self.0, metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<Registry>::max_level_hint(&self.0)
+    }
+}
+
+/// Changes the level of a running process.
+static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
+
+/// Whether somebody exports spans.
+static EXPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a span's fields go further than to the log.
+pub fn is_exported() -> bool {
+    EXPORTED.load(Ordering::Relaxed)
+}
+
+/// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
+/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong
+/// value is reported and `info` used: logs are not a reason not to start. `spans` gets what is
+/// begun and ended, if somebody exports it.
+pub fn init(spans: Option<Spans>) {
+    let controls = Controls::read(&|name| env::var(name).ok());
+    let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());
+    let old_names = level.as_deref().is_some_and(targets::has_old_names);
+    let parsed = level.map_or_else(|| targets(controls.unless_set()), |level| targets(&level));
+    let problem = parsed.as_ref().err().cloned();
+    let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
+    let (filter, handle) = reload::Layer::new(controls.within(&parsed));
+    let lines = fmt::layer().with_writer(stderr);
+    let lines = match controls.form() {
+        Form::Terminal => lines.boxed(),
+        Form::Text => lines.with_ansi(false).boxed(),
+        Form::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed(),
+    };
+    EXPORTED.store(spans.is_some(), Ordering::Relaxed);
+    // An error means that the process logs already, as a test's does.
+    let layers: Vec<Spans> =
+        std::iter::once(lines.with_filter(Level(filter)).boxed()).chain(spans).collect();
+    let _ = registry().with(layers).try_init();
+    let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
+    if let Some(problem) = problem {
+        tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
+    }
+    if old_names {
+        tracing::warn!(
+            "LOG_LEVEL names targets of an earlier release: docs/operations/observability.md has today's"
+        );
+    }
+}
+
+/// What a function cannot start without; if it is not to be had, the reason is logged, and the
+/// process ends. (What the runtime of Rust prints of an error has no level, and Lambda drops it
+/// where it keeps errors alone.)
+pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| {
+        tracing::error!(error = causes(&error), "not started");
+        std::process::exit(1)
+    })
+}
+
+/// Logs from another level on, written as in `LOG_LEVEL`.
+///
+/// # Errors
+/// What is wrong with it, in words. Then nothing is changed.
+pub fn set_level(level: &str) -> Result<(), String> {
+    let targets = targets(level)?;
+    let set = SET.get().is_some_and(|set| set(targets));
+    if set { Ok(()) } else { Err("this process does not log".to_owned()) }
+}

@@ -1,0 +1,187 @@
+//! `dead list|redrive|purge`: what an operator does with jobs that are out of attempts.
+
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sms_domain::job::Job;
+use sms_domain::times::rfc3339;
+use sms_domain::verification::Policy;
+use sms_queue::dead_letter::DeadLetter;
+use sms_queue::{DeadLetters, Queue};
+use tokio::time::sleep;
+
+use crate::cli::{DeadAction, Which};
+use crate::shutdown::Shutdown;
+
+/// What became of dead letters.
+#[derive(Default)]
+struct Done {
+    done: usize,
+    /// Those that were left, since they are no jobs.
+    no_jobs: usize,
+    /// Those that were left, since their code may still be accepted.
+    alive: usize,
+    /// For `--json`.
+    listed: Vec<Value>,
+}
+
+/// Does it, and says what was done. What was taken and stays is given back, however it ends.
+pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
+    let (mut letters, mut done, mut stop) =
+        (queue.dead().await?, Done::default(), Shutdown::on_signals()?);
+    let ended = tokio::select! {
+        ended = act(&mut letters, &action, &mut done) => ended,
+        () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
+    };
+    letters.close().await?;
+    report(&action, &done)?;
+    ended
+}
+
+fn report(
+    action: &DeadAction,
+    Done { done, no_jobs, alive, listed }: &Done,
+) -> Result<(), std::io::Error> {
+    let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
+    match action {
+        DeadAction::List { json: true, .. } => writeln!(out, "{:#}", Value::from(listed.clone()))?,
+        DeadAction::List { .. } => writeln!(out, "{done} dead letter(s)")?,
+        DeadAction::Purge { .. } => writeln!(out, "{done} dead letter(s) deleted{would}")?,
+        DeadAction::Redrive { .. } => writeln!(out, "{done} job(s) back in the queue{would}")?,
+    }
+    if *alive > 0 {
+        writeln!(out, "{alive} dead letter(s) left: their code may still be accepted")?;
+    }
+    if *no_jobs > 0 {
+        let which = if action.is_of_the_expired() {
+            "no jobs, and of the last ten minutes"
+        } else {
+            "no jobs"
+        };
+        writeln!(
+            out,
+            "{no_jobs} message(s) left: they are {which} (`dead list` shows them, `dead purge` deletes them)"
+        )?;
+    }
+    Ok(())
+}
+
+async fn act(
+    letters: &mut DeadLetters,
+    action: &DeadAction,
+    done: &mut Done,
+) -> Result<(), Box<dyn Error>> {
+    let (progress, which, now) = (progress(letters.count, action), action.which(), now());
+    if let DeadAction::List { json: false, .. } = action {
+        writeln!(stdout(), "{}", HEADINGS)?;
+    }
+    while which.limit.is_none_or(|limit| done.done < limit)
+        && let Some(letter) = letters.next().await?
+    {
+        progress.inc(1);
+        let job = Job::decode(&letter.body).ok();
+        if !matches(which, &letter, now) {
+            continue;
+        }
+        if action.is_of_the_expired() && !is_expired(&letter, job.as_ref(), now) {
+            *(if job.is_some() { &mut done.alive } else { &mut done.no_jobs }) += 1;
+            continue;
+        }
+        match action {
+            DeadAction::List { json, .. } => {
+                let listed = described(&letter, job.as_ref());
+                if *json {
+                    done.listed.push(listed);
+                } else {
+                    writeln!(stdout(), "{}", row(&listed))?;
+                }
+            }
+            DeadAction::Redrive { .. } if job.is_none() => {
+                done.no_jobs += 1;
+                continue;
+            }
+            _ if action.is_dry() => {}
+            DeadAction::Purge { .. } => letters.delete(&letter).await?,
+            DeadAction::Redrive { rate, .. } => {
+                if let Some(job) = job {
+                    letters.redrive(&letter, job).await?;
+                }
+                sleep(pause(*rate)).await;
+            }
+        }
+        done.done += 1;
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "queues say since when a letter is dead")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn pause(rate: Option<NonZeroU32>) -> Duration {
+    rate.map(|rate| Duration::from_secs(1) / rate.get()).unwrap_or_default()
+}
+
+fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(now.duration_since(since?)).ok()
+}
+
+/// What a queue does not know the age of died at no time that can be asked for.
+fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
+    let young = which.since.is_none_or(|since| age(letter.at, now).is_some_and(|age| age <= since));
+    young
+        && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
+}
+
+/// Whether no code of it can be accepted any more: a verification lives for so long at most, and
+/// begins before its job dies.
+fn is_expired(letter: &DeadLetter, job: Option<&Job>, now: Timestamp) -> bool {
+    let asked = job.and_then(|job| Timestamp::from_millisecond(job.at?).ok());
+    age(asked.or(letter.at), now).is_some_and(|age| age > Policy::MAX_LIFE)
+}
+
+/// How far it is, on a terminal; nothing elsewhere.
+fn progress(count: usize, action: &DeadAction) -> ProgressBar {
+    let what = match action {
+        DeadAction::List { .. } => return ProgressBar::hidden(),
+        DeadAction::Redrive { .. } => "looked at, to be put back",
+        DeadAction::Purge { .. } => "looked at, to be deleted",
+    };
+    let style =
+        ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {per_sec}, {eta} left");
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX)).with_message(what);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// One dead letter, with its number masked.
+fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
+    json!({
+        "id": job.map(|job| job.id.as_str()),
+        "send": job.map(|job| job.send),
+        "to": job.map(|job| job.to.masked()),
+        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()).map(rfc3339),
+        "died_at": letter.at.map(rfc3339),
+        "attempts": letter.death.attempts,
+        "class": letter.death.class.map(sms_domain::failure::Class::as_str),
+        "reason": letter.death.reason,
+        "bytes": letter.body.len(),
+    })
+}
+
+const HEADINGS: &str =
+    "DIED AT               ATTEMPTS  CLASS          TO                 VERIFICATION  REASON";
+
+fn row(letter: &Value) -> String {
+    let text = |name: &str| letter[name].as_str().unwrap_or("-");
+    let died = text("died_at").split('.').next().unwrap_or("-").trim_end_matches('Z');
+    let (attempts, class, to) =
+        (&letter["attempts"], text("class"), letter["to"].as_str().unwrap_or("(no job)"));
+    format!("{died:<20}  {attempts:<8}  {class:<13}  {to:<17}  {}  {}", text("id"), text("reason"))
+}

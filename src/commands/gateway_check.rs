@@ -1,0 +1,103 @@
+//! `gateway check`: calls each configured gateway once, and shows what went over the wire.
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use axum::routing::any;
+use axum::{Json, Router};
+use serde_json::json;
+use sms_config::{environment, settings};
+use sms_domain::code::{Code, CodeLength};
+use sms_domain::locale::Locale;
+use sms_domain::phone::{PhoneNumber, Region};
+use sms_domain::random::random_bytes;
+use sms_domain::verification::Policy;
+use sms_domain::verification_id::Purpose;
+use sms_gateways::Provider;
+use sms_gateways::account::Account;
+use sms_gateways::gateway::Sms;
+
+/// Where a message would go, if it went anywhere.
+const NOBODY: &str = "+8613800138000";
+
+/// Not the code of any verification.
+const CODE: &str = "012345";
+
+/// Calls the gateways for this number; without one a stub on this machine, in the place of each,
+/// which accepts everything.
+#[expect(clippy::print_stdout, reason = "the command's result")]
+pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
+    let dsn = settings::SMS_DSN.read(&environment).filter(|dsn| dsn != "inbox:");
+    let dsn = dsn.ok_or_else(|| {
+        format!("SMS_DSN names no gateway; for example {}", settings::SMS_DSN.assignment())
+    })?;
+    let provider = Provider::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
+    let number = PhoneNumber::parse(to.as_deref().unwrap_or(NOBODY), Region::default());
+    let sms = sms(&number.map_err(|error| format!("--to: {error}"))?)?;
+    let (stub, accounts) = match &to {
+        Some(_) => (None, provider.accounts(&sms.to, &sms.idempotency_key)),
+        None => (Some(stub().await?), provider.all()),
+    };
+    if accounts.is_empty() {
+        return Err(format!("SMS_DSN has no gateway for +{}", sms.to.country_code()).into());
+    }
+    let (count, mut failed) = (accounts.len(), 0);
+    for account in accounts {
+        failed += usize::from(!show(account, &sms, stub).await);
+    }
+    println!(
+        "{} of {count} accepted{}",
+        count - failed,
+        if stub.is_some() { " by the stub" } else { "" }
+    );
+    if failed > 0 { Err("not every gateway accepted the message".into()) } else { Ok(()) }
+}
+
+/// Calls one, and says whether it accepted.
+#[expect(clippy::print_stdout, reason = "the command's result")]
+async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
+    let (result, exchanges) = account.send_and_tell(sms, stub).await;
+    println!("=== {}", account.name());
+    for exchange in exchanges {
+        println!("{}\n\n--> {}", exchange.request, exchange.answer);
+    }
+    match &result {
+        Ok(accepted) => {
+            println!("\naccepted as {}\n", accepted.message_id.as_deref().unwrap_or("(no id)"));
+        }
+        Err(error) if error.meaning.is_empty() => {
+            println!("\n{}: {}\n", error.class.as_str(), error.reason);
+        }
+        Err(error) => println!("\n{}: {}, {}\n", error.class.as_str(), error.reason, error.meaning),
+    }
+    result.is_ok()
+}
+
+fn sms(to: &PhoneNumber) -> Result<Sms, &'static str> {
+    Ok(Sms {
+        to: to.clone(),
+        code: Code::parse(CODE, CodeLength::default()).ok_or("no code")?,
+        locale: Locale::of(to),
+        purpose: Purpose::default(),
+        autofill: None,
+        lifetime: Policy::default().ttl,
+        idempotency_key: random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+/// Answers as every gateway does when it has accepted a message.
+async fn stub() -> Result<SocketAddr, std::io::Error> {
+    let answer = json!({
+        "statusCode": "000000", "templateSMS": { "smsMessageSid": "stub" },
+        "Code": "OK", "BizId": "stub",
+        "Response": { "SendStatusSet": [{ "Code": "Ok", "SerialNo": "stub" }] },
+        "sid": "stub",
+        "MessageId": "stub",
+        "id": "stub",
+    });
+    let app: Router = Router::new().fallback(any(async move || Json(answer)));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    tokio::spawn(axum_server::from_tcp(listener)?.serve(app.into_make_service()));
+    Ok(address)
+}

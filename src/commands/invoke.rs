@@ -1,0 +1,194 @@
+//! `worker --invoke`: plays SQS and its event source mapping for a function under `cargo lambda
+//! watch`.
+//!
+//! It takes messages from RabbitMQ, hands them to the function as one SQS event, and does with the
+//! partial batch response what SQS would: what succeeded is deleted; what failed comes again later,
+//! and after its last attempt is a dead letter.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use reqwest::Client;
+use serde_json::{Value, json};
+use sms_app::delivery::Outcome;
+use sms_domain::job::Job;
+use sms_domain::random::random_u64;
+use sms_domain::retry_schedule::Schedule;
+use sms_queue::Queue;
+use sms_queue::dead_letter::Death;
+use sms_queue::message::{Consumer, Message};
+use sms_telemetry::causes;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use url::Url;
+
+use crate::commands::worker::settle;
+use crate::shutdown::Shutdown;
+
+/// Most messages in one event: SQS's own default.
+pub const BATCH_SIZE: u16 = 10;
+
+/// How long a batch waits for further messages once it has one.
+const BATCH_WINDOW: Duration = Duration::from_millis(20);
+
+/// How long messages are kept back when the function cannot be reached at all: no attempt is spent.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A function, and the queue whose messages it gets.
+#[derive(Clone)]
+pub struct Invoker {
+    function: Url,
+    queue: Queue,
+    schedule: Schedule,
+    client: Client,
+}
+
+impl Invoker {
+    pub fn new(function: Url, queue: Queue, schedule: Schedule) -> Result<Self, reqwest::Error> {
+        // No time limit: the first invocation waits until `cargo lambda watch` has built the
+        // function.
+        let client = Client::builder().no_proxy().build()?;
+        Ok(Self { function, queue, schedule, client })
+    }
+
+    /// Invokes until asked to stop; then finishes what is in hand and returns the rest to the
+    /// queue.
+    pub async fn run(self, mut consumer: Consumer, concurrency: u16, mut stop: Shutdown) {
+        info!(function = %self.function, "handing jobs to a function");
+        let free = Arc::new(Semaphore::new(usize::from(concurrency)));
+        let mut in_hand = JoinSet::new();
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                batch = next_batch(&mut consumer, &free) => batch,
+            };
+            let Some((batch, permit)) = batch else { break };
+            let (invoker, mut stop) = (self.clone(), stop.clone());
+            in_hand.spawn(async move {
+                invoker.hand_over(batch, &mut stop).await;
+                drop(permit);
+            });
+            while in_hand.try_join_next().is_some() {}
+        }
+        while in_hand.join_next().await.is_some() {}
+        consumer.close().await;
+    }
+
+    /// Invokes until the function has answered. Messages that were given back in the meantime would
+    /// come near the queue's delivery limit.
+    async fn hand_over(&self, batch: Vec<Message>, stop: &mut Shutdown) {
+        let failed = loop {
+            match self.invoke(&batch).await {
+                Ok(failed) => break failed,
+                Err(error) => warn!(error = causes(&error), "the function cannot be reached"),
+            }
+            if stop.requested_within(PAUSE).await {
+                for message in batch {
+                    message.give_back();
+                }
+                return;
+            }
+        };
+        for (index, message) in batch.into_iter().enumerate() {
+            let outcome = if failed.has(index) { self.again(&message) } else { Outcome::Done };
+            settle(&self.queue, message, outcome, stop).await;
+        }
+    }
+
+    async fn invoke(&self, batch: &[Message]) -> Result<Failed, reqwest::Error> {
+        let event = sqs_event(batch).to_string();
+        let answer = self.client.post(self.function.clone()).body(event).send().await?;
+        let ok =
+            answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error");
+        let body = answer.bytes().await?;
+        Ok(if ok { Failed::read(&body, batch.len()) } else { Failed::All })
+    }
+
+    /// What SQS does with a message that a function did not process.
+    fn again(&self, message: &Message) -> Outcome {
+        let Ok(mut job) = Job::decode(&message.body) else {
+            return Outcome::Dead("the function failed on a message that is not a job".into());
+        };
+        job.attempts = job.attempts.saturating_add(1);
+        match self.schedule.after(job.attempts, Duration::ZERO, random_u64()) {
+            Some(delay) => Outcome::Retry { job, delay },
+            None => {
+                let reason = format!("the function failed {} times", job.attempts);
+                Outcome::Dead(Death { reason, class: None, attempts: job.attempts })
+            }
+        }
+    }
+}
+
+/// Which messages of a batch failed.
+enum Failed {
+    All,
+    Some(HashSet<String>),
+}
+
+impl Failed {
+    /// Reads a partial batch response as an event source mapping does: an empty answer is success;
+    /// one that cannot be read, or names an item that was not sent, is the failure of all.
+    fn read(body: &[u8], sent: usize) -> Self {
+        if matches!(body, b"" | b"null") {
+            return Self::Some(HashSet::new());
+        }
+        match serde_json::from_slice::<SqsBatchResponse>(body) {
+            Ok(response) => {
+                let named: HashSet<String> = response
+                    .batch_item_failures
+                    .into_iter()
+                    .map(|failure| failure.item_identifier)
+                    .collect();
+                let known = |name: &String| (0..sent).any(|index| *name == index.to_string());
+                if named.iter().all(known) { Self::Some(named) } else { Self::All }
+            }
+            Err(_) => Self::All,
+        }
+    }
+
+    fn has(&self, index: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(named) => named.contains(&index.to_string()),
+        }
+    }
+}
+
+/// A free place, and then one message or more for it.
+async fn next_batch(
+    consumer: &mut Consumer,
+    free: &Arc<Semaphore>,
+) -> Option<(Vec<Message>, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(free).acquire_owned().await.ok()?;
+    let mut batch = vec![consumer.receive().await];
+    while batch.len() < usize::from(BATCH_SIZE) {
+        match tokio::time::timeout(BATCH_WINDOW, consumer.receive()).await {
+            Ok(message) => batch.push(message),
+            Err(_) => break,
+        }
+    }
+    Some((batch, permit))
+}
+
+/// The messages as an SQS event. A message's id is its place in the batch.
+fn sqs_event(batch: &[Message]) -> Value {
+    let record = |(index, message): (usize, &Message)| {
+        json!({
+            "messageId": index.to_string(),
+            "receiptHandle": index.to_string(),
+            "body": String::from_utf8_lossy(&message.body),
+            // Attempts before this one stand in the body: every retry is a new message.
+            "attributes": { "ApproximateReceiveCount": "1" },
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:local:000000000000:sms-verify",
+            "awsRegion": "local",
+        })
+    };
+    json!({ "Records": batch.iter().enumerate().map(record).collect::<Vec<_>>() })
+}

@@ -1,0 +1,10 @@
+//! The commands of `sms-verify`, a file each. Without a command it is `api` and `worker` in one
+//! process; `api` is [`crate::server`].
+
+pub mod dead_letters;
+pub mod facts;
+pub mod gateway_check;
+pub mod health;
+pub mod invoke;
+pub mod simulate;
+pub mod worker;
