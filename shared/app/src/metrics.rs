@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::phone::Country;
 use sms_domain::refusal::Refusal;
 use sms_domain::verification::Verification;
@@ -82,7 +82,7 @@ const MOST_CODES: usize = 100;
 
 /// What became of a job that was handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryOutcome {
     /// A gateway has accepted its SMS.
     Sent,
     /// Nothing is sent to a test number.
@@ -101,7 +101,7 @@ pub(crate) enum Delivery {
     Expired,
 }
 
-impl Delivery {
+impl DeliveryOutcome {
     fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -151,7 +151,7 @@ pub(crate) fn handed_out(age: Duration) {
     histogram!(QUEUE_AGE_SECONDS).record(age);
 }
 
-pub(crate) fn delivered(outcome: Delivery) {
+pub(crate) fn delivered(outcome: DeliveryOutcome) {
     counter!(DELIVERIES, "outcome" => outcome.as_str()).increment(1);
 }
 
@@ -159,8 +159,8 @@ pub(crate) fn delivered_after(since_request: Duration) {
     histogram!(DELIVERY_SECONDS).record(since_request);
 }
 
-pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
-    let result = failure.map_or("accepted", Class::as_str);
+pub(crate) fn called(gateway: &str, failure: Option<FailureClass>, took: Duration) {
+    let result = failure.map_or("accepted", FailureClass::as_str);
     counter!(GATEWAY_CALLS, "gateway" => gateway.to_owned(), "result" => result).increment(1);
     histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
 }
@@ -246,14 +246,14 @@ mod tests {
                 .iter()
                 .for_each(checked);
             for outcome in [
-                Delivery::Sent,
-                Delivery::Test,
-                Delivery::Retried,
-                Delivery::Held,
-                Delivery::Dropped,
-                Delivery::Refused,
-                Delivery::Dead,
-                Delivery::Expired,
+                DeliveryOutcome::Sent,
+                DeliveryOutcome::Test,
+                DeliveryOutcome::Retried,
+                DeliveryOutcome::Held,
+                DeliveryOutcome::Dropped,
+                DeliveryOutcome::Refused,
+                DeliveryOutcome::Dead,
+                DeliveryOutcome::Expired,
             ] {
                 delivered(outcome);
             }

@@ -1,7 +1,7 @@
 //! Dead letters as values: the message, the reason, and the handle by which it is deleted.
 
 use jiff::Timestamp;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_outbound::dsn::DsnError;
 
 /// A message that will not be delivered without an operator.
@@ -10,7 +10,7 @@ pub struct DeadLetter {
     /// The message as it was.
     pub body: Vec<u8>,
     /// Why it is here.
-    pub death: Death,
+    pub death: DeadLetterReason,
     /// Since when, if the queue knows it.
     pub at: Option<Timestamp>,
     pub(crate) handle: DeadLetterHandle,
@@ -26,16 +26,16 @@ pub(crate) enum DeadLetterHandle {
 
 /// Why a message is a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
+pub struct DeadLetterReason {
     /// In words that hold nothing secret.
     pub reason: String,
     /// The class of the last error, if a gateway was called.
-    pub class: Option<Class>,
+    pub class: Option<FailureClass>,
     /// Delivery attempts that were made.
     pub attempts: u32,
 }
 
-impl From<&str> for Death {
+impl From<&str> for DeadLetterReason {
     /// Without an attempt.
     fn from(reason: &str) -> Self {
         Self { reason: reason.to_owned(), class: None, attempts: 0 }

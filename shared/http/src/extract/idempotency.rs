@@ -6,7 +6,7 @@
 //! was not accepted did nothing, and may be asked again.
 
 use axum::http::{HeaderMap, HeaderName};
-use sms_app::detached::until_answered;
+use sms_app::detached::retry_detached;
 use sms_domain::random::random_u64;
 use sms_domain::secrets::Secrets;
 use sms_store::{Claim, ClaimedKey, Store};
@@ -55,22 +55,22 @@ pub(crate) async fn claim(
     };
     // No tenant's name holds a slash.
     let subject =
-        secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
-    let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
+        secrets.keyed_hash(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
+    let key = ClaimedKey { subject, fingerprint: secrets.keyed_hash(body), call: random_u64() };
     let mut held = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
-    if claim == Claim::First {
+    if claim == Claim::Acquired {
         return Ok(Claimed::First(Some(held)));
     }
     // It is another call's.
     held.key = None;
     match claim {
         // An answer of another release, whose form is another, cannot be given again.
-        Claim::Answered(answer) => serde_json::from_str(&answer)
+        Claim::Replay(answer) => serde_json::from_str(&answer)
             .map(Claimed::Answered)
             .map_err(|_| Problem::IdempotencyKeyReused),
-        Claim::First | Claim::AtWork => Err(Problem::IdempotencyInProgress),
-        Claim::Other => Err(Problem::IdempotencyKeyReused),
+        Claim::Acquired | Claim::InProgress => Err(Problem::IdempotencyInProgress),
+        Claim::KeyReused => Err(Problem::IdempotencyKeyReused),
     }
 }
 
@@ -104,7 +104,7 @@ impl IdempotencyGuard {
     pub(crate) async fn settle(mut self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
         if let Some(key) = self.key.take()
-            && self.store.settle(&key, answer.as_deref()).await.is_err()
+            && self.store.complete(&key, answer.as_deref()).await.is_err()
         {
             settle_later(self.store.clone(), key, answer);
         }
@@ -123,9 +123,9 @@ impl Drop for IdempotencyGuard {
 
 /// When the store answers again.
 fn settle_later(store: Store, key: ClaimedKey, answer: Option<String>) {
-    until_answered(move || {
+    retry_detached(move || {
         let (store, key, answer) = (store.clone(), key.clone(), answer.clone());
-        async move { store.settle(&key, answer.as_deref()).await }
+        async move { store.complete(&key, answer.as_deref()).await }
     });
 }
 

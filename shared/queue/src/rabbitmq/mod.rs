@@ -35,7 +35,7 @@ pub(super) use self::causes::in_words;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::topology::{Topology, text};
-use crate::dead_letter::{Death, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth, QueueError};
 
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for
 /// as long as TCP does.)
@@ -77,7 +77,7 @@ enum Target<'a> {
     /// With the trace that the job is part of.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
-    Dead(&'a Death),
+    Dead(&'a DeadLetterReason),
 }
 
 impl RabbitMqQueue {
@@ -107,7 +107,11 @@ impl RabbitMqQueue {
         self.publish(target, body).await
     }
 
-    pub(super) async fn bury(&self, body: &[u8], death: &Death) -> Result<(), QueueError> {
+    pub(super) async fn dead_letter(
+        &self,
+        body: &[u8],
+        death: &DeadLetterReason,
+    ) -> Result<(), QueueError> {
         self.publish(Target::Dead(death), body).await
     }
 
