@@ -42,6 +42,12 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
 /// A layer that sees spans.
 pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// The spans that are exported: those of this program's crates, whose names begin alike.
+#[must_use]
+pub fn exported_spans() -> Targets {
+    Targets::new().with_target("sms_", LevelFilter::DEBUG)
+}
+
 /// The level, which may be changed. Its lock is taken where it is asked for, and not for each span
 /// that is entered or left.
 struct Level(reload::Layer<Targets, Registry>);

@@ -16,11 +16,10 @@ use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::Spans;
+use crate::{Spans, exported_spans};
 
 /// What each datagram begins with.
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
@@ -32,7 +31,7 @@ pub fn layer() -> Option<Spans> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect(daemon).ok()?;
     socket.set_nonblocking(true).ok()?;
-    Some(XRay(socket).with_filter(Targets::new().with_target("shared", LevelFilter::DEBUG)).boxed())
+    Some(XRay(socket).with_filter(exported_spans()).boxed())
 }
 
 struct XRay(UdpSocket);
