@@ -29,6 +29,7 @@ impl Drop for Exporter {
 
 /// What makes spans of this process part of traces, if a collector is named. The endpoint and all
 /// else is read from OpenTelemetry's own variables.
+#[expect(clippy::disallowed_methods, reason = "OpenTelemetry's variables")]
 pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
         return Ok(None);

@@ -9,6 +9,8 @@
 //! ```
 //! Environment: LISTEN, REDIS_URL, QUEUE_URL, QUEUE (its name).
 
+#![expect(clippy::disallowed_methods, reason = "no settings of the program")]
+
 use std::env;
 use std::io::{self, Write};
 use std::sync::Arc;

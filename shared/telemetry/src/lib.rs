@@ -81,6 +81,7 @@ pub fn is_exported() -> bool {
 /// list of `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong
 /// value is reported and `info` used: logs are not a reason not to start. `spans` gets what is
 /// begun and ended, if somebody exports it.
+#[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
 pub fn init(spans: Option<Spans>) {
     let controls = Controls::read(&|name| env::var(name).ok());
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());

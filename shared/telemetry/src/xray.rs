@@ -26,6 +26,7 @@ const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
 /// Sends spans to the daemon, if there is one.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "Lambda's variable")]
 pub fn layer() -> Option<Spans> {
     let daemon = env::var("AWS_XRAY_DAEMON_ADDRESS").ok()?;
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
@@ -105,6 +106,7 @@ impl Subsegment {
 }
 
 /// What Lambda says of the trace of the invocation that this process is busy with: one at a time.
+#[expect(clippy::disallowed_methods, reason = "Lambda's variable, which changes")]
 pub fn invocation() -> Option<String> {
     env::var("_X_AMZN_TRACE_ID").ok()
 }
