@@ -64,6 +64,14 @@ def check_links(document, text):
             wrong(document, f"{target}: there is no such heading")
 
 
+def check_code_paths(document, text):
+    """Files of the code that running text names exist, but for examples of new ones."""
+    folders = "shared|src|functions|tests|bench|samples"
+    for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", text):
+        if not (ROOT / path).exists() and not path.endswith("/example.rs"):
+            wrong(document, f"{path} does not exist")
+
+
 def check_named(file):
     """Documents and pictures exist that a file names by their place in the tree."""
     try:
@@ -222,6 +230,8 @@ for document in documents:
     text = document.read_text()
     name = str(document.relative_to(ROOT))
     check_links(document, text)
+    if document.name != "CHANGELOG.md":
+        check_code_paths(document, text)
     check_commands(document, text)
     if name in SESSIONS:
         check_session(document, text)

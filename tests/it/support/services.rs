@@ -31,7 +31,7 @@ pub fn with_own_queue(url: &str) -> String {
     format!("{url}?queue={}", unique("test"))
 }
 
-/// What `tests/run` has set.
+/// A variable that `tests/run` sets.
 #[expect(clippy::disallowed_methods, reason = "orders to the tests, and no settings")]
 pub fn from_environment(name: &str) -> String {
     std::env::var(name)
