@@ -45,7 +45,18 @@ PURPOSES = {
     "phone numbers": ["rlibphonenumber", "regex_automata", "regex", "aho_corasick", "regex_syntax"],
     "JSON": ["serde_json", "serde", "serde_core"],
     "hashes of numbers and codes": ["sha2", "hmac", "digest", "block_buffer"],
-    "sms-verify itself": ["shared", "sms_verify"],
+    "sms-verify itself": [
+        "sms_app",
+        "sms_config",
+        "sms_domain",
+        "sms_gateways",
+        "sms_http",
+        "sms_outbound",
+        "sms_queue",
+        "sms_store",
+        "sms_telemetry",
+        "sms_verify",
+    ],
 }
 
 

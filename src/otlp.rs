@@ -11,12 +11,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use sms_domain::trace_context::TraceParent;
-use sms_telemetry::Spans;
 use sms_telemetry::propagation::{Propagation, propagate};
+use sms_telemetry::{Spans, exported_spans};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// Sends spans on its way; what is left is sent when it is dropped.
 pub struct Exporter(SdkTracerProvider);
@@ -30,6 +29,7 @@ impl Drop for Exporter {
 
 /// What makes spans of this process part of traces, if a collector is named. The endpoint and all
 /// else is read from OpenTelemetry's own variables.
+#[expect(clippy::disallowed_methods, reason = "OpenTelemetry's variables")]
 pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
         return Ok(None);
@@ -45,11 +45,8 @@ pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     let provider =
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sms-verify"));
-    let ours = Targets::new()
-        .with_target("shared", LevelFilter::DEBUG)
-        .with_target("sms_verify", LevelFilter::DEBUG);
     propagate(Box::new(W3c(TraceContextPropagator::new())));
-    Ok(Some((layer.with_filter(ours).boxed(), Exporter(provider))))
+    Ok(Some((layer.with_filter(exported_spans()).boxed(), Exporter(provider))))
 }
 
 struct W3c(TraceContextPropagator);

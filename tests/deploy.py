@@ -1,5 +1,5 @@
-"""Types in what docs/guide/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds what is
-deployed against template.yaml.
+"""Types in what docs/guide/deploy.md says of cargo-lambda, on moto in the place of AWS, and holds
+what is deployed against template.yaml.
 
     python tests/deploy.py
 

@@ -48,6 +48,12 @@ missing_packages() {
   command -v luacheck >/dev/null || missing+=(lua-check)
   command -v cc >/dev/null || missing+=(build-essential)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  echo "${missing[*]}"
+}
+
+install_packages() {
+  local missing
+  read -ra missing < <(missing_packages)
   install_debian "${missing[@]}"
 }
 

@@ -1,5 +1,5 @@
-"""Lets Schemathesis call everything that shared/http/openapi.json describes, and compare each answer
-with it.
+"""Lets Schemathesis call everything that shared/http/openapi.json describes, and compare each
+answer with it.
 
     python tests/specification.py target/debug/sms-verify
 

@@ -1,10 +1,10 @@
-"""Holds template.yaml against the code: what SAM makes of it must be what the functions need, and no more.
+"""Holds template.yaml against the code: SAM makes of it what the functions need, and no more.
 
     python tests/template.py target/debug/sms-verify
 
-Run by tests/run with the Python of target/tools, which has SAM's own translator, and moto, which creates those
-resources of the stack that it knows: queues, roles, logs and the network. What the code needs is what the program says
-of itself: `sms-verify facts`.
+Run by tests/run with the Python of target/tools, which has SAM's own translator, and moto, which
+creates those resources of the stack that it knows: queues, roles, logs and the network. What the
+code needs is what the program says of itself: `sms-verify facts`.
 """
 
 import json
@@ -56,12 +56,17 @@ def source(*parts):
 def facts():
     """What the program says of itself: its settings, and its metrics with their labels."""
     program = str(pathlib.Path(sys.argv[1]).resolve())
-    return json.loads(subprocess.run([program, "facts"], check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run([program, "facts"], check=True, capture_output=True, text=True).stdout
+    )
 
 
 def check_settings(properties, known, required):
-    """Each function is given settings that it reads, all that it needs, and what another function of the API has, too."""
-    given = {function: set(properties[function]["Environment"]["Variables"]) for function in FUNCTIONS}
+    """Each function is given settings that it reads, all that it needs, and those that another
+    function of the API has, too."""
+    given = {
+        function: set(properties[function]["Environment"]["Variables"]) for function in FUNCTIONS
+    }
     read = {
         function: {name for name, setting in known.items() if program in setting["read_by"]}
         for function, program in FUNCTIONS.items()
@@ -72,12 +77,16 @@ def check_settings(properties, known, required):
         check(f"what {function} lacks", needed - given[function], set())
         check(f"what {function} does not read", given[function] - read[function], set())
     api = read["RequestCode"] & read["CheckCode"]
-    check("what one function of the API has alone", (given["RequestCode"] ^ given["CheckCode"]) & api, set())
+    check(
+        "what one function of the API has alone",
+        (given["RequestCode"] ^ given["CheckCode"]) & api,
+        set(),
+    )
 
 
 def routes():
-    """Method and path of each operation, by its name: a test holds the document against the routers."""
-    paths = json.loads(source("shared", "openapi.json"))["paths"]
+    """Method and path of each operation, by its name, as openapi.json has them."""
+    paths = json.loads(source("shared", "http", "openapi.json"))["paths"]
     return {
         operation["operationId"]: (method.upper(), path.rstrip("/"))
         for path, operations in paths.items()
@@ -87,12 +96,16 @@ def routes():
 
 def metrics_of(alarm):
     """Those of an alarm that are the program's own."""
-    all_of_them = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
+    all_of_them = [
+        one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one
+    ] or [alarm]
     return [one for one in all_of_them if one.get("Namespace") == "sms-verify"]
 
 
 def api_routes(resources, function):
-    api = next(resource for resource in resources.values() if resource["Type"] == "AWS::ApiGatewayV2::Api")
+    api = next(
+        resource for resource in resources.values() if resource["Type"] == "AWS::ApiGatewayV2::Api"
+    )
     found = set()
     for path, methods in api["Properties"]["Body"]["paths"].items():
         for method, route in methods.items():
@@ -107,26 +120,48 @@ def allowed(resources, function):
     pairs = set()
     for policy in resources[f"{function}Role"]["Properties"].get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            actions = (
+                statement["Action"]
+                if isinstance(statement["Action"], list)
+                else [statement["Action"]]
+            )
             pairs |= {(action, statement["Resource"]["Fn::GetAtt"][0]) for action in actions}
     return pairs
 
 
 def broad(resources, function):
     """AWS's own policies that the function has and does not need."""
-    needed = ("AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaVPCAccessExecutionRole")
+    needed = (
+        "AWSLambdaBasicExecutionRole",
+        "AWSXrayWriteOnlyAccess",
+        "AWSLambdaVPCAccessExecutionRole",
+    )
     policies = json.dumps(resources[f"{function}Role"]["Properties"]["ManagedPolicyArns"])
-    return {name for name in re.findall(r"policy/(?:service-role/)?(\w+)", policies) if name not in needed}
+    return {
+        name
+        for name in re.findall(r"policy/(?:service-role/)?(\w+)", policies)
+        if name not in needed
+    }
 
 
 def open_without_tls(resources):
     """The queues that take requests without TLS."""
     queues = {name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"}
-    for policy in (resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::SQS::QueuePolicy"):
+    for policy in (
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::SQS::QueuePolicy"
+    ):
         for statement in policy["PolicyDocument"]["Statement"]:
-            denies = statement["Effect"] == "Deny" and statement["Principal"] == "*" and statement["Action"] == "sqs:*"
+            denies = (
+                statement["Effect"] == "Deny"
+                and statement["Principal"] == "*"
+                and statement["Action"] == "sqs:*"
+            )
             if denies and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}:
-                queues -= {queue["Ref"] for queue in policy["Queues"]} & {statement["Resource"]["Fn::GetAtt"][0]}
+                queues -= {queue["Ref"] for queue in policy["Queues"]} & {
+                    statement["Resource"]["Fn::GetAtt"][0]
+                }
     return queues
 
 
@@ -136,9 +171,13 @@ def known_to_moto(resources):
 
     def refers(resource):
         text = json.dumps(resource)
-        return any(f'"{name}"' in text or f"${{{name}}}" in text or f"${{{name}." in text for name in gone)
+        return any(
+            f'"{name}"' in text or f"${{{name}}}" in text or f"${{{name}." in text for name in gone
+        )
 
-    while more := {name for name, resource in resources.items() if name not in gone and refers(resource)}:
+    while more := {
+        name for name, resource in resources.items() if name not in gone and refers(resource)
+    }:
         gone |= more
     return {name: resource for name, resource in resources.items() if name not in gone}
 
@@ -147,16 +186,35 @@ def known_to_moto(resources):
 def create(template, redis):
     """Creates the stack, and returns its resources by name and the attributes of its job queue."""
     resources = known_to_moto(template["Resources"])
-    body = json.dumps({**{key: value for key, value in template.items() if key != "Outputs"}, "Resources": resources})
-    values = {"SecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sms-verify", "Redis": redis}
+    body = json.dumps(
+        {
+            **{key: value for key, value in template.items() if key != "Outputs"},
+            "Resources": resources,
+        }
+    )
+    values = {
+        "SecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sms-verify",
+        "Redis": redis,
+    }
     parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
     formation, queues = boto3.client("cloudformation"), boto3.client("sqs")
-    formation.create_stack(StackName="sms-verify", TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_IAM"])
+    formation.create_stack(
+        StackName="sms-verify",
+        TemplateBody=body,
+        Parameters=parameters,
+        Capabilities=["CAPABILITY_IAM"],
+    )
     status = formation.describe_stacks(StackName="sms-verify")["Stacks"][0]["StackStatus"]
     check(f"the stack with Redis={redis}", status, "CREATE_COMPLETE")
     created = formation.describe_stack_resources(StackName="sms-verify")["StackResources"]
-    names = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in created if "PhysicalResourceId" in item}
-    return names, queues.get_queue_attributes(QueueUrl=names["Jobs"], AttributeNames=["All"])["Attributes"]
+    names = {
+        item["LogicalResourceId"]: item["PhysicalResourceId"]
+        for item in created
+        if "PhysicalResourceId" in item
+    }
+    return names, queues.get_queue_attributes(QueueUrl=names["Jobs"], AttributeNames=["All"])[
+        "Attributes"
+    ]
 
 
 def check(what, actual, expected):
@@ -175,33 +233,56 @@ def main():
     visible, timeout = properties["Jobs"]["VisibilityTimeout"], properties["SendSms"]["Timeout"]
     check("six timeouts within the visibility timeout", 6 * timeout <= visible, True)
     mapping = properties["SendSmsJobs"]
-    check("the partial batch response", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+    check(
+        "the partial batch response", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"]
+    )
 
     check_settings(properties, known["settings"], known["required"])
-    for function in FUNCTIONS:
-        binary = yaml_parse(source("template.yaml"))["Resources"][function]["Metadata"]["BuildProperties"]["Binary"]
-        check(f"the binary of {function}", binary, FUNCTIONS[function])
+    built = yaml_parse(source("template.yaml"))["Resources"]
+    for function, binary in FUNCTIONS.items():
+        metadata = built[function]["Metadata"]
+        check(f"the binary of {function}", metadata["BuildProperties"]["Binary"], binary)
 
     described = routes()
     asking = {described.pop(name) for name in ("askForCode", "sendSmsCode", "isAlive", "isReady")}
     check("the routes of RequestCode", api_routes(resources, "RequestCode"), asking)
     preflights = {("OPTIONS", "/v1/{path}")}
-    check("the routes of CheckCode", api_routes(resources, "CheckCode"), set(described.values()) | preflights)
+    check(
+        "the routes of CheckCode",
+        api_routes(resources, "CheckCode"),
+        set(described.values()) | preflights,
+    )
 
-    # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone` and `bury` for who sends.
-    send, attributes, visibility = "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"
-    check("what RequestCode may", allowed(resources, "RequestCode"), {(send, "Jobs"), (attributes, "Jobs")})
+    # What each adapter call needs: `send` and `ping` for who asks; `send` (held jobs), `postpone`
+    # and `bury` for who sends.
+    send, attributes, visibility = (
+        "sqs:SendMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
+    )
+    check(
+        "what RequestCode may",
+        allowed(resources, "RequestCode"),
+        {(send, "Jobs"), (attributes, "Jobs")},
+    )
     check("what CheckCode may", allowed(resources, "CheckCode"), set())
     mapping = {("sqs:ReceiveMessage", "Jobs"), ("sqs:DeleteMessage", "Jobs"), (attributes, "Jobs")}
     sender = mapping | {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")}
     check("what SendSms may", allowed(resources, "SendSms"), sender)
     for function in FUNCTIONS:
-        check(f"policies of AWS for {function} beyond logs, traces and the network", broad(resources, function), set())
+        check(
+            f"policies of AWS for {function} beyond logs, traces and the network",
+            broad(resources, function),
+            set(),
+        )
 
     check("queues that are open without TLS", open_without_tls(resources), set())
 
     runbook = source("docs", "operations", "runbook.md")
-    headings = {re.sub(r"[^\w\- ]", "", found.lower()).replace(" ", "-") for found in re.findall(r"^#+ (.*)$", runbook, re.M)}
+    headings = {
+        re.sub(r"[^\w\- ]", "", found.lower()).replace(" ", "-")
+        for found in re.findall(r"^#+ (.*)$", runbook, re.MULTILINE)
+    }
     for name, alarm in resources.items():
         if alarm["Type"] == "AWS::CloudWatch::Alarm":
             anchor = json.dumps(alarm["Properties"]["AlarmDescription"]).split("#")[-1].strip('"} ')
@@ -211,26 +292,48 @@ def main():
     metrics = known["metrics"]
     used = set(re.findall(r"sms_verify_\w+", json.dumps(template)))
     for alarm in resources.values():
-        for metric in metrics_of(alarm["Properties"]) if alarm["Type"] == "AWS::CloudWatch::Alarm" else []:
-            labels = {one["Name"]: one["Value"] for one in metric["Dimensions"] if one["Name"] != "function"}
+        for metric in (
+            metrics_of(alarm["Properties"]) if alarm["Type"] == "AWS::CloudWatch::Alarm" else []
+        ):
+            labels = {
+                one["Name"]: one["Value"]
+                for one in metric["Dimensions"]
+                if one["Name"] != "function"
+            }
             counted = metrics[metric["MetricName"]]
             check(f"the labels of {metric['MetricName']}", set(labels), set(counted))
-            wrong = {name: value for name, value in labels.items() if counted[name] and value not in counted[name]}
+            wrong = {
+                name: value
+                for name, value in labels.items()
+                if counted[name] and value not in counted[name]
+            }
             check(f"values of labels of {metric['MetricName']} that nobody counts", wrong, {})
     check("metrics that the template uses and nobody counts", used - set(metrics), set())
-    # The dimensions of a query are exactly those that its metric has: the function's, and its labels.
+    # The dimensions of a query are exactly its metric's: the function's, and its labels.
     labels = {"function"} | set(metrics["sms_verify_refused_total"])
     query = properties["RefusedAlarm"]["Metrics"][0]["Expression"]["Fn::Sub"]
     dimensions = re.search(r'SCHEMA\("sms-verify", (.*?)\)', query).group(1).split(", ")
     # In quotes: "function" is a word of the query language, too.
     check("the dimensions of RefusedAlarm", set(dimensions), {f'"{label}"' for label in labels})
-    check("labels without quotes in RefusedAlarm", [label for label in labels if re.search(rf"(?<![\w\"]){label}\b", query)], [])
+    check(
+        "labels without quotes in RefusedAlarm",
+        [label for label in labels if re.search(rf"(?<![\w\"]){label}\b", query)],
+        [],
+    )
 
     for redis, network in {"bring": False, "create": True}.items():
         created, jobs = create(template, redis)
         policy = json.loads(jobs["RedrivePolicy"])
-        check("where dead letters go", policy["deadLetterTargetArn"].split(":")[-1], created["DeadLetters"].split("/")[-1])
-        check(f"the network with Redis={redis}", {"Vpc", "Nat", "SqsEndpoint"} <= set(created), network)
+        check(
+            "where dead letters go",
+            policy["deadLetterTargetArn"].split(":")[-1],
+            created["DeadLetters"].split("/")[-1],
+        )
+        check(
+            f"the network with Redis={redis}",
+            {"Vpc", "Nat", "SqsEndpoint"} <= set(created),
+            network,
+        )
     print(f"template.yaml agrees with the code ({len(resources)} resources after translation)")
 
 

@@ -1,8 +1,9 @@
-"""Types the blocks of the documents in, as somebody does who follows them from the first to the last.
+"""Types the blocks of the documents in, as somebody does who follows them from first to last.
 
-A block of `sh` is typed into the shell in which those before it were. A program that runs until it is stopped has to say that it is
-there, and ends well when it is stopped; what is started with & is stopped by a block of the document. Ports, addresses of servers and
-`cargo run` are replaced, since the program is built and private servers are there.
+A block of `sh` is typed into the shell in which those before it were. A program that runs until it
+is stopped has to say that it is there, and ends well when it is stopped; what is started with & is
+stopped by a block of the document. Ports, addresses of servers and `cargo run` are replaced, since
+the program is built and private servers are there.
 """
 
 import contextlib
@@ -26,7 +27,10 @@ COMMANDS_NOT_HERE = {
     "tests/run": "it is what runs this",
 }
 BLOCKS_NOT_HERE = {
-    ("docs/guide/from-meiduo.md", "export REDIS_URL=redis://127.0.0.1:6379/2"): "tests/it/compat/meiduo/guide.rs goes the whole way",
+    (
+        "docs/guide/from-meiduo.md",
+        "export REDIS_URL=redis://127.0.0.1:6379/2",
+    ): "tests/it/compat/meiduo/guide.rs goes the whole way",
     ("docs/guide/deploy.md", "aws secretsmanager create-secret"): "an AWS account",
     ("docs/guide/deploy.md", "sam build"): "an AWS account",
     ("docs/guide/deploy.md", "sam deploy"): "an AWS account",
@@ -39,7 +43,10 @@ BLOCKS_NOT_HERE = {
 OTHER_BLOCKS = {
     ("README.md", "text"): "a picture",
     ("docs/guide/local-mode.md", "nginx"): "Typist.behind_nginx",
-    **{("docs/guide/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs" for language in ("nginx", "js", "html", "python")},
+    **{
+        ("docs/guide/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs"
+        for language in ("nginx", "js", "html", "python")
+    },
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/guide/deploy.md")},
 }
 # Seconds that a document may take, and one whose functions may have to be compiled.
@@ -50,8 +57,8 @@ NGINX = """
 worker_processes 1; daemon off; pid FOLDER/pid;
 events { worker_connections 64; }
 http {
-    access_log off; client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b; fastcgi_temp_path FOLDER/c;
-    uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
+    access_log off; client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b;
+    fastcgi_temp_path FOLDER/c; uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
     SERVER
 }
 """
@@ -76,7 +83,7 @@ serves() {
 
 def blocks(text, *languages):
     """The fenced blocks of these languages, one after the other."""
-    found = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.M | re.S)
+    found = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
     return [textwrap.dedent(body) for _, language, body in found if language in languages]
 
 
@@ -109,7 +116,9 @@ class Servers:
         self.folder = pathlib.Path(folder)
 
     def __enter__(self):
-        self.redis, self.rabbitmq = (self.run("start", kind, self.folder / kind) for kind in ("redis", "rabbitmq"))
+        self.redis, self.rabbitmq = (
+            self.run("start", kind, self.folder / kind) for kind in ("redis", "rabbitmq")
+        )
         return self
 
     def __exit__(self, *_):
@@ -118,7 +127,9 @@ class Servers:
 
     @staticmethod
     def run(*arguments):
-        return subprocess.run([SERVICES, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            [SERVICES, *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
 
 class Typist:
@@ -132,20 +143,37 @@ class Typist:
         """A command with the addresses that things have here."""
         address = self.servers.rabbitmq.split("@")[1].split("/")[0]
         command = command.replace("amqp://sms:sms-local@127.0.0.1:5672/%2f", self.servers.rabbitmq)
-        command = command.replace("redis://127.0.0.1:6379", self.servers.redis).replace("mq.example:5672", address)
-        command = re.sub(r"\b(8080|8081|9000)\b", lambda found: self.ports[found[0]], command.replace("0.0.0.0", "127.0.0.1"))
-        command = re.sub(r"^rabbitmqctl", f"{SERVICES} rabbitmqctl {self.servers.folder / 'rabbitmq'}", command)
-        command = re.sub(r"\bcargo lambda (watch|invoke)", rf"cargo lambda \1 --invoke-port {self.ports['9000']}", command)
+        command = command.replace("redis://127.0.0.1:6379", self.servers.redis).replace(
+            "mq.example:5672", address
+        )
+        command = re.sub(
+            r"\b(8080|8081|9000)\b",
+            lambda found: self.ports[found[0]],
+            command.replace("0.0.0.0", "127.0.0.1"),
+        )
+        command = re.sub(
+            r"^rabbitmqctl", f"{SERVICES} rabbitmqctl {self.servers.folder / 'rabbitmq'}", command
+        )
+        command = re.sub(
+            r"\bcargo lambda (watch|invoke)",
+            rf"cargo lambda \1 --invoke-port {self.ports['9000']}",
+            command,
+        )
         stays = re.search(r"cargo run( -- (api|worker\b[^&]*))?$", plain(command))
         program = f"serves {self.program}" if stays else self.program
         return re.sub(r"\bcargo run( --release)?( --)?(?=\s|$)", program, command)
 
     def script(self, name, text):
         lines = [SHELL]
-        self.left_out |= {(name, language) for language in re.findall(r"^ *```(\w+)$", text, re.M)} - {(name, "sh")}
+        self.left_out |= {
+            (name, language) for language in re.findall(r"^ *```(\w+)$", text, re.MULTILINE)
+        } - {(name, "sh")}
         for block in blocks(text, "sh"):
             typed = commands(block)
-            begins = next((key for key in BLOCKS_NOT_HERE if key[0] == name and typed[0].startswith(key[1])), None)
+            begins = next(
+                (key for key in BLOCKS_NOT_HERE if key[0] == name and typed[0].startswith(key[1])),
+                None,
+            )
             if begins:
                 self.left_out.add(begins)
                 continue
@@ -160,15 +188,23 @@ class Typist:
 
     def type_in(self, name, text):
         """What went wrong, or None."""
-        environment = {key: value for key, value in os.environ.items() if not re.match(r"REDIS_URL|QUEUE_URL|AWS_|TEST_", key)}
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not re.match(r"REDIS_URL|QUEUE_URL|AWS_|TEST_", key)
+        }
         environment |= {"LISTEN": f"127.0.0.1:{self.ports['8080']}"}
         with tempfile.TemporaryDirectory() as folder:
             environment["SAID"] = f"{folder}/said"
             log = pathlib.Path(folder) / "log"
             with log.open("w") as output:
                 shell = subprocess.Popen(
-                    ["bash", "-c", self.script(name, text)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=output, stderr=output,
+                    ["bash", "-c", self.script(name, text)],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
                 )
                 try:
                     shell.wait(LONGEST_WITH_FUNCTIONS if "cargo lambda" in text else LONGEST)
@@ -180,26 +216,44 @@ class Typist:
 
     def unaccounted(self):
         """What is left out and should not be, and what is to be left out and stands nowhere."""
-        return sorted(map(str, {*COMMANDS_NOT_HERE, *BLOCKS_NOT_HERE, *OTHER_BLOCKS} ^ self.left_out))
+        return sorted(
+            map(str, {*COMMANDS_NOT_HERE, *BLOCKS_NOT_HERE, *OTHER_BLOCKS} ^ self.left_out)
+        )
 
     def behind_nginx(self, server):
-        """What goes wrong where two APIs stand behind an nginx with these lines: one may end, and only the API is passed on."""
+        """What goes wrong where two APIs stand behind an nginx with these lines: one may end, and
+        only the API is passed on."""
         ports = dict(zip(("80", "8080", "8081"), map(str, free_ports(3))))
         server = server.replace("listen 80;", f"listen 127.0.0.1:{ports['80']};")
         server = re.sub(r":(8080|8081)\b", lambda found: f":{ports[found[1]]}", server)
-        environment = {"REDIS_URL": self.servers.redis, "QUEUE_URL": self.servers.rabbitmq, "CODE_SECRET": "x" * 32, "TRUSTED_PROXIES": "1"}
+        environment = {
+            "REDIS_URL": self.servers.redis,
+            "QUEUE_URL": self.servers.rabbitmq,
+            "CODE_SECRET": "x" * 32,
+            "TRUSTED_PROXIES": "1",
+        }
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            (pathlib.Path(folder) / "nginx.conf").write_text(NGINX.replace("FOLDER", folder).replace("SERVER", server))
-            listens = [environment | {"LISTEN": f"127.0.0.1:{ports[port]}"} for port in ("8080", "8081")]
+            (pathlib.Path(folder) / "nginx.conf").write_text(
+                NGINX.replace("FOLDER", folder).replace("SERVER", server)
+            )
+            listens = [
+                environment | {"LISTEN": f"127.0.0.1:{ports[port]}"} for port in ("8080", "8081")
+            ]
             nginx = ["/usr/sbin/nginx", "-e", "stderr", "-p", folder, "-c", f"{folder}/nginx.conf"]
-            started = [(nginx, os.environ), *(([self.program, "api"], listen) for listen in listens)]
+            started = [
+                (nginx, os.environ),
+                *(([self.program, "api"], listen) for listen in listens),
+            ]
             processes = [stack.enter_context(running(*each)) for each in started]
             for process, port in zip(processes, ports.values()):
                 wait_for(process, port)
             at = f"http://127.0.0.1:{ports['80']}"
             # 405 is the API's word for a GET where only a POST is something.
-            for path, passed_on in {"/v1/verifications": 405, "/.well-known/jwks.json": 200}.items():
+            for path, passed_on in {
+                "/v1/verifications": 405,
+                "/.well-known/jwks.json": 200,
+            }.items():
                 if status(at + path) != passed_on:
                     yield f"behind nginx {path} is {status(at + path)}"
             if status(at + "/readyz") == 200:
@@ -213,7 +267,9 @@ class Typist:
 
 @contextlib.contextmanager
 def running(command, environment):
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:

@@ -22,6 +22,7 @@ const WORKERS: usize = 2;
 /// Two, so that some meet.
 const FAULTS_AT_ONCE: usize = 2;
 
+#[expect(clippy::disallowed_methods, reason = "an order to the test")]
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

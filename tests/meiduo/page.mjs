@@ -1,5 +1,5 @@
-// The page of docs/guide/from-meiduo.md's second step: runs its method `send_sms_code` once, and prints
-// what the page has then.
+// The page of docs/guide/from-meiduo.md's second step: runs its method `send_sms_code` once, and
+// prints what the page has then.
 //
 //     node page.mjs FILE ADDRESS DATA
 //

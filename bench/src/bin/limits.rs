@@ -9,6 +9,8 @@
 //! ```
 //! Environment: LISTEN, REDIS_URL, QUEUE_URL, QUEUE (its name).
 
+#![expect(clippy::disallowed_methods, reason = "no settings of the program")]
+
 use std::env;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -34,9 +36,16 @@ use sms_store::admission_script;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// As long as an answer of the product.
-const ANSWER: &str = r#"{"id":"01abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ","status":"pending","to":"+86*******8000","expires_at":"2026-01-01T00:00:00Z","expires_in":300,"resend_in":60,"attempts_left":5}"#;
+const ANSWER: &str = concat!(
+    r#"{"id":"01abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ","status":"pending","#,
+    r#""to":"+86*******8000","expires_at":"2026-01-01T00:00:00Z","expires_in":300,"#,
+    r#""resend_in":60,"attempts_left":5}"#
+);
 /// As long as a job of the product.
-const JOB: &str = r#"{"v":1,"id":"01abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ","send":1,"to":"+8613800138000","locale":"zh-CN","attempts":0}"#;
+const JOB: &str = concat!(
+    r#"{"v":1,"id":"01abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ","send":1,"#,
+    r#""to":"+8613800138000","locale":"zh-CN","attempts":0}"#
+);
 
 #[derive(Clone)]
 struct Parts {

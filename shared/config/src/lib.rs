@@ -38,6 +38,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The process's environment, where settings are read.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where settings are read")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

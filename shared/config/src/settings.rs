@@ -420,6 +420,7 @@ mod tests {
 
     /// `UPDATE_DOCS=1 cargo test --workspace the_document_of_settings` writes it.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn the_document_of_settings_has_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
         let written = std::fs::read_to_string(path).expect("docs/reference/configuration.md");

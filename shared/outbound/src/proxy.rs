@@ -25,6 +25,10 @@ pub struct Proxy {
 
 impl Proxy {
     /// That of the process's environment, if one is named that can be used.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "every program's variables, and no settings of this one"
+    )]
     pub fn of_environment() -> Option<Self> {
         let lookup = |name: &str| env::var(name).ok();
         let (_, url) = named(&lookup)?;

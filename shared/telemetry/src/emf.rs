@@ -44,6 +44,7 @@ enum Values {
 
 /// Installs it where `function`, Lambda's name for this function, is set: elsewhere nothing is
 /// measured.
+#[expect(clippy::disallowed_methods, reason = "Lambda's variable")]
 pub fn install() {
     if std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
         // An error means that another is installed, which a function does not do.
@@ -62,6 +63,7 @@ pub fn flush() {
     if values.is_empty() {
         return;
     }
+    #[expect(clippy::disallowed_methods, reason = "Lambda's variables")]
     let variable = |name: &str| std::env::var(name).ok();
     let function = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     #[expect(clippy::disallowed_methods, reason = "CloudWatch wants to know when it was")]

@@ -42,6 +42,12 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
 /// A layer that sees spans.
 pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// The spans that are exported: those of this program's crates, whose names begin alike.
+#[must_use]
+pub fn exported_spans() -> Targets {
+    Targets::new().with_target("sms_", LevelFilter::DEBUG)
+}
+
 /// The level, which may be changed. Its lock is taken where it is asked for, and not for each span
 /// that is entered or left.
 struct Level(reload::Layer<Targets, Registry>);
@@ -75,6 +81,7 @@ pub fn is_exported() -> bool {
 /// list of `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong
 /// value is reported and `info` used: logs are not a reason not to start. `spans` gets what is
 /// begun and ended, if somebody exports it.
+#[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
 pub fn init(spans: Option<Spans>) {
     let controls = Controls::read(&|name| env::var(name).ok());
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());

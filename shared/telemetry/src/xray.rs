@@ -16,23 +16,23 @@ use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::Spans;
+use crate::{Spans, exported_spans};
 
 /// What each datagram begins with.
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
 /// Sends spans to the daemon, if there is one.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "Lambda's variable")]
 pub fn layer() -> Option<Spans> {
     let daemon = env::var("AWS_XRAY_DAEMON_ADDRESS").ok()?;
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect(daemon).ok()?;
     socket.set_nonblocking(true).ok()?;
-    Some(XRay(socket).with_filter(Targets::new().with_target("shared", LevelFilter::DEBUG)).boxed())
+    Some(XRay(socket).with_filter(exported_spans()).boxed())
 }
 
 struct XRay(UdpSocket);
@@ -106,6 +106,7 @@ impl Subsegment {
 }
 
 /// What Lambda says of the trace of the invocation that this process is busy with: one at a time.
+#[expect(clippy::disallowed_methods, reason = "Lambda's variable, which changes")]
 pub fn invocation() -> Option<String> {
     env::var("_X_AMZN_TRACE_ID").ok()
 }

@@ -39,8 +39,10 @@ fn solve(task: &Value) -> String {
     let hash = |number: &u64| hex::encode(Sha256::digest(format!("{salt}{number}")));
     let number = (0..=task["maxnumber"].as_u64().expect("a number"))
         .find(|number| hash(number) == challenge);
-    let answer = json!({ "algorithm": text("algorithm"), "challenge": challenge, "number": number.expect("a solution"),
-        "salt": salt, "signature": text("signature") });
+    let answer = json!({
+        "algorithm": text("algorithm"), "challenge": challenge,
+        "number": number.expect("a solution"), "salt": salt, "signature": text("signature"),
+    });
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, answer.to_string())
 }
 
@@ -74,8 +76,9 @@ async fn proof_of_work_solved_by_altchas_library_is_accepted() {
     let task = task(&deployment.client.ask(&to).await, "required");
     let script = "import sys, json, altcha, base64; t = json.loads(sys.argv[1]); \
         s = altcha.solve_challenge(t['challenge'], t['salt'], t['algorithm'], t['maxnumber'], 0); \
-        print(base64.b64encode(json.dumps({**{k: t[k] for k in ('algorithm', 'challenge', 'salt', 'signature')}, \
-        'number': s.number, 'took': 1}).encode()).decode())";
+        same = {k: t[k] for k in ('algorithm', 'challenge', 'salt', 'signature')}; \
+        answer = json.dumps({**same, 'number': s.number, 'took': 1}); \
+        print(base64.b64encode(answer.encode()).decode())";
     let output = Command::new("python")
         .args(["-c", script, &task.to_string()])
         .output()

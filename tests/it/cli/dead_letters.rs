@@ -18,9 +18,9 @@ async fn redrive_shows_its_progress() {
     let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
     for index in 0..3 {
         let id = TestNumber::new().request().id;
-        let body = format!(
-            r#"{{"v":1,"id":"{id}","send":1,"to":"+861380013800{index}","locale":"en","attempts":4}}"#
-        );
+        let to = format!("+861380013800{index}");
+        let body =
+            format!(r#"{{"v":1,"id":"{id}","send":1,"to":"{to}","locale":"en","attempts":4}}"#);
         eventually("a dead letter", || async {
             queue.dead_letter(body.as_bytes(), "out of attempts").await.ok()
         })

@@ -12,6 +12,7 @@ use crate::support::assert_snapshot;
 use crate::support::process::{Client, Deployment, Environment, Process, base_url, wrong};
 
 /// The program on a terminal, which Python plays.
+#[expect(clippy::disallowed_methods, reason = "the tests' own PATH has Python")]
 fn on_a_terminal(arguments: &[&str], environment: &Environment) -> Process {
     let script =
         "import pty, sys, os; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
@@ -120,7 +121,8 @@ async fn inbox_that_nobody_can_see_is_refused() {
     let worker =
         Process::start(&["worker"], &behind_a_proxy.with("SMS_DSN", &format!("inbox+{base}")));
     assert_eq!(Client::new(&base).ask("13800138000").await.status, 202);
-    worker.logs("inbox: HTTP 404, that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)").await;
+    let hint = "that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)";
+    worker.logs(&format!("inbox: HTTP 404, {hint}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,8 +200,8 @@ async fn help_of_every_command() {
         "",
         "api",
         "worker",
-        "provider",
-        "provider check",
+        "gateway",
+        "gateway check",
         "simulate",
         "dead",
         "dead list",

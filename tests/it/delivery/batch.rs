@@ -133,7 +133,10 @@ async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     let mut function = Function::new(&gateway);
     function.deliveries.schedule.backoff = Duration::from_millis(50);
     let (_, body) = function.job(1).await;
-    let data = |body: &str| json!({ "data": STANDARD.encode(body), "basicProperties": { "priority": null } });
+    let data = |body: &str| {
+        let properties = json!({ "priority": null });
+        json!({ "data": STANDARD.encode(body), "basicProperties": properties })
+    };
     let event =
         json!({ "rmqMessagesByQueue": { "sms-verify::/": [data(&body), data("not a job")] } });
     let event = serde_json::from_value(event).expect("an Amazon MQ event");
@@ -191,9 +194,10 @@ async fn event_of_no_queue_is_a_named_error() {
 async fn dead_letter_for_foreign_messages_says_what_they_are() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let function = Function::new(&gateway);
-    let of_sns = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Message":"m"}"#;
+    let topic = "arn:aws:sns:eu-central-1:123456789012:t";
+    let of_sns = format!(r#"{{"Type":"Notification","TopicArn":"{topic}","Message":"m"}}"#);
     assert_eq!(
-        function.receives(&[("1", of_sns, 1), ("2", OTHERS[0].0, 1)]).await,
+        function.receives(&[("1", &of_sns, 1), ("2", OTHERS[0].0, 1)]).await,
         Vec::<String>::new()
     );
     let without_body =

@@ -26,7 +26,10 @@ async fn a_number_is_verified(deployment: Deployment) {
     assert_eq!(asked.status, 202);
     assert_eq!(asked.header("location"), format!("verifications/{id}"), "wherever a proxy has it");
     assert_eq!(asked.header("cache-control"), "no-store");
-    let expected = json!({ "status": "pending", "to": "+86*******8000", "expires_in": 300, "resend_in": 60, "attempts_left": 5 });
+    let expected = json!({
+        "status": "pending", "to": "+86*******8000", "expires_in": 300, "resend_in": 60,
+        "attempts_left": 5,
+    });
     for (field, value) in expected.as_object().expect("an object") {
         assert_eq!(asked.body[field], *value, "{field}");
     }

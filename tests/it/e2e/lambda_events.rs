@@ -20,8 +20,13 @@ import json
 from samcli.lib.generated_sample_events.events import Events
 
 events = Events()
+
+def sample(service, kind, tags):
+    values = {name: tag["default"] for name, tag in tags.items()}
+    return json.loads(events.generate_event(service, kind, values))
+
 print(json.dumps([
-    json.loads(events.generate_event(service, kind, {name: tag["default"] for name, tag in mapping["tags"].items()}))
+    sample(service, kind, mapping["tags"])
     for service, kinds in events.event_mapping.items()
     for kind, mapping in kinds.items()
 ]))

@@ -164,7 +164,10 @@ async fn lambdas_own_log_controls_count_and_metrics_survive_them() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let environment = environment(&redis_url(), &queues, &gateway).with("LOG_LEVEL", "debug");
-    let bad = json!({ "Records": [{ "messageId": "1", "receiptHandle": "1", "body": "not a job", "attributes": {} }] });
+    let record = json!({
+        "messageId": "1", "receiptHandle": "1", "body": "not a job", "attributes": {},
+    });
+    let bad = json!({ "Records": [record] });
     for (format, level) in [("JSON", "WARN"), ("JSON", "ERROR"), ("JSON", "INFO"), ("Text", "")] {
         let controlled = environment
             .clone()

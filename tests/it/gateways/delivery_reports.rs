@@ -73,16 +73,18 @@ fn receipt(vendor: Vendor, delivered: bool) -> (String, Vec<(&'static str, Strin
         Vendor::Aliyun => {
             let code = if delivered { "DELIVERED" } else { "MOBILE_NOT_ON_SERVICE" };
             let report = json!({
-                "phone_number": to.national(), "send_time": "2026-01-01 00:00:00", "report_time": "2026-01-01 00:00:01",
-                "success": delivered, "err_code": code, "err_msg": "", "sms_size": "1", "biz_id": "message-1", "out_id": "",
+                "phone_number": to.national(), "send_time": "2026-01-01 00:00:00",
+                "report_time": "2026-01-01 00:00:01", "success": delivered, "err_code": code,
+                "err_msg": "", "sms_size": "1", "biz_id": "message-1", "out_id": "",
             });
             (path, vec![], json!([report]).to_string())
         }
         Vendor::Tencent => {
             let status = if delivered { "SUCCESS" } else { "FAIL" };
             let report = json!({
-                "user_receive_time": "2026-01-01 08:00:00", "nationcode": "86", "mobile": to.national(),
-                "report_status": status, "errmsg": "DELIVRD", "description": "", "sid": "message-1",
+                "user_receive_time": "2026-01-01 08:00:00", "nationcode": "86",
+                "mobile": to.national(), "report_status": status, "errmsg": "DELIVRD",
+                "description": "", "sid": "message-1",
             });
             (path, vec![], json!([report]).to_string())
         }
@@ -101,8 +103,9 @@ fn receipt(vendor: Vendor, delivered: bool) -> (String, Vec<(&'static str, Strin
         Vendor::Aws => {
             let kind = if delivered { "TEXT_DELIVERED" } else { "TEXT_CARRIER_UNREACHABLE" };
             let event = json!({
-                "eventType": kind, "eventVersion": "1.0", "isFinal": true, "destinationPhoneNumber": to.e164(),
-                "messageId": "message-1", "messageStatus": "DELIVERED",
+                "eventType": kind, "eventVersion": "1.0", "isFinal": true,
+                "destinationPhoneNumber": to.e164(), "messageId": "message-1",
+                "messageStatus": "DELIVERED",
             });
             let notification =
                 json!({ "Type": "Notification", "TopicArn": "arn", "Message": event.to_string() });
@@ -171,7 +174,8 @@ async fn ccp_delivery_reports() {
     let report = |status: &str| {
         json!({ "Request": {
             "action": "SMSArrived", "smsType": "1", "apiVersion": "2013-12-26", "content": "1",
-            "fromNum": number(1).national(), "dateSent": "20260101120000", "deliverCode": "DELIVRD", "status": status,
+            "fromNum": number(1).national(), "dateSent": "20260101120000",
+            "deliverCode": "DELIVRD", "status": status,
         } })
         .to_string()
     };
@@ -197,11 +201,10 @@ async fn delivery_reports_in_a_batch_count_each_for_itself() {
     let mut all: Vec<Value> = serde_json::from_str(&body).expect("JSON");
     all.insert(0, json!({ "phone_number": "not a number", "biz_id": "x", "success": true }));
     all.insert(0, json!("not an object"));
-    all.extend(
-        (0..300).map(
-            |index| json!({ "phone_number": number(1000 + index).national(), "biz_id": "unknown", "success": true }),
-        ),
-    );
+    all.extend((1000..1300).map(|index| {
+        let to = number(index);
+        json!({ "phone_number": to.national(), "biz_id": "unknown", "success": true })
+    }));
     assert_eq!(scene.push(&path, &[], Value::Array(all).to_string()).await.status, 200);
     assert_eq!(scene.delivery().await, "delivered");
     let huge = format!("[{}]", " ".repeat(300 * 1024));
@@ -216,8 +219,9 @@ fn notification(message: &str) -> String {
 
 fn aws_event(kind: &str, status: &str) -> Value {
     json!({
-        "eventType": kind, "eventVersion": "1.0", "isFinal": true, "destinationPhoneNumber": number(1).e164(),
-        "messageId": "message-1", "messageStatus": status,
+        "eventType": kind, "eventVersion": "1.0", "isFinal": true,
+        "destinationPhoneNumber": number(1).e164(), "messageId": "message-1",
+        "messageStatus": status,
     })
 }
 
@@ -260,10 +264,12 @@ async fn aws_delivery_report_through_event_bridge() {
             Scene::with(&Vendor::Aws.dsn(&stub.address, &format!("&receipts={KEY}")), "aws").await;
         let event = |message_id: &str| {
             let event = json!({
-                "version": "0", "detail-type": "Text Message Delivery Status Updated", "source": "aws.sms-voice",
+                "version": "0", "detail-type": "Text Message Delivery Status Updated",
+                "source": "aws.sms-voice",
                 "detail": {
-                    "eventType": "TEXT_DELIVERED", "eventVersion": "1.0", "isFinal": true, "messageId": message_id,
-                    "originationPhoneNumber": "+12065550100", "messageStatus": "DELIVERED",
+                    "eventType": "TEXT_DELIVERED", "eventVersion": "1.0", "isFinal": true,
+                    "messageId": message_id, "originationPhoneNumber": "+12065550100",
+                    "messageStatus": "DELIVERED",
                 },
             })
             .to_string();
@@ -283,8 +289,9 @@ async fn sns_control_messages_are_accepted() {
     let path = format!("/{KEY}");
     let of_itself = |kind: &str| {
         json!({
-            "Type": kind, "MessageId": "m", "Token": "token-of-sns", "TopicArn": "arn:aws:sns:us-east-1:1:sms",
-            "Message": "You have chosen …", "SubscribeURL": "https://sns.example/", "SignatureVersion": "1",
+            "Type": kind, "MessageId": "m", "Token": "token-of-sns",
+            "TopicArn": "arn:aws:sns:us-east-1:1:sms", "Message": "You have chosen …",
+            "SubscribeURL": "https://sns.example/", "SignatureVersion": "1",
         })
         .to_string()
     };

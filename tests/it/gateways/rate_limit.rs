@@ -39,7 +39,8 @@ async fn each_once(queue: &str, gateway: &Gateway, began: Instant, deployment: &
     let busiest =
         calls.iter().map(|call| calls.iter().filter(|other| in_second(call, other)).count()).max();
     println!(
-        "RATE | {queue} | rate=50 | {JOBS} jobs | {:.1} s | first after {:.1} s | busiest second {} |",
+        "RATE | {queue} | rate=50 | {JOBS} jobs | {:.1} s | first after {:.1} s | \
+         busiest second {} |",
         (last - first).as_secs_f64(),
         (first - began).as_secs_f64(),
         busiest.expect("calls"),

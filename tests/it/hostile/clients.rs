@@ -12,6 +12,10 @@ use crate::support::process::{Deployment, Environment};
 /// MB.)
 const MOST_MEMORY: u64 = 150 * 1024;
 
+/// The beginning of a request with a body begins; its other headers follow.
+const HEAD: &str =
+    "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+
 async fn connect(deployment: &Deployment) -> TcpStream {
     let address = deployment.client.base.strip_prefix("http://").expect("an address");
     TcpStream::connect(address).await.expect("a connection")
@@ -47,9 +51,8 @@ async fn slow_clients_are_sent_away_and_hold_up_nobody() {
         stream.write_all(bytes).await.expect("sent");
         idle.push(stream);
     }
-    let half =
-        b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";
-    let half = tokio::time::timeout(GIVE_UP, sends(&deployment, half));
+    let half = format!("{HEAD}Content-Length: 50\r\n\r\n{{");
+    let half = tokio::time::timeout(GIVE_UP, sends(&deployment, half.as_bytes()));
     deployment.client.ask("13800138000").await.id();
     let answer = half.await.expect("an end");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
@@ -63,8 +66,7 @@ async fn slow_clients_are_sent_away_and_hold_up_nobody() {
 async fn half_closed_clients_get_their_answer() {
     let deployment = Deployment::whole(&Environment::services());
     let mut stream = connect(&deployment).await;
-    let head = "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n";
-    let asked = format!("{head}{}", r#"{"to":"13800138000"}"#);
+    let asked = format!("{HEAD}Content-Length: 20\r\n\r\n{}", r#"{"to":"13800138000"}"#);
     stream.write_all(asked.as_bytes()).await.expect("sent");
     stream.shutdown().await.expect("half of it is closed");
     let answer = rest(stream).await;
@@ -74,11 +76,7 @@ async fn half_closed_clients_get_their_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn oversized_requests_get_a_short_answer() {
     let deployment = Deployment::whole(&Environment::embedded());
-    let head = |extra: &str| {
-        format!(
-            "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
-        )
-    };
+    let head = |extra: &str| format!("{HEAD}{extra}");
     let long_header = head(&format!("X-Long: {}\r\n\r\n", "x".repeat(100_000)));
     let many_headers = head(&"X: y\r\n".repeat(5_000));
     let long_path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000));
@@ -119,7 +117,8 @@ async fn clients_that_do_not_speak_http_are_told_so() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
-        b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}",
+        b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\n\
+            Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}",
         b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n{}",
         b"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
     ] {

@@ -35,6 +35,7 @@ use tower::ServiceExt;
 use crate::support::{admissions, number};
 
 /// Makes up values and checks each, until `FUZZ_SECONDS` are over, and once at least.
+#[expect(clippy::disallowed_methods, reason = "an order to the test")]
 pub fn fuzz<S: Strategy>(values: &S, check: impl Fn(S::Value))
 where
     S::Value: Debug,
@@ -83,10 +84,12 @@ fn number_like() -> impl Strategy<Value = String> {
 }
 
 /// What may stand around and between digits, but for white space.
-const BETWEEN: &str = "+＋﹢-./()[]．／（）［］－﹘﹣\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2043}\u{2212}\u{30fc}\
-    \u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{2060}\u{2066}\u{2067}\
-    \u{2068}\u{2069}\u{feff}\u{fe00}\u{fe01}\u{fe02}\u{fe03}\u{fe04}\u{fe05}\u{fe06}\u{fe07}\u{fe08}\u{fe09}\u{fe0a}\
-    \u{fe0b}\u{fe0c}\u{fe0d}\u{fe0e}\u{fe0f}";
+const BETWEEN: &str = "+＋﹢-./()[]．／（）［］－﹘﹣\
+    \u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2043}\u{2212}\u{30fc}\
+    \u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\
+    \u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\
+    \u{fe00}\u{fe01}\u{fe02}\u{fe03}\u{fe04}\u{fe05}\u{fe06}\u{fe07}\
+    \u{fe08}\u{fe09}\u{fe0a}\u{fe0b}\u{fe0c}\u{fe0d}\u{fe0e}\u{fe0f}";
 
 #[test]
 fn fuzz_numbers() {
@@ -138,8 +141,9 @@ fn any_json() -> impl Strategy<Value = Value> {
     ];
     let name = prop_oneof![
         4 => prop::sample::select(vec![
-            "to", "region", "locale", "purpose", "code", "v", "id", "send", "attempts", "Records", "body", "messageId",
-            "receiptHandle", "attributes", "ApproximateReceiveCount", "rmqMessagesByQueue", "data", "statusCode",
+            "to", "region", "locale", "purpose", "code", "v", "id", "send", "attempts", "Records",
+            "body", "messageId", "receiptHandle", "attributes", "ApproximateReceiveCount",
+            "rmqMessagesByQueue", "data", "statusCode",
         ]).prop_map(str::to_owned),
         1 => any::<String>(),
     ];
@@ -256,8 +260,10 @@ fn fuzz_events() {
         any_body().prop_map(|body| String::from_utf8_lossy(&body).into_owned()),
         any::<String>()
     ];
-    let record = (body.clone(), "[0-9a-z]{1,8}", prop_oneof!["[0-9]{0,12}", any::<String>()]).prop_map(|(body, id, receives)| {
-        json!({ "messageId": id, "body": body, "attributes": { "ApproximateReceiveCount": receives } })
+    let receives = prop_oneof!["[0-9]{0,12}", any::<String>()];
+    let record = (body.clone(), "[0-9a-z]{1,8}", receives).prop_map(|(body, id, receives)| {
+        let attributes = json!({ "ApproximateReceiveCount": receives });
+        json!({ "messageId": id, "body": body, "attributes": attributes })
     });
     let sqs = prop::collection::vec(record, 1..5).prop_map(|records| json!({ "Records": records }));
     let data = prop_oneof![body.clone().prop_map(|body| STANDARD.encode(body)), body];
@@ -330,7 +336,10 @@ fn fuzz_dsns_and_urls() {
     });
     let other = (prop::sample::select(SCHEMES.to_vec()), part)
         .prop_map(|(scheme, rest)| format!("{scheme}://hunter2:hunter2@{rest}"));
-    let routes = "(\\+86=|\\*=|failover\\(|roundrobin\\(|ccp://hunter2:hunter2@h|\\|\\||&&|;|\\)|[a-z? ]){1,12}";
+    let routes = concat!(
+        r"(\+86=|\*=|failover\(|roundrobin\(|ccp://hunter2:hunter2@h",
+        r"|\|\||&&|;|\)|[a-z? ]){1,12}"
+    );
     fuzz(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
         let provider = Gateways::from_dsn(&dsn);
         let lookup = |name: &str| match name {

@@ -102,8 +102,11 @@ fn near_answer() -> impl Strategy<Value = Value> {
         prop::collection::btree_map(prop::sample::select(names.to_vec()), any_json(), 0..4);
     members.prop_map(|members| {
         let object = json!(members);
-        json!({ "Response": { "SendStatusSet": [object], "Error": object }, "Code": object["Code"], "code": object["code"],
-            "sid": object["sid"], "class": object["class"], "reason": object["reason"], "__type": object["__type"] })
+        json!({
+            "Response": { "SendStatusSet": [object], "Error": object },
+            "Code": object["Code"], "code": object["code"], "sid": object["sid"],
+            "class": object["class"], "reason": object["reason"], "__type": object["__type"],
+        })
     })
 }
 

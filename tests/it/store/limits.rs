@@ -23,6 +23,7 @@ contract! {
     retry_after_is_true
     refusal_names_every_exceeded_limit
     resend_in_is_true
+    resend_in_is_that_of_the_windows_of_the_last_sms
     wrong_codes_consume_their_limits
     limit_of_wrong_codes_holds_for_many_at_once
 }
@@ -237,6 +238,20 @@ async fn resend_in_is_true(open: Open) {
     assert_eq!(found.waits_for, Exceeded::Limit(Scope::Number));
     let other = AdmissionRequest { windows: vec![window(9, HOUR)], ..TestNumber::new().request() };
     assert_eq!(admitted(&store, &other).await.waits_for, Exceeded::Cooldown);
+}
+
+/// As after a deploy with other LIMITS.
+async fn resend_in_is_that_of_the_windows_of_the_last_sms(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let first = AdmissionRequest { windows: vec![window(1, HOUR)], ..number.request() };
+    let id = admitted(&store, &first).await.id;
+    store.clock().advance(Duration::from_millis(3));
+    let second = AdmissionRequest { windows: vec![window(9, HOUR)], ..number.request() };
+    let resent = admitted(&store, &second).await;
+    assert_eq!((resent.id.clone(), resent.waits_for), (id, Exceeded::Cooldown));
+    let found = store.find(&resent.id).await.expect("an answer").expect("is there");
+    assert_eq!(found.waits_for, Exceeded::Cooldown, "{:?}", found.resend_in);
+    assert!(found.resend_in < HOUR / 2, "{:?}", found.resend_in);
 }
 
 async fn wrong_codes_consume_their_limits(open: Open) {

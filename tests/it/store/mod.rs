@@ -76,7 +76,8 @@ async fn admitted_later(store: &Store, candidate: &AdmissionRequest) -> (Verific
 }
 
 async fn is_refused(store: &Store, candidate: &AdmissionRequest, by: Exceeded) -> bool {
-    matches!(store.admit(candidate).await, Ok(Decision::Refused(refusal)) if refusal.exceeded() == [by])
+    let decision = store.admit(candidate).await;
+    matches!(decision, Ok(Decision::Refused(refusal)) if refusal.exceeded() == [by])
 }
 
 async fn check(store: &Store, verification: &Verification, right: bool) -> CheckResult {

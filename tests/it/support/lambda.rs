@@ -18,16 +18,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
 use super::process::{Environment, Process};
+use super::services::from_environment;
 use super::{GIVE_UP, eventually};
 
-/// The release build of a function, in the folder that `tests/run` has built them into. It does so
-/// for tests of modules that name `support::lambda`.
+/// The release build of a function, in `TEST_FUNCTIONS`, such as target/lambda: `tests/run` builds
+/// them and sets it for tests of modules that name `support::lambda`.
 pub fn bootstrap(function: &str) -> PathBuf {
-    let folder = std::env::var("TEST_FUNCTIONS").expect(
-        "TEST_FUNCTIONS is the folder of the functions' release builds, such as target/lambda; \
-         tests/run builds them and sets it",
-    );
-    Path::new(&folder).join(function).join("bootstrap")
+    Path::new(&from_environment("TEST_FUNCTIONS")).join(function).join("bootstrap")
 }
 
 /// A function on Lambda, as far as it can tell.
@@ -44,9 +41,7 @@ impl Function {
             .iter()
             .map(|socket| socket.local_addr().expect("an address").port())
             .collect();
-        let mut command = Command::new(
-            std::env::var("TEST_RIE").expect("TEST_RIE is not set: run the tests with tests/run"),
-        );
+        let mut command = Command::new(from_environment("TEST_RIE"));
         command
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
             .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])

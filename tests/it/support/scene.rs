@@ -466,7 +466,8 @@ impl fmt::Display for Books {
         let slowest = slowest.as_millis();
         write!(
             f,
-            "BOOKS | {fault} | `{policy}` | {asked} | {accepted} | {delivered} | {doubled} | {dead} | {dropped} | {slowest} ms |"
+            "BOOKS | {fault} | `{policy}` | {asked} | {accepted} | {delivered} | {doubled} | \
+             {dead} | {dropped} | {slowest} ms |"
         )
     }
 }

@@ -31,7 +31,9 @@ pub fn with_own_queue(url: &str) -> String {
     format!("{url}?queue={}", unique("test"))
 }
 
-fn from_environment(name: &str) -> String {
+/// A variable that `tests/run` sets.
+#[expect(clippy::disallowed_methods, reason = "orders to the tests, and no settings")]
+pub fn from_environment(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
 }

@@ -148,8 +148,9 @@ fn record(message: &Message) -> Value {
         .flatten()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_str().into()));
     json!({
-        "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
-        "attributes": attributes.collect::<serde_json::Map<_, _>>(), "messageAttributes": {},
+        "messageId": message.message_id, "receiptHandle": message.receipt_handle,
+        "body": message.body, "attributes": attributes.collect::<serde_json::Map<_, _>>(),
+        "messageAttributes": {},
     })
 }
 

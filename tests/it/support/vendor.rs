@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
+use super::services::from_environment;
+
 /// The clients' user, and their password, which must stand nowhere else.
 pub const KEY: &str = "vendor-key";
 pub const SECRET: &str = "vendor-secret-7c41f09a2b";
@@ -113,11 +115,13 @@ impl Vendor {
     fn says(self, status: u16, code: &str, id: &str) -> Says {
         let body = match self {
             Self::Aliyun => json!({ "Code": code, "Message": "no", "RequestId": "r" }),
-            Self::Tencent => json!({ "Response": { "RequestId": "r", "SendStatusSet": [
-                { "SerialNo": id, "PhoneNumber": "+86", "Fee": 1, "SessionContext": "", "Code": code, "Message": "m" }
-            ] } }),
+            Self::Tencent => json!({ "Response": { "RequestId": "r", "SendStatusSet": [{
+                "SerialNo": id, "PhoneNumber": "+86", "Fee": 1, "SessionContext": "",
+                "Code": code, "Message": "m",
+            }] } }),
             Self::Twilio => {
-                json!({ "code": code.parse::<u32>().expect("a number"), "message": "no", "status": status })
+                let number: u32 = code.parse().expect("a number");
+                json!({ "code": number, "message": "no", "status": status })
             }
             Self::Aws => {
                 let parts: Vec<&str> = code.split('.').collect();
@@ -326,7 +330,7 @@ fn twilio(call: &Call<'_>) -> Option<Value> {
 /// AWS Signature Version 4, with the credentials of the tests' environment.
 fn aws(call: &Call<'_>) -> Option<Value> {
     let (key, secret) =
-        (std::env::var("AWS_ACCESS_KEY_ID").ok()?, std::env::var("AWS_SECRET_ACCESS_KEY").ok()?);
+        (from_environment("AWS_ACCESS_KEY_ID"), from_environment("AWS_SECRET_ACCESS_KEY"));
     let parameters = parameters(call.header("authorization")?, "AWS4-HMAC-SHA256")?;
     let (names, time) = (*parameters.get("SignedHeaders")?, call.header("x-amz-date")?);
     if call.header("x-amz-target")? != "PinpointSMSVoiceV2.SendTextMessage" {

@@ -51,6 +51,7 @@ mod tests {
 
     /// `UPDATE_DOCS=1 cargo test --workspace --lib http::specification` writes it.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn it_is_made_of_the_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let expected = document::document();

@@ -1,5 +1,5 @@
-//! The way of docs/guide/from-meiduo.md and back, on a Django and an nginx: what stands there is what
-//! runs here, but for addresses.
+//! The way of docs/guide/from-meiduo.md and back, on a Django and an nginx: the document's blocks
+//! run here, with other addresses.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ const NGINX: &str = "
 worker_processes 1; daemon off; pid FOLDER/pid; error_log stderr error;
 events { worker_connections 64; }
 http {
-    access_log off; client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b; fastcgi_temp_path FOLDER/c;
-    uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
+    access_log off; client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b;
+    fastcgi_temp_path FOLDER/c; uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
 ";
 
 /// The blocks of the document.
