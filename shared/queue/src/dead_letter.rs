@@ -4,19 +4,19 @@ use jiff::Timestamp;
 use sms_domain::failure::FailureClass;
 use sms_outbound::dsn::DsnError;
 
-/// A message that will not be delivered without an operator.
+/// A message that is not processed again unless an operator redrives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The message as it was.
+    /// The body as it was queued.
     pub body: Vec<u8>,
-    /// Why it is here.
+    /// The reason why it became a dead letter.
     pub death: DeadLetterReason,
-    /// Since when, if the queue knows it.
+    /// The time at which it became one, if the queue knows it.
     pub at: Option<Timestamp>,
     pub(crate) handle: DeadLetterHandle,
 }
 
-/// Names a dead letter that was taken.
+/// Handle of a received dead letter, by which its queue deletes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeadLetterHandle {
     Sqs(String),
@@ -24,52 +24,52 @@ pub(crate) enum DeadLetterHandle {
     Memory,
 }
 
-/// Why a message is a dead letter.
+/// Reason why a message became a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterReason {
-    /// In words that hold nothing secret.
+    /// Description, without secrets.
     pub reason: String,
-    /// The class of the last error, if a gateway was called.
+    /// Failure class of the last error, if a gateway was called.
     pub class: Option<FailureClass>,
-    /// Delivery attempts that were made.
+    /// Number of delivery attempts made.
     pub attempts: u32,
 }
 
 impl From<&str> for DeadLetterReason {
-    /// Without an attempt.
+    /// A reason without a class and without attempts.
     fn from(reason: &str) -> Self {
         Self { reason: reason.to_owned(), class: None, attempts: 0 }
     }
 }
 
-/// How many messages there are.
+/// Number of messages in the queue and among its dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Jobs that wait to be handed out, without those that wait for another attempt.
+    /// Jobs ready for delivery, without those that wait for another attempt.
     pub jobs: usize,
-    /// Dead letters; none where it is not known, as on SQS without the dead-letter queue's URL.
+    /// Dead letters; `None` if unknown, as on SQS without the dead-letter queue's URL.
     pub dead: Option<usize>,
 }
 
-/// The queue did not take or give a message.
+/// Error of a call to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The URL names no queue that is known here.
+    /// The URL names no supported queue.
     #[error("{0}")]
     Url(&'static str),
-    /// The URL says what cannot be meant.
+    /// The URL is not valid.
     #[error("it {0}")]
     Address(#[from] DsnError),
-    /// RabbitMQ, or the way to it.
+    /// RabbitMQ, or the connection to it.
     #[error("RabbitMQ failed{}", crate::rabbitmq::in_words(.0))]
     RabbitMq(#[from] lapin::Error),
-    /// RabbitMQ answered that it did not keep the message.
+    /// RabbitMQ answered that it did not store the message.
     #[error("RabbitMQ did not keep the message: {0}")]
     Refused(&'static str),
-    /// SQS, or the way to it.
+    /// SQS, or the connection to it.
     #[error("SQS failed")]
     Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No answer within the time that a request may take.
+    /// No answer before the deadline.
     #[error("the queue did not answer in time")]
     Timeout,
 }

@@ -1,4 +1,4 @@
-//! The queue in this process's memory: for `cargo run` without services. It forgets everything when
+//! The queue in this process's memory: for `cargo run` without services. Its messages are lost when
 //! the process ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,7 +61,7 @@ impl MemoryQueue {
 
     pub(super) async fn receive(&self) -> Message {
         let body = self.receiver.lock().await.recv().await;
-        // `None` would mean that no sender is left, and this queue holds one.
+        // Never `None`: this queue holds a sender itself.
         let body = body.unwrap_or_default();
         let handle = AckHandle { unacknowledged: Some(body.clone()), sender: self.sender.clone() };
         Message { body, handle: AnyAckHandle::Memory(handle) }
@@ -73,8 +73,8 @@ impl MemoryQueue {
     }
 
     pub(super) fn depth(&self) -> Depth {
-        // A sender of its own knows no length; nobody holds the receiver for longer than it takes
-        // to wait for a message.
+        // Only the receiver knows the length. If a consumer holds it, it waits for a message, and
+        // the queue is empty.
         let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
         Depth { jobs, dead: Some(self.buried().len()) }
     }
@@ -84,7 +84,7 @@ impl MemoryQueue {
     }
 }
 
-/// Those that there are, and which is the next: for `/ops` of the process whose memory it is.
+/// Cursor over the dead letters, used by `/ops` of the same process and by the contract tests.
 pub(super) struct DeadLetters {
     queue: MemoryQueue,
     next: usize,
@@ -99,7 +99,7 @@ impl DeadLetters {
         letter
     }
 
-    /// The last that was taken.
+    /// Deletes the dead letter that `next` returned last.
     pub(super) fn delete(&mut self) {
         self.next -= 1;
         self.queue.buried().remove(self.next);
@@ -120,7 +120,7 @@ impl Drop for AckHandle {
     }
 }
 
-/// Fails only when the queue itself is gone, and the message with it.
+/// Sends a message. This fails only if the queue itself is gone, and the message with it.
 fn put(sender: &Sender, body: Vec<u8>) {
     let _ = sender.send(body);
 }

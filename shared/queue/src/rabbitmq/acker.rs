@@ -1,8 +1,8 @@
-//! Acknowledgements, one frame for as many messages as possible: "all up to this one".
+//! Batched acknowledgements: one frame with `multiple` acknowledges all messages up to a tag.
 //!
-//! Messages are settled in any order. Those that close up with what is acknowledged already go out
-//! together; those that lie behind a message still in hand wait for the next round, and then go out
-//! one by one.
+//! Messages are done in any order. Those that follow the acknowledged ones without a gap are
+//! acknowledged together; those behind a message that is still being processed wait for the next
+//! round, and are then acknowledged one by one.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use tracing::{debug, warn};
 
 use super::in_time;
 
-/// Most messages that are settled in one round.
+/// Maximum number of messages in one round.
 const ROUND: usize = 1_000;
 
-/// Settles the messages of one channel.
+/// Acknowledges and requeues the messages of one channel.
 #[derive(Debug, Clone)]
 pub(super) struct Acker(mpsc::UnboundedSender<Settled>);
 
@@ -28,7 +28,8 @@ enum Settled {
 }
 
 impl Acker {
-    /// The task ends with the last clone of what it is given by, when all is settled.
+    /// Starts the task. It ends when the last clone of the `Acker` is dropped and all messages are
+    /// settled.
     pub(super) fn start(channel: Channel) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), tokio::spawn(run(channel, receiver)))
@@ -71,7 +72,7 @@ async fn run(channel: Channel, mut settled: mpsc::UnboundedReceiver<Settled>) {
 async fn send(channel: &Channel, acks: Vec<Ack>) {
     for Ack { tag, multiple } in acks {
         if let Err(error) = in_time(channel.basic_ack(tag, BasicAckOptions { multiple })).await {
-            // On a lost connection they all fail alike.
+            // On a lost connection the others would fail, too.
             return warn!(%error, "not acknowledged: the messages will be handed out again");
         }
     }
@@ -84,19 +85,19 @@ async fn give_back(channel: &Channel, tag: u64) {
     }
 }
 
-/// A message to be acknowledged, with `multiple` all before it too.
+/// An acknowledgement of one message, or with `multiple` of all up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ack {
     tag: u64,
     multiple: bool,
 }
 
-/// What is settled and what is not. A channel numbers its messages from 1.
+/// State of the channel's delivery tags, which count from 1.
 #[derive(Debug, Default)]
 struct Window {
-    /// The broker knows of everything up to here.
+    /// Last tag up to which the broker knows the outcome of every message.
     closed: u64,
-    /// What is settled beyond that, and whether the broker knows.
+    /// Settled tags beyond that; true if the broker knows the outcome.
     beyond: BTreeMap<u64, bool>,
 }
 
@@ -105,18 +106,18 @@ impl Window {
         self.beyond.insert(tag, false);
     }
 
-    /// Settled without an acknowledgement.
+    /// Records a message whose outcome the broker knows, as after a `nack`.
     fn told(&mut self, tag: u64) {
         self.beyond.insert(tag, true);
     }
 
-    /// What is to be sent now.
+    /// Acknowledgements to send now.
     fn acks(&mut self) -> Vec<Ack> {
         let before = self.closed;
         let mut last = None;
         while let Some(told) = self.beyond.remove(&(self.closed + 1)) {
             self.closed += 1;
-            // The broker does not take a number that it has been told already.
+            // The broker rejects a tag that was acknowledged before.
             if !told {
                 last = Some(self.closed);
             }
@@ -128,7 +129,7 @@ impl Window {
         }
     }
 
-    /// What lies behind a message in hand, one by one.
+    /// Acknowledgements of tags behind a message that is still being processed, one each.
     fn rest(&mut self) -> Vec<Ack> {
         let untold = self.beyond.iter_mut().filter(|(_, told)| !**told);
         untold

@@ -1,5 +1,5 @@
-//! What a `QUEUE_URL` of RabbitMQ may say. The client would swallow what it does not know, or
-//! connect elsewhere.
+//! Validation of a RabbitMQ `QUEUE_URL`. The client itself ignores unknown options, or connects to
+//! another host.
 
 use sms_outbound::dsn::{Dsn, DsnError};
 use url::{Host, Url};
@@ -10,17 +10,17 @@ use super::topology::QueueType;
 pub const DEFAULT_QUEUE: &str = "sms-verify";
 
 /// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed
-/// after two.
+/// after two intervals.
 const HEARTBEAT: u16 = 10;
 
-/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps
-/// room for 32 frames in each direction, which is 8 MiB of each connection with RabbitMQ's own 128
-/// KiB. RabbitMQ 4 takes no less than this.
+/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin
+/// allocates 32 frames in each direction, which is 8 MiB for each connection with RabbitMQ's
+/// default of 128 KiB. RabbitMQ 4 accepts no smaller value.
 const FRAME_MAX: u32 = 8192;
 
-/// A URL taken apart.
+/// A parsed `QUEUE_URL`.
 pub(super) struct Address {
-    /// With the options that the client knows.
+    /// The URL for the client, with the options that it knows.
     pub(super) url: Url,
     pub(super) queue: String,
     pub(super) kind: QueueType,
@@ -28,7 +28,7 @@ pub(super) struct Address {
 
 impl Address {
     /// # Errors
-    /// When it says what cannot be meant.
+    /// When it is not valid.
     pub(super) fn parse(url: &str) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(url)?;
         let wrong = |what| Err(DsnError::Server(what));
@@ -54,7 +54,7 @@ impl Address {
         }
         dsn.credentials()?;
         let queue = dsn.option("queue")?.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
-        // The longest name made of it is 255 bytes.
+        // The names derived from it must fit into 255 bytes.
         if queue.len() > 200 {
             return wrong("has a queue whose name is longer than 200 bytes");
         }

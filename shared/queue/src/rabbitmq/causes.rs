@@ -1,6 +1,6 @@
-//! What RabbitMQ refuses, in words that say what to do.
+//! Hints for errors of RabbitMQ that an operator can resolve.
 
-/// Parts of the text of its refusals.
+/// A part of RabbitMQ's error text, and the hint for it.
 const TEXTS: [(&str, &str); 3] = [
     (
         "inequivalent arg",
@@ -14,7 +14,7 @@ const TEXTS: [(&str, &str); 3] = [
     ("NOT_ALLOWED", "it has no virtual host of this name, or the user of QUEUE_URL may not use it"),
 ];
 
-/// `: ` and the cause, or nothing where RabbitMQ says it best itself.
+/// `: ` and the hint, or an empty string if there is none.
 pub(crate) fn in_words(error: &lapin::Error) -> String {
     let text = error.to_string();
     let cause = TEXTS.iter().find(|(part, _)| text.contains(part));

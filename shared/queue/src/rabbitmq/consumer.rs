@@ -1,4 +1,4 @@
-//! The consuming side: a connection of its own, which is opened anew whenever it is lost.
+//! The consumer: it has a connection of its own, and reconnects whenever that is lost.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{END_TIMEOUT, RabbitMqQueue, close};
 use crate::dead_letter::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 
-/// A message in hand, on the channel that it came by.
+/// Handle to acknowledge a message, on the channel that delivered it.
 #[derive(Debug)]
 pub(crate) struct AckHandle {
     tag: u64,
@@ -32,7 +32,7 @@ impl AckHandle {
     }
 }
 
-/// Takes messages.
+/// Consumer of the main queue.
 #[derive(Debug)]
 pub(crate) struct RabbitMqConsumer {
     pub(super) queue: RabbitMqQueue,
@@ -40,7 +40,7 @@ pub(crate) struct RabbitMqConsumer {
     pub(super) open: Option<Open>,
 }
 
-/// A connection that messages come by, and where they are acknowledged.
+/// An open connection: its messages, and their acknowledgements.
 #[derive(Debug)]
 pub(super) struct Open {
     connection: Connection,
@@ -50,7 +50,7 @@ pub(super) struct Open {
 }
 
 impl RabbitMqConsumer {
-    /// Waits between attempts to connect: the first, and the longest.
+    /// Wait between attempts to connect: initial and maximum.
     const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
     pub(crate) async fn receive(&mut self) -> Message {
@@ -101,7 +101,7 @@ impl RabbitMqConsumer {
 
     pub(crate) async fn close(self) {
         if let Some(Open { connection, messages: _, acks, acknowledging }) = self.open {
-            // No message is in hand: what was settled goes out, and then the task ends.
+            // No message is being processed: the task sends the last acknowledgements and ends.
             drop(acks);
             if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
                 debug!("not all acknowledgements went out");

@@ -1,4 +1,4 @@
-//! Dead letters on SQS: while they are looked at they are hidden from others.
+//! Dead letters on SQS: while a command reads them they are invisible to others.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -16,32 +16,33 @@ use tracing::warn;
 use super::{SqsQueue, about, failed, whole_seconds};
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, QueueError};
 
-/// Attributes of a dead letter.
+/// Message attributes of a dead letter.
 const REASON: &str = "reason";
 const CLASS: &str = "class";
 const ATTEMPTS: &str = "attempts";
 
-/// How long an empty dead-letter queue is waited for, before it is taken for empty.
+/// Long-poll time after which a dead-letter queue without messages counts as empty.
 const LONG_POLL: Duration = Duration::from_secs(1);
 
-/// An operator waits longer for a call than a request does.
+/// Timeout of an operator's call, longer than that of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long dead letters are hidden from others while they are listed or moved.
+/// Visibility timeout of dead letters that are listed or redriven.
 const HIDDEN: Duration = Duration::from_secs(120);
 
-/// Most messages in one call, SQS's own limit.
+/// Maximum number of messages in one call, SQS's own limit.
 const BATCH: usize = 10;
 
 pub(crate) struct DeadLetters {
     client: Client,
     url: String,
     dead_url: String,
-    /// What died later waits for the next command: a redriven job may be among it.
+    /// Start of the command, in milliseconds since 1970. Later dead letters wait for the next
+    /// command: redriven jobs may be among them.
     began: i64,
     received: VecDeque<Message>,
     seen: HashSet<String>,
-    /// The handles of those that stay.
+    /// Receipt handles of the messages that stay.
     held: HashSet<String>,
 }
 
@@ -69,8 +70,8 @@ impl DeadLetters {
         loop {
             if self.received.is_empty() {
                 self.received = self.receive().await?.into();
-                // All of them show again, as they do after two minutes: there are no others, or
-                // they come the next time.
+                // Every message in this batch was seen before: its visibility timeout expired, so
+                // no unread ones are left, or the next command finds them.
                 let is_seen = |message: &Message| {
                     message.message_id.as_ref().is_some_and(|id| self.seen.contains(id))
                 };
@@ -81,7 +82,7 @@ impl DeadLetters {
             let Some(message) = self.received.pop_front() else { return Ok(None) };
             let handle = message.receipt_handle.clone().unwrap_or_default();
             self.held.insert(handle.clone());
-            // SQS may hand one out twice, and shows those again that were hidden for long enough.
+            // SQS may deliver a message twice, and does so when its visibility timeout expires.
             let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
             if new && at(&message).is_none_or(|at| at.as_millisecond() <= self.began) {
                 let (body, at) =
@@ -97,7 +98,7 @@ impl DeadLetters {
     }
 
     async fn receive(&self) -> Result<Vec<Message>, QueueError> {
-        // A long poll asks all of SQS's servers, so that an empty answer means an empty queue.
+        // A long poll asks all of SQS's servers, so an empty response means an empty queue.
         let request =
             self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
         let request = request
@@ -127,8 +128,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Shows what stays again at once; what cannot be shown now shows by itself, when it was hidden
-    /// for long enough.
+    /// Makes the messages that stay visible at once; if that fails, their visibility timeout does
+    /// it later.
     pub(crate) async fn close(self) {
         let unread = self.received.into_iter().filter_map(|message| message.receipt_handle);
         let handles: Vec<String> = self.held.into_iter().chain(unread).collect();
@@ -146,14 +147,14 @@ impl DeadLetters {
     }
 }
 
-/// What is written beside a dead letter.
+/// Message attributes that record the reason.
 pub(super) fn attributes(death: &DeadLetterReason) -> Vec<(&'static str, String)> {
     let class = death.class.map(|class| (CLASS, class.as_str().to_owned()));
     let all = [(REASON, death.reason.clone()), (ATTEMPTS, death.attempts.to_string())];
     all.into_iter().chain(class).collect()
 }
 
-/// As we wrote it; the queue's redrive policy says nothing.
+/// Reads the reason from the attributes; a message that the queue's redrive policy moved has none.
 fn death(message: &Message) -> DeadLetterReason {
     let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
     DeadLetterReason {
@@ -165,7 +166,7 @@ fn death(message: &Message) -> DeadLetterReason {
     }
 }
 
-/// When SQS took it.
+/// Time at which SQS received the message.
 fn at(message: &Message) -> Option<Timestamp> {
     let millis = message.attributes.as_ref()?.get(&MessageSystemAttributeName::SentTimestamp)?;
     Timestamp::from_millisecond(millis.parse().ok()?).ok()

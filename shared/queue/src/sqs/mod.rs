@@ -1,5 +1,5 @@
 //! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping;
-//! here they are sent, postponed and buried, and dead letters are looked after.
+//! this module sends and postpones them, and writes and reads dead letters.
 
 mod dead_letters;
 
@@ -26,17 +26,17 @@ use crate::dead_letter::{DeadLetterReason, Depth, QueueError};
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// Longest time for one of the two attempts at a call: a connection whose peer has vanished without
-/// a word (a frozen Lambda environment) costs this, and leaves the rest of the deadline for a new
-/// one. A job that was queued twice for that is sent once.
+/// Timeout of each of the two attempts of a call: a connection whose peer vanished silently (a
+/// frozen Lambda environment) takes this long, and the rest of the deadline is left for a new one.
+/// If a job is queued twice by that, its SMS is still sent only once.
 const ATTEMPT: Duration = Duration::from_millis(220);
 
-/// Longest wait between the two.
+/// Longest wait between the two attempts.
 const BACKOFF: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 pub(super) struct SqsQueue {
-    /// Made by whoever needs it first: it reads certificates and credentials.
+    /// Made on first use, since that reads certificates and credentials.
     client: Shared<BoxFuture<'static, Client>>,
     url: String,
     dead_url: Option<String>,
@@ -48,12 +48,12 @@ impl SqsQueue {
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
     }
 
-    /// Makes the client.
+    /// Makes the client, on a thread where reading files blocks nobody.
     pub(super) async fn warm_up(&self) {
         in_its_own_thread(self.client.clone()).await;
     }
 
-    /// The client is there.
+    /// Waits until the client is made.
     pub(super) async fn client_ready(&self) {
         self.client().await;
     }
@@ -77,7 +77,7 @@ impl SqsQueue {
             );
         }
         let delay = whole_seconds(delay.min(MAX_DELAY));
-        // No delay is the default.
+        // A delay of 0 is the default.
         let request = if delay > 0 { request.delay_seconds(delay) } else { request };
         request.send().await.map(|_| ()).map_err(failed)
     }
@@ -94,7 +94,7 @@ impl SqsQueue {
                 MessageAttributeValue::builder().data_type("String").string_value(value).build();
             request = request.message_attributes(name, value.map_err(failed)?);
         }
-        // SQS takes no empty body.
+        // SQS rejects an empty body.
         let body = if body.is_empty() { " ".into() } else { String::from_utf8_lossy(body) };
         request.message_body(body).send().await.map(|_| ()).map_err(failed)
     }
@@ -140,14 +140,14 @@ impl SqsQueue {
     }
 }
 
-/// By it X-Ray links the sender's invocation to this one; elsewhere than on Lambda, to the job's
-/// own trace.
+/// The `AWSTraceHeader` attribute, by which X-Ray links the sender's invocation to this one;
+/// outside Lambda, to the job's own trace.
 fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeValue> {
     let header = xray::invocation().or_else(|| trace.map(TraceParent::xray))?;
     MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().ok()
 }
 
-/// About how many messages are in a queue.
+/// Approximate number of messages in a queue.
 async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
     let count = QueueAttributeName::ApproximateNumberOfMessages;
     let request = client.get_queue_attributes().queue_url(url).attribute_names(count.clone());
@@ -155,7 +155,8 @@ async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
     Ok(attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// The one that the host of a queue's URL names: the client asks there, wherever this process runs.
+/// Region named by the host of a queue's URL: the client calls it, whichever region this process
+/// runs in.
 pub(super) fn region(url: &str) -> Option<Region> {
     let host = url.split('/').nth(2)?;
     let labels: Vec<&str> = host.split('.').collect();
@@ -189,8 +190,8 @@ async fn connect(region: Option<Region>) -> Client {
     Client::new(&config)
 }
 
-/// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is
-/// lost.
+/// Rounds down to whole seconds, SQS's unit. A back-off is whole seconds, so only a part of its
+/// jitter is lost.
 fn whole_seconds(delay: Duration) -> i32 {
     i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }
