@@ -1,5 +1,5 @@
-//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of
-//! the gateway before all of its APIs.
+//! Aliyun's codes: those of `SendSms`, of related calls, of its international counterpart, and of
+//! the gateway in front of all of its APIs.
 
 use super::FailureClass::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;

@@ -1,5 +1,5 @@
-//! CCP's codes: those of `TemplateSMS`, of the calls beside it, and the SDKs' own words for what
-//! went wrong on the way.
+//! CCP's codes: those of `TemplateSMS`, of related calls, and those with which the SDKs report
+//! transport errors.
 
 use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;

@@ -33,11 +33,10 @@ const NAME: &str = "aliyun";
 /// The code of success.
 const ACCEPTED: &str = "OK";
 
-/// Most characters of the variable of a verification template (help document 463237,
-/// 验证码模板规范).
+/// Maximum length of the variable of a verification template (help document 463237, 验证码模板规范).
 const VERIFICATION_DIGITS: usize = 6;
 
-/// RFC 3986's unreserved characters stay as they are.
+/// Characters to percent-encode: all but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(crate) struct Aliyun {
@@ -45,7 +44,7 @@ pub(crate) struct Aliyun {
     key_secret: String,
     sign: String,
     templates: Templates,
-    /// The names of the template's variables; no second one if the template has none.
+    /// Names of the template's variables; the second one is `None` if the template lacks it.
     variables: (String, Option<String>),
     most_digits: Option<usize>,
     session_token: Option<String>,
@@ -54,7 +53,7 @@ pub(crate) struct Aliyun {
     client: HttpClient,
 }
 
-/// What is signed besides the query.
+/// The signed parts of a request, besides the query.
 struct Call<'a> {
     host: &'a str,
     action: &'a str,
@@ -133,8 +132,7 @@ impl Aliyun {
         };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        // All is in the query; a POST that says no length is refused by servers and proxies that go
-        // by the book.
+        // The body is empty; strict servers and proxies refuse a POST without a length.
         let mut request = self
             .client
             .post(url)
@@ -171,7 +169,7 @@ impl Aliyun {
 }
 
 impl Call<'_> {
-    /// In alphabetical order, as they are signed.
+    /// Headers in alphabetical order, as they are signed.
     fn headers(&self) -> Vec<(&'static str, String)> {
         let headers = [
             ("host", Some(self.host.to_owned())),
@@ -199,7 +197,7 @@ impl Call<'_> {
     }
 }
 
-/// The parameters, which must come in alphabetical order, as they are signed and sent.
+/// Encodes the parameters, which must be in alphabetical order, as they are signed and sent.
 fn canonical_query<const N: usize>(parameters: [(&str, &str); N]) -> String {
     let encoded =
         parameters.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
@@ -220,8 +218,8 @@ impl Gateway for Aliyun {
         self.most_digits
     }
 
-    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs
-    /// nothing.
+    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun does
+    /// not sign it.
     fn delivery_reports(
         &self,
         push: &Callback<'_>,
@@ -236,7 +234,7 @@ impl Gateway for Aliyun {
             )
         };
         // National, or with a country code and no plus: eleven digits may be either, and only one
-        // is known in the store.
+        // of the two is known to the store.
         let body = self.receipts.open(push)?;
         Ok([each(&body, |item| report(item, "")), each(&body, |item| report(item, "+"))].concat())
     }

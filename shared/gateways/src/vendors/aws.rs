@@ -3,8 +3,8 @@
 //! `SMS_DSN=aws://default?origination=+12065550100`. Credentials and region are found where the SDK
 //! always finds them: a function has them from its role, which needs `sms-voice:SendTextMessage`.
 //! Options: `origination` (a number, a sender id, a pool, or the ARN of one), `configuration_set`
-//! (whose event destination pushes receipts), `region`, `receipts`, `tls`. A host other than
-//! `default` is the endpoint.
+//! (whose event destination pushes delivery reports), `region`, `receipts`, `tls`. A host other
+//! than `default` is the endpoint.
 
 use std::error::Error;
 use std::fmt;
@@ -57,7 +57,7 @@ pub(crate) struct Aws {
     region: Option<String>,
     endpoint: Option<Url>,
     receipts: PathSecret,
-    /// Made with the first message: credentials may have to be asked for.
+    /// Made on first use, since credentials may have to be fetched.
     client: OnceCell<Client>,
 }
 
@@ -143,13 +143,13 @@ fn failure(error: SdkError<SendTextMessageError>) -> SendError {
     SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
 }
 
-/// The message of the answer may quote the number: only its code is kept.
+/// Converts an exception. Its message may quote the number: only its code is kept.
 fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
     let code = code_of(error).unwrap_or_else(|| "an answer that cannot be read".to_owned());
     let (class, meaning) = AWS.find(&code);
     let class = match class {
-        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open
-        // how far it came.
+        // Refused before the service looked at it: a signature, a token, a clock. With a 5xx it is
+        // unknown how far the request came.
         FailureClass::Unlisted
             if !(error.is_conflict_exception() || error.is_validation_exception()) =>
         {
@@ -160,7 +160,7 @@ fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
     SendError { meaning, for_some: AWS.is_for_some(&code), ..SendError::refused(NAME, class, code) }
 }
 
-/// Whether the connection never stood.
+/// Returns true if the connection was never established.
 fn is_connect(error: &ConnectorError) -> bool {
     let mut source = error.source();
     while let Some(error) = source {
@@ -172,8 +172,8 @@ fn is_connect(error: &ConnectorError) -> bool {
     false
 }
 
-/// An exception's name, and its reason behind a dot. Which field is wrong counts only if it is the
-/// number, and no other.
+/// An exception's name and, after a dot, its reason. The wrong field is appended only if it is the
+/// number alone.
 fn code_of(error: &SendTextMessageError) -> Option<String> {
     let name = plain(error.code()?)?;
     let reason = match error {
@@ -223,7 +223,7 @@ impl Gateway for Aws {
         push: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let body = match self.receipts.open(push) {
-            // A topic may carry prose, such as a test message.
+            // A topic may carry plain text, such as a test message.
             Err(DeliveryReportError::Unreadable)
                 if push.headers.get("x-amz-sns-rawdelivery").is_some_and(|raw| raw == "true") =>
             {
@@ -233,7 +233,8 @@ impl Gateway for Aws {
         };
         match text(&body, "Type") {
             Some("SubscriptionConfirmation") => {
-                // Whoever subscribed this URL confirms it with this token; it opens nothing else.
+                // The operator who subscribed this URL confirms it with this token, which is good
+                // for nothing else.
                 info!(
                     topic = text(&body, "TopicArn"),
                     token = text(&body, "Token"),
@@ -258,7 +259,7 @@ impl Gateway for Aws {
     }
 }
 
-/// A receipt, if the event decides. EventBridge's events do not tell the number.
+/// A report, if the event is final. EventBridge's events lack the number.
 fn event(item: &Value) -> Option<DeliveryReport> {
     let event = item.get("detail").unwrap_or(item);
     let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
@@ -268,13 +269,13 @@ fn event(item: &Value) -> Option<DeliveryReport> {
     }
 }
 
-/// Whether the phone has the message or never will; nothing if that is still open. (AWS's list of
-/// event types, as of 2026-11: the crate's `EventType`, and "Event types for SMS, MMS and voice"
-/// and "RCS events" in its user guide.)
+/// Final outcome of an event: true for delivered, false for failed, `None` if it is still open.
+/// (AWS's list of event types, as of 2026-11: the crate's `EventType`, and "Event types for SMS,
+/// MMS and voice" and "RCS events" in its user guide.)
 fn is_delivered(event: &Value) -> Option<bool> {
     match text(event, "eventType")? {
         "TEXT_DELIVERED" | "RCS_DELIVERED" | "RCS_READ" | "MEDIA_DELIVERED" => Some(true),
-        // What has run out on RCS may still arrive if it could not be revoked.
+        // A message that expired on RCS may still arrive if it could not be revoked.
         "RCS_TTL_EXPIRED"
             if text(event, "messageStatus") == Some("TTL_EXPIRATION_REVOKE_FAILED") =>
         {
@@ -309,7 +310,7 @@ fn is_delivered(event: &Value) -> Option<bool> {
     }
 }
 
-/// Shows what the SDK sends and gets to whoever sets the gateway up.
+/// Interceptor that records the SDK's requests and responses in the transcript of `gateway check`.
 #[derive(Debug)]
 struct Watch;
 

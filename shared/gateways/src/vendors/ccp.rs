@@ -53,7 +53,7 @@ struct Account {
     clock: Offset,
 }
 
-/// `sig` of the URL, and the Authorization header.
+/// The parameter `sig` of the URL, and the Authorization header.
 struct Signature {
     sig: String,
     authorization: String,
@@ -127,8 +127,8 @@ impl Ccp {
     }
 }
 
-/// An answer. Its code ends up in logs and with dead letters: what is not the six digits of a code
-/// is none.
+/// Parses a response. Its code goes to logs and dead letters, so anything but the six digits of a
+/// code is rejected.
 fn read(body: &[u8]) -> Option<Answer> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let code = &answer.status_code;
@@ -150,7 +150,7 @@ impl Gateway for Ccp {
     }
 
     /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the
-    /// message's id, "fromNum", "status": "0" for success, …}}`. CCP signs nothing.
+    /// message's id, "fromNum", "status": "0" for success, …}}`. CCP does not sign it.
     fn delivery_reports(
         &self,
         push: &Callback<'_>,

@@ -34,7 +34,7 @@ const ACCEPTED: &str = "Ok";
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Most digits of a variable of a verification template (docs 382/39023: 正文模板审核标准,
+/// Maximum number of digits of a variable of a verification template (docs 382/39023: 正文模板审核标准,
 /// 2025-06-17).
 const VERIFICATION_DIGITS: usize = 6;
 
@@ -53,7 +53,7 @@ pub(crate) struct Tencent {
     client: HttpClient,
 }
 
-/// What is signed besides the body.
+/// The signed parts of a request, besides the body.
 struct Call<'a> {
     host: &'a str,
     service: &'a str,
@@ -66,7 +66,7 @@ struct Envelope {
     response: Response,
 }
 
-/// The whole call failed, or each number has a status of its own.
+/// A response: the error of the whole call, or a status for each number.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Response {
@@ -152,7 +152,7 @@ impl Tencent {
     }
 }
 
-/// A failure of this one number is not a failure of the call: both are looked at.
+/// Reads a response. A number may fail while the call succeeds: both are checked.
 fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
     let unreadable = || status_error(NAME, answer);
     let Envelope { response } = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
@@ -188,7 +188,8 @@ impl Call<'_> {
     fn authorization(&self, secret_id: &str, secret_key: &str, body: &str) -> String {
         let (scope, signature) = (self.scope(), self.signature(secret_key, body));
         format!(
-            "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, Signature={signature}"
+            "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, \
+             Signature={signature}"
         )
     }
 
@@ -216,7 +217,7 @@ impl Gateway for Tencent {
     }
 
     /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or
-    /// "FAIL", "sid", …}`. Tencent signs nothing.
+    /// "FAIL", "sid", …}`. Tencent does not sign it.
     fn delivery_reports(
         &self,
         push: &Callback<'_>,
@@ -246,7 +247,10 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_vendors() {
-        let body = r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}"#;
+        let body = concat!(
+            r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "#,
+            r#""Name": "instance-name"}]}"#
+        );
         assert_eq!(
             sha256_hex(body.as_bytes()),
             "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064"

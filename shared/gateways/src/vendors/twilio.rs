@@ -3,8 +3,9 @@
 //! `SMS_DSN=twilio://ACCOUNT_SID:AUTH_TOKEN@default?from=+15005550006`, or with an API key
 //! `twilio://SK…:KEY_SECRET@default?account=AC…&from=…`. Options: `from` (a number, a sender's
 //! name, or the SID of a messaging service), `account`, `callback` (the public URL of
-//! `/v1/receipts/twilio`, for receipts), `auth_token` (which signs receipts, where an API key
-//! sends), `shared_key` (`ID:SECRET`, which signs them in its place; several with commas), `tls`.
+//! `/v1/receipts/twilio`, for delivery reports), `auth_token` (which signs them if messages are
+//! sent with an API key), `shared_key` (`ID:SECRET`, which signs them instead; several are
+//! separated by commas), `tls`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -36,10 +37,10 @@ pub(crate) struct Twilio {
     client: HttpClient,
 }
 
-/// Who the message is from: the form's parameter, and its value.
+/// The sender: the form's parameter, and its value.
 struct Sender(&'static str, String);
 
-/// Where status callbacks come in, and what they are signed with.
+/// Delivery reports (status callbacks): the URL, and the keys that sign them.
 struct Receipts {
     callback: Url,
     keys: Keys,
@@ -72,7 +73,7 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
     Ok(Twilio { user, password, from, receipts, endpoint, client: HttpClient::default() })
 }
 
-/// Whether it is the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
+/// Returns true for the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
 fn is_sid(kind: &str, text: &str) -> bool {
     let is_hex =
         |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -81,13 +82,14 @@ fn is_sid(kind: &str, text: &str) -> bool {
 
 impl Sender {
     fn new(from: String) -> Self {
-        // A sender's name may begin with the same two letters.
+        // A sender's name may also begin with MG.
         Self(if is_sid("MG", &from) { "MessagingServiceSid" } else { "From" }, from)
     }
 }
 
 impl Receipts {
-    /// `password` is the account's own token, which no API key is.
+    /// Reads the options. `password` is the account's auth token; `None` if messages are sent with
+    /// an API key.
     fn from_dsn(dsn: &mut Dsn, password: Option<&String>) -> Result<Option<Self>, DsnError> {
         let (token, shared) = (dsn.option("auth_token")?, dsn.option::<SharedKeys>("shared_key")?);
         let Some(callback) = dsn.option("callback")? else {
@@ -173,7 +175,7 @@ impl Gateway for Twilio {
             let delivered = match form.get("MessageStatus")?.as_str() {
                 "delivered" | "read" => true,
                 "undelivered" | "failed" | "canceled" => false,
-                // On its way.
+                // Not final.
                 _ => return None,
             };
             DeliveryReport::new(form.get("To")?, "US", form.get("MessageSid")?, delivered)

@@ -1,5 +1,5 @@
-//! Any other gateway, by way of a program of your own: a signed POST for each message, as Standard
-//! Webhooks 1.0.0 says (for which there are libraries in most languages).
+//! Any other gateway, through a program of your own: a signed POST for each message, according to
+//! Standard Webhooks 1.0.0 (for which there are libraries in most languages).
 //!
 //! `SMS_DSN=webhook+https://:SECRET@example.com/path`, or `webhook+http://` on this machine. SECRET
 //! is any text of 24 characters or more, or `whsec_` and the key in base64. Option:
@@ -29,16 +29,16 @@ use crate::send_error::{SendError, plain, refused, status_error};
 
 const NAME: &str = "webhook";
 
-/// Fewest characters of the secret: Standard Webhooks asks for 24 bytes.
+/// Minimum length of the secret: Standard Webhooks asks for 24 bytes.
 const MIN_SECRET: usize = 24;
 
-/// A key in base64, with its padding or without: some of those who show such keys leave it out.
+/// Base64 with or without padding: some tools show keys without it.
 const KEY: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How old a push may be, or how far ahead its clock: Standard Webhooks' own tolerance.
+/// Maximum age of a callback, and maximum lead of its clock: Standard Webhooks' own tolerance.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) struct Webhook {
@@ -48,13 +48,13 @@ pub(crate) struct Webhook {
     client: HttpClient,
 }
 
-/// What it may answer with a 2xx status.
+/// Body of a response with a 2xx status.
 #[derive(Default, Deserialize)]
 struct Taken {
     id: Option<String>,
 }
 
-/// What it may answer with any other status.
+/// Body of a response with any other status.
 #[derive(Deserialize)]
 struct Refusal {
     class: ClassWord,
@@ -128,13 +128,13 @@ impl Webhook {
         read(&call(request).await.map_err(SendError::of_call(NAME))?)
     }
 
-    /// HMAC-SHA256 over id, timestamp and body, in base64.
+    /// HMAC-SHA256 over ID, timestamp and body, in base64.
     fn sign(&self, id: &str, time: i64, body: &[u8]) -> String {
         let message = [format!("{id}.{time}.").as_bytes(), body].concat();
         STANDARD.encode(hmac_sha256(&self.secret, &message))
     }
 
-    /// Whether one of the signatures is right and the timestamp is recent.
+    /// Checks that one of the signatures is valid and the timestamp recent.
     fn is_authentic(&self, push: &Callback<'_>) -> Option<()> {
         let header = |name: &str| push.headers.get(name).map(String::as_str);
         let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?.parse().ok()?);
