@@ -16,24 +16,25 @@ use url::Url;
 use crate::proxy::Proxy;
 use crate::transcript;
 
-/// Opening the connection, name and TLS included: a gateway that takes longer is down.
+/// Timeout of connecting, DNS and TLS included: a gateway that takes longer is down.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The whole call. Gateways answer within a second; the lease on a job is a little longer than
-/// this.
+/// Timeout of the whole call. Gateways respond within a second; the lease on a job is a little
+/// longer than this.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts
-/// as unreadable.
+/// Maximum size of a response in bytes: gateways send a few hundred. A longer one counts as
+/// unreadable.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// A gateway's client, made when the first message goes out, or before: to read the system's
-/// certificates takes long.
+/// A gateway's client, made by the first message or in advance, since reading the system's
+/// certificates is slow.
 #[derive(Default)]
 pub struct HttpClient(OnceLock<Client>);
 
 impl HttpClient {
-    /// Makes it, unless the first message will say why it cannot be made.
+    /// Makes the client in advance. Errors are not reported here: the first message meets them
+    /// again.
     pub fn warm_up(&self) -> BoxFuture<'_, ()> {
         async {
             if let (None, Ok(client)) = (self.0.get(), build()) {
@@ -60,7 +61,8 @@ impl HttpClient {
     }
 }
 
-/// A client that follows no redirect: a message is not sent to where an answer points.
+/// Makes a client that follows no redirects: a message must not be sent to a host that a response
+/// names.
 fn build() -> Result<Client, reqwest::Error> {
     crate::tls::install();
     let client = Client::builder()
@@ -92,22 +94,22 @@ pub struct HttpResponse {
     pub retry_after: Option<Duration>,
 }
 
-/// A call that brought no response.
+/// Error of a call that got no response.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct CallError {
-    /// What it means for the message.
+    /// Failure class, which decides what happens to the message.
     pub class: FailureClass,
-    /// In words.
+    /// Description of the error.
     pub reason: &'static str,
-    /// The transport's error, without the URL: that holds an account and a signature.
+    /// The transport's error, without the URL, which holds an account and a signature.
     pub source: reqwest::Error,
 }
 
 /// Sends a request and reads its response.
 ///
 /// # Errors
-/// [`CallError`] when none came.
+/// [`CallError`] if there is no response.
 pub async fn call(request: RequestBuilder) -> Result<HttpResponse, CallError> {
     let (client, request) = request.build_split();
     let mut request = request.map_err(CallError::from)?;
@@ -128,7 +130,7 @@ pub async fn call(request: RequestBuilder) -> Result<HttpResponse, CallError> {
     Ok(HttpResponse { status, body, retry_after })
 }
 
-/// `Retry-After` in seconds, or as the date that HTTP allows as well.
+/// Parses `Retry-After`, which is in seconds or an HTTP date.
 fn seconds(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -140,7 +142,7 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 impl From<reqwest::Error> for CallError {
-    /// Before the connection stood nothing was sent; after that nobody knows.
+    /// Until the connection is established nothing is sent; after that the outcome is unknown.
     fn from(error: reqwest::Error) -> Self {
         let (class, reason) = if error.is_builder() {
             (FailureClass::Configuration, "not sent")

@@ -1,6 +1,6 @@
-//! What goes over the wire, for whoever sets a gateway up: `sms-verify gateway check`. Secrets and
-//! code are masked, and the number in the middle. What is percent-encoded is decoded, so that it
-//! can be read and compared.
+//! Transcript of the calls to a gateway, for `sms-verify gateway check`. Secrets, the code and the
+//! middle of the number are masked. Percent-encoding is decoded, so that requests can be read and
+//! compared.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use sms_domain::phone::PhoneNumber;
 use url::{Url, form_urlencoded};
 
 tokio::task_local! {
-    /// What is kept of the calls of the task that watches itself; nothing is kept of others.
+    /// Recording of the current task's calls; unset in tasks that are not recorded.
     static WATCHED: Watched;
 }
 
@@ -25,12 +25,12 @@ struct Watched {
     stub: Option<SocketAddr>,
 }
 
-/// A call to a gateway and its answer.
+/// A request to a gateway and its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
     /// Request line, headers and body.
     pub request: String,
-    /// Status and body; empty if none came.
+    /// Status and body; empty if there was no response.
     pub answer: String,
 }
 
@@ -43,8 +43,8 @@ const SECRET_HEADERS: [&str; 5] = [
     "x-tc-token",
 ];
 
-/// Makes a call and keeps what goes over the wire: to the gateway, or to a stub on this machine in
-/// its place.
+/// Runs a call and records its requests and responses. They go to the gateway, or to a stub on this
+/// machine instead.
 pub async fn of<T>(
     to: &PhoneNumber,
     code: &Code,
@@ -63,7 +63,7 @@ pub async fn of<T>(
     (result, exchanges.into_iter().map(masked).collect())
 }
 
-/// Keeps a request of this task, if it watches itself, and leads it to the stub, if there is one.
+/// Records a request, if this task is recorded, and redirects it to the stub, if there is one.
 pub fn request(request: &mut Request) {
     let headers = request
         .headers()
@@ -76,14 +76,14 @@ pub fn request(request: &mut Request) {
     }
 }
 
-/// Keeps one that is not reqwest's.
+/// Records a request of any HTTP client.
 pub fn keep<'a>(
     method: &str,
     url: &Url,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     body: &[u8],
 ) {
-    // Only a task that watches itself has such a list.
+    // An error means that this task is not recorded.
     let _ = WATCHED.try_with(|watched| {
         let (mut text, mut is_form) = (format!("{method} {}\n", readable(url)), false);
         for (name, value) in headers {
@@ -102,7 +102,7 @@ pub fn keep<'a>(
     });
 }
 
-/// Where the stub of this task takes what is meant for this URL, if it has one.
+/// The URL at this task's stub that replaces `url`, if there is a stub.
 pub fn stub(url: &Url) -> Option<Url> {
     let address = WATCHED.try_with(|watched| watched.stub).ok().flatten()?;
     let mut stubbed = Url::parse(&format!("http://{address}")).ok()?;
@@ -111,7 +111,7 @@ pub fn stub(url: &Url) -> Option<Url> {
     Some(stubbed)
 }
 
-/// Keeps an answer to the latest request.
+/// Records the response to the latest request.
 pub fn answer(status: StatusCode, body: &[u8]) {
     let _ = WATCHED.try_with(|watched| {
         if let Some(exchange) = watched.exchanges.borrow_mut().last_mut() {
@@ -121,7 +121,7 @@ pub fn answer(status: StatusCode, body: &[u8]) {
     });
 }
 
-/// A URL as it is to be compared. CCP's signature stands in the query.
+/// A URL with its query decoded. CCP's signature, which is in the query, is masked.
 fn readable(url: &Url) -> String {
     let mut path = url.clone();
     path.set_query(None);
@@ -138,8 +138,8 @@ fn pairs<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>, separato
     pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(separator)
 }
 
-/// What stands before a number stays: vendors want it with a plus, with the country code alone, or
-/// without.
+/// Masks the code and the national number. A prefix stays visible: vendors want a plus and the
+/// country code, the country code alone, or neither.
 fn without_secrets(text: &str, to: &PhoneNumber, code: &Code) -> String {
     let hidden = "*".repeat(code.expose().len());
     text.replace(to.national(), &without_middle(to)).replace(code.expose(), &hidden)
