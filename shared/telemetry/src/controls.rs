@@ -1,30 +1,30 @@
-//! Lambda's own log controls (`LoggingConfig` of a function), which it hands to a custom runtime in
-//! two variables:
+//! Lambda's own log controls (`LoggingConfig` of a function), which a custom runtime gets in two
+//! variables:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
 //!
-//! In the format JSON Lambda reads the level of each line itself and keeps only those of its own
-//! level: a line without `level`, or without a `timestamp` in RFC 3339, counts as INFO. So its
-//! level is the least strict that can be; `LOG_LEVEL` may be stricter.
+//! In the format JSON Lambda reads the level of each line and drops those below its own level: a
+//! line without `level`, or without a `timestamp` in RFC 3339, counts as INFO. So `LOG_LEVEL` can
+//! only be stricter than Lambda's level.
 
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// What the function's `LoggingConfig` says.
+/// The function's `LoggingConfig`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Controls {
     format: Option<Form>,
     level: Option<Level>,
 }
 
-/// How a line is written.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For eyes, in colours.
+    /// Text with colours.
     Terminal,
-    /// The same without colours.
+    /// Text without colours.
     Text,
-    /// An object.
+    /// A JSON object.
     Json,
 }
 
@@ -40,8 +40,7 @@ enum Level {
 }
 
 impl Controls {
-    /// `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. What is not known there is as if it were
-    /// not set.
+    /// Reads `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. Unknown values count as unset.
     pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let word =
             |name| lookup(name).map(|word| word.trim().to_ascii_uppercase()).unwrap_or_default();
@@ -58,7 +57,7 @@ impl Controls {
             .unwrap_or_else(|| if stderr().is_terminal() { Form::Terminal } else { Form::Json })
     }
 
-    /// The level where `LOG_LEVEL` says nothing.
+    /// The level to use if `LOG_LEVEL` is not set.
     pub(super) fn unless_set(self) -> &'static str {
         match self.level {
             Some(Level::Trace) => "trace",
@@ -67,7 +66,7 @@ impl Controls {
         }
     }
 
-    /// Of each target the stricter of its own level and Lambda's.
+    /// Caps the level of each target at Lambda's.
     pub(super) fn within(self, targets: &Targets) -> Targets {
         let Some(most) = self.level.map(Level::filter) else { return targets.clone() };
         let default = targets.default_level().unwrap_or(LevelFilter::OFF).min(most);
@@ -75,8 +74,8 @@ impl Controls {
         stricter.collect::<Targets>().with_default(default)
     }
 
-    /// What a line must say so that Lambda keeps it, whatever it is about; nothing where it keeps
-    /// all.
+    /// Level that a line of metrics must have so that Lambda keeps it; `None` if Lambda keeps lines
+    /// without one.
     pub(super) fn kept_as(self) -> Option<&'static str> {
         match self.level? {
             Level::Warn => Some("WARN"),
@@ -107,7 +106,7 @@ impl Level {
             Self::Info => LevelFilter::INFO,
             Self::Warn => LevelFilter::WARN,
             Self::Error => LevelFilter::ERROR,
-            // Nothing here is as bad as that.
+            // Nothing here logs at this level.
             Self::Fatal => LevelFilter::OFF,
         }
     }

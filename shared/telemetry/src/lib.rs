@@ -1,5 +1,5 @@
-//! Logs, metrics and traces of a process: logs to standard error from the level that `LOG_LEVEL`
-//! names (readable on a terminal, lines of JSON elsewhere; on Lambda its own controls count, too),
+//! Logs, metrics and traces of a process: logs to standard error from the level in `LOG_LEVEL`
+//! (readable on a terminal, lines of JSON elsewhere; on Lambda its own log controls count, too),
 //! metrics in CloudWatch's embedded metric format, X-Ray segments, and the propagation of traces.
 //!
 //! It may use `tracing`, `metrics` and the domain's values, and does not know what is counted: the
@@ -29,7 +29,7 @@ use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 use self::controls::{Controls, Form};
 use self::targets::targets;
 
-/// An error with its causes, for a line of a log: JSON would leave them out.
+/// Formats an error with its causes for a log line: JSON would omit them.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
@@ -39,17 +39,17 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     })
 }
 
-/// A layer that sees spans.
+/// A layer that exports spans.
 pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// The spans that are exported: those of this program's crates, whose names begin alike.
+/// Filter of the exported spans: those of this program's crates, whose names begin with `sms_`.
 #[must_use]
 pub fn exported_spans() -> Targets {
     Targets::new().with_target("sms_", LevelFilter::DEBUG)
 }
 
-/// The level, which may be changed. Its lock is taken where it is asked for, and not for each span
-/// that is entered or left.
+/// Filter whose level can be changed at run time. It takes its lock only when asked for a level,
+/// and not each time a span is entered or left.
 struct Level(reload::Layer<Targets, Registry>);
 
 impl Filter<Registry> for Level {
@@ -66,21 +66,21 @@ impl Filter<Registry> for Level {
     }
 }
 
-/// Changes the level of a running process.
+/// Changes the log level of this process; set by `init`.
 static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
-/// Whether somebody exports spans.
+/// True if spans are exported.
 static EXPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a span's fields go further than to the log.
+/// Returns true if spans are exported, so that their fields go further than to the log.
 pub fn is_exported() -> bool {
     EXPORTED.load(Ordering::Relaxed)
 }
 
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
-/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong
-/// value is reported and `info` used: logs are not a reason not to start. `spans` gets what is
-/// begun and ended, if somebody exports it.
+/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. An invalid
+/// value is reported and `info` used: it should not prevent the start. `spans` is the layer that
+/// exports spans, if any.
 #[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
 pub fn init(spans: Option<Spans>) {
     let controls = Controls::read(&|name| env::var(name).ok());
@@ -97,7 +97,7 @@ pub fn init(spans: Option<Spans>) {
         Form::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed(),
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
-    // An error means that the process logs already, as a test's does.
+    // An error means that logging has started already, as in tests.
     let layers: Vec<Spans> =
         std::iter::once(lines.with_filter(Level(filter)).boxed()).chain(spans).collect();
     let _ = registry().with(layers).try_init();
@@ -112,9 +112,9 @@ pub fn init(spans: Option<Spans>) {
     }
 }
 
-/// What a function cannot start without; if it is not to be had, the reason is logged, and the
-/// process ends. (What the runtime of Rust prints of an error has no level, and Lambda drops it
-/// where it keeps errors alone.)
+/// Returns a value that a function cannot start without; on an error, logs it and exits. (The
+/// message that Rust's runtime prints for an error has no level, and Lambda drops it if it keeps
+/// only errors.)
 pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
         tracing::error!(error = causes(&error), "not started");
@@ -122,10 +122,10 @@ pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
     })
 }
 
-/// Logs from another level on, written as in `LOG_LEVEL`.
+/// Changes the log level of this process, in the format of `LOG_LEVEL`.
 ///
 /// # Errors
-/// What is wrong with it, in words. Then nothing is changed.
+/// A description of the invalid item. Then nothing is changed.
 pub fn set_level(level: &str) -> Result<(), String> {
     let targets = targets(level)?;
     let set = SET.get().is_some_and(|set| set(targets));
