@@ -35,13 +35,13 @@ pub struct DeliveryReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryReportError {
     /// No such gateway is configured, or it has no delivery reports enabled.
-    #[error("no receipts are expected here")]
+    #[error("delivery reports are not enabled for this gateway")]
     None,
     /// The signature, or the secret in the path, is wrong.
-    #[error("the receipts are not authentic")]
+    #[error("the delivery report is not authentic")]
     NotAuthentic,
     /// The body cannot be read.
-    #[error("the receipts cannot be read")]
+    #[error("the delivery report cannot be parsed")]
     Unreadable,
 }
 

@@ -54,7 +54,7 @@ impl HttpClient {
         }
         let client = build().map_err(|source| CallError {
             class: FailureClass::Configuration,
-            reason: "the HTTP client does not start",
+            reason: "the HTTP client cannot be created",
             source,
         })?;
         Ok(self.0.get_or_init(|| client).post(url))
@@ -149,9 +149,9 @@ impl From<reqwest::Error> for CallError {
         } else if error.is_connect() {
             (FailureClass::Transient, "no connection")
         } else if error.is_timeout() {
-            (FailureClass::Ambiguous, "no answer in time")
+            (FailureClass::Ambiguous, "timed out")
         } else {
-            (FailureClass::Ambiguous, "the connection broke")
+            (FailureClass::Ambiguous, "connection lost")
         };
         Self { class, reason, source: error.without_url() }
     }

@@ -64,7 +64,7 @@ pub enum QueueError {
     #[error("RabbitMQ failed{}", crate::rabbitmq::in_words(.0))]
     RabbitMq(#[from] lapin::Error),
     /// RabbitMQ answered that it did not store the message.
-    #[error("RabbitMQ did not keep the message: {0}")]
+    #[error("RabbitMQ did not store the message: {0}")]
     Refused(&'static str),
     /// SQS, or the connection to it.
     #[error("SQS failed")]

@@ -56,7 +56,7 @@ impl Queue {
             "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
             _ => {
                 return Err(QueueError::Url(
-                    "the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue",
+                    "the queue's URL must be amqp://, amqps:// or the https:// URL of an SQS queue",
                 ));
             }
         };
@@ -76,7 +76,7 @@ impl Queue {
             queue.warm_up().await;
         }
         if let Err(error) = self.ping().await {
-            debug!(error = causes(&error), "the queue is not there yet");
+            debug!(error = causes(&error), "the queue cannot be reached yet");
         }
     }
 
@@ -192,7 +192,8 @@ impl Queue {
     pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
         match &self.0 {
             Backend::Sqs(_) => Err(QueueError::Url(
-                "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ, and `sms-verify api` alone works on SQS",
+                "a worker cannot consume from SQS, only from RabbitMQ: messages of an SQS queue are \
+                 for the function send-sms (`sms-verify api` works with SQS)",
             )),
             Backend::RabbitMq(queue) => {
                 Ok(Consumer(ConsumerBackend::RabbitMq(Box::new(queue.consumer(prefetch)))))

@@ -103,11 +103,12 @@ pub fn init(spans: Option<Spans>) {
     let _ = registry().with(layers).try_init();
     let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
-        tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
+        tracing::warn!(problem, "LOG_LEVEL is not valid: using info");
     }
     if old_names {
         tracing::warn!(
-            "LOG_LEVEL names targets of an earlier release: docs/operations/observability.md has today's"
+            "LOG_LEVEL names targets of an earlier release: see \
+             docs/operations/observability.md for the current ones"
         );
     }
 }
@@ -117,7 +118,7 @@ pub fn init(spans: Option<Spans>) {
 /// only errors.)
 pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
-        tracing::error!(error = causes(&error), "not started");
+        tracing::error!(error = causes(&error), "startup failed");
         std::process::exit(1)
     })
 }

@@ -136,16 +136,16 @@ fn failure(error: SdkError<SendTextMessageError>) -> SendError {
         {
             (FailureClass::Transient, "no connection")
         }
-        SdkError::TimeoutError(_) => (FailureClass::Ambiguous, "no answer in time"),
-        SdkError::ResponseError(_) => (FailureClass::Ambiguous, "an answer that cannot be read"),
-        _ => (FailureClass::Ambiguous, "the connection broke"),
+        SdkError::TimeoutError(_) => (FailureClass::Ambiguous, "timed out"),
+        SdkError::ResponseError(_) => (FailureClass::Ambiguous, "unreadable response"),
+        _ => (FailureClass::Ambiguous, "connection lost"),
     };
     SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
 }
 
 /// Converts an exception. Its message may quote the number: only its code is kept.
 fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
-    let code = code_of(error).unwrap_or_else(|| "an answer that cannot be read".to_owned());
+    let code = code_of(error).unwrap_or_else(|| "unreadable response".to_owned());
     let (class, meaning) = AWS.find(&code);
     let class = match class {
         // Refused before the service looked at it: a signature, a token, a clock. With a 5xx it is
@@ -238,14 +238,14 @@ impl Gateway for Aws {
                 info!(
                     topic = text(&body, "TopicArn"),
                     token = text(&body, "Token"),
-                    "SNS asks to confirm a subscription"
+                    "SNS requests confirmation of a subscription"
                 );
                 return Ok(Vec::new());
             }
             Some("UnsubscribeConfirmation") => {
                 warn!(
                     topic = text(&body, "TopicArn"),
-                    "SNS has ended a subscription: no receipts come from this topic"
+                    "SNS has ended a subscription: this topic sends no more delivery reports"
                 );
                 return Ok(Vec::new());
             }

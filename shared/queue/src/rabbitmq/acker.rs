@@ -47,7 +47,7 @@ impl Acker {
 
     fn settle(&self, settled: Settled) {
         if self.0.send(settled).is_err() {
-            debug!("not acknowledged: the message will be handed out again");
+            debug!("not acknowledged: the message will be redelivered");
         }
     }
 }
@@ -73,7 +73,7 @@ async fn send(channel: &Channel, acks: Vec<Ack>) {
     for Ack { tag, multiple } in acks {
         if let Err(error) = in_time(channel.basic_ack(tag, BasicAckOptions { multiple })).await {
             // On a lost connection the others would fail, too.
-            return warn!(%error, "not acknowledged: the messages will be handed out again");
+            return warn!(%error, "not acknowledged: the messages will be redelivered");
         }
     }
 }
@@ -81,7 +81,7 @@ async fn send(channel: &Channel, acks: Vec<Ack>) {
 async fn give_back(channel: &Channel, tag: u64) {
     let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
     if let Err(error) = in_time(channel.basic_nack(tag, options)).await {
-        debug!(%error, "not returned: the lost connection has done so");
+        debug!(%error, "not requeued: the lost connection has done so");
     }
 }
 

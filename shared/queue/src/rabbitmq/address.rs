@@ -35,28 +35,29 @@ impl Address {
         match dsn.url().host() {
             Some(Host::Ipv6(_)) => {
                 return wrong(
-                    "has an IPv6 address, which is not known here: it needs a name or an IPv4 address",
+                    "has an IPv6 address, which is not supported: use a host name or an IPv4 address",
                 );
             }
             Some(host) if !host.to_string().contains(',') => {}
-            _ => return wrong("needs one host"),
+            _ => return wrong("must have exactly one host"),
         }
         if dsn.url().fragment().is_some() {
-            return wrong("has a # in it, which in a password is written %23");
+            return wrong("has a #, which in a password is written %23");
         }
         if !dsn.url().username().is_empty() && dsn.url().password().is_none() {
             return wrong("has a user and no password");
         }
         if dsn.url().path() == "/" {
             return wrong(
-                "has a virtual host without a name: the default one is %2f, amqp://user:password@host/%2f",
+                "has an empty virtual host: the default one is %2f, as in \
+                 amqp://user:password@host/%2f",
             );
         }
         dsn.credentials()?;
         let queue = dsn.option("queue")?.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         // The names derived from it must fit into 255 bytes.
         if queue.len() > 200 {
-            return wrong("has a queue whose name is longer than 200 bytes");
+            return wrong("has a queue name longer than 200 bytes");
         }
         let kind = dsn
             .option("type")
@@ -64,13 +65,11 @@ impl Address {
             .unwrap_or(QueueType::Quorum);
         let heartbeat = dsn.option("heartbeat")?.unwrap_or(HEARTBEAT);
         if heartbeat == 0 {
-            return wrong(
-                "has heartbeat=0: without heartbeats nobody notices a broker that has vanished",
-            );
+            return wrong("has heartbeat=0: without heartbeats a vanished broker is not noticed");
         }
         let frame_max = dsn.option("frame_max")?.unwrap_or(FRAME_MAX);
         if frame_max < FRAME_MAX {
-            return wrong("has a frame_max below 8192, which RabbitMQ 4 does not take");
+            return wrong("has a frame_max below 8192, the minimum of RabbitMQ 4");
         }
         let mut url = dsn.url().clone();
         dsn.finish()?;
@@ -99,7 +98,7 @@ mod tests {
             ("amqp://u@h", "a user and no password"),
             ("amqp://u:p%ff@h", "percent-encoded"),
             ("amqp://u:p@[::1]:5672", "IPv6"),
-            ("amqp://u:p@a,b", "one host"),
+            ("amqp://u:p@a,b", "exactly one host"),
         ] {
             let error = Address::parse(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(problem), "{url}: {error}");

@@ -4,14 +4,17 @@
 const TEXTS: [(&str, &str); 3] = [
     (
         "inequivalent arg",
-        "a queue of this name is there with another type or other arguments: delete it once it is empty, or name another by ?queue= in \
-         QUEUE_URL",
+        "a queue of this name exists with another type or other arguments: delete it once it is \
+         empty, or choose another name with ?queue= in QUEUE_URL",
     ),
     (
         "ACCESS_REFUSED",
-        "it refuses the user or the password of QUEUE_URL, or the user may not use this queue",
+        "the user or the password of QUEUE_URL is wrong, or the user may not use this queue",
     ),
-    ("NOT_ALLOWED", "it has no virtual host of this name, or the user of QUEUE_URL may not use it"),
+    (
+        "NOT_ALLOWED",
+        "there is no virtual host of this name, or the user of QUEUE_URL may not use it",
+    ),
 ];
 
 /// `: ` and the hint, or an empty string if there is none.

@@ -76,7 +76,7 @@ impl RabbitMqConsumer {
                     return Message { body: delivery.data, handle: AnyAckHandle::RabbitMq(handle) };
                 }
                 Some(Err(error)) => {
-                    warn!(%error, "the connection to RabbitMQ is lost");
+                    warn!(%error, "connection to RabbitMQ lost");
                     self.open = None;
                 }
                 None => {
@@ -104,7 +104,7 @@ impl RabbitMqConsumer {
             // No message is being processed: the task sends the last acknowledgements and ends.
             drop(acks);
             if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
-                debug!("not all acknowledgements went out");
+                debug!("not all acknowledgements were sent");
             }
             close(&connection).await;
         }

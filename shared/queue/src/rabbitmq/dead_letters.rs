@@ -97,7 +97,7 @@ fn death(properties: &BasicProperties) -> DeadLetterReason {
     };
     DeadLetterReason {
         reason: words(header(properties, REASON)).unwrap_or_else(|| {
-            format!("handed out more than {DELIVERY_LIMIT} times without an outcome")
+            format!("delivered more than {DELIVERY_LIMIT} times without an outcome")
         }),
         class: words(header(properties, CLASS)).and_then(|class| FailureClass::parse(&class)),
         attempts,

@@ -166,9 +166,7 @@ impl RabbitMqQueue {
         // Messages published now would wait in memory, each retry among them, and go out when the
         // alarm is over.
         if publisher.connection.status().blocked() {
-            return Err(QueueError::Refused(
-                "it is short of disk space or memory, and takes nothing",
-            ));
+            return Err(QueueError::Refused("its disk or memory alarm is on"));
         }
         if let Target::Wait(delay, _) = target {
             // Boxed, since this is rare and should not make every publish larger.
@@ -189,7 +187,7 @@ impl RabbitMqQueue {
             return Err(QueueError::Refused("the queue is full or has lost its majority"));
         }
         match confirmation.take_message() {
-            Some(_) => Err(QueueError::Refused("there is no such queue")),
+            Some(_) => Err(QueueError::Refused("no such queue")),
             None => Ok(()),
         }
     }
@@ -225,7 +223,7 @@ impl RabbitMqQueue {
         };
         tokio::time::timeout(CONNECT_TIMEOUT, open)
             .await
-            .unwrap_or_else(|_| Err(late("no connection in time")))
+            .unwrap_or_else(|_| Err(late("connecting timed out")))
     }
 
     /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
@@ -296,7 +294,7 @@ async fn close(connection: &Connection) {
 async fn in_time<T>(
     call: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, lapin::Error> {
-    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("no answer in time")))
+    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("timed out")))
 }
 
 fn late(what: &'static str) -> lapin::Error {

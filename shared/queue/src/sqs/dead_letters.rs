@@ -141,7 +141,7 @@ impl DeadLetters {
             });
             let request = self.client.change_message_visibility_batch().queue_url(&self.dead_url);
             if let Err(error) = request.set_entries(Some(entries.collect())).send().await {
-                warn!(error = causes(&error), "some dead letters show again only in two minutes");
+                warn!(error = causes(&error), "some dead letters stay invisible for two minutes");
             }
         }
     }
@@ -159,7 +159,7 @@ fn death(message: &Message) -> DeadLetterReason {
     let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
     DeadLetterReason {
         reason: attribute(REASON).unwrap_or_else(|| {
-            "received more often than the queue's maxReceiveCount without an outcome".to_owned()
+            "delivered more often than the queue's maxReceiveCount without an outcome".to_owned()
         }),
         class: attribute(CLASS).and_then(|class| FailureClass::parse(&class)),
         attempts: attribute(ATTEMPTS).and_then(|count| count.parse().ok()).unwrap_or(0),

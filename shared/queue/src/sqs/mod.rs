@@ -114,9 +114,9 @@ impl SqsQueue {
     }
 
     fn dead_url(&self) -> Result<&str, QueueError> {
-        self.dead_url
-            .as_deref()
-            .ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
+        self.dead_url.as_deref().ok_or(QueueError::Url(
+            "DEAD_QUEUE_URL is not set, so dead letters cannot be stored or read",
+        ))
     }
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
