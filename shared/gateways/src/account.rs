@@ -89,8 +89,8 @@ impl Account {
     /// Returns true if its delivery reports may lack the phone number, so that the store has to
     /// keep it by message ID.
     #[must_use]
-    pub fn names_messages_alone(&self) -> bool {
-        self.gateway.names_messages_alone()
+    pub fn reports_may_lack_number(&self) -> bool {
+        self.gateway.reports_may_lack_number()
     }
 
     /// Returns true unless it is known without a call that the gateway does not serve the number.
@@ -109,7 +109,7 @@ impl Account {
 
     /// Sends a message in a single attempt, and returns a transcript with secrets masked. With
     /// `stub`, the request goes there and not to the gateway.
-    pub async fn send_and_tell(
+    pub async fn send_with_transcript(
         &self,
         sms: &Sms,
         stub: Option<SocketAddr>,

@@ -36,7 +36,7 @@ pub struct DeliveryReport {
 pub enum DeliveryReportError {
     /// No such gateway is configured, or it has no delivery reports enabled.
     #[error("delivery reports are not enabled for this gateway")]
-    None,
+    NotEnabled,
     /// The signature, or the secret in the path, is wrong.
     #[error("the delivery report is not authentic")]
     NotAuthentic,
@@ -58,7 +58,7 @@ impl DeliveryReport {
     }
 
     /// A report without a number.
-    pub(crate) fn of_message(message_id: &str, delivered: bool) -> Self {
+    pub(crate) fn without_number(message_id: &str, delivered: bool) -> Self {
         Self { to: None, message_id: message_id.to_owned(), delivered }
     }
 }
@@ -85,13 +85,13 @@ impl PathSecret {
     }
 
     /// Parses the body as JSON, if the path ends in the secret.
-    pub(crate) fn open(&self, push: &Callback<'_>) -> Result<Value, DeliveryReportError> {
-        let expected = self.0.as_ref().ok_or(DeliveryReportError::None)?;
-        let given = push.key.unwrap_or_default();
+    pub(crate) fn open(&self, callback: &Callback<'_>) -> Result<Value, DeliveryReportError> {
+        let expected = self.0.as_ref().ok_or(DeliveryReportError::NotEnabled)?;
+        let given = callback.key.unwrap_or_default();
         if !bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
             return Err(DeliveryReportError::NotAuthentic);
         }
-        serde_json::from_slice(push.body).map_err(|_| DeliveryReportError::Unreadable)
+        serde_json::from_slice(callback.body).map_err(|_| DeliveryReportError::Unreadable)
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) trait Gateway: fmt::Debug + Send + Sync {
     }
 
     /// Returns true if its delivery reports may lack the phone number.
-    fn names_messages_alone(&self) -> bool {
+    fn reports_may_lack_number(&self) -> bool {
         false
     }
 
@@ -89,15 +89,15 @@ pub(crate) trait Gateway: fmt::Debug + Send + Sync {
     }
 
     /// Maximum number of digits of a code that its templates accept, if limited.
-    fn most_digits(&self) -> Option<usize> {
+    fn max_digits(&self) -> Option<usize> {
         None
     }
 
     /// Verifies a callback and reads its delivery reports.
     fn delivery_reports(
         &self,
-        _push: &Callback<'_>,
+        _callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        Err(DeliveryReportError::None)
+        Err(DeliveryReportError::NotEnabled)
     }
 }

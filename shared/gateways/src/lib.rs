@@ -111,9 +111,9 @@ impl Gateways {
     pub fn too_long_for(&self, digits: usize) -> Option<(&str, usize)> {
         let limited = |account| -> Option<(&str, usize)> {
             let account: &Account = account;
-            Some((account.name(), account.gateway.most_digits()?))
+            Some((account.name(), account.gateway.max_digits()?))
         };
-        self.all().into_iter().filter_map(limited).find(|(_, most)| digits > *most)
+        self.all().into_iter().filter_map(limited).find(|(_, max)| digits > *max)
     }
 
     /// All gateways.
@@ -130,12 +130,12 @@ impl Gateways {
     pub fn delivery_reports(
         &self,
         name: &str,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let mut result = Err(DeliveryReportError::None);
+        let mut result = Err(DeliveryReportError::NotEnabled);
         for account in self.all().into_iter().filter(|account| account.name() == name) {
-            match account.gateway.delivery_reports(push) {
-                Err(DeliveryReportError::None) => {}
+            match account.gateway.delivery_reports(callback) {
+                Err(DeliveryReportError::NotEnabled) => {}
                 Err(DeliveryReportError::NotAuthentic) => {
                     result = Err(DeliveryReportError::NotAuthentic);
                 }

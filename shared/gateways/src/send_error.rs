@@ -25,7 +25,7 @@ pub struct SendError {
     /// Meaning of the code; empty if `reason` is a description already.
     pub meaning: &'static str,
     /// True if it affects only some messages, such as those with one template or to one country.
-    pub for_some: bool,
+    pub message_specific: bool,
     /// Time to wait before the next call, if the gateway sent one.
     pub retry_after: Option<Duration>,
     /// The transport's error, if any.
@@ -45,14 +45,14 @@ impl SendError {
             class,
             reason: reason.into(),
             meaning: "",
-            for_some: false,
+            message_specific: false,
             retry_after: None,
             source: None,
         }
     }
 
     /// Converts the error of a call to `gateway` that got no response.
-    pub(crate) fn of_call(gateway: &'static str) -> impl Fn(CallError) -> Self {
+    pub(crate) fn from_call(gateway: &'static str) -> impl Fn(CallError) -> Self {
         move |CallError { class, reason, source }| Self {
             source: Some(Box::new(source)),
             ..Self::refused(gateway, class, reason)
@@ -65,9 +65,9 @@ pub(crate) fn refused(
     gateway: &'static str,
     class: FailureClass,
     reason: impl Into<String>,
-    answer: &HttpResponse,
+    response: &HttpResponse,
 ) -> SendError {
-    SendError { retry_after: answer.retry_after, ..SendError::refused(gateway, class, reason) }
+    SendError { retry_after: response.retry_after, ..SendError::refused(gateway, class, reason) }
 }
 
 /// A refusal with a code of the gateway's own, classified by its table.
@@ -75,27 +75,27 @@ pub(crate) fn refused_with(
     gateway: &'static str,
     table: &Table,
     code: &str,
-    answer: &HttpResponse,
+    response: &HttpResponse,
 ) -> SendError {
     let (class, meaning) = table.find(code);
     let class = match class {
         // With a 5xx it is unknown how far the request came, whichever code it has.
-        FailureClass::Transient | FailureClass::Unlisted if answer.status.is_server_error() => {
-            class_of_status(answer.status.as_u16())
+        FailureClass::Transient | FailureClass::Unlisted if response.status.is_server_error() => {
+            class_of_status(response.status.as_u16())
         }
         class => class,
     };
     SendError {
         meaning,
-        for_some: table.is_for_some(code),
-        ..refused(gateway, class, code, answer)
+        message_specific: table.is_message_specific(code),
+        ..refused(gateway, class, code, response)
     }
 }
 
 /// A response without a code of the gateway's own: its HTTP status decides.
-pub(crate) fn status_error(gateway: &'static str, answer: &HttpResponse) -> SendError {
-    let status = answer.status.as_u16();
-    refused(gateway, class_of_status(status), format!("HTTP {status}"), answer)
+pub(crate) fn status_error(gateway: &'static str, response: &HttpResponse) -> SendError {
+    let status = response.status.as_u16();
+    refused(gateway, class_of_status(status), format!("HTTP {status}"), response)
 }
 
 /// Failure class of an HTTP status alone.
@@ -115,7 +115,7 @@ pub(crate) fn class_of_status(status: u16) -> FailureClass {
 
 /// Returns a gateway's own code if it is safe in logs and dead letters: short, of letters, digits,
 /// `.`, `_` and `-`, and without seven digits in a row, which may be a phone number.
-pub(crate) fn plain(code: &str) -> Option<&str> {
+pub(crate) fn safe_code(code: &str) -> Option<&str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let is_number = code.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 7);
     ((1..=80).contains(&code.len()) && code.bytes().all(allowed) && !is_number).then_some(code)

@@ -15,7 +15,7 @@ pub(crate) struct Templates {
 impl Templates {
     /// ID of the template for a purpose in a language: that of both, else of the purpose, else of
     /// the language, else the default. Traditional Chinese falls back to simplified.
-    pub(crate) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
+    pub(crate) fn id_for(&self, purpose: &Purpose, locale: Locale) -> &str {
         let purpose = purpose.as_str();
         let locales = locale.choose(&["en"][..], &["zh-CN"], &["zh-Hant", "zh-CN"]);
         let of_both = locales.iter().map(|locale| format!("template.{purpose}.{locale}"));
@@ -50,9 +50,9 @@ pub(crate) fn templates(dsn: &mut Dsn) -> Result<Templates, DsnError> {
 
 /// Reads `template_kind`: the variables of a vendor's verification templates have at most `most`
 /// digits, those of a `notice` any number.
-pub(crate) fn most_digits(dsn: &mut Dsn, most: usize) -> Result<Option<usize>, DsnError> {
+pub(crate) fn max_digits(dsn: &mut Dsn, max: usize) -> Result<Option<usize>, DsnError> {
     match dsn.option::<String>("template_kind")?.as_deref() {
-        None | Some("verification") => Ok(Some(most)),
+        None | Some("verification") => Ok(Some(max)),
         Some("notice") => Ok(None),
         Some(_) => Err(DsnError::Value("template_kind (verification or notice)")),
     }
@@ -69,7 +69,7 @@ mod tests {
                 .expect("a DSN");
         let ids = templates(&mut dsn).expect("templates");
         let of = |purpose, locale| {
-            ids.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned()
+            ids.id_for(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned()
         };
         assert_eq!([of("", Locale::ZhCn), of("login", Locale::ZhCn)], ["1", "2"]);
         assert_eq!([of("other", Locale::En), of("login", Locale::En)], ["3", "4"]);
@@ -81,7 +81,7 @@ mod tests {
         let mut dsn = Dsn::parse(own).expect("a DSN");
         let ids = templates(&mut dsn).expect("templates");
         let of = |purpose| {
-            ids.of(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned()
+            ids.id_for(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned()
         };
         assert_eq!([of(""), of("login"), of("pay")], ["2", "4", "5"]);
         dsn.finish().expect("all options are taken");

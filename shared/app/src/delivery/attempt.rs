@@ -265,7 +265,7 @@ impl Attempt<'_> {
                 let named = accepted
                     .message_id
                     .as_ref()
-                    .filter(|_| account.names_messages_alone())
+                    .filter(|_| account.reports_may_lack_number())
                     .cloned();
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
@@ -391,7 +391,7 @@ fn health(result: &Result<Accepted, SendError>) -> Health {
         FailureClass::Permanent | FailureClass::Throttled => Health::Up,
         FailureClass::NotHere | FailureClass::Unlisted => Health::Unknown,
         FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous
-            if error.for_some =>
+            if error.message_specific =>
         {
             Health::Unknown
         }

@@ -203,7 +203,7 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("InvalidSecurityToken*", Configuration, "the temporary credentials"),
         ("InvalidAccessKeyId*", Configuration, "the access key"),
     ],
-    some: &[
+    message_specific: &[
         "BLACK_KEY_CONTROL_LIMIT",
         "CONTENT_MISSING_PARAMETERS",
         "PARAM_LENGTH_LIMIT",

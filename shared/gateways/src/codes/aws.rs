@@ -408,7 +408,7 @@ pub(in super::super) const AWS: Table = Table {
         ("Throttling*", Throttled, "too many calls"),
         ("TooManyRequests*", Throttled, "too many calls"),
     ],
-    some: &[
+    message_specific: &[
         "ValidationException.FIELD_VALIDATION_FAILED",
         "ValidationException.INVALID_PARAMETER",
         "ValidationException.MAXIMUM_SIZE_EXCEEDED",

@@ -37,7 +37,7 @@ pub(crate) struct Table {
     pub(crate) rows: &'static [(&'static str, FailureClass, &'static str)],
     /// Account-level codes that affect only some messages, such as those with one template or to
     /// one country: they do not open the circuit for the others.
-    pub(crate) some: &'static [&'static str],
+    pub(crate) message_specific: &'static [&'static str],
 }
 
 impl Table {
@@ -50,8 +50,8 @@ impl Table {
     }
 
     /// Returns true if the code affects only some messages.
-    pub(crate) fn is_for_some(&self, code: &str) -> bool {
-        self.some.iter().any(|pattern| fits(pattern, code))
+    pub(crate) fn is_message_specific(&self, code: &str) -> bool {
+        self.message_specific.iter().any(|pattern| fits(pattern, code))
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
                 );
                 assert_ne!(class, FailureClass::Unlisted, "{vendor} {pattern}");
             }
-            for pattern in table.some {
+            for pattern in table.message_specific {
                 let (class, _) = table.find(pattern.trim_end_matches('*'));
                 assert!(
                     matches!(class, FailureClass::Configuration | FailureClass::Ambiguous),
@@ -149,7 +149,7 @@ mod tests {
                 "\n## {vendor}\n\n{source}\n\n| code | class | meaning |\n|---|---|---|"
             );
             for (pattern, class, meaning) in table.rows {
-                let some = if table.is_for_some(pattern) { "; some messages" } else { "" };
+                let some = if table.is_message_specific(pattern) { "; some messages" } else { "" };
                 let _ = writeln!(text, "| `{pattern}` | {}{some} | {meaning} |", class.as_str());
             }
         }

@@ -276,7 +276,7 @@ pub(in super::super) const TENCENT: Table = Table {
         ("RequestLimitExceeded*", Throttled, "too many calls"),
         ("LimitExceeded.PhoneNumber*", Throttled, "too many to this number"),
     ],
-    some: &[
+    message_specific: &[
         "FailedOperation.MarketingSendTimeConstraint",
         "FailedOperation.SignatureIncorrectOrUnapproved",
         "FailedOperation.Template*",

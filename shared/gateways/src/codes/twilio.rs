@@ -216,5 +216,5 @@ pub(in super::super) const TWILIO: Table = Table {
         ("30046", Ambiguous, "delivery not confirmed (RCS)"),
         ("30410", Ambiguous, "provider timed out; not retried to avoid duplicates"),
     ],
-    some: &["21617", "21900", "21901", "30044"],
+    message_specific: &["21617", "21900", "21901", "30044"],
 };

@@ -41,7 +41,7 @@ use crate::delivery_report::{
     Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
 };
 use crate::gateway::{Accepted, Gateway, Sms};
-use crate::send_error::{SendError, class_of_status, plain};
+use crate::send_error::{SendError, class_of_status, safe_code};
 
 const NAME: &str = "aws";
 
@@ -56,7 +56,7 @@ pub(crate) struct Aws {
     configuration_set: Option<String>,
     region: Option<String>,
     endpoint: Option<Url>,
-    receipts: PathSecret,
+    path_secret: PathSecret,
     /// Made on first use, since credentials may have to be fetched.
     client: OnceCell<Client>,
 }
@@ -64,11 +64,18 @@ pub(crate) struct Aws {
 pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aws, DsnError> {
     let (origination, configuration_set) =
         (dsn.required("origination")?, dsn.option("configuration_set")?);
-    let (region, receipts) = (dsn.option("region")?, PathSecret::from_dsn(&mut dsn)?);
+    let (region, path_secret) = (dsn.option("region")?, PathSecret::from_dsn(&mut dsn)?);
     let vendor = "default";
     let endpoint = Some(dsn.base_url(vendor)?).filter(|url| url.host_str() != Some(vendor));
     dsn.finish()?;
-    Ok(Aws { origination, configuration_set, region, endpoint, receipts, client: OnceCell::new() })
+    Ok(Aws {
+        origination,
+        configuration_set,
+        region,
+        endpoint,
+        path_secret,
+        client: OnceCell::new(),
+    })
 }
 
 impl Aws {
@@ -107,8 +114,8 @@ impl Aws {
             config = config.region(Region::new(region.clone()));
         }
         let config = config.load().await;
-        let mut config =
-            aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config).interceptor(Watch);
+        let mut config = aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config)
+            .interceptor(TranscriptInterceptor);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str());
         }
@@ -157,7 +164,11 @@ fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
         }
         class => class,
     };
-    SendError { meaning, for_some: AWS.is_for_some(&code), ..SendError::refused(NAME, class, code) }
+    SendError {
+        meaning,
+        message_specific: AWS.is_message_specific(&code),
+        ..SendError::refused(NAME, class, code)
+    }
 }
 
 /// Returns true if the connection was never established.
@@ -175,7 +186,7 @@ fn is_connect(error: &ConnectorError) -> bool {
 /// An exception's name and, after a dot, its reason. The wrong field is appended only if it is the
 /// number alone.
 fn code_of(error: &SendTextMessageError) -> Option<String> {
-    let name = plain(error.code()?)?;
+    let name = safe_code(error.code()?)?;
     let reason = match error {
         SendTextMessageError::ConflictException(conflict) => {
             conflict.reason().map(ConflictExceptionReason::as_str)
@@ -198,7 +209,7 @@ fn code_of(error: &SendTextMessageError) -> Option<String> {
     };
     let is_number = |field: &ValidationExceptionField| field.name().eq_ignore_ascii_case(NUMBER);
     let number = (!fields.is_empty() && fields.iter().all(is_number)).then_some(NUMBER);
-    let parts = [Some(name), reason.and_then(plain), number];
+    let parts = [Some(name), reason.and_then(safe_code), number];
     Some(parts.into_iter().flatten().collect::<Vec<_>>().join("."))
 }
 
@@ -211,8 +222,8 @@ impl Gateway for Aws {
         self.call(sms).boxed()
     }
 
-    fn names_messages_alone(&self) -> bool {
-        self.receipts.is_set()
+    fn reports_may_lack_number(&self) -> bool {
+        self.path_secret.is_set()
     }
 
     /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by
@@ -220,12 +231,15 @@ impl Gateway for Aws {
     /// destination or through SNS.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let body = match self.receipts.open(push) {
+        let body = match self.path_secret.open(callback) {
             // A topic may carry plain text, such as a test message.
             Err(DeliveryReportError::Unreadable)
-                if push.headers.get("x-amz-sns-rawdelivery").is_some_and(|raw| raw == "true") =>
+                if callback
+                    .headers
+                    .get("x-amz-sns-rawdelivery")
+                    .is_some_and(|raw| raw == "true") =>
             {
                 return Ok(Vec::new());
             }
@@ -265,7 +279,7 @@ fn event(item: &Value) -> Option<DeliveryReport> {
     let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
     match text(event, "destinationPhoneNumber").filter(|number| !number.is_empty()) {
         Some(number) => DeliveryReport::new(number, "US", message_id, delivered),
-        None => Some(DeliveryReport::of_message(message_id, delivered)),
+        None => Some(DeliveryReport::without_number(message_id, delivered)),
     }
 }
 
@@ -312,11 +326,11 @@ fn is_delivered(event: &Value) -> Option<bool> {
 
 /// Interceptor that records the SDK's requests and responses in the transcript of `gateway check`.
 #[derive(Debug)]
-struct Watch;
+struct TranscriptInterceptor;
 
-impl Intercept for Watch {
+impl Intercept for TranscriptInterceptor {
     fn name(&self) -> &'static str {
-        "Watch"
+        "TranscriptInterceptor"
     }
 
     fn modify_before_transmit(

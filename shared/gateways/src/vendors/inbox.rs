@@ -102,15 +102,15 @@ impl Gateway for InboxClient {
             let request = self
                 .client
                 .post(self.endpoint.clone())
-                .map_err(SendError::of_call(NAME))?
+                .map_err(SendError::from_call(NAME))?
                 .json(&InboxMessage::from(sms));
-            let answer = call(request).await.map_err(SendError::of_call(NAME))?;
-            match answer.status {
+            let response = call(request).await.map_err(SendError::from_call(NAME))?;
+            match response.status {
                 status if status.is_success() => Ok(Accepted::with_id(None)),
                 StatusCode::NOT_FOUND => {
-                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) })
+                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &response) })
                 }
-                _ => Err(status_error(NAME, &answer)),
+                _ => Err(status_error(NAME, &response)),
             }
         }
         .boxed()

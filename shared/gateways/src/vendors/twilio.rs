@@ -32,7 +32,7 @@ pub(crate) struct Twilio {
     user: String,
     password: String,
     from: Sender,
-    receipts: Option<Receipts>,
+    status_callbacks: Option<StatusCallbacks>,
     endpoint: Url,
     client: HttpClient,
 }
@@ -41,8 +41,8 @@ pub(crate) struct Twilio {
 struct Sender(&'static str, String);
 
 /// Delivery reports (status callbacks): the URL, and the keys that sign them.
-struct Receipts {
-    callback: Url,
+struct StatusCallbacks {
+    url: Url,
     keys: Keys,
 }
 
@@ -66,11 +66,11 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
         }
         None => user.clone(),
     };
-    let receipts = Receipts::from_dsn(&mut dsn, (!is_api_key).then_some(&password))?;
+    let status_callbacks = StatusCallbacks::from_dsn(&mut dsn, (!is_api_key).then_some(&password))?;
     let mut endpoint = dsn.base_url("api.twilio.com")?;
     endpoint.set_path(&format!("/2010-04-01/Accounts/{account}/Messages.json"));
     dsn.finish()?;
-    Ok(Twilio { user, password, from, receipts, endpoint, client: HttpClient::default() })
+    Ok(Twilio { user, password, from, status_callbacks, endpoint, client: HttpClient::default() })
 }
 
 /// Returns true for the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
@@ -87,7 +87,7 @@ impl Sender {
     }
 }
 
-impl Receipts {
+impl StatusCallbacks {
     /// Reads the options. `password` is the account's auth token; `None` if messages are sent with
     /// an API key.
     fn from_dsn(dsn: &mut Dsn, password: Option<&String>) -> Result<Option<Self>, DsnError> {
@@ -95,7 +95,7 @@ impl Receipts {
         let Some(callback) = dsn.option("callback")? else {
             let idle = token.is_some() || shared.is_some();
             return if idle {
-                Err(DsnError::Missing("callback, which the keys of receipts are for"))
+                Err(DsnError::Missing("callback, which auth_token and shared_key need"))
             } else {
                 Ok(None)
             };
@@ -103,11 +103,9 @@ impl Receipts {
         let (auth_token, shared) =
             (token.or_else(|| password.cloned()), shared.unwrap_or_default());
         if auth_token.is_none() && shared.is_empty() {
-            return Err(DsnError::Missing(
-                "auth_token or shared_key, which receipts are signed with",
-            ));
+            return Err(DsnError::Missing("auth_token or shared_key, which sign delivery reports"));
         }
-        Ok(Some(Self { callback, keys: Keys { auth_token, shared } }))
+        Ok(Some(Self { url: callback, keys: Keys { auth_token, shared } }))
     }
 }
 
@@ -123,29 +121,31 @@ impl Twilio {
             ("ValidityPeriod", &validity),
         ];
         form.extend(
-            self.receipts.as_ref().map(|receipts| ("StatusCallback", receipts.callback.as_str())),
+            self.status_callbacks
+                .as_ref()
+                .map(|callbacks| ("StatusCallback", callbacks.url.as_str())),
         );
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self
             .client
             .post(self.endpoint.clone())
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .basic_auth(&self.user, Some(&self.password))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
-        read(&call(request).await.map_err(SendError::of_call(NAME))?)
+        read(&call(request).await.map_err(SendError::from_call(NAME))?)
     }
 }
 
-fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
-    if answer.status.is_success() {
+fn read(response: &HttpResponse) -> Result<Accepted, SendError> {
+    if response.status.is_success() {
         let created: Created =
-            serde_json::from_slice(&answer.body).map_err(|_| status_error(NAME, answer))?;
+            serde_json::from_slice(&response.body).map_err(|_| status_error(NAME, response))?;
         return Ok(Accepted::with_id(Some(created.sid)));
     }
-    match serde_json::from_slice(&answer.body) {
-        Ok(Failure { code }) => Err(refused_with(NAME, &TWILIO, &code.to_string(), answer)),
-        _ => Err(status_error(NAME, answer)),
+    match serde_json::from_slice(&response.body) {
+        Ok(Failure { code }) => Err(refused_with(NAME, &TWILIO, &code.to_string(), response)),
+        _ => Err(status_error(NAME, response)),
     }
 }
 
@@ -161,17 +161,17 @@ impl Gateway for Twilio {
     /// Status callbacks: a form with `MessageSid`, `MessageStatus` and `To`, signed.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let Receipts { callback, keys } =
-            self.receipts.as_ref().ok_or(DeliveryReportError::None)?;
+        let StatusCallbacks { url, keys } =
+            self.status_callbacks.as_ref().ok_or(DeliveryReportError::NotEnabled)?;
         let form: BTreeSet<(String, String)> =
-            form_urlencoded::parse(push.body).into_owned().collect();
-        if !is_authentic(keys, callback, &form, push.headers) {
+            form_urlencoded::parse(callback.body).into_owned().collect();
+        if !is_authentic(keys, url, &form, callback.headers) {
             return Err(DeliveryReportError::NotAuthentic);
         }
         let form: HashMap<String, String> = form.into_iter().collect();
-        let receipt = || {
+        let report = || {
             let delivered = match form.get("MessageStatus")?.as_str() {
                 "delivered" | "read" => true,
                 "undelivered" | "failed" | "canceled" => false,
@@ -180,7 +180,7 @@ impl Gateway for Twilio {
             };
             DeliveryReport::new(form.get("To")?, "US", form.get("MessageSid")?, delivered)
         };
-        Ok(receipt().into_iter().collect())
+        Ok(report().into_iter().collect())
     }
 }
 
