@@ -10,7 +10,7 @@ pub struct DeadLetter {
     /// The body as it was queued.
     pub body: Vec<u8>,
     /// The reason why it became a dead letter.
-    pub death: DeadLetterReason,
+    pub reason: DeadLetterReason,
     /// The time at which it became one, if the queue knows it.
     pub at: Option<Timestamp>,
     pub(crate) handle: DeadLetterHandle,
@@ -28,7 +28,7 @@ pub(crate) enum DeadLetterHandle {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterReason {
     /// Description, without secrets.
-    pub reason: String,
+    pub text: String,
     /// Failure class of the last error, if a gateway was called.
     pub class: Option<FailureClass>,
     /// Number of delivery attempts made.
@@ -38,7 +38,7 @@ pub struct DeadLetterReason {
 impl From<&str> for DeadLetterReason {
     /// A reason without a class and without attempts.
     fn from(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), class: None, attempts: 0 }
+        Self { text: reason.to_owned(), class: None, attempts: 0 }
     }
 }
 
@@ -61,7 +61,7 @@ pub enum QueueError {
     #[error("it {0}")]
     Address(#[from] DsnError),
     /// RabbitMQ, or the connection to it.
-    #[error("RabbitMQ failed{}", crate::rabbitmq::in_words(.0))]
+    #[error("RabbitMQ failed{}", crate::rabbitmq::hint(.0))]
     RabbitMq(#[from] lapin::Error),
     /// RabbitMQ answered that it did not store the message.
     #[error("RabbitMQ did not store the message: {0}")]

@@ -13,7 +13,7 @@ use crate::dead_letter::{DeadLetter, DeadLetterHandle, QueueError};
 use crate::{Backend, Queue, memory, rabbitmq, sqs};
 
 /// Timeout of an operator's call: long enough to connect to a remote queue and to get an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The dead letters of a queue. Close it, so that those which stay are visible again at once.
 pub struct DeadLetters {
@@ -79,7 +79,7 @@ impl DeadLetters {
         {
             return letters.redrive(handle, &job.encode()).await;
         }
-        self.queue.send_for(&job, Delay::NONE, PATIENCE).await?;
+        self.queue.send_for(&job, Delay::NONE, OPERATOR_TIMEOUT).await?;
         self.delete(letter).await
     }
 

@@ -97,7 +97,7 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let body = job.encode();
         self.client_ready().await;
-        self.within(deadline, async {
+        self.with_deadline(deadline, async {
             match &self.0 {
                 // Boxed: the futures of the SDK's calls are large, and would make this one large,
                 // too.
@@ -123,16 +123,16 @@ impl Queue {
     pub async fn dead_letter(
         &self,
         body: &[u8],
-        death: impl Into<DeadLetterReason>,
+        reason: impl Into<DeadLetterReason>,
     ) -> Result<(), QueueError> {
-        let death = death.into();
+        let reason = reason.into();
         self.client_ready().await;
-        self.in_time(async {
+        self.with_request_deadline(async {
             match &self.0 {
-                Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &death)).await,
-                Backend::RabbitMq(queue) => queue.dead_letter(body, &death).await,
+                Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &reason)).await,
+                Backend::RabbitMq(queue) => queue.dead_letter(body, &reason).await,
                 Backend::Memory(queue) => {
-                    queue.dead_letter(body, death);
+                    queue.dead_letter(body, reason);
                     Ok(())
                 }
             }
@@ -149,7 +149,8 @@ impl Queue {
         match &self.0 {
             Backend::Sqs(queue) => {
                 self.client_ready().await;
-                self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await
+                self.with_request_deadline(Box::pin(queue.postpone(receipt_handle, delay.total())))
+                    .await
             }
             _ => Ok(()),
         }
@@ -163,9 +164,9 @@ impl Queue {
         match &self.0 {
             Backend::Sqs(queue) => {
                 self.client_ready().await;
-                self.in_time(Box::pin(queue.ping())).await
+                self.with_request_deadline(Box::pin(queue.ping())).await
             }
-            Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
+            Backend::RabbitMq(queue) => self.with_request_deadline(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
         }
     }
@@ -227,14 +228,14 @@ impl Queue {
 
     /// Runs a call with the deadline of a request. (Not an `async fn`, whose future would hold the
     /// call twice.)
-    fn in_time<'a>(
+    fn with_request_deadline<'a>(
         &'a self,
         call: impl Future<Output = Result<(), QueueError>> + 'a,
     ) -> impl Future<Output = Result<(), QueueError>> + 'a {
-        self.within(DEADLINE, call)
+        self.with_deadline(DEADLINE, call)
     }
 
-    fn within<'a>(
+    fn with_deadline<'a>(
         &'a self,
         deadline: Duration,
         call: impl Future<Output = Result<(), QueueError>> + 'a,

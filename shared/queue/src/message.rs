@@ -55,9 +55,9 @@ impl Message {
     }
 
     /// Returns the message to the queue, to be delivered again at once.
-    pub fn give_back(self) {
+    pub fn requeue(self) {
         match self.handle {
-            AckHandle::RabbitMq(handle) => handle.give_back(),
+            AckHandle::RabbitMq(handle) => handle.requeue(),
             AckHandle::Memory(handle) => drop(handle),
         }
     }

@@ -379,7 +379,7 @@ impl Attempt<'_> {
         let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
         self.deliveries.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
-        Outcome::Dead(DeadLetterReason { reason, class, attempts })
+        Outcome::Dead(DeadLetterReason { text: reason, class, attempts })
     }
 }
 

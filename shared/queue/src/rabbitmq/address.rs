@@ -23,7 +23,7 @@ pub(super) struct Address {
     /// The URL for the client, with the options that it knows.
     pub(super) url: Url,
     pub(super) queue: String,
-    pub(super) kind: QueueType,
+    pub(super) queue_type: QueueType,
 }
 
 impl Address {
@@ -59,7 +59,7 @@ impl Address {
         if queue.len() > 200 {
             return wrong("has a queue name longer than 200 bytes");
         }
-        let kind = dsn
+        let queue_type = dsn
             .option("type")
             .map_err(|_| DsnError::Value("type (quorum or classic)"))?
             .unwrap_or(QueueType::Quorum);
@@ -74,7 +74,7 @@ impl Address {
         let mut url = dsn.url().clone();
         dsn.finish()?;
         url.set_query(Some(&format!("heartbeat={heartbeat}&frame_max={frame_max}")));
-        Ok(Self { url, queue, kind })
+        Ok(Self { url, queue, queue_type })
     }
 }
 

@@ -18,7 +18,7 @@ const TEXTS: [(&str, &str); 3] = [
 ];
 
 /// `: ` and the hint, or an empty string if there is none.
-pub(crate) fn in_words(error: &lapin::Error) -> String {
+pub(crate) fn hint(error: &lapin::Error) -> String {
     let text = error.to_string();
     let cause = TEXTS.iter().find(|(part, _)| text.contains(part));
     cause.map(|(_, words)| format!(": {words}")).unwrap_or_default()

@@ -19,16 +19,16 @@ use crate::message::{AckHandle as AnyAckHandle, Message};
 #[derive(Debug)]
 pub(crate) struct AckHandle {
     tag: u64,
-    acks: Acker,
+    acker: Acker,
 }
 
 impl AckHandle {
     pub(crate) fn ack(self) {
-        self.acks.ack(self.tag);
+        self.acker.ack(self.tag);
     }
 
-    pub(crate) fn give_back(self) {
-        self.acks.give_back(self.tag);
+    pub(crate) fn requeue(self) {
+        self.acker.requeue(self.tag);
     }
 }
 
@@ -37,15 +37,15 @@ impl AckHandle {
 pub(crate) struct RabbitMqConsumer {
     pub(super) queue: RabbitMqQueue,
     pub(super) prefetch: u16,
-    pub(super) open: Option<Open>,
+    pub(super) open: Option<OpenConsumer>,
 }
 
 /// An open connection: its messages, and their acknowledgements.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenConsumer {
     connection: Connection,
     messages: lapin::Consumer,
-    acks: Acker,
+    acker: Acker,
     acknowledging: JoinHandle<()>,
 }
 
@@ -72,7 +72,8 @@ impl RabbitMqConsumer {
             let Some(open) = &mut self.open else { continue };
             match open.messages.next().await {
                 Some(Ok(delivery)) => {
-                    let handle = AckHandle { tag: delivery.delivery_tag, acks: open.acks.clone() };
+                    let handle =
+                        AckHandle { tag: delivery.delivery_tag, acker: open.acker.clone() };
                     return Message { body: delivery.data, handle: AnyAckHandle::RabbitMq(handle) };
                 }
                 Some(Err(error)) => {
@@ -87,7 +88,7 @@ impl RabbitMqConsumer {
         }
     }
 
-    async fn connect(&self) -> Result<Open, lapin::Error> {
+    async fn connect(&self) -> Result<OpenConsumer, lapin::Error> {
         let (connection, channel) = self.queue.open("worker").await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
@@ -95,14 +96,14 @@ impl RabbitMqConsumer {
             .basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await?;
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
-        let (acks, acknowledging) = Acker::start(channel);
-        Ok(Open { connection, messages, acks, acknowledging })
+        let (acker, acknowledging) = Acker::start(channel);
+        Ok(OpenConsumer { connection, messages, acker, acknowledging })
     }
 
     pub(crate) async fn close(self) {
-        if let Some(Open { connection, messages: _, acks, acknowledging }) = self.open {
+        if let Some(OpenConsumer { connection, messages: _, acker, acknowledging }) = self.open {
             // No message is being processed: the task sends the last acknowledgements and ends.
-            drop(acks);
+            drop(acker);
             if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
                 debug!("not all acknowledgements were sent");
             }

@@ -41,7 +41,7 @@ impl DeadLetters {
         let message =
             self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default()).await?;
         Ok(message.map(|message| DeadLetter {
-            death: death(&message.properties),
+            reason: reason(&message.properties),
             at: at(&message.properties),
             handle: DeadLetterHandle::RabbitMq(message.delivery.delivery_tag),
             body: message.delivery.data,
@@ -64,11 +64,14 @@ impl DeadLetters {
 
 /// Message properties that record the reason.
 #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
-pub(super) fn properties(properties: BasicProperties, death: &DeadLetterReason) -> BasicProperties {
+pub(super) fn properties(
+    properties: BasicProperties,
+    reason: &DeadLetterReason,
+) -> BasicProperties {
     let mut headers = FieldTable::default();
-    headers.insert(REASON.into(), text(&death.reason));
-    headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(death.attempts));
-    if let Some(class) = death.class {
+    headers.insert(REASON.into(), text(&reason.text));
+    headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(reason.attempts));
+    if let Some(class) = reason.class {
         headers.insert(CLASS.into(), text(class.as_str()));
     }
     properties.with_headers(headers).with_timestamp(Timestamp::now().as_second().unsigned_abs())
@@ -87,7 +90,7 @@ fn words(value: Option<&AMQPValue>) -> Option<String> {
 
 /// Reads the reason from the headers; without them RabbitMQ's delivery limit is the reason, since
 /// nothing else moves a message here.
-fn death(properties: &BasicProperties) -> DeadLetterReason {
+fn reason(properties: &BasicProperties) -> DeadLetterReason {
     let attempts = match header(properties, ATTEMPTS) {
         Some(AMQPValue::LongUInt(attempts)) => *attempts,
         // A shovel may have changed the integer's type.
@@ -96,7 +99,7 @@ fn death(properties: &BasicProperties) -> DeadLetterReason {
         _ => 0,
     };
     DeadLetterReason {
-        reason: words(header(properties, REASON)).unwrap_or_else(|| {
+        text: words(header(properties, REASON)).unwrap_or_else(|| {
             format!("delivered more than {DELIVERY_LIMIT} times without an outcome")
         }),
         class: words(header(properties, CLASS)).and_then(|class| FailureClass::parse(&class)),

@@ -31,7 +31,7 @@ use tracing::debug;
 
 use self::address::Address;
 pub use self::address::DEFAULT_QUEUE;
-pub(super) use self::causes::in_words;
+pub(super) use self::causes::hint;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::topology::{Topology, text};
@@ -82,10 +82,10 @@ enum Target<'a> {
 impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         sms_outbound::tls::install();
-        let Address { url, queue, kind } = Address::parse(url)?;
+        let Address { url, queue, queue_type } = Address::parse(url)?;
         Ok(Self {
             url: url.as_str().into(),
-            queues: Topology::new(&queue, kind),
+            queues: Topology::new(&queue, queue_type),
             publisher: Arc::default(),
         })
     }
@@ -109,9 +109,9 @@ impl RabbitMqQueue {
     pub(super) async fn dead_letter(
         &self,
         body: &[u8],
-        death: &DeadLetterReason,
+        reason: &DeadLetterReason,
     ) -> Result<(), QueueError> {
-        self.publish(Target::Dead(death), body).await
+        self.publish(Target::Dead(reason), body).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
@@ -223,7 +223,7 @@ impl RabbitMqQueue {
         };
         tokio::time::timeout(CONNECT_TIMEOUT, open)
             .await
-            .unwrap_or_else(|_| Err(late("connecting timed out")))
+            .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
     }
 
     /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
@@ -265,7 +265,7 @@ fn properties(target: Target<'_>) -> BasicProperties {
         Target::Wait(delay, trace) => {
             traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
         }
-        Target::Dead(death) => dead_letters::properties(properties, death),
+        Target::Dead(reason) => dead_letters::properties(properties, reason),
     }
 }
 
@@ -285,18 +285,18 @@ async fn count(channel: &Channel, queue: &str) -> Result<usize, lapin::Error> {
 }
 
 async fn close(connection: &Connection) {
-    if let Err(error) = in_time(connection.close(200, "done".into())).await {
+    if let Err(error) = with_end_timeout(connection.close(200, "done".into())).await {
         debug!(%error, "closing a connection");
     }
 }
 
 /// Runs a call with [`END_TIMEOUT`].
-async fn in_time<T>(
+async fn with_end_timeout<T>(
     call: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, lapin::Error> {
-    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("timed out")))
+    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(timed_out("timed out")))
 }
 
-fn late(what: &'static str) -> lapin::Error {
+fn timed_out(what: &'static str) -> lapin::Error {
     io::Error::new(io::ErrorKind::TimedOut, what).into()
 }

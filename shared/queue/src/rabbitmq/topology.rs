@@ -43,12 +43,12 @@ impl FromStr for QueueType {
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     name: Arc<str>,
-    kind: QueueType,
+    queue_type: QueueType,
 }
 
 impl Topology {
-    pub(super) fn new(name: &str, kind: QueueType) -> Self {
-        Self { name: name.into(), kind }
+    pub(super) fn new(name: &str, queue_type: QueueType) -> Self {
+        Self { name: name.into(), queue_type }
     }
 
     pub(super) fn main(&self) -> &str {
@@ -73,7 +73,7 @@ impl Topology {
     /// Declares the main queue and that of dead letters.
     pub(super) async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
         declare(channel, &self.dead(), quorum(DEAD_DELIVERY_LIMIT)).await?;
-        let main = match self.kind {
+        let main = match self.queue_type {
             QueueType::Quorum => dead_letters_to(&self.dead()),
             QueueType::Classic => typed("classic"),
         };
@@ -101,9 +101,9 @@ async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result
 /// Arguments with an explicit type, since a virtual host's default may not be classic. RabbitMQ
 /// considers them equivalent to those of an existing queue of that type that was declared without
 /// one, and refuses them otherwise.
-fn typed(kind: &str) -> FieldTable {
+fn typed(queue_type: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text(kind));
+    arguments.insert("x-queue-type".into(), text(queue_type));
     arguments
 }
 

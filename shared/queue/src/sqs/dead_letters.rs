@@ -13,7 +13,7 @@ use sms_domain::failure::FailureClass;
 use sms_telemetry::causes;
 use tracing::warn;
 
-use super::{SqsQueue, about, failed, whole_seconds};
+use super::{SqsQueue, approximate_count, failed, whole_seconds};
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, QueueError};
 
 /// Message attributes of a dead letter.
@@ -25,10 +25,10 @@ const ATTEMPTS: &str = "attempts";
 const LONG_POLL: Duration = Duration::from_secs(1);
 
 /// Timeout of an operator's call, longer than that of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Visibility timeout of dead letters that are listed or redriven.
-const HIDDEN: Duration = Duration::from_secs(120);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Maximum number of messages in one call, SQS's own limit.
 const BATCH: usize = 10;
@@ -39,27 +39,35 @@ pub(crate) struct DeadLetters {
     dead_url: String,
     /// Start of the command, in milliseconds since 1970. Later dead letters wait for the next
     /// command: redriven jobs may be among them.
-    began: i64,
+    started_at: i64,
     received: VecDeque<Message>,
     seen: HashSet<String>,
     /// Receipt handles of the messages that stay.
-    held: HashSet<String>,
+    unreleased: HashSet<String>,
 }
 
 impl SqsQueue {
     pub(crate) async fn dead_letters(&self) -> Result<(DeadLetters, usize), QueueError> {
         let timeouts = TimeoutConfig::builder()
-            .operation_timeout(PATIENCE)
-            .operation_attempt_timeout(PATIENCE)
+            .operation_timeout(OPERATOR_TIMEOUT)
+            .operation_attempt_timeout(OPERATOR_TIMEOUT)
             .build();
         let config = self.client().await.config().to_builder().timeout_config(timeouts).build();
         let (client, dead_url) = (Client::from_conf(config), self.dead_url()?.to_owned());
-        let count = about(&client, &dead_url).await?;
+        let count = approximate_count(&client, &dead_url).await?;
         #[expect(clippy::disallowed_methods, reason = "SQS says of each message when it was sent")]
-        let began = Timestamp::now().as_millisecond();
-        let (received, seen, held) = (VecDeque::new(), HashSet::new(), HashSet::new());
+        let started_at = Timestamp::now().as_millisecond();
+        let (received, seen, unreleased) = (VecDeque::new(), HashSet::new(), HashSet::new());
         Ok((
-            DeadLetters { client, url: self.url.clone(), dead_url, began, received, seen, held },
+            DeadLetters {
+                client,
+                url: self.url.clone(),
+                dead_url,
+                started_at,
+                received,
+                seen,
+                unreleased,
+            },
             count,
         ))
     }
@@ -81,15 +89,15 @@ impl DeadLetters {
             }
             let Some(message) = self.received.pop_front() else { return Ok(None) };
             let handle = message.receipt_handle.clone().unwrap_or_default();
-            self.held.insert(handle.clone());
+            self.unreleased.insert(handle.clone());
             // SQS may deliver a message twice, and does so when its visibility timeout expires.
             let new = self.seen.insert(message.message_id.clone().unwrap_or_default());
-            if new && at(&message).is_none_or(|at| at.as_millisecond() <= self.began) {
+            if new && at(&message).is_none_or(|at| at.as_millisecond() <= self.started_at) {
                 let (body, at) =
                     (message.body.clone().unwrap_or_default().into_bytes(), at(&message));
                 return Ok(Some(DeadLetter {
                     body,
-                    death: death(&message),
+                    reason: reason(&message),
                     at,
                     handle: DeadLetterHandle::Sqs(handle),
                 }));
@@ -103,7 +111,7 @@ impl DeadLetters {
             self.client.receive_message().queue_url(&self.dead_url).max_number_of_messages(10);
         let request = request
             .wait_time_seconds(whole_seconds(LONG_POLL))
-            .visibility_timeout(whole_seconds(HIDDEN));
+            .visibility_timeout(whole_seconds(VISIBILITY_TIMEOUT));
         let request =
             request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
         let answer = request.message_attribute_names("All").send().await.map_err(failed)?;
@@ -124,7 +132,7 @@ impl DeadLetters {
     pub(crate) async fn delete(&mut self, handle: &str) -> Result<(), QueueError> {
         let request = self.client.delete_message().queue_url(&self.dead_url).receipt_handle(handle);
         request.send().await.map_err(failed)?;
-        self.held.remove(handle);
+        self.unreleased.remove(handle);
         Ok(())
     }
 
@@ -132,7 +140,7 @@ impl DeadLetters {
     /// it later.
     pub(crate) async fn close(self) {
         let unread = self.received.into_iter().filter_map(|message| message.receipt_handle);
-        let handles: Vec<String> = self.held.into_iter().chain(unread).collect();
+        let handles: Vec<String> = self.unreleased.into_iter().chain(unread).collect();
         for batch in handles.chunks(BATCH) {
             let entries = batch.iter().enumerate().filter_map(|(index, handle)| {
                 let entry =
@@ -148,17 +156,17 @@ impl DeadLetters {
 }
 
 /// Message attributes that record the reason.
-pub(super) fn attributes(death: &DeadLetterReason) -> Vec<(&'static str, String)> {
-    let class = death.class.map(|class| (CLASS, class.as_str().to_owned()));
-    let all = [(REASON, death.reason.clone()), (ATTEMPTS, death.attempts.to_string())];
+pub(super) fn attributes(reason: &DeadLetterReason) -> Vec<(&'static str, String)> {
+    let class = reason.class.map(|class| (CLASS, class.as_str().to_owned()));
+    let all = [(REASON, reason.text.clone()), (ATTEMPTS, reason.attempts.to_string())];
     all.into_iter().chain(class).collect()
 }
 
 /// Reads the reason from the attributes; a message that the queue's redrive policy moved has none.
-fn death(message: &Message) -> DeadLetterReason {
+fn reason(message: &Message) -> DeadLetterReason {
     let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
     DeadLetterReason {
-        reason: attribute(REASON).unwrap_or_else(|| {
+        text: attribute(REASON).unwrap_or_else(|| {
             "delivered more often than the queue's maxReceiveCount without an outcome".to_owned()
         }),
         class: attribute(CLASS).and_then(|class| FailureClass::parse(&class)),

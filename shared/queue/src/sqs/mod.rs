@@ -85,11 +85,11 @@ impl SqsQueue {
     pub(super) async fn dead_letter(
         &self,
         body: &[u8],
-        death: &DeadLetterReason,
+        reason: &DeadLetterReason,
     ) -> Result<(), QueueError> {
         let dead_url = self.dead_url()?;
         let mut request = self.client().await.send_message().queue_url(dead_url);
-        for (name, value) in dead_letters::attributes(death) {
+        for (name, value) in dead_letters::attributes(reason) {
             let value =
                 MessageAttributeValue::builder().data_type("String").string_value(value).build();
             request = request.message_attributes(name, value.map_err(failed)?);
@@ -121,9 +121,9 @@ impl SqsQueue {
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         let client = self.client().await;
-        let jobs = about(&client, &self.url).await?;
+        let jobs = approximate_count(&client, &self.url).await?;
         let dead = match &self.dead_url {
-            Some(url) => Some(about(&client, url).await?),
+            Some(url) => Some(approximate_count(&client, url).await?),
             None => None,
         };
         Ok(Depth { jobs, dead })
@@ -148,7 +148,7 @@ fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeVal
 }
 
 /// Approximate number of messages in a queue.
-async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
+async fn approximate_count(client: &Client, url: &str) -> Result<usize, QueueError> {
     let count = QueueAttributeName::ApproximateNumberOfMessages;
     let request = client.get_queue_attributes().queue_url(url).attribute_names(count.clone());
     let attributes = request.send().await.map_err(failed)?.attributes.unwrap_or_default();
