@@ -59,7 +59,7 @@ async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
     let (result, exchanges) = account.send_with_transcript(sms, stub).await;
     println!("=== {}", account.name());
     for exchange in exchanges {
-        println!("{}\n\n--> {}", exchange.request, exchange.answer);
+        println!("{}\n\n--> {}", exchange.request, exchange.response);
     }
     match &result {
         Ok(accepted) => {

@@ -114,6 +114,6 @@ impl Account {
         sms: &Sms,
         stub: Option<SocketAddr>,
     ) -> (Result<Accepted, SendError>, Vec<Exchange>) {
-        transcript::of(&sms.to, &sms.code, stub, self.gateway.send(sms)).await
+        transcript::record(&sms.to, &sms.code, stub, self.gateway.send(sms)).await
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sms_domain::phone::PhoneNumber;
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_outbound::dsn::DsnError;
 use sms_outbound::http_client;
 
@@ -93,7 +93,7 @@ impl Gateways {
     /// certificates.
     pub async fn warm_up(&self) {
         let this = self.clone();
-        in_its_own_thread(async move {
+        run_on_own_thread(async move {
             join_all(this.all().iter().map(|account| account.gateway.warm_up())).await
         })
         .await;

@@ -25,7 +25,7 @@ pub enum DsnError {
     Value(&'static str),
     /// An option is there twice.
     #[error("has the option {0} twice")]
-    Twice(String),
+    Duplicate(String),
     /// A server's URL is not valid, for the reason given.
     #[error("{0}")]
     Server(&'static str),
@@ -62,7 +62,7 @@ impl Dsn {
             let (name, value) = (decode(name), decode(value));
             let (Some(name), Some(value)) = (name, value) else { return Err(DsnError::Encoding) };
             if let Some(name) = options.insert(name.clone(), value).map(|_| name) {
-                return Err(DsnError::Twice(shown(name)));
+                return Err(DsnError::Duplicate(safe_name(name)));
             }
         }
         Ok(Self { url, options })
@@ -102,7 +102,7 @@ impl Dsn {
     ///
     /// # Errors
     /// When they are not percent-encoded UTF-8.
-    pub fn credentials(&self) -> Result<(), DsnError> {
+    pub fn check_credentials(&self) -> Result<(), DsnError> {
         let parts = [Some(self.url.username()), self.url.password()];
         if parts.into_iter().flatten().all(|part| decode(part).is_some()) {
             Ok(())
@@ -225,7 +225,7 @@ impl Dsn {
     /// When one is: it is unknown.
     pub fn finish(self) -> Result<(), DsnError> {
         match self.options.into_keys().next() {
-            Some(name) => Err(DsnError::Unknown(shown(name))),
+            Some(name) => Err(DsnError::Unknown(safe_name(name))),
             None => Ok(()),
         }
     }
@@ -239,7 +239,7 @@ impl fmt::Debug for Dsn {
 
 /// An option's name, if it looks like one: the text behind an `&` that is not encoded may be part
 /// of a secret.
-fn shown(name: String) -> String {
+fn safe_name(name: String) -> String {
     let plain = name.len() <= 40
         && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
     if plain { name } else { "(an & within a value is written %26)".to_owned() }

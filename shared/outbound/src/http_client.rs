@@ -25,7 +25,7 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Maximum size of a response in bytes: gateways send a few hundred. A longer one counts as
 /// unreadable.
-const MAX_ANSWER: usize = 64 * 1024;
+const MAX_RESPONSE: usize = 64 * 1024;
 
 /// A gateway's client, made by the first message or in advance, since reading the system's
 /// certificates is slow.
@@ -70,7 +70,7 @@ fn build() -> Result<Client, reqwest::Error> {
         .timeout(TOTAL_TIMEOUT)
         .redirect(redirect::Policy::none())
         .no_proxy();
-    match Proxy::of_environment() {
+    match Proxy::from_env() {
         Some(proxy) => client.proxy(proxy.reqwest()?).build(),
         None => client.build(),
     }
@@ -113,25 +113,27 @@ pub struct CallError {
 pub async fn call(request: RequestBuilder) -> Result<HttpResponse, CallError> {
     let (client, request) = request.build_split();
     let mut request = request.map_err(CallError::from)?;
-    transcript::request(&mut request);
+    transcript::record_and_redirect(&mut request);
     let mut response = client.execute(request).await.map_err(CallError::from)?;
     let status = response.status();
-    let retry_after =
-        response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| parse_retry_after(value.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(CallError::from)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > MAX_RESPONSE {
             body.clear();
             break;
         }
         body.extend_from_slice(&chunk);
     }
-    transcript::answer(status, &body);
+    transcript::record_response(status, &body);
     Ok(HttpResponse { status, body, retry_after })
 }
 
 /// Parses `Retry-After`, which is in seconds or an HTTP date.
-fn seconds(text: &str) -> Option<Duration> {
+fn parse_retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -163,12 +165,16 @@ mod tests {
 
     #[test]
     fn retry_after_is_a_number_of_seconds_or_a_date() {
-        assert_eq!(seconds("120"), Some(Duration::from_secs(120)));
-        assert_eq!(seconds("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO), "long ago");
-        let far = seconds("Tue, 31 Dec 2999 23:59:59 GMT").expect("a date");
+        assert_eq!(parse_retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_retry_after("Fri, 31 Dec 1999 23:59:59 GMT"),
+            Some(Duration::ZERO),
+            "long ago"
+        );
+        let far = parse_retry_after("Tue, 31 Dec 2999 23:59:59 GMT").expect("a date");
         assert!(far > Duration::from_secs(900 * 365 * 86_400), "{far:?}");
         for nonsense in ["", "soon", "-1", "1.5", "99999999999999999999"] {
-            assert_eq!(seconds(nonsense), None, "{nonsense}");
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }
 }

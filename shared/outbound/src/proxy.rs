@@ -28,7 +28,7 @@ impl Proxy {
         clippy::disallowed_methods,
         reason = "every program's variables, and no settings of this one"
     )]
-    pub fn of_environment() -> Option<Self> {
+    pub fn from_env() -> Option<Self> {
         let lookup = |name: &str| env::var(name).ok();
         let (_, url) = named(&lookup)?;
         let direct =

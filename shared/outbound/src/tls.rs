@@ -22,7 +22,7 @@ pub fn install() {
 
 /// The HTTP client of AWS's SDKs, with the environment's proxy if there is one.
 pub fn aws_http_client() -> SharedHttpClient {
-    let proxy = Proxy::of_environment().and_then(|proxy| proxy.aws());
+    let proxy = Proxy::from_env().and_then(|proxy| proxy.aws());
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
         connector.set_proxy_config(proxy.clone());

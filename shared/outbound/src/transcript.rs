@@ -16,11 +16,11 @@ use url::{Url, form_urlencoded};
 
 tokio::task_local! {
     /// Recording of the current task's calls; unset in tasks that are not recorded.
-    static WATCHED: Watched;
+    static RECORDING: Recording;
 }
 
 #[derive(Default)]
-struct Watched {
+struct Recording {
     exchanges: RefCell<Vec<Exchange>>,
     stub: Option<SocketAddr>,
 }
@@ -31,7 +31,7 @@ pub struct Exchange {
     /// Request line, headers and body.
     pub request: String,
     /// Status and body; empty if there was no response.
-    pub answer: String,
+    pub response: String,
 }
 
 /// Headers that hold credentials, or a signature made with them.
@@ -45,46 +45,47 @@ const SECRET_HEADERS: [&str; 5] = [
 
 /// Runs a call and records its requests and responses. They go to the gateway, or to a stub on this
 /// machine instead.
-pub async fn of<T>(
+pub async fn record<T>(
     to: &PhoneNumber,
     code: &Code,
     stub: Option<SocketAddr>,
     call: impl Future<Output = T>,
 ) -> (T, Vec<Exchange>) {
-    let watched = async {
+    let recorded = async {
         let result = call.await;
-        (result, WATCHED.with(|watched| watched.exchanges.take()))
+        (result, RECORDING.with(|recording| recording.exchanges.take()))
     };
-    let (result, exchanges) = WATCHED.scope(Watched { stub, ..Watched::default() }, watched).await;
+    let (result, exchanges) =
+        RECORDING.scope(Recording { stub, ..Recording::default() }, recorded).await;
     let masked = |exchange: Exchange| Exchange {
         request: without_secrets(&exchange.request, to, code),
-        answer: without_secrets(&exchange.answer, to, code),
+        response: without_secrets(&exchange.response, to, code),
     };
     (result, exchanges.into_iter().map(masked).collect())
 }
 
 /// Records a request, if this task is recorded, and redirects it to the stub, if there is one.
-pub fn request(request: &mut Request) {
+pub fn record_and_redirect(request: &mut Request) {
     let headers = request
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("…")));
     let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
-    keep(request.method().as_str(), request.url(), headers, body);
+    record_request(request.method().as_str(), request.url(), headers, body);
     if let Some(url) = stub(request.url()) {
         *request.url_mut() = url;
     }
 }
 
 /// Records a request of any HTTP client.
-pub fn keep<'a>(
+pub fn record_request<'a>(
     method: &str,
     url: &Url,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     body: &[u8],
 ) {
     // An error means that this task is not recorded.
-    let _ = WATCHED.try_with(|watched| {
+    let _ = RECORDING.try_with(|recording| {
         let (mut text, mut is_form) = (format!("{method} {}\n", readable(url)), false);
         for (name, value) in headers {
             is_form |= name == CONTENT_TYPE.as_str()
@@ -98,13 +99,13 @@ pub fn keep<'a>(
             String::from_utf8_lossy(body).into()
         };
         let _ = write!(text, "\n{body}");
-        watched.exchanges.borrow_mut().push(Exchange { request: text, answer: String::new() });
+        recording.exchanges.borrow_mut().push(Exchange { request: text, response: String::new() });
     });
 }
 
 /// The URL at this task's stub that replaces `url`, if there is a stub.
 pub fn stub(url: &Url) -> Option<Url> {
-    let address = WATCHED.try_with(|watched| watched.stub).ok().flatten()?;
+    let address = RECORDING.try_with(|recording| recording.stub).ok().flatten()?;
     let mut stubbed = Url::parse(&format!("http://{address}")).ok()?;
     stubbed.set_path(url.path());
     stubbed.set_query(url.query());
@@ -112,10 +113,10 @@ pub fn stub(url: &Url) -> Option<Url> {
 }
 
 /// Records the response to the latest request.
-pub fn answer(status: StatusCode, body: &[u8]) {
-    let _ = WATCHED.try_with(|watched| {
-        if let Some(exchange) = watched.exchanges.borrow_mut().last_mut() {
-            exchange.answer =
+pub fn record_response(status: StatusCode, body: &[u8]) {
+    let _ = RECORDING.try_with(|recording| {
+        if let Some(exchange) = recording.exchanges.borrow_mut().last_mut() {
+            exchange.response =
                 format!("HTTP {}\n\n{}", status.as_u16(), String::from_utf8_lossy(body));
         }
     });

@@ -21,10 +21,10 @@ const NAMESPACE: &str = "sms-verify";
 
 /// A label that is in the log but not a dimension: each of its values would be a metric of its own,
 /// which costs money.
-const NO_DIMENSION: &str = "country";
+const LOG_ONLY_LABEL: &str = "country";
 
 /// Maximum number of values of one metric in one line, CloudWatch's own limit.
-const MOST_VALUES: usize = 100;
+const MAX_VALUES: usize = 100;
 
 static RECORDER: Emf = Emf { values: Mutex::new(BTreeMap::new()) };
 
@@ -52,7 +52,7 @@ pub fn install() {
 }
 
 /// Level that lines of metrics must have, if any. It does not change while a function runs.
-static KEPT_AS: OnceLock<Option<&'static str>> = OnceLock::new();
+static METRICS_LEVEL: OnceLock<Option<&'static str>> = OnceLock::new();
 
 /// Prints the metrics recorded since the last flush.
 pub fn flush() {
@@ -69,7 +69,9 @@ pub fn flush() {
     let mut text = String::new();
     for mut line in lines(values, &function, now.as_millisecond()) {
         // Lambda treats a line that lacks either as INFO, and drops it if it keeps only warnings.
-        if let Some(level) = *KEPT_AS.get_or_init(|| Controls::read(&variable).kept_as()) {
+        if let Some(level) =
+            *METRICS_LEVEL.get_or_init(|| Controls::read(&variable).metrics_level())
+        {
             line["level"] = level.into();
             line["timestamp"] = now.to_string().into();
         }
@@ -87,20 +89,20 @@ fn lines(values: BTreeMap<(Labels, String), Values>, function: &str, now: i64) -
         by_labels.entry(labels).or_default().push((name, value));
     }
     let lines = by_labels.into_iter().flat_map(|(labels, metrics)| {
-        let lines = in_lines(metrics).into_iter();
+        let lines = split_into_lines(metrics).into_iter();
         lines.map(move |metrics| (labels.clone(), metrics))
     });
     lines.map(|(labels, metrics)| line(&labels, metrics, function, now)).collect()
 }
 
 /// Splits metrics into lines: as many as the metric with the most values needs.
-fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
+fn split_into_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
     let mut lines: Vec<Vec<(String, Values)>> = Vec::new();
     for (name, values) in metrics {
         let parts = match values {
             Values::Count(_) | Values::Gauge(_) => vec![values],
             Values::Times(times) => {
-                times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect()
+                times.chunks(MAX_VALUES).map(|part| Values::Times(part.to_vec())).collect()
             }
         };
         for (index, part) in parts.into_iter().enumerate() {
@@ -120,7 +122,7 @@ fn line(
     now: i64,
 ) -> Value {
     let dimensions =
-        labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != NO_DIMENSION);
+        labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != LOG_ONLY_LABEL);
     let dimensions: Vec<&str> = ["function"].into_iter().chain(dimensions).collect();
     let mut definitions = Vec::new();
     let mut members = Map::from_iter([("function".to_owned(), Value::from(function))]);
@@ -145,7 +147,7 @@ fn line(
 struct Metric(Labels, String);
 
 impl Metric {
-    fn of(key: &Key) -> Arc<Self> {
+    fn from_key(key: &Key) -> Arc<Self> {
         let labels =
             key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
         Arc::new(Self(labels, key.name().to_owned()))
@@ -210,15 +212,15 @@ impl Recorder for Emf {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(Metric::of(key))
+        Counter::from_arc(Metric::from_key(key))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(Metric::of(key))
+        Gauge::from_arc(Metric::from_key(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Metric::of(key))
+        Histogram::from_arc(Metric::from_key(key))
     }
 }
 

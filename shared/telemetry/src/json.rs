@@ -11,9 +11,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Event format with all members at the top level, so that logs can be searched for `request_id`
 /// and `trace_id`.
-pub(super) struct Lines;
+pub(super) struct JsonLines;
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, JsonFields>,

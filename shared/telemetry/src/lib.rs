@@ -26,7 +26,7 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
-use self::controls::{Controls, Form};
+use self::controls::{Controls, LogFormat};
 use self::targets::targets;
 
 /// Formats an error with its causes for a log line: JSON would omit them.
@@ -34,8 +34,8 @@ use self::targets::targets;
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     // Some errors repeat their cause in their own words.
-    causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
-        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
     })
 }
 
@@ -50,9 +50,9 @@ pub fn exported_spans() -> Targets {
 
 /// Filter whose level can be changed at run time. It takes its lock only when asked for a level,
 /// and not each time a span is entered or left.
-struct Level(reload::Layer<Targets, Registry>);
+struct ReloadableFilter(reload::Layer<Targets, Registry>);
 
-impl Filter<Registry> for Level {
+impl Filter<Registry> for ReloadableFilter {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, Registry>) -> bool {
         Filter::enabled(&self.0, metadata, context)
     }
@@ -67,7 +67,7 @@ impl Filter<Registry> for Level {
 }
 
 /// Changes the log level of this process; set by `init`.
-static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
+static RELOAD: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
 /// True if spans are exported.
 static EXPORTED: AtomicBool = AtomicBool::new(false);
@@ -86,22 +86,24 @@ pub fn init(spans: Option<Spans>) {
     let controls = Controls::read(&|name| env::var(name).ok());
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());
     let old_names = level.as_deref().is_some_and(targets::has_old_names);
-    let parsed = level.map_or_else(|| targets(controls.unless_set()), |level| targets(&level));
+    let parsed = level.map_or_else(|| targets(controls.default_level()), |level| targets(&level));
     let problem = parsed.as_ref().err().cloned();
     let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
-    let (filter, handle) = reload::Layer::new(controls.within(&parsed));
+    let (filter, handle) = reload::Layer::new(controls.cap(&parsed));
     let lines = fmt::layer().with_writer(stderr);
-    let lines = match controls.form() {
-        Form::Terminal => lines.boxed(),
-        Form::Text => lines.with_ansi(false).boxed(),
-        Form::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed(),
+    let lines = match controls.format() {
+        LogFormat::Terminal => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => {
+            lines.fmt_fields(JsonFields::new()).event_format(json::JsonLines).boxed()
+        }
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that logging has started already, as in tests.
     let layers: Vec<Spans> =
-        std::iter::once(lines.with_filter(Level(filter)).boxed()).chain(spans).collect();
+        std::iter::once(lines.with_filter(ReloadableFilter(filter)).boxed()).chain(spans).collect();
     let _ = registry().with(layers).try_init();
-    let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
+    let _ = RELOAD.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not valid: using info");
     }
@@ -116,7 +118,7 @@ pub fn init(spans: Option<Spans>) {
 /// Returns a value that a function cannot start without; on an error, logs it and exits. (The
 /// message that Rust's runtime prints for an error has no level, and Lambda drops it if it keeps
 /// only errors.)
-pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
+pub fn or_exit<T, E: Error + 'static>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
         tracing::error!(error = causes(&error), "startup failed");
         std::process::exit(1)
@@ -129,6 +131,6 @@ pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
 /// A description of the invalid item. Then nothing is changed.
 pub fn set_level(level: &str) -> Result<(), String> {
     let targets = targets(level)?;
-    let set = SET.get().is_some_and(|set| set(targets));
+    let set = RELOAD.get().is_some_and(|set| set(targets));
     if set { Ok(()) } else { Err("this process does not log".to_owned()) }
 }

@@ -20,7 +20,7 @@ pub trait Propagation: Send + Sync {
 static PROPAGATION: OnceLock<Box<dyn Propagation>> = OnceLock::new();
 
 /// Installs an exporter's propagation. Called once, at the start.
-pub fn propagate(by: Box<dyn Propagation>) {
+pub fn set_propagation(by: Box<dyn Propagation>) {
     let _ = PROPAGATION.set(by);
 }
 

@@ -41,7 +41,7 @@ struct Subsegment {
     trace: String,
     parent: String,
     id: String,
-    began: f64,
+    started_at: f64,
     /// The span's fields, by which X-Ray can search.
     annotations: Map<String, Value>,
 }
@@ -55,16 +55,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
         });
         let Some((trace, parent)) = above.or_else(sampled) else { return };
         let mut annotations = Map::new();
-        attributes.record(&mut Annotate(&mut annotations));
+        attributes.record(&mut AnnotationVisitor(&mut annotations));
         let id = hex::encode(random_bytes::<8>());
-        span.extensions_mut().insert(Subsegment { trace, parent, id, began: now(), annotations });
+        span.extensions_mut().insert(Subsegment {
+            trace,
+            parent,
+            id,
+            started_at: now(),
+            annotations,
+        });
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
             && let Some(subsegment) = span.extensions_mut().get_mut::<Subsegment>()
         {
-            values.record(&mut Annotate(&mut subsegment.annotations));
+            values.record(&mut AnnotationVisitor(&mut subsegment.annotations));
         }
     }
 
@@ -93,7 +99,7 @@ impl Subsegment {
         let mut document = json!({
             "type": "subsegment", "name": name, "id": self.id,
             "trace_id": self.trace, "parent_id": self.parent,
-            "start_time": self.began, "end_time": ended, "fault": self.is_fault(),
+            "start_time": self.started_at, "end_time": ended, "fault": self.is_fault(),
         });
         // Shows the gateway as a remote service on X-Ray's map.
         if let Some(gateway) = self.annotations.get("gateway") {
@@ -124,16 +130,16 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-struct Annotate<'a>(&'a mut Map<String, Value>);
+struct AnnotationVisitor<'a>(&'a mut Map<String, Value>);
 
-impl Annotate<'_> {
+impl AnnotationVisitor<'_> {
     fn put(&mut self, field: &Field, value: Value) {
         // X-Ray's annotation keys have no dots.
         self.0.insert(field.name().replace('.', "_"), value);
     }
 }
 
-impl Visit for Annotate<'_> {
+impl Visit for AnnotationVisitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.put(field, value.into());
     }

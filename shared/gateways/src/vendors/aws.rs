@@ -342,7 +342,7 @@ impl Intercept for TranscriptInterceptor {
         let request = context.request_mut();
         let url = Url::parse(request.uri())?;
         let body = request.body().bytes().unwrap_or_default();
-        transcript::keep(request.method(), &url, request.headers().iter(), body);
+        transcript::record_request(request.method(), &url, request.headers().iter(), body);
         if let Some(stub) = transcript::stub(&url) {
             request.set_uri(stub.as_str())?;
         }
@@ -357,7 +357,7 @@ impl Intercept for TranscriptInterceptor {
     ) -> Result<(), BoxError> {
         let response = context.response();
         if let Ok(status) = StatusCode::from_u16(response.status().as_u16()) {
-            transcript::answer(status, response.body().bytes().unwrap_or_default());
+            transcript::record_response(status, response.body().bytes().unwrap_or_default());
         }
         Ok(())
     }

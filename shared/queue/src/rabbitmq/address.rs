@@ -53,7 +53,7 @@ impl Address {
                  amqp://user:password@host/%2f",
             );
         }
-        dsn.credentials()?;
+        dsn.check_credentials()?;
         let queue = dsn.option("queue")?.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         // The names derived from it must fit into 255 bytes.
         if queue.len() > 200 {

@@ -16,7 +16,7 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use sms_domain::trace_context::TraceParent;
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_telemetry::xray;
 
 pub(super) use self::dead_letters::DeadLetters;
@@ -50,7 +50,7 @@ impl SqsQueue {
 
     /// Makes the client, on a thread where reading files blocks nobody.
     pub(super) async fn warm_up(&self) {
-        in_its_own_thread(self.client.clone()).await;
+        run_on_own_thread(self.client.clone()).await;
     }
 
     /// Waits until the client is made.
