@@ -193,8 +193,8 @@ impl Queue {
     pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
         match &self.0 {
             Backend::Sqs(_) => Err(QueueError::Url(
-                "a worker cannot consume from SQS, only from RabbitMQ: messages of an SQS queue are \
-                 for the function send-sms (`sms-verify api` works with SQS)",
+                "a worker cannot consume from SQS, only from RabbitMQ: messages of an SQS queue \
+                 are for the function send-sms (`sms-verify api` works with SQS)",
             )),
             Backend::RabbitMq(queue) => {
                 Ok(Consumer(ConsumerBackend::RabbitMq(Box::new(queue.consumer(prefetch)))))

@@ -33,7 +33,8 @@ const NAME: &str = "aliyun";
 /// The code of success.
 const ACCEPTED: &str = "OK";
 
-/// Maximum length of the variable of a verification template (help document 463237, 验证码模板规范).
+/// Maximum length of the variable of a verification template (help document
+/// 463237, 验证码模板规范).
 const VERIFICATION_DIGITS: usize = 6;
 
 /// Characters to percent-encode: all but the unreserved ones of RFC 3986.

@@ -34,8 +34,8 @@ const ACCEPTED: &str = "Ok";
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Maximum number of digits of a variable of a verification template (docs 382/39023: 正文模板审核标准,
-/// 2025-06-17).
+/// Maximum number of digits of a variable of a verification template (docs
+/// 382/39023: 正文模板审核标准, 2025-06-17).
 const VERIFICATION_DIGITS: usize = 6;
 
 pub(crate) struct Tencent {

@@ -35,7 +35,8 @@ impl Address {
         match dsn.url().host() {
             Some(Host::Ipv6(_)) => {
                 return wrong(
-                    "has an IPv6 address, which is not supported: use a host name or an IPv4 address",
+                    "has an IPv6 address, which is not supported: use a host name or an IPv4 \
+                     address",
                 );
             }
             Some(host) if !host.to_string().contains(',') => {}
