@@ -172,7 +172,7 @@ async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
     {
         let job = Job::decode(&letter.body).ok();
         let to = job.as_ref().map(|job| job.to.masked());
-        let DeadLetterReason { reason, class, attempts } = &letter.death;
+        let DeadLetterReason { text: reason, class, attempts } = &letter.reason;
         shown.push(json!({
             "id": job.map(|job| job.id.to_string()), "to": to, "at": letter.at.map(rfc3339),
             "attempts": attempts, "class": class.map(FailureClass::as_str), "reason": reason,

@@ -11,7 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use sms_domain::trace_context::TraceParent;
-use sms_telemetry::propagation::{Propagation, propagate};
+use sms_telemetry::propagation::{Propagation, set_propagation};
 use sms_telemetry::{Spans, exported_spans};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -45,7 +45,7 @@ pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     let provider =
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sms-verify"));
-    propagate(Box::new(W3c(TraceContextPropagator::new())));
+    set_propagation(Box::new(W3c(TraceContextPropagator::new())));
     Ok(Some((layer.with_filter(exported_spans()).boxed(), Exporter(provider))))
 }
 

@@ -136,8 +136,7 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
 /// What a queue does not know the age of died at no time that can be asked for.
 fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
     let young = which.since.is_none_or(|since| age(letter.at, now).is_some_and(|age| age <= since));
-    young
-        && which.reason.as_ref().is_none_or(|reason| letter.death.reason.contains(reason.as_str()))
+    young && which.reason.as_ref().is_none_or(|reason| letter.reason.text.contains(reason.as_str()))
 }
 
 /// Whether no code of it can be accepted any more: a verification lives for so long at most, and
@@ -168,9 +167,9 @@ fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
         "to": job.map(|job| job.to.masked()),
         "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()).map(rfc3339),
         "died_at": letter.at.map(rfc3339),
-        "attempts": letter.death.attempts,
-        "class": letter.death.class.map(sms_domain::failure::FailureClass::as_str),
-        "reason": letter.death.reason,
+        "attempts": letter.reason.attempts,
+        "class": letter.reason.class.map(sms_domain::failure::FailureClass::as_str),
+        "reason": letter.reason.text,
         "bytes": letter.body.len(),
     })
 }

@@ -56,10 +56,10 @@ pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
 /// Calls one, and says whether it accepted.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
-    let (result, exchanges) = account.send_and_tell(sms, stub).await;
+    let (result, exchanges) = account.send_with_transcript(sms, stub).await;
     println!("=== {}", account.name());
     for exchange in exchanges {
-        println!("{}\n\n--> {}", exchange.request, exchange.answer);
+        println!("{}\n\n--> {}", exchange.request, exchange.response);
     }
     match &result {
         Ok(accepted) => {

@@ -88,7 +88,7 @@ impl Invoker {
             }
             if stop.requested_within(PAUSE).await {
                 for message in batch {
-                    message.give_back();
+                    message.requeue();
                 }
                 return;
             }
@@ -118,7 +118,11 @@ impl Invoker {
             Some(delay) => Outcome::Retry { job, delay },
             None => {
                 let reason = format!("the function failed {} times", job.attempts);
-                Outcome::Dead(DeadLetterReason { reason, class: None, attempts: job.attempts })
+                Outcome::Dead(DeadLetterReason {
+                    text: reason,
+                    class: None,
+                    attempts: job.attempts,
+                })
             }
         }
     }

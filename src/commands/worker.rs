@@ -66,7 +66,7 @@ pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mu
     while let Err(error) = outcome.settle(queue, &message.body).await {
         warn!(error = causes(&error), "the queue does not take the outcome of a message");
         if stop.requested_within(PAUSE).await {
-            return message.give_back();
+            return message.requeue();
         }
     }
     message.ack();

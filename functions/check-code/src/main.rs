@@ -14,8 +14,8 @@ use sms_store::Store;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     sms_telemetry::init(sms_telemetry::xray::layer());
-    let config = sms_telemetry::needed(CheckConfig::read(&environment));
-    let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    let config = sms_telemetry::or_exit(CheckConfig::read(&environment));
+    let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     // There is more of a processor now than for the first request.
     store.warm_up().await;

@@ -9,21 +9,21 @@ use sms_domain::phone;
 use sms_http::RequestApi;
 use sms_lambda::flush::flush_metrics_after;
 use sms_lambda::function::{Event, Function};
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_queue::Queue;
 use sms_store::Store;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     sms_telemetry::init(sms_telemetry::xray::layer());
-    let config = sms_telemetry::needed(RequestConfig::read(&environment));
+    let config = sms_telemetry::or_exit(RequestConfig::read(&environment));
     config.abuse.warn_of_assumed_prices();
-    let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
-    let queue = sms_telemetry::needed(Queue::from_url(config.queue.expose(), None));
+    let queue = sms_telemetry::or_exit(Queue::from_url(config.queue.expose(), None));
     // There is more of a processor now than for the first request.
     let region = config.http.region;
-    let numbers = in_its_own_thread(async move { phone::warm_up(region) });
+    let numbers = run_on_own_thread(async move { phone::warm_up(region) });
     tokio::join!(numbers, store.warm_up(), queue.warm_up(), config.abuse.warm_up());
     let health = sms_http::health_router(store.clone(), queue.clone());
     let RequestConfig { codes, abuse, http: settings, autofill, meiduo_keys, .. } = config;

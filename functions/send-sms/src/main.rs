@@ -15,11 +15,11 @@ use sms_telemetry::emf;
 async fn main() -> Result<(), Error> {
     sms_telemetry::init(sms_telemetry::xray::layer());
     emf::install();
-    let config = sms_telemetry::needed(SendConfig::read(&environment));
+    let config = sms_telemetry::or_exit(SendConfig::read(&environment));
     message::warm_up(config.codes.length);
     let dead_queue = config.dead_queue.as_ref().map(Address::expose);
-    let queue = sms_telemetry::needed(Queue::from_url(config.queue.expose(), dead_queue));
-    let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
+    let queue = sms_telemetry::or_exit(Queue::from_url(config.queue.expose(), dead_queue));
+    let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let SendConfig { provider, codes, schedule, policy, .. } = config;
     let deliveries = SendSms { store, provider, codes, schedule, policy };

@@ -1,4 +1,4 @@
-//! Delivery receipts: what a vendor pushes when a message has reached its phone, or has not.
+//! Delivery reports (DLRs): callbacks of a vendor that say whether a message reached the phone.
 
 use std::collections::HashMap;
 
@@ -7,46 +7,46 @@ use sms_domain::phone::{PhoneNumber, Region};
 use sms_outbound::dsn::{Dsn, DsnError};
 use subtle::ConstantTimeEq;
 
-/// What came in at `POST /v1/receipts/…`.
+/// A request to `POST /v1/receipts/…`.
 #[derive(Debug, Clone, Copy)]
 pub struct Callback<'a> {
-    /// The last part of the path, which is a secret where the vendor signs nothing.
+    /// The last segment of the path: a shared secret, for vendors that do not sign their callbacks.
     pub key: Option<&'a str>,
     /// The headers, by lower-case name.
     pub headers: &'a HashMap<String, String>,
     /// The body.
     pub body: &'a [u8],
-    /// The time, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub now: i64,
 }
 
-/// What became of a message.
+/// A vendor's delivery report on one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryReport {
-    /// The number that it went to; without one its name alone says which it is.
+    /// The number that the message went to; if missing, only the message ID identifies it.
     pub to: Option<PhoneNumber>,
-    /// The gateway's name for it.
+    /// The gateway's message ID.
     pub message_id: String,
-    /// Whether the phone has it. If not, it never will.
+    /// True if the message was delivered; false if it finally failed.
     pub delivered: bool,
 }
 
-/// Why a push holds no receipts.
+/// Reason why a callback yields no delivery reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryReportError {
-    /// No such gateway is configured, or not for receipts.
-    #[error("no receipts are expected here")]
-    None,
-    /// The signature, or the secret in the path, is not right.
-    #[error("the receipts are not authentic")]
+    /// No such gateway is configured, or it has no delivery reports enabled.
+    #[error("delivery reports are not enabled for this gateway")]
+    NotEnabled,
+    /// The signature, or the secret in the path, is wrong.
+    #[error("the delivery report is not authentic")]
     NotAuthentic,
     /// The body cannot be read.
-    #[error("the receipts cannot be read")]
+    #[error("the delivery report cannot be parsed")]
     Unreadable,
 }
 
 impl DeliveryReport {
-    /// A receipt, if the number can be read: international with `+`, or national within `region`.
+    /// A report, if the number is valid: international with `+`, or national within `region`.
     pub(crate) fn new(
         number: &str,
         region: &str,
@@ -57,21 +57,21 @@ impl DeliveryReport {
         Some(Self { to: Some(to), message_id: message_id.to_owned(), delivered })
     }
 
-    /// A receipt that does not tell the number.
-    pub(crate) fn of_message(message_id: &str, delivered: bool) -> Self {
+    /// A report without a number.
+    pub(crate) fn without_number(message_id: &str, delivered: bool) -> Self {
         Self { to: None, message_id: message_id.to_owned(), delivered }
     }
 }
 
-/// The secret that ends the path of a vendor's receipts where the vendor signs nothing: the option
+/// Shared secret at the end of the callback URL of a vendor that does not sign: the option
 /// `receipts`.
 pub(crate) struct PathSecret(Option<String>);
 
 impl PathSecret {
-    /// Fewest characters: who guesses it can mark messages as delivered.
+    /// Minimum length: whoever guesses it can mark messages as delivered.
     const MIN_LENGTH: usize = 16;
 
-    /// Whether receipts are expected.
+    /// Returns true if delivery reports are enabled.
     pub(crate) fn is_set(&self) -> bool {
         self.0.is_some()
     }
@@ -84,19 +84,19 @@ impl PathSecret {
         Ok(Self(key))
     }
 
-    /// The body as JSON, if the path ends in the secret.
-    pub(crate) fn open(&self, push: &Callback<'_>) -> Result<Value, DeliveryReportError> {
-        let expected = self.0.as_ref().ok_or(DeliveryReportError::None)?;
-        let given = push.key.unwrap_or_default();
+    /// Parses the body as JSON, if the path ends in the secret.
+    pub(crate) fn open(&self, callback: &Callback<'_>) -> Result<Value, DeliveryReportError> {
+        let expected = self.0.as_ref().ok_or(DeliveryReportError::NotEnabled)?;
+        let given = callback.key.unwrap_or_default();
         if !bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
             return Err(DeliveryReportError::NotAuthentic);
         }
-        serde_json::from_slice(push.body).map_err(|_| DeliveryReportError::Unreadable)
+        serde_json::from_slice(callback.body).map_err(|_| DeliveryReportError::Unreadable)
     }
 }
 
-/// The objects of an array, or the one object that stands in its place. What is no receipt among
-/// them is skipped: the vendor would push it again and again.
+/// Reads the reports of an array, or of a single object. Items that are not reports are skipped: on
+/// an error the vendor would send the callback again and again.
 pub(crate) fn each(
     body: &Value,
     read: impl Fn(&Value) -> Option<DeliveryReport>,

@@ -1,5 +1,4 @@
-//! The port to one SMS gateway: the message, the answer, the error, and the trait that a vendor
-//! implements.
+//! Port to an SMS gateway: the message, the result, and the trait that each vendor implements.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,51 +14,52 @@ use sms_domain::verification_id::Purpose;
 use crate::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use crate::send_error::SendError;
 
-/// What a gateway is given.
+/// A message to send.
 #[derive(Debug, Clone)]
 pub struct Sms {
-    /// Where it goes.
+    /// The recipient's number.
     pub to: PhoneNumber,
     /// The digits to send.
     pub code: Code,
-    /// In which language.
+    /// The language of the text.
     pub locale: Locale,
-    /// What the code is for: it chooses the text.
+    /// The purpose of the code, which selects the text.
     pub purpose: Purpose,
-    /// Which page or app may read the code out of the message.
+    /// The page or app that may read the code from the message (autofill).
     pub autofill: Option<Autofill>,
-    /// How long the code will still be accepted.
+    /// Remaining lifetime of the code.
     pub lifetime: Duration,
-    /// The same for every attempt at one job, and for no other job: at most 32 characters.
+    /// Idempotency key: equal for all attempts of one job, unique to it, at most 32 characters.
     pub idempotency_key: String,
 }
 
 impl Sms {
-    /// The whole text, for gateways that take one.
+    /// The full text, for gateways that take one.
     #[must_use]
     pub fn text(&self) -> String {
         message::text(&self.code, self.lifetime, self.locale, &self.purpose, self.autofill.as_ref())
     }
 
-    /// The code's remaining life in whole minutes, for gateways whose templates name them.
+    /// The code's remaining lifetime in whole minutes, for gateways whose templates have a variable
+    /// for it.
     #[must_use]
     pub fn minutes(&self) -> u64 {
         message::minutes(self.lifetime)
     }
 }
 
-/// A gateway has taken a message.
+/// A gateway's acceptance of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// The gateway's own name for it, which its receipts refer to.
+    /// The gateway's message ID, to which its delivery reports refer.
     pub message_id: Option<String>,
 }
 
 impl Accepted {
-    /// Most characters of a message id that is kept; vendors have up to 40.
+    /// Maximum length of a message ID that is kept; vendors use up to 40 characters.
     const MAX_ID: usize = 64;
 
-    /// With an id, if it is one that can be kept.
+    /// An acceptance with the ID, if it is printable ASCII and short enough to be kept.
     pub(crate) fn with_id(id: Option<String>) -> Self {
         let plain = |id: &String| {
             (1..=Self::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
@@ -68,38 +68,36 @@ impl Accepted {
     }
 }
 
-/// An SMS gateway, behind one account.
+/// The client of one account at an SMS gateway.
 pub(crate) trait Gateway: fmt::Debug + Send + Sync {
-    /// Hands a message over, once.
+    /// Sends a message in a single attempt.
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>>;
 
-    /// Whether it takes messages to the number at all, as far as that can be said without asking
-    /// it.
+    /// Returns true unless it is known without a call that the gateway does not serve the number.
     fn serves(&self, _to: &PhoneNumber) -> bool {
         true
     }
 
-    /// Whether its receipts may name the message alone, and not the number.
-    fn names_messages_alone(&self) -> bool {
+    /// Returns true if its delivery reports may lack the phone number.
+    fn reports_may_lack_number(&self) -> bool {
         false
     }
 
-    /// Reads beforehand what the first message would otherwise wait for.
+    /// Loads in advance what the first message would otherwise wait for.
     fn warm_up(&self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
     }
 
-    /// Most digits of a code that its templates take, if they say.
-    fn most_digits(&self) -> Option<usize> {
+    /// Maximum number of digits of a code that its templates accept, if limited.
+    fn max_digits(&self) -> Option<usize> {
         None
     }
 
-    /// Reads what the vendor pushed about messages that it took before, if the push is the
-    /// vendor's.
+    /// Verifies a callback and reads its delivery reports.
     fn delivery_reports(
         &self,
-        _push: &Callback<'_>,
+        _callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        Err(DeliveryReportError::None)
+        Err(DeliveryReportError::NotEnabled)
     }
 }

@@ -1,11 +1,11 @@
 //! SMS gateways, chosen by `SMS_DSN`, and the routes to them.
 //!
-//! A gateway is one file in `vendors/`: it reads its options from the DSN, makes one call, says what
-//! a failure means, and reads the delivery reports that its vendor posts. It never tries again by
-//! itself: the queue does. `routing.rs` decides which gateway a message goes to, and which one after
-//! that.
+//! A gateway is one file in `vendors/`: it reads its options from the DSN, makes one call,
+//! classifies failures, and reads the delivery reports that its vendor posts. It never retries by
+//! itself: the queue does. `routing.rs` decides which gateways a message is offered to, and in
+//! which order.
 //!
-//! It may use HTTP clients and AWS's, and the domain's values, and knows no store and no queue. The
+//! It may use HTTP clients, AWS's SDK and the domain's values, and knows no store and no queue. The
 //! application uses it.
 
 pub mod account;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sms_domain::phone::PhoneNumber;
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_outbound::dsn::DsnError;
 use sms_outbound::http_client;
 
@@ -32,21 +32,21 @@ use self::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use self::routing::Routes;
 pub use self::vendors::inbox::{Inbox, InboxMessage};
 
-/// Why an `SMS_DSN` cannot be used. It names parts, never their secret values.
+/// Error in an `SMS_DSN`. It names parts, never their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum SmsDsnError {
-    /// One of its DSNs.
+    /// Error in one of its DSNs.
     #[error(transparent)]
     Dsn(#[from] DsnError),
-    /// No gateway of this name.
+    /// The scheme names no gateway.
     #[error("has an unknown gateway {0}:// (docs/reference/gateways.md lists them)")]
     Scheme(String),
-    /// The routes around the DSNs do not fit together.
+    /// The routes around the DSNs contradict each other.
     #[error("{0}")]
     Route(&'static str),
 }
 
-/// The configured gateways, and the way to them.
+/// The configured gateways, and the routes to them.
 #[derive(Clone)]
 pub struct Gateways(Arc<Routes>);
 
@@ -56,7 +56,7 @@ impl fmt::Debug for Gateways {
     }
 }
 
-/// The gateways by name, and by host where that is not the vendor's own.
+/// Lists the gateways by name, with the host if that is not the vendor's own.
 impl fmt::Display for Gateways {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, account) in self.all().into_iter().enumerate() {
@@ -71,7 +71,7 @@ impl fmt::Display for Gateways {
 }
 
 impl Gateways {
-    /// Longest time that a call to a gateway may take, connection included.
+    /// Timeout of a call to a gateway, connection included.
     pub const TIMEOUT: Duration = http_client::TOTAL_TIMEOUT;
 
     /// Reads an `SMS_DSN`: one DSN, `failover(a || b)`, `roundrobin(a && b)`, or one of these for
@@ -83,37 +83,37 @@ impl Gateways {
         Ok(Self(Arc::new(Routes::parse(text)?)))
     }
 
-    /// An inbox within this process.
+    /// Routes all messages to an inbox in this process.
     #[must_use]
     pub fn inbox(inbox: Inbox) -> Self {
         Self(Arc::new(Routes::to(Account::inbox(Box::new(inbox)))))
     }
 
-    /// Reads beforehand what the first message would otherwise wait for, such as the system's
+    /// Loads in advance what the first message would otherwise wait for, such as the system's
     /// certificates.
     pub async fn warm_up(&self) {
         let this = self.clone();
-        in_its_own_thread(async move {
+        run_on_own_thread(async move {
             join_all(this.all().iter().map(|account| account.gateway.warm_up())).await
         })
         .await;
     }
 
-    /// The gateways for a message, in the order in which they are to be tried; none if no route
-    /// leads to its country.
+    /// The gateways for a message, in the order in which to try them; empty if no route matches its
+    /// number.
     #[must_use]
     pub fn accounts(&self, to: &PhoneNumber, idempotency_key: &str) -> Vec<&Account> {
         self.0.accounts(to, idempotency_key)
     }
 
-    /// The first gateway whose templates take no code of so many digits, and how many they take.
+    /// The first gateway whose templates reject a code of `digits` digits, and their maximum.
     #[must_use]
     pub fn too_long_for(&self, digits: usize) -> Option<(&str, usize)> {
         let limited = |account| -> Option<(&str, usize)> {
             let account: &Account = account;
-            Some((account.name(), account.gateway.most_digits()?))
+            Some((account.name(), account.gateway.max_digits()?))
         };
-        self.all().into_iter().filter_map(limited).find(|(_, most)| digits > *most)
+        self.all().into_iter().filter_map(limited).find(|(_, max)| digits > *max)
     }
 
     /// All gateways.
@@ -122,20 +122,20 @@ impl Gateways {
         self.0.all()
     }
 
-    /// Reads what a vendor pushed about messages that it took before. `name` is that of the
-    /// gateway; with several accounts there, the push has to be authentic for one of them.
+    /// Reads the delivery reports of a vendor's callback. `name` is the gateway's name; with
+    /// several accounts there, the callback has to be authentic for one of them.
     ///
     /// # Errors
-    /// [`DeliveryReportError`] says why nothing can be read.
+    /// [`DeliveryReportError`] if the callback yields no reports.
     pub fn delivery_reports(
         &self,
         name: &str,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let mut result = Err(DeliveryReportError::None);
+        let mut result = Err(DeliveryReportError::NotEnabled);
         for account in self.all().into_iter().filter(|account| account.name() == name) {
-            match account.gateway.delivery_reports(push) {
-                Err(DeliveryReportError::None) => {}
+            match account.gateway.delivery_reports(callback) {
+                Err(DeliveryReportError::NotEnabled) => {}
                 Err(DeliveryReportError::NotAuthentic) => {
                     result = Err(DeliveryReportError::NotAuthentic);
                 }
@@ -188,7 +188,8 @@ mod tests {
             ),
             ("twilio://AC1:hunter2@default?from=+15005550006&shared_key=id:a", "lacks callback"),
             (
-                "twilio://AC1:hunter2@default?from=+15005550006&callback=https://h/&shared_key=id:a&hunter2",
+                "twilio://AC1:hunter2@default?from=+15005550006&callback=https://h/&shared_key=id:a\
+                 &hunter2",
                 "%26",
             ),
             ("aws://default", "lacks origination"),

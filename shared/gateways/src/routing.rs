@@ -1,8 +1,8 @@
-//! Routes: which gateways a message may go through, and in which order.
+//! Routes: the gateways for a message, and their order.
 //!
 //! `SMS_DSN` is one DSN; `failover(a || b)`, tried in this order; `roundrobin(a && b)`, which
-//! spreads messages evenly and goes on to the next when one fails; or one of these for each
-//! country: `+86=ccp://…; *=twilio://…`, where the longest prefix of the number counts. They nest.
+//! spreads messages evenly and fails over to the next; or one of these for each country:
+//! `+86=ccp://…; *=twilio://…`, where the longest matching prefix of the number counts. They nest.
 
 use sha2::{Digest, Sha256};
 use sms_domain::phone::PhoneNumber;
@@ -14,7 +14,7 @@ use crate::account::Account;
 #[derive(Debug)]
 pub(crate) struct Routes(Vec<RouteRule>);
 
-/// A number's beginning, `+` included, and empty for all numbers.
+/// A route, and the prefix of the numbers that it serves: with `+`, and empty for all numbers.
 #[derive(Debug)]
 struct RouteRule {
     prefix: String,
@@ -82,8 +82,9 @@ impl Route {
         Account::from_dsn(text).map(|account| Self::One(Box::new(account)))
     }
 
-    /// `key` is a job's own: it chooses where a round robin begins, so that a job which is tried
-    /// again comes to the gateway that may already have it, under the same key.
+    /// Appends the accounts in order. `key` is a job's idempotency key: it selects the start of a
+    /// round robin, so that a retry reaches the gateway that may already have the message under the
+    /// same key.
     fn collect<'a>(&'a self, key: Option<&str>, into: &mut Vec<&'a Account>) {
         match self {
             Self::One(account) => into.push(account),
@@ -97,7 +98,7 @@ impl Route {
     }
 }
 
-/// `+86=…` or `*=…`.
+/// Splits `+86=…` or `*=…` into prefix and route.
 fn prefix(text: &str) -> Option<(String, &str)> {
     let (prefix, route) = text.split_once('=')?;
     let prefix = prefix.trim();
@@ -109,12 +110,12 @@ fn prefix(text: &str) -> Option<(String, &str)> {
         .then(|| (prefix.to_owned(), route))
 }
 
-/// What stands between the parentheses of `name(…)`.
+/// The text between the parentheses of `name(…)`.
 fn call<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.strip_prefix(name)?.trim_start().strip_prefix('(')?.strip_suffix(')')
 }
 
-/// The parts between separators that stand in no parentheses.
+/// Splits at separators outside parentheses.
 fn split<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
     let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0_i32);
     for (at, character) in text.char_indices() {
@@ -144,8 +145,8 @@ mod tests {
         format!("ccp://{name}:token@127.0.0.1:1?app_id=A&template=1&tls=false")
     }
 
-    /// Who is asked, by the user of the DSN. Clients take a while to make: each name is looked up
-    /// once.
+    /// Order of the accounts, by the user of the DSN. Each account is made once, since clients are
+    /// slow to make.
     fn order(routes: &Routes, number: &str, key: &str) -> Vec<&'static str> {
         static NAMES: LazyLock<Vec<(String, &str)>> = LazyLock::new(|| {
             let id = |name| Account::from_dsn(&ccp(name)).expect("a DSN").id;

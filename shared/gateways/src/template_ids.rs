@@ -1,4 +1,4 @@
-//! The ids of a vendor's templates, by purpose and language, and how long a code they take.
+//! IDs of a vendor's templates by purpose and language, and the length of a code that they accept.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,16 @@ use sms_domain::locale::Locale;
 use sms_domain::verification_id::Purpose;
 use sms_outbound::dsn::{Dsn, DsnError};
 
-/// The ids of a vendor's templates.
+/// IDs of a vendor's templates.
 pub(crate) struct Templates {
     default: String,
     own: BTreeMap<String, String>,
 }
 
 impl Templates {
-    /// The one for a purpose in a language: that of both, else of the purpose, else of the
-    /// language, else the default. Whoever has none in traditional characters can read that in
-    /// simplified ones.
-    pub(crate) fn of(&self, purpose: &Purpose, locale: Locale) -> &str {
+    /// ID of the template for a purpose in a language: that of both, else of the purpose, else of
+    /// the language, else the default. Traditional Chinese falls back to simplified.
+    pub(crate) fn id_for(&self, purpose: &Purpose, locale: Locale) -> &str {
         let purpose = purpose.as_str();
         let locales = locale.choose(&["en"][..], &["zh-CN"], &["zh-Hant", "zh-CN"]);
         let of_both = locales.iter().map(|locale| format!("template.{purpose}.{locale}"));
@@ -38,8 +37,8 @@ impl Templates {
     }
 }
 
-/// `template=1` and, where a purpose or a language has one of its own, `template.login=2`,
-/// `template.en=3`, `template.login.en=4`.
+/// Reads `template=1` and, for a purpose or a language with a template of its own,
+/// `template.login=2`, `template.en=3`, `template.login.en=4`.
 pub(crate) fn templates(dsn: &mut Dsn) -> Result<Templates, DsnError> {
     let default = dsn.required("template")?;
     let own = dsn.take_prefixed("template.");
@@ -49,11 +48,11 @@ pub(crate) fn templates(dsn: &mut Dsn) -> Result<Templates, DsnError> {
     }
 }
 
-/// `template_kind`: the variables of a vendor's verification templates have `most` digits at
-/// most, those of a `notice` as many as one likes.
-pub(crate) fn most_digits(dsn: &mut Dsn, most: usize) -> Result<Option<usize>, DsnError> {
+/// Reads `template_kind`: the variables of a vendor's verification templates have at most `most`
+/// digits, those of a `notice` any number.
+pub(crate) fn max_digits(dsn: &mut Dsn, max: usize) -> Result<Option<usize>, DsnError> {
     match dsn.option::<String>("template_kind")?.as_deref() {
-        None | Some("verification") => Ok(Some(most)),
+        None | Some("verification") => Ok(Some(max)),
         Some("notice") => Ok(None),
         Some(_) => Err(DsnError::Value("template_kind (verification or notice)")),
     }
@@ -70,18 +69,19 @@ mod tests {
                 .expect("a DSN");
         let ids = templates(&mut dsn).expect("templates");
         let of = |purpose, locale| {
-            ids.of(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned()
+            ids.id_for(&Purpose::parse(purpose).expect("a purpose"), locale).to_owned()
         };
         assert_eq!([of("", Locale::ZhCn), of("login", Locale::ZhCn)], ["1", "2"]);
         assert_eq!([of("other", Locale::En), of("login", Locale::En)], ["3", "4"]);
         assert_eq!([of("", Locale::ZhHant), of("login", Locale::ZhHant)], ["1", "2"]);
         dsn.finish().expect("all options are taken");
 
-        let own = "x://h?template=1&template.zh-CN=2&template.login.zh-CN=3&template.login.zh-Hant=4&template.pay=5";
+        let own = "x://h?template=1&template.zh-CN=2&template.login.zh-CN=3\
+                   &template.login.zh-Hant=4&template.pay=5";
         let mut dsn = Dsn::parse(own).expect("a DSN");
         let ids = templates(&mut dsn).expect("templates");
         let of = |purpose| {
-            ids.of(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned()
+            ids.id_for(&Purpose::parse(purpose).expect("a purpose"), Locale::ZhHant).to_owned()
         };
         assert_eq!([of(""), of("login"), of("pay")], ["2", "4", "5"]);
         dsn.finish().expect("all options are taken");

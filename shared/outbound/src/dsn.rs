@@ -1,7 +1,7 @@
-//! Data source names: `scheme://user:password@host:port?option=value`, as notifiers write them.
+//! Data source names (DSNs): `scheme://user:password@host:port?option=value`.
 //!
-//! What is reserved in URLs is percent-encoded in them. A `+` is a plus, so that
-//! `from=+15005550006` is that number. The host `default` is the vendor's own.
+//! Characters that are reserved in URLs are percent-encoded. A `+` is a plus, so that
+//! `from=+15005550006` is that number. The host `default` stands for the vendor's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,39 +11,39 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-/// Why a DSN or a server's URL cannot be used. It names parts, never their secret values.
+/// Error in a DSN or a server's URL. It names parts, never their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum DsnError {
     /// Not a URL.
     #[error("is not a URL of the form scheme://user:password@host?option=value")]
     Url(#[from] url::ParseError),
-    /// A part that the gateway needs.
+    /// A required part is missing.
     #[error("lacks {0}")]
     Missing(&'static str),
-    /// An option with a value that cannot be.
+    /// An option has an invalid value.
     #[error("has a wrong value for {0}")]
     Value(&'static str),
-    /// An option that is there twice.
+    /// An option is there twice.
     #[error("has the option {0} twice")]
-    Twice(String),
-    /// What a server's URL cannot say.
+    Duplicate(String),
+    /// A server's URL is not valid, for the reason given.
     #[error("{0}")]
     Server(&'static str),
-    /// An option that is not known.
+    /// An option is unknown.
     #[error("has an unknown option {0}")]
     Unknown(String),
-    /// Credentials would travel in clear.
+    /// Credentials would be sent in clear text.
     #[error(
         "has tls=false, which is allowed for a stub on this machine only \
          (127.0.0.1, [::1], localhost)"
     )]
     ClearText,
-    /// A percent sign that encodes nothing.
+    /// A part is not valid percent-encoding.
     #[error("has a part that is not percent-encoded UTF-8")]
     Encoding,
 }
 
-/// A parsed DSN. Options are taken out of it; what is left over at the end is an error.
+/// A parsed DSN. Options are taken out of it; one that is left over at the end is an error.
 pub struct Dsn {
     url: Url,
     options: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ impl Dsn {
     /// Reads a DSN.
     ///
     /// # Errors
-    /// [`DsnError`] for text that is no URL, or an option that is there twice.
+    /// [`DsnError`] for text that is not a URL, or an option that is there twice.
     pub fn parse(text: &str) -> Result<Self, DsnError> {
         let url = Url::parse(text.trim())?;
         let mut options = BTreeMap::new();
@@ -62,13 +62,14 @@ impl Dsn {
             let (name, value) = (decode(name), decode(value));
             let (Some(name), Some(value)) = (name, value) else { return Err(DsnError::Encoding) };
             if let Some(name) = options.insert(name.clone(), value).map(|_| name) {
-                return Err(DsnError::Twice(shown(name)));
+                return Err(DsnError::Duplicate(safe_name(name)));
             }
         }
         Ok(Self { url, options })
     }
 
-    /// A name for the account that holds no secret: 64 bits of a hash.
+    /// An ID of the account that reveals no secret: 64 bits of a hash of scheme, user, host and
+    /// port.
     pub fn identity(&self) -> String {
         let (scheme, user) = (self.url.scheme(), self.url.username());
         let (host, port) =
@@ -76,7 +77,7 @@ impl Dsn {
         hex::encode(&Sha256::digest(format!("{scheme}://{user}@{host}:{port}"))[..8])
     }
 
-    /// Host and port; empty where they are the vendor's own.
+    /// Host and port; empty for the vendor's own host.
     pub fn host(&self) -> String {
         match self.url.host_str() {
             None | Some("default") => String::new(),
@@ -92,16 +93,16 @@ impl Dsn {
         &self.url
     }
 
-    /// The names of the options that are left.
+    /// Names of the options that are left.
     pub fn options(&self) -> impl Iterator<Item = &str> {
         self.options.keys().map(String::as_str)
     }
 
-    /// User and password, where there are any, can be read.
+    /// Checks that user and password, if any, can be decoded.
     ///
     /// # Errors
     /// When they are not percent-encoded UTF-8.
-    pub fn credentials(&self) -> Result<(), DsnError> {
+    pub fn check_credentials(&self) -> Result<(), DsnError> {
         let parts = [Some(self.url.username()), self.url.password()];
         if parts.into_iter().flatten().all(|part| decode(part).is_some()) {
             Ok(())
@@ -132,8 +133,8 @@ impl Dsn {
         self.url.password().and_then(decoded).ok_or(DsnError::Missing("the password before the @"))
     }
 
-    /// `https://host:port`, or `http://` with the option `tls=false`, which only this machine may
-    /// be given. The host `default` is `vendor`.
+    /// `https://host:port`, or `http://` with the option `tls=false`, which is allowed for this
+    /// machine only. The host `default` is `vendor`.
     ///
     /// # Errors
     /// When the option's value is wrong, or TLS is off for another machine.
@@ -148,8 +149,8 @@ impl Dsn {
         self.base_url_with(if tls { "https" } else { "http" })
     }
 
-    /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` leads
-    /// to this machine only.
+    /// The URL behind `scheme+`: `webhook+https://host/path` is `https://host/path`. `http` is
+    /// allowed for this machine only.
     ///
     /// # Errors
     /// When it is not `https` for another machine, or has no host.
@@ -175,10 +176,10 @@ impl Dsn {
         Ok(Url::parse(&format!("{scheme}://{host}{port}/"))?)
     }
 
-    /// The host is this machine.
+    /// Returns true if the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        // Of a scheme that is not the web's, the parser leaves an IPv4 address as a name.
+        // For schemes other than the web's, the parser keeps an IPv4 address as a name.
         match self.url.host() {
             Some(Host::Ipv6(address)) => address.is_loopback(),
             Some(Host::Domain("localhost")) => true,
@@ -199,12 +200,12 @@ impl Dsn {
         value.map(|value| value.parse().map_err(|_| DsnError::Value(name))).transpose()
     }
 
-    /// An option that may be there and empty.
+    /// Takes an option out that may be there and empty.
     pub fn option_or_empty(&mut self, name: &'static str) -> Option<String> {
         self.options.remove(name)
     }
 
-    /// Takes an option out that must be there.
+    /// Takes a required option out.
     ///
     /// # Errors
     /// When it is missing.
@@ -212,19 +213,19 @@ impl Dsn {
         self.option(name)?.ok_or(DsnError::Missing(name))
     }
 
-    /// Takes all options out whose names begin like this.
+    /// Takes all options out whose names begin with `prefix`.
     #[must_use]
     pub fn take_prefixed(&mut self, prefix: &str) -> BTreeMap<String, String> {
         self.options.extract_if(.., |name, _| name.starts_with(prefix)).collect()
     }
 
-    /// Ends the reading.
+    /// Checks that no option is left.
     ///
     /// # Errors
-    /// When an option is left that nobody took.
+    /// When one is: it is unknown.
     pub fn finish(self) -> Result<(), DsnError> {
         match self.options.into_keys().next() {
-            Some(name) => Err(DsnError::Unknown(shown(name))),
+            Some(name) => Err(DsnError::Unknown(safe_name(name))),
             None => Ok(()),
         }
     }
@@ -236,9 +237,9 @@ impl fmt::Debug for Dsn {
     }
 }
 
-/// An option's name, if it is like one: what an `&` that is not encoded cuts off may be part of a
-/// secret.
-fn shown(name: String) -> String {
+/// An option's name, if it looks like one: the text behind an `&` that is not encoded may be part
+/// of a secret.
+fn safe_name(name: String) -> String {
     let plain = name.len() <= 40
         && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
     if plain { name } else { "(an & within a value is written %26)".to_owned() }

@@ -16,24 +16,25 @@ use url::Url;
 use crate::proxy::Proxy;
 use crate::transcript;
 
-/// Opening the connection, name and TLS included: a gateway that takes longer is down.
+/// Timeout of connecting, DNS and TLS included: a gateway that takes longer is down.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The whole call. Gateways answer within a second; the lease on a job is a little longer than
-/// this.
+/// Timeout of the whole call. Gateways respond within a second; the lease on a job is a little
+/// longer than this.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Most bytes of an answer that are read: gateways answer with a few hundred. A longer one counts
-/// as unreadable.
-const MAX_ANSWER: usize = 64 * 1024;
+/// Maximum size of a response in bytes: gateways send a few hundred. A longer one counts as
+/// unreadable.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// A gateway's client, made when the first message goes out, or before: to read the system's
-/// certificates takes long.
+/// A gateway's client, made by the first message or in advance, since reading the system's
+/// certificates is slow.
 #[derive(Default)]
 pub struct HttpClient(OnceLock<Client>);
 
 impl HttpClient {
-    /// Makes it, unless the first message will say why it cannot be made.
+    /// Makes the client in advance. Errors are not reported here: the first message meets them
+    /// again.
     pub fn warm_up(&self) -> BoxFuture<'_, ()> {
         async {
             if let (None, Ok(client)) = (self.0.get(), build()) {
@@ -53,14 +54,15 @@ impl HttpClient {
         }
         let client = build().map_err(|source| CallError {
             class: FailureClass::Configuration,
-            reason: "the HTTP client does not start",
+            reason: "the HTTP client cannot be created",
             source,
         })?;
         Ok(self.0.get_or_init(|| client).post(url))
     }
 }
 
-/// A client that follows no redirect: a message is not sent to where an answer points.
+/// Makes a client that follows no redirects: a message must not be sent to a host that a response
+/// names.
 fn build() -> Result<Client, reqwest::Error> {
     crate::tls::install();
     let client = Client::builder()
@@ -68,7 +70,7 @@ fn build() -> Result<Client, reqwest::Error> {
         .timeout(TOTAL_TIMEOUT)
         .redirect(redirect::Policy::none())
         .no_proxy();
-    match Proxy::of_environment() {
+    match Proxy::from_env() {
         Some(proxy) => client.proxy(proxy.reqwest()?).build(),
         None => client.build(),
     }
@@ -92,44 +94,46 @@ pub struct HttpResponse {
     pub retry_after: Option<Duration>,
 }
 
-/// A call that brought no response.
+/// Error of a call that got no response.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct CallError {
-    /// What it means for the message.
+    /// Failure class, which decides what happens to the message.
     pub class: FailureClass,
-    /// In words.
+    /// Description of the error.
     pub reason: &'static str,
-    /// The transport's error, without the URL: that holds an account and a signature.
+    /// The transport's error, without the URL, which holds an account and a signature.
     pub source: reqwest::Error,
 }
 
 /// Sends a request and reads its response.
 ///
 /// # Errors
-/// [`CallError`] when none came.
+/// [`CallError`] if there is no response.
 pub async fn call(request: RequestBuilder) -> Result<HttpResponse, CallError> {
     let (client, request) = request.build_split();
     let mut request = request.map_err(CallError::from)?;
-    transcript::request(&mut request);
+    transcript::record_and_redirect(&mut request);
     let mut response = client.execute(request).await.map_err(CallError::from)?;
     let status = response.status();
-    let retry_after =
-        response.headers().get(RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| parse_retry_after(value.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(CallError::from)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > MAX_RESPONSE {
             body.clear();
             break;
         }
         body.extend_from_slice(&chunk);
     }
-    transcript::answer(status, &body);
+    transcript::record_response(status, &body);
     Ok(HttpResponse { status, body, retry_after })
 }
 
-/// `Retry-After` in seconds, or as the date that HTTP allows as well.
-fn seconds(text: &str) -> Option<Duration> {
+/// Parses `Retry-After`, which is in seconds or an HTTP date.
+fn parse_retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -140,16 +144,16 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 impl From<reqwest::Error> for CallError {
-    /// Before the connection stood nothing was sent; after that nobody knows.
+    /// Until the connection is established nothing is sent; after that the outcome is unknown.
     fn from(error: reqwest::Error) -> Self {
         let (class, reason) = if error.is_builder() {
             (FailureClass::Configuration, "not sent")
         } else if error.is_connect() {
             (FailureClass::Transient, "no connection")
         } else if error.is_timeout() {
-            (FailureClass::Ambiguous, "no answer in time")
+            (FailureClass::Ambiguous, "timed out")
         } else {
-            (FailureClass::Ambiguous, "the connection broke")
+            (FailureClass::Ambiguous, "connection lost")
         };
         Self { class, reason, source: error.without_url() }
     }
@@ -161,12 +165,16 @@ mod tests {
 
     #[test]
     fn retry_after_is_a_number_of_seconds_or_a_date() {
-        assert_eq!(seconds("120"), Some(Duration::from_secs(120)));
-        assert_eq!(seconds("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO), "long ago");
-        let far = seconds("Tue, 31 Dec 2999 23:59:59 GMT").expect("a date");
+        assert_eq!(parse_retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_retry_after("Fri, 31 Dec 1999 23:59:59 GMT"),
+            Some(Duration::ZERO),
+            "long ago"
+        );
+        let far = parse_retry_after("Tue, 31 Dec 2999 23:59:59 GMT").expect("a date");
         assert!(far > Duration::from_secs(900 * 365 * 86_400), "{far:?}");
         for nonsense in ["", "soon", "-1", "1.5", "99999999999999999999"] {
-            assert_eq!(seconds(nonsense), None, "{nonsense}");
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Outgoing connections, as every client in this workspace makes them: TLS, proxies, the HTTP client
-//! of vendors, data source names (DSNs), signatures, and the transcript of a call.
+//! Outgoing connections of all clients in this workspace: TLS, proxies, the HTTP client of vendors,
+//! data source names (DSNs), signatures, and the transcript of a call.
 //!
 //! It may use HTTP and TLS libraries and the domain's values, and knows no vendor, no store and no
 //! queue. The store, the queue, the gateways and the captchas of the application use it.

@@ -1,8 +1,7 @@
-//! The way out through a proxy, where `HTTPS_PROXY` names one: for gateways, the vendors of
-//! captchas, and AWS alike.
+//! The outgoing proxy that `HTTPS_PROXY` names, for gateways, captcha vendors and AWS.
 //!
-//! Only what is `https://` goes through it, so that it sees hosts and no messages. What is
-//! `http://` is on this machine, or on its host, such as the address that hands out credentials.
+//! Only `https://` requests go through it, so that it sees hosts and no messages. `http://`
+//! requests go to this machine or its host, such as to the endpoint of AWS credentials.
 
 use std::env;
 
@@ -10,13 +9,13 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use reqwest::NoProxy;
 use url::Url;
 
-/// The variables that most programs know; the first that is set counts.
+/// The conventional variables; the first that is set counts.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// What is never reached through a proxy, as `NO_PROXY` has it.
+/// Hosts that are never reached through a proxy, in the format of `NO_PROXY`.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// A proxy, and what is reached without it.
+/// A proxy, and the hosts that are reached without it.
 #[derive(Clone)]
 pub struct Proxy {
     url: String,
@@ -24,12 +23,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// That of the process's environment, if one is named that can be used.
+    /// The proxy of the process's environment, if it names a valid one.
     #[expect(
         clippy::disallowed_methods,
         reason = "every program's variables, and no settings of this one"
     )]
-    pub fn of_environment() -> Option<Self> {
+    pub fn from_env() -> Option<Self> {
         let lookup = |name: &str| env::var(name).ok();
         let (_, url) = named(&lookup)?;
         let direct =
@@ -37,7 +36,7 @@ impl Proxy {
         Some(Self { url: usable(&url)?, direct: format!("{direct},{LOOPBACK}") })
     }
 
-    /// For the client of gateways.
+    /// The proxy for the HTTP client of gateways.
     ///
     /// # Errors
     /// When the proxy's URL cannot be used.
@@ -45,14 +44,14 @@ impl Proxy {
         Ok(reqwest::Proxy::https(&self.url)?.no_proxy(NoProxy::from_string(&self.direct)))
     }
 
-    /// For AWS's clients.
+    /// The proxy for AWS's clients.
     pub fn aws(&self) -> Option<ProxyConfig> {
         Some(ProxyConfig::https(self.url.clone()).ok()?.no_proxy(&self.direct))
     }
 }
 
-/// The variable whose proxy cannot be used, if there is one: to go past it unasked would be no
-/// service.
+/// The variable whose proxy is not valid, if there is one: bypassing a proxy silently would be
+/// wrong.
 pub fn unusable(lookup: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
     let (name, url) = named(lookup)?;
     usable(&url).is_none().then_some(name)
@@ -69,7 +68,7 @@ fn first(
     names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
 }
 
-/// An `http://` or `https://` URL; a host and a port alone are one, too.
+/// Normalises a proxy's URL: `http://` or `https://`, or a host and a port alone.
 fn usable(text: &str) -> Option<String> {
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&text).ok()?;

@@ -1,4 +1,4 @@
-//! What ways of signing have in common.
+//! Hash functions that several signature schemes share.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};

@@ -10,19 +10,19 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::proxy::Proxy;
 
-/// Makes ring the cryptography of the process. Every adapter that may open a TLS connection calls
-/// this first.
+/// Installs ring as the process's cryptography provider. Every adapter that may open a TLS
+/// connection calls this first.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // An error means that the process has chosen one before; then that one serves.
+        // An error means that the process has one already; then that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
 }
 
-/// The HTTP client of AWS's SDKs, by way of a proxy where the environment names one.
+/// The HTTP client of AWS's SDKs, with the environment's proxy if there is one.
 pub fn aws_http_client() -> SharedHttpClient {
-    let proxy = Proxy::of_environment().and_then(|proxy| proxy.aws());
+    let proxy = Proxy::from_env().and_then(|proxy| proxy.aws());
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
         connector.set_proxy_config(proxy.clone());

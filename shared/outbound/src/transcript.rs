@@ -1,6 +1,6 @@
-//! What goes over the wire, for whoever sets a gateway up: `sms-verify gateway check`. Secrets and
-//! code are masked, and the number in the middle. What is percent-encoded is decoded, so that it
-//! can be read and compared.
+//! Transcript of the calls to a gateway, for `sms-verify gateway check`. Secrets, the code and the
+//! middle of the number are masked. Percent-encoding is decoded, so that requests can be read and
+//! compared.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,23 +15,23 @@ use sms_domain::phone::PhoneNumber;
 use url::{Url, form_urlencoded};
 
 tokio::task_local! {
-    /// What is kept of the calls of the task that watches itself; nothing is kept of others.
-    static WATCHED: Watched;
+    /// Recording of the current task's calls; unset in tasks that are not recorded.
+    static RECORDING: Recording;
 }
 
 #[derive(Default)]
-struct Watched {
+struct Recording {
     exchanges: RefCell<Vec<Exchange>>,
     stub: Option<SocketAddr>,
 }
 
-/// A call to a gateway and its answer.
+/// A request to a gateway and its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
     /// Request line, headers and body.
     pub request: String,
-    /// Status and body; empty if none came.
-    pub answer: String,
+    /// Status and body; empty if there was no response.
+    pub response: String,
 }
 
 /// Headers that hold credentials, or a signature made with them.
@@ -43,48 +43,49 @@ const SECRET_HEADERS: [&str; 5] = [
     "x-tc-token",
 ];
 
-/// Makes a call and keeps what goes over the wire: to the gateway, or to a stub on this machine in
-/// its place.
-pub async fn of<T>(
+/// Runs a call and records its requests and responses. They go to the gateway, or to a stub on this
+/// machine instead.
+pub async fn record<T>(
     to: &PhoneNumber,
     code: &Code,
     stub: Option<SocketAddr>,
     call: impl Future<Output = T>,
 ) -> (T, Vec<Exchange>) {
-    let watched = async {
+    let recorded = async {
         let result = call.await;
-        (result, WATCHED.with(|watched| watched.exchanges.take()))
+        (result, RECORDING.with(|recording| recording.exchanges.take()))
     };
-    let (result, exchanges) = WATCHED.scope(Watched { stub, ..Watched::default() }, watched).await;
+    let (result, exchanges) =
+        RECORDING.scope(Recording { stub, ..Recording::default() }, recorded).await;
     let masked = |exchange: Exchange| Exchange {
         request: without_secrets(&exchange.request, to, code),
-        answer: without_secrets(&exchange.answer, to, code),
+        response: without_secrets(&exchange.response, to, code),
     };
     (result, exchanges.into_iter().map(masked).collect())
 }
 
-/// Keeps a request of this task, if it watches itself, and leads it to the stub, if there is one.
-pub fn request(request: &mut Request) {
+/// Records a request, if this task is recorded, and redirects it to the stub, if there is one.
+pub fn record_and_redirect(request: &mut Request) {
     let headers = request
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("…")));
     let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
-    keep(request.method().as_str(), request.url(), headers, body);
+    record_request(request.method().as_str(), request.url(), headers, body);
     if let Some(url) = stub(request.url()) {
         *request.url_mut() = url;
     }
 }
 
-/// Keeps one that is not reqwest's.
-pub fn keep<'a>(
+/// Records a request of any HTTP client.
+pub fn record_request<'a>(
     method: &str,
     url: &Url,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     body: &[u8],
 ) {
-    // Only a task that watches itself has such a list.
-    let _ = WATCHED.try_with(|watched| {
+    // An error means that this task is not recorded.
+    let _ = RECORDING.try_with(|recording| {
         let (mut text, mut is_form) = (format!("{method} {}\n", readable(url)), false);
         for (name, value) in headers {
             is_form |= name == CONTENT_TYPE.as_str()
@@ -98,30 +99,30 @@ pub fn keep<'a>(
             String::from_utf8_lossy(body).into()
         };
         let _ = write!(text, "\n{body}");
-        watched.exchanges.borrow_mut().push(Exchange { request: text, answer: String::new() });
+        recording.exchanges.borrow_mut().push(Exchange { request: text, response: String::new() });
     });
 }
 
-/// Where the stub of this task takes what is meant for this URL, if it has one.
+/// The URL at this task's stub that replaces `url`, if there is a stub.
 pub fn stub(url: &Url) -> Option<Url> {
-    let address = WATCHED.try_with(|watched| watched.stub).ok().flatten()?;
+    let address = RECORDING.try_with(|recording| recording.stub).ok().flatten()?;
     let mut stubbed = Url::parse(&format!("http://{address}")).ok()?;
     stubbed.set_path(url.path());
     stubbed.set_query(url.query());
     Some(stubbed)
 }
 
-/// Keeps an answer to the latest request.
-pub fn answer(status: StatusCode, body: &[u8]) {
-    let _ = WATCHED.try_with(|watched| {
-        if let Some(exchange) = watched.exchanges.borrow_mut().last_mut() {
-            exchange.answer =
+/// Records the response to the latest request.
+pub fn record_response(status: StatusCode, body: &[u8]) {
+    let _ = RECORDING.try_with(|recording| {
+        if let Some(exchange) = recording.exchanges.borrow_mut().last_mut() {
+            exchange.response =
                 format!("HTTP {}\n\n{}", status.as_u16(), String::from_utf8_lossy(body));
         }
     });
 }
 
-/// A URL as it is to be compared. CCP's signature stands in the query.
+/// A URL with its query decoded. CCP's signature, which is in the query, is masked.
 fn readable(url: &Url) -> String {
     let mut path = url.clone();
     path.set_query(None);
@@ -138,8 +139,8 @@ fn pairs<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>, separato
     pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(separator)
 }
 
-/// What stands before a number stays: vendors want it with a plus, with the country code alone, or
-/// without.
+/// Masks the code and the national number. A prefix stays visible: vendors want a plus and the
+/// country code, the country code alone, or neither.
 fn without_secrets(text: &str, to: &PhoneNumber, code: &Code) -> String {
     let hidden = "*".repeat(code.expose().len());
     text.replace(to.national(), &without_middle(to)).replace(code.expose(), &hidden)

@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 use sms_domain::failure::FailureClass;
 
-/// A message that will not be delivered without an operator.
+/// A message that is not processed again unless an operator redrives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The message as it was.
+    /// The body as it was queued.
     pub body: Vec<u8>,
-    /// Why it is here.
-    pub death: DeadLetterReason,
-    /// Since when, if the queue knows it.
+    /// The reason why it became a dead letter.
+    pub reason: DeadLetterReason,
+    /// The time at which it became one, if the queue knows it.
     pub at: Option<Timestamp>,
     pub(crate) handle: DeadLetterHandle,
 }
 
-/// Names a dead letter that was taken.
+/// Handle of a received dead letter, by which its queue deletes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeadLetterHandle {
     Sqs(String),
@@ -23,29 +23,29 @@ pub(crate) enum DeadLetterHandle {
     Memory,
 }
 
-/// Why a message is a dead letter.
+/// Reason why a message became a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterReason {
-    /// In words that hold nothing secret.
-    pub reason: String,
-    /// The class of the last error, if a gateway was called.
+    /// Description, without secrets.
+    pub text: String,
+    /// Failure class of the last error, if a gateway was called.
     pub class: Option<FailureClass>,
-    /// Delivery attempts that were made.
+    /// Number of delivery attempts made.
     pub attempts: u32,
 }
 
 impl From<&str> for DeadLetterReason {
-    /// Without an attempt.
+    /// A reason without a class and without attempts.
     fn from(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), class: None, attempts: 0 }
+        Self { text: reason.to_owned(), class: None, attempts: 0 }
     }
 }
 
-/// How many messages there are.
+/// Number of messages in the queue and among its dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Jobs that wait to be handed out, without those that wait for another attempt.
+    /// Jobs ready for delivery, without those that wait for another attempt.
     pub jobs: usize,
-    /// Dead letters; none where it is not known, as on SQS without the dead-letter queue's URL.
+    /// Dead letters; `None` if unknown, as on SQS without the dead-letter queue's URL.
     pub dead: Option<usize>,
 }

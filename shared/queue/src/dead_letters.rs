@@ -1,8 +1,8 @@
-//! Dead letters, taken one after the other by an operator's command.
+//! Iteration over dead letters, for an operator's command.
 //!
-//! What is taken and neither redriven nor deleted stays a dead letter, also when the command is
-//! interrupted. A redriven job is first queued and then deleted here: interrupted in between, it is
-//! in both places, and still sent once.
+//! A dead letter that is neither redriven nor deleted stays one, also if the command is
+//! interrupted. A redriven job is queued first and deleted here afterwards: interrupted in between,
+//! it is in both places, and its SMS is still sent only once.
 
 use std::time::Duration;
 
@@ -13,15 +13,14 @@ use crate::dead_letter::{DeadLetter, DeadLetterHandle};
 use crate::error::QueueError;
 use crate::{Backend, Queue, memory, rabbitmq, sqs};
 
-/// How long an operator waits for a queue that is far off: as long as a connection may take, and an
-/// answer on it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of an operator's call: long enough to connect to a remote queue and to get an answer.
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Those that there are. To be closed, so that those which stay show again at once.
+/// The dead letters of a queue. Close it, so that those which stay are visible again at once.
 pub struct DeadLetters {
     queue: Queue,
-    /// About how many there were at the beginning. A job that dies again meanwhile waits for the
-    /// next command.
+    /// Approximate number at the beginning. A job that becomes a dead letter again meanwhile is
+    /// left to the next command.
     pub count: usize,
     source: DeadLetterSource,
 }
@@ -33,7 +32,7 @@ enum DeadLetterSource {
 }
 
 impl Queue {
-    /// Begins to take dead letters, the oldest first.
+    /// Opens the dead letters for reading, oldest first.
     ///
     /// # Errors
     /// When the queue cannot be read.
@@ -69,11 +68,11 @@ impl DeadLetters {
         }
     }
 
-    /// Puts the job of one back into the queue, with all its attempts. The sender drops it if its
-    /// code has expired.
+    /// Puts the job of a dead letter back into the queue with its attempts reset to 0. The sender
+    /// drops it if its code has expired.
     ///
     /// # Errors
-    /// When the queue fails: it is still a dead letter then, and perhaps in the queue, too.
+    /// When the queue fails: then it is still a dead letter, and perhaps in the queue, too.
     pub async fn redrive(&mut self, letter: &DeadLetter, job: Job) -> Result<(), QueueError> {
         let job = Job { attempts: 0, ..job };
         if let (DeadLetterSource::Sqs(letters), DeadLetterHandle::Sqs(handle)) =
@@ -81,11 +80,11 @@ impl DeadLetters {
         {
             return letters.redrive(handle, &job.encode()).await;
         }
-        self.queue.send_for(&job, Delay::NONE, PATIENCE).await?;
+        self.queue.send_for(&job, Delay::NONE, OPERATOR_TIMEOUT).await?;
         self.delete(letter).await
     }
 
-    /// Deletes one.
+    /// Deletes a dead letter.
     ///
     /// # Errors
     /// When the queue fails: it may still be there.
@@ -105,10 +104,10 @@ impl DeadLetters {
         }
     }
 
-    /// Gives back what was taken and stays.
+    /// Releases the dead letters that were read and stay.
     ///
     /// # Errors
-    /// When the queue fails: it shows again later then.
+    /// When the queue fails: then they are visible again later.
     pub async fn close(self) -> Result<(), QueueError> {
         match self.source {
             DeadLetterSource::Sqs(letters) => {

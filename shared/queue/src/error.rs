@@ -2,45 +2,48 @@
 
 use sms_outbound::dsn::DsnError;
 
-/// The queue did not take or give a message.
+/// Error of a call to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The URL names no queue that is known here.
+    /// The URL names no supported queue.
     #[error("{0}")]
     Url(&'static str),
-    /// The URL says what cannot be meant.
+    /// The URL is not valid.
     #[error("it {0}")]
     Address(#[from] DsnError),
-    /// RabbitMQ, or the way to it.
-    #[error("RabbitMQ failed{}", in_words(.0))]
+    /// RabbitMQ, or the connection to it.
+    #[error("RabbitMQ failed{}", hint(.0))]
     RabbitMq(#[from] lapin::Error),
-    /// RabbitMQ answered that it did not keep the message.
-    #[error("RabbitMQ did not keep the message: {0}")]
+    /// RabbitMQ answered that it did not store the message.
+    #[error("RabbitMQ did not store the message: {0}")]
     Refused(&'static str),
-    /// SQS, or the way to it.
+    /// SQS, or the connection to it.
     #[error("SQS failed")]
     Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No answer within the time that a request may take.
+    /// No answer before the deadline.
     #[error("the queue did not answer in time")]
     Timeout,
 }
 
-/// Parts of the text of its refusals.
+/// A part of RabbitMQ's error text, and the hint for it.
 const TEXTS: [(&str, &str); 3] = [
     (
         "inequivalent arg",
-        "a queue of this name is there with another type or other arguments: delete it once it is empty, or name another by ?queue= in \
-         QUEUE_URL",
+        "a queue of this name exists with another type or other arguments: delete it once it is \
+         empty, or choose another name with ?queue= in QUEUE_URL",
     ),
     (
         "ACCESS_REFUSED",
-        "it refuses the user or the password of QUEUE_URL, or the user may not use this queue",
+        "the user or the password of QUEUE_URL is wrong, or the user may not use this queue",
     ),
-    ("NOT_ALLOWED", "it has no virtual host of this name, or the user of QUEUE_URL may not use it"),
+    (
+        "NOT_ALLOWED",
+        "there is no virtual host of this name, or the user of QUEUE_URL may not use it",
+    ),
 ];
 
-/// `: ` and the cause, or nothing where RabbitMQ says it best itself.
-fn in_words(error: &lapin::Error) -> String {
+/// `: ` and the hint, or an empty string if there is none.
+fn hint(error: &lapin::Error) -> String {
     let text = error.to_string();
     let cause = TEXTS.iter().find(|(part, _)| text.contains(part));
     cause.map(|(_, words)| format!(": {words}")).unwrap_or_default()

@@ -1,8 +1,8 @@
 //! The queue of SMS jobs: jobs on their way to the sender, jobs that wait for another attempt, and
 //! dead letters.
 //!
-//! `send` and `bury` work on every queue. RabbitMQ's and the memory's messages are taken by a
-//! [`message::Consumer`]; SQS hands its own to a function.
+//! `send` and `dead_letter` work on every queue. Messages of RabbitMQ and of the memory queue are
+//! received by a [`message::Consumer`]; SQS invokes a function with its messages.
 //!
 //! It may use AMQP and AWS's clients and the domain's values, and knows no store, no gateway and no
 //! HTTP. The application uses it.
@@ -58,7 +58,7 @@ impl Queue {
             "https" | "http" => Backend::Sqs(sqs::SqsQueue::new(url, dead_url)),
             _ => {
                 return Err(QueueError::Url(
-                    "the queue's URL needs amqp://, amqps:// or the https:// of an SQS queue",
+                    "the queue's URL must be amqp://, amqps:// or the https:// URL of an SQS queue",
                 ));
             }
         };
@@ -71,26 +71,26 @@ impl Queue {
         Self(Backend::Memory(memory::MemoryQueue::default()))
     }
 
-    /// Does beforehand what the first message would otherwise wait for: reads settings and
-    /// certificates, and connects. If it cannot, the first message will tell.
+    /// Reads settings and certificates, and connects, so that the first message need not wait for
+    /// it. Failures are not reported here: the first message meets them again.
     pub async fn warm_up(&self) {
         if let Backend::Sqs(queue) = &self.0 {
             queue.warm_up().await;
         }
         if let Err(error) = self.ping().await {
-            debug!(error = causes(&error), "the queue is not there yet");
+            debug!(error = causes(&error), "the queue cannot be reached yet");
         }
     }
 
-    /// Queues a job, to be handed out after `delay`. When this returns, the queue has it safely.
+    /// Queues a job, to be delivered after `delay`. Returns once the queue has stored it.
     ///
     /// # Errors
-    /// When it may not have it.
+    /// When the queue may not have stored it.
     pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
         self.send_for(job, delay, DEADLINE).await
     }
 
-    /// The same for whoever waits longer, or not as long.
+    /// Queues a job with a deadline of the caller's choice.
     async fn send_for(
         &self,
         job: &Job,
@@ -99,9 +99,10 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let body = job.encode();
         self.client_ready().await;
-        self.within(deadline, async {
+        self.with_deadline(deadline, async {
             match &self.0 {
-                // The SDK's calls are large values, which nobody else should have to move.
+                // Boxed: the futures of the SDK's calls are large, and would make this one large,
+                // too.
                 Backend::Sqs(queue) => {
                     Box::pin(queue.send(&body, delay.total(), job.names.trace.as_ref())).await
                 }
@@ -117,23 +118,23 @@ impl Queue {
         .await
     }
 
-    /// Puts a message with the dead letters, as it is, with its death beside it.
+    /// Adds a message, unchanged, to the dead letters, together with the reason.
     ///
     /// # Errors
-    /// When it may not be there.
+    /// When the queue may not have stored it.
     pub async fn dead_letter(
         &self,
         body: &[u8],
-        death: impl Into<DeadLetterReason>,
+        reason: impl Into<DeadLetterReason>,
     ) -> Result<(), QueueError> {
-        let death = death.into();
+        let reason = reason.into();
         self.client_ready().await;
-        self.in_time(async {
+        self.with_request_deadline(async {
             match &self.0 {
-                Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &death)).await,
-                Backend::RabbitMq(queue) => queue.dead_letter(body, &death).await,
+                Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &reason)).await,
+                Backend::RabbitMq(queue) => queue.dead_letter(body, &reason).await,
                 Backend::Memory(queue) => {
-                    queue.dead_letter(body, death);
+                    queue.dead_letter(body, reason);
                     Ok(())
                 }
             }
@@ -141,40 +142,41 @@ impl Queue {
         .await
     }
 
-    /// Asks SQS to hand a message that is being worked on out again after `delay`. On other queues
-    /// whoever handed the message to the function sees to that.
+    /// Changes the visibility timeout of a message in flight, so that SQS delivers it again after
+    /// `delay`. Does nothing on other queues, whose event source redelivers.
     ///
     /// # Errors
-    /// When SQS did not take it: then the queue's visibility timeout applies.
+    /// When SQS did not accept it: then the queue's own visibility timeout applies.
     pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
         match &self.0 {
             Backend::Sqs(queue) => {
                 self.client_ready().await;
-                self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await
+                self.with_request_deadline(Box::pin(queue.postpone(receipt_handle, delay.total())))
+                    .await
             }
             _ => Ok(()),
         }
     }
 
-    /// Asks for a sign of life.
+    /// Checks that the queue can be reached.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it cannot.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
             Backend::Sqs(queue) => {
                 self.client_ready().await;
-                self.in_time(Box::pin(queue.ping())).await
+                self.with_request_deadline(Box::pin(queue.ping())).await
             }
-            Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
+            Backend::RabbitMq(queue) => self.with_request_deadline(queue.ping()).await,
             Backend::Memory(_) => Ok(()),
         }
     }
 
-    /// Counts the messages; on SQS about.
+    /// Counts the messages; on SQS the count is approximate.
     ///
     /// # Errors
-    /// When the queue cannot be asked.
+    /// When the queue cannot be reached.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
         let depth = async {
             match &self.0 {
@@ -186,14 +188,15 @@ impl Queue {
         tokio::time::timeout(DEADLINE * 5, depth).await.unwrap_or(Err(QueueError::Timeout))
     }
 
-    /// Takes messages, with up to `prefetch` of them on their way or in hand.
+    /// Returns a consumer, with up to `prefetch` messages that are not acknowledged.
     ///
     /// # Errors
-    /// On SQS, whose messages go to the function `send-sms`.
+    /// On SQS, whose messages are processed by the function `send-sms`.
     pub fn consumer(&self, prefetch: u16) -> Result<Consumer, QueueError> {
         match &self.0 {
             Backend::Sqs(_) => Err(QueueError::Url(
-                "the messages of an SQS queue are for the function send-sms; a worker takes those of RabbitMQ, and `sms-verify api` alone works on SQS",
+                "a worker cannot consume from SQS, only from RabbitMQ: messages of an SQS queue \
+                 are for the function send-sms (`sms-verify api` works with SQS)",
             )),
             Backend::RabbitMq(queue) => {
                 Ok(Consumer(ConsumerBackend::RabbitMq(Box::new(queue.consumer(prefetch)))))
@@ -203,37 +206,38 @@ impl Queue {
     }
 }
 
-/// Whether the URLs of two SQS queues name regions that differ.
+/// Returns true if the URLs of two SQS queues name different regions.
 pub fn differ_in_region(one: &str, other: &str) -> bool {
     matches!((sqs::region(one), sqs::region(other)), (Some(one), Some(other)) if one != other)
 }
 
-/// Whether the URL of a queue on RabbitMQ says what can be meant.
+/// Validates the URL of a RabbitMQ queue; other URLs pass.
 ///
 /// # Errors
-/// When it does not.
+/// When it is not valid.
 pub fn check_url(url: &str) -> Result<(), DsnError> {
     if url.starts_with("amqp") { rabbitmq::RabbitMqQueue::check(url) } else { Ok(()) }
 }
 
 impl Queue {
-    /// Reading certificates and settings is no call yet, and not counted.
+    /// Makes the client before the deadline starts: reading certificates and settings is not part
+    /// of the call.
     async fn client_ready(&self) {
         if let Backend::Sqs(queue) = &self.0 {
             queue.client_ready().await;
         }
     }
 
-    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the
+    /// Runs a call with the deadline of a request. (Not an `async fn`, whose future would hold the
     /// call twice.)
-    fn in_time<'a>(
+    fn with_request_deadline<'a>(
         &'a self,
         call: impl Future<Output = Result<(), QueueError>> + 'a,
     ) -> impl Future<Output = Result<(), QueueError>> + 'a {
-        self.within(DEADLINE, call)
+        self.with_deadline(DEADLINE, call)
     }
 
-    fn within<'a>(
+    fn with_deadline<'a>(
         &'a self,
         deadline: Duration,
         call: impl Future<Output = Result<(), QueueError>> + 'a,

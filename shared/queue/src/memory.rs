@@ -1,4 +1,4 @@
-//! The queue in this process's memory: for `cargo run` without services. It forgets everything when
+//! The queue in this process's memory: for `cargo run` without services. Its messages are lost when
 //! the process ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ type Sender = mpsc::UnboundedSender<Vec<u8>>;
 pub(super) struct MemoryQueue {
     sender: Sender,
     receiver: Arc<AsyncMutex<mpsc::UnboundedReceiver<Vec<u8>>>>,
-    dead: Arc<Mutex<Vec<DeadLetter>>>,
+    dead_letters: Arc<Mutex<Vec<DeadLetter>>>,
 }
 
 /// Puts the message back when it is dropped without having been acknowledged.
@@ -29,7 +29,7 @@ pub(super) struct AckHandle {
 impl Default for MemoryQueue {
     fn default() -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        Self { sender, receiver: Arc::new(AsyncMutex::new(receiver)), dead: Arc::default() }
+        Self { sender, receiver: Arc::new(AsyncMutex::new(receiver)), dead_letters: Arc::default() }
     }
 }
 
@@ -50,10 +50,10 @@ impl MemoryQueue {
         clippy::disallowed_methods,
         reason = "an operator wants to know since when it is dead"
     )]
-    pub(super) fn dead_letter(&self, body: &[u8], death: DeadLetterReason) {
-        self.buried().push(DeadLetter {
+    pub(super) fn dead_letter(&self, body: &[u8], reason: DeadLetterReason) {
+        self.letters().push(DeadLetter {
             body: body.to_vec(),
-            death,
+            reason,
             at: Some(Timestamp::now()),
             handle: DeadLetterHandle::Memory,
         });
@@ -61,30 +61,30 @@ impl MemoryQueue {
 
     pub(super) async fn receive(&self) -> Message {
         let body = self.receiver.lock().await.recv().await;
-        // `None` would mean that no sender is left, and this queue holds one.
+        // Never `None`: this queue holds a sender itself.
         let body = body.unwrap_or_default();
         let handle = AckHandle { unacknowledged: Some(body.clone()), sender: self.sender.clone() };
         Message { body, handle: AnyAckHandle::Memory(handle) }
     }
 
     pub(super) fn dead_letters(&self) -> (DeadLetters, usize) {
-        let count = self.buried().len();
+        let count = self.letters().len();
         (DeadLetters { queue: self.clone(), next: 0, left: count }, count)
     }
 
     pub(super) fn depth(&self) -> Depth {
-        // A sender of its own knows no length; nobody holds the receiver for longer than it takes
-        // to wait for a message.
+        // Only the receiver knows the length. If a consumer holds it, it waits for a message, and
+        // the queue is empty.
         let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
-        Depth { jobs, dead: Some(self.buried().len()) }
+        Depth { jobs, dead: Some(self.letters().len()) }
     }
 
-    fn buried(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    fn letters(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
+        self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Those that there are, and which is the next: for `/ops` of the process whose memory it is.
+/// Cursor over the dead letters, used by `/ops` of the same process and by the contract tests.
 pub(super) struct DeadLetters {
     queue: MemoryQueue,
     next: usize,
@@ -94,15 +94,15 @@ pub(super) struct DeadLetters {
 impl DeadLetters {
     pub(super) fn next(&mut self) -> Option<DeadLetter> {
         self.left = self.left.checked_sub(1)?;
-        let letter = self.queue.buried().get(self.next).cloned();
+        let letter = self.queue.letters().get(self.next).cloned();
         self.next += 1;
         letter
     }
 
-    /// The last that was taken.
+    /// Deletes the dead letter that `next` returned last.
     pub(super) fn delete(&mut self) {
         self.next -= 1;
-        self.queue.buried().remove(self.next);
+        self.queue.letters().remove(self.next);
     }
 }
 
@@ -120,7 +120,7 @@ impl Drop for AckHandle {
     }
 }
 
-/// Fails only when the queue itself is gone, and the message with it.
+/// Sends a message. This fails only if the queue itself is gone, and the message with it.
 fn put(sender: &Sender, body: Vec<u8>) {
     let _ = sender.send(body);
 }

@@ -1,8 +1,8 @@
-//! A message in hand, and the consumer it comes from.
+//! Messages that are not yet acknowledged, and their consumer.
 
 use crate::{memory, rabbitmq};
 
-/// Takes messages from a queue, one after the other.
+/// Receives messages from a queue, one at a time.
 #[derive(Debug)]
 pub struct Consumer(pub(crate) ConsumerBackend);
 
@@ -21,8 +21,7 @@ impl Consumer {
         }
     }
 
-    /// Ends the consumption: what was taken and neither acknowledged nor returned goes back to the
-    /// queue.
+    /// Stops consuming: messages that were neither acknowledged nor requeued go back to the queue.
     pub async fn close(self) {
         if let ConsumerBackend::RabbitMq(consumer) = self.0 {
             consumer.close().await;
@@ -30,11 +29,11 @@ impl Consumer {
     }
 }
 
-/// A message in hand. It must be acknowledged or returned; one that is dropped goes back to the
-/// queue, on RabbitMQ when its consumer closes.
+/// A received message. It must be acknowledged or requeued; a dropped one goes back to the queue,
+/// on RabbitMQ when its consumer closes.
 #[derive(Debug)]
 pub struct Message {
-    /// What was queued.
+    /// The body as it was queued.
     pub body: Vec<u8>,
     pub(crate) handle: AckHandle,
 }
@@ -46,8 +45,8 @@ pub(crate) enum AckHandle {
 }
 
 impl Message {
-    /// Removes it from the queue, with the next that are done. If that fails it will be handed out
-    /// again, which a job survives.
+    /// Removes the message from the queue, in a batch with others. If that fails it is delivered
+    /// again, which is harmless for a job.
     pub fn ack(self) {
         match self.handle {
             AckHandle::RabbitMq(handle) => handle.ack(),
@@ -55,10 +54,10 @@ impl Message {
         }
     }
 
-    /// Gives it back to the queue, to be handed out again at once.
-    pub fn give_back(self) {
+    /// Returns the message to the queue, to be delivered again at once.
+    pub fn requeue(self) {
         match self.handle {
-            AckHandle::RabbitMq(handle) => handle.give_back(),
+            AckHandle::RabbitMq(handle) => handle.requeue(),
             AckHandle::Memory(handle) => drop(handle),
         }
     }

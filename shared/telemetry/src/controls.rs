@@ -1,36 +1,36 @@
-//! Lambda's own log controls (`LoggingConfig` of a function), which it hands to a custom runtime in
-//! two variables:
+//! Lambda's own log controls (`LoggingConfig` of a function), which a custom runtime gets in two
+//! variables:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
 //!
-//! In the format JSON Lambda reads the level of each line itself and keeps only those of its own
-//! level: a line without `level`, or without a `timestamp` in RFC 3339, counts as INFO. So its
-//! level is the least strict that can be; `LOG_LEVEL` may be stricter.
+//! In the format JSON Lambda reads the level of each line and drops those below its own level: a
+//! line without `level`, or without a `timestamp` in RFC 3339, counts as INFO. So `LOG_LEVEL` can
+//! only be stricter than Lambda's level.
 
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// What the function's `LoggingConfig` says.
+/// The function's `LoggingConfig`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Controls {
-    format: Option<Form>,
-    level: Option<Level>,
+    format: Option<LogFormat>,
+    level: Option<LambdaLevel>,
 }
 
-/// How a line is written.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// For eyes, in colours.
+pub(super) enum LogFormat {
+    /// Text with colours.
     Terminal,
-    /// The same without colours.
+    /// Text without colours.
     Text,
-    /// An object.
+    /// A JSON object.
     Json,
 }
 
 /// Lambda's names of levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Level {
+enum LambdaLevel {
     Trace,
     Debug,
     Info,
@@ -40,54 +40,54 @@ enum Level {
 }
 
 impl Controls {
-    /// `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. What is not known there is as if it were
-    /// not set.
+    /// Reads `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. Unknown values count as unset.
     pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let word =
             |name| lookup(name).map(|word| word.trim().to_ascii_uppercase()).unwrap_or_default();
         let format = match word("AWS_LAMBDA_LOG_FORMAT").as_str() {
-            "JSON" => Some(Form::Json),
-            "TEXT" => Some(Form::Text),
+            "JSON" => Some(LogFormat::Json),
+            "TEXT" => Some(LogFormat::Text),
             _ => None,
         };
-        Self { format, level: Level::parse(&word("AWS_LAMBDA_LOG_LEVEL")) }
+        Self { format, level: LambdaLevel::parse(&word("AWS_LAMBDA_LOG_LEVEL")) }
     }
 
-    pub(super) fn form(self) -> Form {
-        self.format
-            .unwrap_or_else(|| if stderr().is_terminal() { Form::Terminal } else { Form::Json })
+    pub(super) fn format(self) -> LogFormat {
+        self.format.unwrap_or_else(|| {
+            if stderr().is_terminal() { LogFormat::Terminal } else { LogFormat::Json }
+        })
     }
 
-    /// The level where `LOG_LEVEL` says nothing.
-    pub(super) fn unless_set(self) -> &'static str {
+    /// The level to use if `LOG_LEVEL` is not set.
+    pub(super) fn default_level(self) -> &'static str {
         match self.level {
-            Some(Level::Trace) => "trace",
-            Some(Level::Debug) => "debug",
+            Some(LambdaLevel::Trace) => "trace",
+            Some(LambdaLevel::Debug) => "debug",
             _ => "info",
         }
     }
 
-    /// Of each target the stricter of its own level and Lambda's.
-    pub(super) fn within(self, targets: &Targets) -> Targets {
-        let Some(most) = self.level.map(Level::filter) else { return targets.clone() };
-        let default = targets.default_level().unwrap_or(LevelFilter::OFF).min(most);
-        let stricter = targets.iter().map(|(target, level)| (target.to_owned(), level.min(most)));
+    /// Caps the level of each target at Lambda's.
+    pub(super) fn cap(self, targets: &Targets) -> Targets {
+        let Some(cap) = self.level.map(LambdaLevel::filter) else { return targets.clone() };
+        let default = targets.default_level().unwrap_or(LevelFilter::OFF).min(cap);
+        let stricter = targets.iter().map(|(target, level)| (target.to_owned(), level.min(cap)));
         stricter.collect::<Targets>().with_default(default)
     }
 
-    /// What a line must say so that Lambda keeps it, whatever it is about; nothing where it keeps
-    /// all.
-    pub(super) fn kept_as(self) -> Option<&'static str> {
+    /// The level that a line of metrics must have so that Lambda keeps it; `None` if Lambda keeps
+    /// lines without one.
+    pub(super) fn metrics_level(self) -> Option<&'static str> {
         match self.level? {
-            Level::Warn => Some("WARN"),
-            Level::Error => Some("ERROR"),
-            Level::Fatal => Some("FATAL"),
-            Level::Trace | Level::Debug | Level::Info => None,
+            LambdaLevel::Warn => Some("WARN"),
+            LambdaLevel::Error => Some("ERROR"),
+            LambdaLevel::Fatal => Some("FATAL"),
+            LambdaLevel::Trace | LambdaLevel::Debug | LambdaLevel::Info => None,
         }
     }
 }
 
-impl Level {
+impl LambdaLevel {
     fn parse(word: &str) -> Option<Self> {
         match word {
             "TRACE" => Some(Self::Trace),
@@ -107,7 +107,7 @@ impl Level {
             Self::Info => LevelFilter::INFO,
             Self::Warn => LevelFilter::WARN,
             Self::Error => LevelFilter::ERROR,
-            // Nothing here is as bad as that.
+            // Nothing here logs at this level.
             Self::Fatal => LevelFilter::OFF,
         }
     }
@@ -139,28 +139,28 @@ mod tests {
             ("FATAL", "off,sms_app::delivery=off,sms_store=off"),
         ] {
             assert_eq!(
-                controls("JSON", level).within(&ours),
+                controls("JSON", level).cap(&ours),
                 expected.parse().expect("targets"),
                 "{level}"
             );
         }
-        let unless_set = ["TRACE", "DEBUG", "INFO", "FATAL", ""]
-            .map(|level| controls("JSON", level).unless_set());
-        assert_eq!(unless_set, ["trace", "debug", "info", "info", "info"]);
+        let default_level = ["TRACE", "DEBUG", "INFO", "FATAL", ""]
+            .map(|level| controls("JSON", level).default_level());
+        assert_eq!(default_level, ["trace", "debug", "info", "info", "info"]);
     }
 
     #[test]
     fn the_format_is_lambdas() {
         assert_eq!(
-            ["JSON", "Text"].map(|format| controls(format, "").form()),
-            [Form::Json, Form::Text]
+            ["JSON", "Text"].map(|format| controls(format, "").format()),
+            [LogFormat::Json, LogFormat::Text]
         );
     }
 
     #[test]
     fn what_must_be_kept_says_the_level_that_is() {
         let kept = ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
-            .map(|level| controls("JSON", level).kept_as());
+            .map(|level| controls("JSON", level).metrics_level());
         assert_eq!(kept, [None, None, Some("WARN"), Some("ERROR"), Some("FATAL")]);
     }
 }

@@ -1,6 +1,6 @@
-//! Metrics on Lambda: CloudWatch's embedded metric format, lines of the log that CloudWatch makes
-//! metrics of. An invocation prints what it has counted before it answers, since its environment is
-//! frozen then.
+//! Metrics on Lambda in CloudWatch's embedded metric format (EMF): log lines from which CloudWatch
+//! extracts metrics. An invocation prints its metrics before it responds, since its environment is
+//! frozen afterwards.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
@@ -15,20 +15,20 @@ use serde_json::{Map, Value, json};
 
 use crate::controls::Controls;
 
-/// Where the metrics stand in CloudWatch. Stacks are told apart by the dimension `function`, whose
-/// name holds the stack's.
+/// CloudWatch namespace of the metrics. The dimension `function` distinguishes stacks, since a
+/// function's name contains its stack's.
 const NAMESPACE: &str = "sms-verify";
 
-/// A label that would be a metric of its own for each of its values, each of which costs money: it
-/// stands in the log alone.
-const NO_DIMENSION: &str = "country";
+/// A label that is in the log but not a dimension: each of its values would be a metric of its own,
+/// which costs money.
+const LOG_ONLY_LABEL: &str = "country";
 
-/// Most values of one metric in one line.
-const MOST_VALUES: usize = 100;
+/// Maximum number of values of one metric in one line, CloudWatch's own limit.
+const MAX_VALUES: usize = 100;
 
 static RECORDER: Emf = Emf { values: Mutex::new(BTreeMap::new()) };
 
-/// What was recorded since the last flush, by name and labels.
+/// Metrics recorded since the last flush, by labels and name.
 struct Emf {
     values: Mutex<BTreeMap<(Labels, String), Values>>,
 }
@@ -42,21 +42,19 @@ enum Values {
     Times(Vec<f64>),
 }
 
-/// Installs it where `function`, Lambda's name for this function, is set: elsewhere nothing is
-/// measured.
+/// Installs the recorder if `AWS_LAMBDA_FUNCTION_NAME` is set: elsewhere nothing is recorded.
 #[expect(clippy::disallowed_methods, reason = "Lambda's variable")]
 pub fn install() {
     if std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
-        // An error means that another is installed, which a function does not do.
+        // An error means that another recorder is installed, which a function never does.
         let _ = metrics::set_global_recorder(&RECORDER);
     }
 }
 
-/// The level that lines of metrics have to say, if they have to. It does not change while a
-/// function runs.
-static KEPT_AS: OnceLock<Option<&'static str>> = OnceLock::new();
+/// Level that lines of metrics must have, if any. It does not change while a function runs.
+static METRICS_LEVEL: OnceLock<Option<&'static str>> = OnceLock::new();
 
-/// Prints what was recorded since the last time.
+/// Prints the metrics recorded since the last flush.
 pub fn flush() {
     let values =
         std::mem::take(&mut *RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner));
@@ -70,40 +68,41 @@ pub fn flush() {
     let now = Timestamp::now();
     let mut text = String::new();
     for mut line in lines(values, &function, now.as_millisecond()) {
-        // Lambda takes a line that lacks either for INFO, and drops that where it keeps warnings
-        // alone.
-        if let Some(level) = *KEPT_AS.get_or_init(|| Controls::read(&variable).kept_as()) {
+        // Lambda treats a line that lacks either as INFO, and drops it if it keeps only warnings.
+        if let Some(level) =
+            *METRICS_LEVEL.get_or_init(|| Controls::read(&variable).metrics_level())
+        {
             line["level"] = level.into();
             line["timestamp"] = now.to_string().into();
         }
         text.push_str(&line.to_string());
         text.push('\n');
     }
-    // Without a log there is nobody to tell.
+    // Without a log there is no place to report an error.
     let _ = stderr().write_all(text.as_bytes());
 }
 
-/// One line for each set of labels.
+/// Groups the metrics into lines, one or more for each set of labels.
 fn lines(values: BTreeMap<(Labels, String), Values>, function: &str, now: i64) -> Vec<Value> {
     let mut by_labels: BTreeMap<Labels, Vec<(String, Values)>> = BTreeMap::new();
     for ((labels, name), value) in values {
         by_labels.entry(labels).or_default().push((name, value));
     }
     let lines = by_labels.into_iter().flat_map(|(labels, metrics)| {
-        let lines = in_lines(metrics).into_iter();
+        let lines = split_into_lines(metrics).into_iter();
         lines.map(move |metrics| (labels.clone(), metrics))
     });
     lines.map(|(labels, metrics)| line(&labels, metrics, function, now)).collect()
 }
 
-/// As many lines as the metric with the most values needs.
-fn in_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
+/// Splits metrics into lines: as many as the metric with the most values needs.
+fn split_into_lines(metrics: Vec<(String, Values)>) -> Vec<Vec<(String, Values)>> {
     let mut lines: Vec<Vec<(String, Values)>> = Vec::new();
     for (name, values) in metrics {
         let parts = match values {
             Values::Count(_) | Values::Gauge(_) => vec![values],
             Values::Times(times) => {
-                times.chunks(MOST_VALUES).map(|part| Values::Times(part.to_vec())).collect()
+                times.chunks(MAX_VALUES).map(|part| Values::Times(part.to_vec())).collect()
             }
         };
         for (index, part) in parts.into_iter().enumerate() {
@@ -123,7 +122,7 @@ fn line(
     now: i64,
 ) -> Value {
     let dimensions =
-        labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != NO_DIMENSION);
+        labels.iter().map(|(name, _)| name.as_str()).filter(|name| *name != LOG_ONLY_LABEL);
     let dimensions: Vec<&str> = ["function"].into_iter().chain(dimensions).collect();
     let mut definitions = Vec::new();
     let mut members = Map::from_iter([("function".to_owned(), Value::from(function))]);
@@ -144,11 +143,11 @@ fn line(
     Value::Object(members)
 }
 
-/// One metric with its labels.
+/// A metric: its labels and its name.
 struct Metric(Labels, String);
 
 impl Metric {
-    fn of(key: &Key) -> Arc<Self> {
+    fn from_key(key: &Key) -> Arc<Self> {
         let labels =
             key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
         Arc::new(Self(labels, key.name().to_owned()))
@@ -213,15 +212,15 @@ impl Recorder for Emf {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(Metric::of(key))
+        Counter::from_arc(Metric::from_key(key))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(Metric::of(key))
+        Gauge::from_arc(Metric::from_key(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Metric::of(key))
+        Histogram::from_arc(Metric::from_key(key))
     }
 }
 
@@ -258,7 +257,10 @@ mod tests {
             [json!({
                 "_aws": { "Timestamp": 1_767_268_800_000_i64, "CloudWatchMetrics": [{
                     "Namespace": "sms-verify", "Dimensions": [["function", "outcome"]],
-                    "Metrics": [{ "Name": "request_seconds", "Unit": "Seconds" }, { "Name": "requests_total", "Unit": "Count" }],
+                    "Metrics": [
+                        { "Name": "request_seconds", "Unit": "Seconds" },
+                        { "Name": "requests_total", "Unit": "Count" },
+                    ],
                 }] },
                 "function": "stack-RequestCode-1", "outcome": "accepted", "country": "CN",
                 "requests_total": 3, "request_seconds": [0.5, 0.25],

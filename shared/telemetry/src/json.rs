@@ -1,5 +1,5 @@
-//! Lines of a log as JSON: when, how grave, the fields, from where, and the names of the request or
-//! delivery that it is about.
+//! Log lines as JSON: timestamp, level, the event's fields, target, and the fields of the request's
+//! or delivery's span.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes lines whose members all stand side by side: logs are searched for `request_id` and
-/// `trace_id`.
-pub(super) struct Lines;
+/// Event format with all members at the top level, so that logs can be searched for `request_id`
+/// and `trace_id`.
+pub(super) struct JsonLines;
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, JsonFields>,
@@ -28,7 +28,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
         context.format_fields(Writer::new(&mut fields), event)?;
         members(&mut writer, &fields)?;
         write!(writer, ",\"target\":\"{}\"", metadata.target())?;
-        // A line is in one span at most: those within it are for exporters alone.
+        // A line has the fields of one span at most: nested spans are for exporters only.
         if let Some(span) = context.lookup_current()
             && let Some(names) = span.extensions().get::<FormattedFields<JsonFields>>()
         {
@@ -38,7 +38,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
     }
 }
 
-/// Writes the members of an object among others.
+/// Appends the members of a JSON object to the line.
 fn members(writer: &mut Writer<'_>, object: &str) -> fmt::Result {
     match object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(members) if !members.is_empty() => write!(writer, ",{members}"),

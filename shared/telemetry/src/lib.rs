@@ -1,5 +1,5 @@
-//! Logs, metrics and traces of a process: logs to standard error from the level that `LOG_LEVEL`
-//! names (readable on a terminal, lines of JSON elsewhere; on Lambda its own controls count, too),
+//! Logs, metrics and traces of a process: logs to standard error from the level in `LOG_LEVEL`
+//! (readable on a terminal, lines of JSON elsewhere; on Lambda its own log controls count, too),
 //! metrics in CloudWatch's embedded metric format, X-Ray segments, and the propagation of traces.
 //!
 //! It may use `tracing`, `metrics` and the domain's values, and does not know what is counted: the
@@ -26,33 +26,33 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
-use self::controls::{Controls, Form};
+use self::controls::{Controls, LogFormat};
 use self::targets::targets;
 
-/// An error with its causes, for a line of a log: JSON would leave them out.
+/// Formats an error with its causes for a log line: JSON would omit them.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     // Some errors repeat their cause in their own words.
-    causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
-        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
     })
 }
 
-/// A layer that sees spans.
+/// A layer that exports spans.
 pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// The spans that are exported: those of this program's crates, whose names begin alike.
+/// Filter of the exported spans: those of this program's crates, whose names begin with `sms_`.
 #[must_use]
 pub fn exported_spans() -> Targets {
     Targets::new().with_target("sms_", LevelFilter::DEBUG)
 }
 
-/// The level, which may be changed. Its lock is taken where it is asked for, and not for each span
-/// that is entered or left.
-struct Level(reload::Layer<Targets, Registry>);
+/// Filter whose level can be changed at run time. It takes its lock only when asked for a level,
+/// and not each time a span is entered or left.
+struct ReloadableFilter(reload::Layer<Targets, Registry>);
 
-impl Filter<Registry> for Level {
+impl Filter<Registry> for ReloadableFilter {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, Registry>) -> bool {
         Filter::enabled(&self.0, metadata, context)
     }
@@ -66,68 +66,71 @@ impl Filter<Registry> for Level {
     }
 }
 
-/// Changes the level of a running process.
-static SET: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
+/// Changes the log level of this process; set by `init`.
+static RELOAD: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
-/// Whether somebody exports spans.
+/// True if spans are exported.
 static EXPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a span's fields go further than to the log.
+/// Returns true if spans are exported, so that their fields go further than to the log.
 pub fn is_exported() -> bool {
     EXPORTED.load(Ordering::Relaxed)
 }
 
 /// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
-/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. A wrong
-/// value is reported and `info` used: logs are not a reason not to start. `spans` gets what is
-/// begun and ended, if somebody exports it.
+/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. An invalid
+/// value is reported and `info` used: it should not prevent the start. `spans` is the layer that
+/// exports spans, if any.
 #[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
 pub fn init(spans: Option<Spans>) {
     let controls = Controls::read(&|name| env::var(name).ok());
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());
     let old_names = level.as_deref().is_some_and(targets::has_old_names);
-    let parsed = level.map_or_else(|| targets(controls.unless_set()), |level| targets(&level));
+    let parsed = level.map_or_else(|| targets(controls.default_level()), |level| targets(&level));
     let problem = parsed.as_ref().err().cloned();
     let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
-    let (filter, handle) = reload::Layer::new(controls.within(&parsed));
+    let (filter, handle) = reload::Layer::new(controls.cap(&parsed));
     let lines = fmt::layer().with_writer(stderr);
-    let lines = match controls.form() {
-        Form::Terminal => lines.boxed(),
-        Form::Text => lines.with_ansi(false).boxed(),
-        Form::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Lines).boxed(),
+    let lines = match controls.format() {
+        LogFormat::Terminal => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => {
+            lines.fmt_fields(JsonFields::new()).event_format(json::JsonLines).boxed()
+        }
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
-    // An error means that the process logs already, as a test's does.
+    // An error means that logging has started already, as in tests.
     let layers: Vec<Spans> =
-        std::iter::once(lines.with_filter(Level(filter)).boxed()).chain(spans).collect();
+        std::iter::once(lines.with_filter(ReloadableFilter(filter)).boxed()).chain(spans).collect();
     let _ = registry().with(layers).try_init();
-    let _ = SET.set(Box::new(move |targets| handle.reload(targets).is_ok()));
+    let _ = RELOAD.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
-        tracing::warn!(problem, "LOG_LEVEL is not understood: logging from info");
+        tracing::warn!(problem, "LOG_LEVEL is not valid: using info");
     }
     if old_names {
         tracing::warn!(
-            "LOG_LEVEL names targets of an earlier release: docs/operations/observability.md has today's"
+            "LOG_LEVEL names targets of an earlier release: see \
+             docs/operations/observability.md for the current ones"
         );
     }
 }
 
-/// What a function cannot start without; if it is not to be had, the reason is logged, and the
-/// process ends. (What the runtime of Rust prints of an error has no level, and Lambda drops it
-/// where it keeps errors alone.)
-pub fn needed<T, E: Error + 'static>(result: Result<T, E>) -> T {
+/// Returns a value that a function cannot start without; on an error, logs it and exits. (The
+/// message that Rust's runtime prints for an error has no level, and Lambda drops it if it keeps
+/// only errors.)
+pub fn or_exit<T, E: Error + 'static>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
-        tracing::error!(error = causes(&error), "not started");
+        tracing::error!(error = causes(&error), "startup failed");
         std::process::exit(1)
     })
 }
 
-/// Logs from another level on, written as in `LOG_LEVEL`.
+/// Changes the log level of this process, in the format of `LOG_LEVEL`.
 ///
 /// # Errors
-/// What is wrong with it, in words. Then nothing is changed.
+/// A description of the invalid item. Then nothing is changed.
 pub fn set_level(level: &str) -> Result<(), String> {
     let targets = targets(level)?;
-    let set = SET.get().is_some_and(|set| set(targets));
+    let set = RELOAD.get().is_some_and(|set| set(targets));
     if set { Ok(()) } else { Err("this process does not log".to_owned()) }
 }

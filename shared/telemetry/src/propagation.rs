@@ -1,8 +1,7 @@
-//! The trace that a request is part of, and its job with it: its name stands on every line that is
-//! logged for them. After W3C Trace Context: <https://www.w3.org/TR/trace-context/>.
+//! Propagation of the trace context to a request and its job, on whose log lines the trace ID is.
+//! It follows W3C Trace Context: <https://www.w3.org/TR/trace-context/>.
 //!
-//! Where spans are exported, somebody who knows them installs a [`Propagation`]; elsewhere a trace
-//! is a name.
+//! An exporter of spans installs a [`Propagation`]; without one a trace is only an ID.
 
 use std::sync::OnceLock;
 
@@ -10,27 +9,27 @@ use sms_domain::random::random_bytes;
 use sms_domain::trace_context::TraceParent;
 use tracing::Span;
 
-/// What an exporter of spans knows of them, and `tracing` does not.
+/// Access to an exporter's span contexts, which `tracing` itself does not know.
 pub trait Propagation: Send + Sync {
-    /// What children of a span elsewhere are told.
+    /// Returns the `traceparent` to propagate to remote children of a span.
     fn traceparent(&self, span: &Span) -> Option<TraceParent>;
-    /// Makes a span the child of one elsewhere.
+    /// Sets a span's remote parent.
     fn set_parent(&self, span: &Span, parent: &TraceParent);
 }
 
 static PROPAGATION: OnceLock<Box<dyn Propagation>> = OnceLock::new();
 
-/// Installs an exporter's. To be called once, at the start.
-pub fn propagate(by: Box<dyn Propagation>) {
+/// Installs an exporter's propagation. Called once, at the start.
+pub fn set_propagation(by: Box<dyn Propagation>) {
     let _ = PROPAGATION.set(by);
 }
 
-/// A trace that begins here; none, where an exporter names those.
+/// Starts a new trace, unless an exporter assigns trace IDs.
 pub fn start_trace() -> Option<TraceParent> {
     PROPAGATION.get().is_none().then(|| TraceParent::new(random_bytes()))
 }
 
-/// Makes a span the child of one elsewhere, and tells what children of it elsewhere are to be told.
+/// Sets the span's remote parent, and returns the `traceparent` to propagate downstream.
 pub fn link_parent(span: &Span, parent: Option<TraceParent>) -> Option<TraceParent> {
     let Some(propagation) = PROPAGATION.get() else { return parent };
     if let Some(parent) = &parent {

@@ -1,17 +1,18 @@
-//! `LOG_LEVEL`: a level, and targets with levels of their own.
+//! Parsing of `LOG_LEVEL`: a level, and targets with levels of their own.
 
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
-/// The clients' own logs, which are kept to warnings: on `trace` they print what goes over the
-/// wire, passwords and numbers included. lapin's errors come back from its calls, and are told
-/// there. lambda_runtime::runtime warns at each start that it takes one event at a time. And spans
-/// that are for exporters alone: a line has the names of the one span that it is in.
+/// Levels of the clients' own logs, which are limited to warnings: at `trace` they print requests,
+/// passwords and phone numbers included. lapin's errors are returned by its calls, and logged
+/// there. lambda_runtime::runtime warns at each start that it takes one event at a time.
+/// `sms_verify::spans` are spans for exporters only: a log line has the fields of a single span.
 const CLIENTS: &str = "sms_verify::spans=off,lapin=off,redis=warn,reqwest=warn,hyper=warn,\
-    hyper_util=warn,h2=warn,rustls=warn,aws_config=error,aws_sdk_sqs=warn,aws_sigv4=warn,aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
+    hyper_util=warn,h2=warn,rustls=warn,aws_config=error,aws_sdk_sqs=warn,aws_sigv4=warn,\
+    aws_smithy_http_client=warn,aws_smithy_runtime=warn,\
     aws_smithy_runtime_api=warn,aws_runtime=warn,lambda_runtime=warn,lambda_runtime::runtime=error,\
     lambda_runtime_api_client=warn";
 
-/// The targets that may be named: this program's crates, and nobody's who prints what is secret.
+/// Targets that may be named: this program's crates only, since others may log secrets.
 const OURS: [&str; 14] = [
     "sms_app",
     "sms_config",
@@ -46,10 +47,10 @@ const RENAMED: [(&str, &str); 10] = [
 /// Reads a level, or a list of levels and `target=level`.
 ///
 /// # Errors
-/// In words, the item that is wrong.
+/// A description of the invalid item.
 pub(crate) fn targets(level: &str) -> Result<Targets, String> {
     let level: Vec<String> = level.split(',').map(|item| present(item.trim())).collect();
-    // Whatever is no level is read as a target's name: a slip of the pen would end all logs.
+    // The parser reads anything but a level as a target's name, so that a typo would end all logs.
     let known = |item: &str| match item.split_once('=') {
         Some((target, _)) => {
             OURS.iter().any(|ours| target == *ours || target.starts_with(&format!("{ours}::")))
@@ -61,11 +62,11 @@ pub(crate) fn targets(level: &str) -> Result<Targets, String> {
             "{item:?} is neither a level nor a target of this program with a level"
         ));
     }
-    // Of two that name the same target the later counts.
+    // If a target is named twice, the later level counts.
     format!("{},{CLIENTS}", level.join(",")).parse().map_err(|error: ParseError| error.to_string())
 }
 
-/// An item by its present name; `shared` alone is all of the library's crates.
+/// Replaces the old target in an item; `shared` alone is all of the library's crates.
 fn present(item: &str) -> String {
     if let Some(level) = item.strip_prefix("shared=") {
         let crates = OURS.iter().filter(|ours| ours.starts_with("sms_") && **ours != "sms_verify");
@@ -78,7 +79,7 @@ fn present(item: &str) -> String {
     renamed.unwrap_or_else(|| item.to_owned())
 }
 
-/// `LOG_LEVEL` names a target of an earlier release.
+/// Returns true if `LOG_LEVEL` names a target of an earlier release.
 pub(crate) fn has_old_names(level: &str) -> bool {
     level.split(',').any(|item| item.trim().starts_with("shared"))
 }

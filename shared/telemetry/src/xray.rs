@@ -1,7 +1,6 @@
-//! Spans for X-Ray: what a function does in an invocation, below the segment that Lambda itself
-//! draws of it.
+//! Spans for X-Ray: subsegments of an invocation, below the segment that Lambda itself records.
 //!
-//! A span that has ended is a datagram to the daemon that runs beside a function with `Tracing:
+//! A span that ends is sent as a datagram to the daemon that runs beside a function with `Tracing:
 //! Active`: <https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html>.
 
 use std::env;
@@ -21,10 +20,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::{Spans, exported_spans};
 
-/// What each datagram begins with.
+/// Prefix of each datagram.
 const HEADER: &str = "{\"format\": \"json\", \"version\": 1}\n";
 
-/// Sends spans to the daemon, if there is one.
+/// Layer that sends spans to the daemon, if there is one.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "Lambda's variable")]
 pub fn layer() -> Option<Spans> {
@@ -37,13 +36,13 @@ pub fn layer() -> Option<Spans> {
 
 struct XRay(UdpSocket);
 
-/// A span of a trace that is sampled.
+/// A span of a sampled trace.
 struct Subsegment {
     trace: String,
     parent: String,
     id: String,
-    began: f64,
-    /// The span's fields, by which X-Ray finds it.
+    started_at: f64,
+    /// The span's fields, by which X-Ray can search.
     annotations: Map<String, Value>,
 }
 
@@ -56,16 +55,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
         });
         let Some((trace, parent)) = above.or_else(sampled) else { return };
         let mut annotations = Map::new();
-        attributes.record(&mut Annotate(&mut annotations));
+        attributes.record(&mut AnnotationVisitor(&mut annotations));
         let id = hex::encode(random_bytes::<8>());
-        span.extensions_mut().insert(Subsegment { trace, parent, id, began: now(), annotations });
+        span.extensions_mut().insert(Subsegment {
+            trace,
+            parent,
+            id,
+            started_at: now(),
+            annotations,
+        });
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
             && let Some(subsegment) = span.extensions_mut().get_mut::<Subsegment>()
         {
-            values.record(&mut Annotate(&mut subsegment.annotations));
+            values.record(&mut AnnotationVisitor(&mut subsegment.annotations));
         }
     }
 
@@ -73,7 +78,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
         if let Some(span) = context.span(&id)
             && let Some(subsegment) = span.extensions_mut().remove::<Subsegment>()
         {
-            // Whoever is not there to take it needs no trace.
+            // A lost datagram only loses a part of a trace.
             let _ = self
                 .0
                 .send(format!("{HEADER}{}", subsegment.document(span.name(), now())).as_bytes());
@@ -82,7 +87,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
 }
 
 impl Subsegment {
-    /// A call that failed, or an answer of 5xx.
+    /// Returns true for a failed call or a 5xx response.
     fn is_fault(&self) -> bool {
         let field = |name| self.annotations.get(name);
         let status = field("http_response_status_code").and_then(Value::as_u64);
@@ -92,10 +97,11 @@ impl Subsegment {
 
     fn document(self, name: &str, ended: f64) -> Value {
         let mut document = json!({
-            "type": "subsegment", "name": name, "id": self.id, "trace_id": self.trace, "parent_id": self.parent,
-            "start_time": self.began, "end_time": ended, "fault": self.is_fault(),
+            "type": "subsegment", "name": name, "id": self.id,
+            "trace_id": self.trace, "parent_id": self.parent,
+            "start_time": self.started_at, "end_time": ended, "fault": self.is_fault(),
         });
-        // Others' services stand beside ours on X-Ray's map.
+        // Shows the gateway as a remote service on X-Ray's map.
         if let Some(gateway) = self.annotations.get("gateway") {
             document["name"] = gateway.clone();
             document["namespace"] = "remote".into();
@@ -105,13 +111,13 @@ impl Subsegment {
     }
 }
 
-/// What Lambda says of the trace of the invocation that this process is busy with: one at a time.
+/// Trace header of the current invocation, of which a process has one at a time.
 #[expect(clippy::disallowed_methods, reason = "Lambda's variable, which changes")]
 pub fn invocation() -> Option<String> {
     env::var("_X_AMZN_TRACE_ID").ok()
 }
 
-/// The trace and the segment of the invocation, if it is sampled.
+/// Trace ID and segment ID of the current invocation, if it is sampled.
 fn sampled() -> Option<(String, String)> {
     let header = invocation()?;
     let field = |name| xray_field(&header, name);
@@ -124,16 +130,16 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-struct Annotate<'a>(&'a mut Map<String, Value>);
+struct AnnotationVisitor<'a>(&'a mut Map<String, Value>);
 
-impl Annotate<'_> {
+impl AnnotationVisitor<'_> {
     fn put(&mut self, field: &Field, value: Value) {
-        // A key of X-Ray's has no dots.
+        // X-Ray's annotation keys have no dots.
         self.0.insert(field.name().replace('.', "_"), value);
     }
 }
 
-impl Visit for Annotate<'_> {
+impl Visit for AnnotationVisitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.put(field, value.into());
     }

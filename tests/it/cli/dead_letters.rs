@@ -51,15 +51,15 @@ async fn four_dead_letters() -> Option<Environment> {
         )
     };
     let died =
-        |reason: &str, class, attempts| DeadLetterReason { reason: reason.into(), class, attempts };
+        |reason: &str, class, attempts| DeadLetterReason { text: reason.into(), class, attempts };
     let now = jiff::Timestamp::now().as_millisecond();
-    for (body, death) in [
+    for (body, reason) in [
         (letter(0, now), died("out of attempts", Some(FailureClass::Transient), 4)),
         (letter(1, 1_000), died("out of attempts", Some(FailureClass::Throttled), 4)),
         (letter(2, now), died("perhaps sent", Some(FailureClass::Ambiguous), 1)),
         ("no job".to_owned(), died("cannot be read", None, 0)),
     ] {
-        queue.dead_letter(body.as_bytes(), death).await.ok()?;
+        queue.dead_letter(body.as_bytes(), reason).await.ok()?;
     }
     Some(environment)
 }

@@ -157,14 +157,13 @@ async fn start_and_check_are_logged_in_words() {
 async fn logs_are_coloured_on_a_terminal_and_json_elsewhere() {
     let environment = Environment::embedded().with("LOG_LEVEL", "shared=loud");
     let elsewhere = Process::start(&[], &environment);
-    elsewhere.logs("LOG_LEVEL is not understood").await;
+    elsewhere.logs("LOG_LEVEL is not valid").await;
     for line in elsewhere.log().lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(line["level"], "WARN");
     }
     let terminal = on_a_terminal(&[], &environment).announces("/inbox");
-    let warning =
-        terminal.announced.lines().find(|line| line.contains("LOG_LEVEL is not understood"));
+    let warning = terminal.announced.lines().find(|line| line.contains("LOG_LEVEL is not valid"));
     assert!(warning.is_some_and(|line| line.contains("\x1b[33m WARN")), "{}", terminal.announced);
 }
 

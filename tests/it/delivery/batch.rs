@@ -123,7 +123,7 @@ async fn attempts_end_with_the_receives() {
     assert_eq!(function.receives(&[("a", &body, 4)]).await, Vec::<String>::new());
     let dead = dead_letters(&function.queue).await.expect("an answer");
     assert_eq!(dead[0].body, body.as_bytes());
-    assert!(dead[0].death.reason.contains("after attempt 4"), "{}", dead[0].death.reason);
+    assert!(dead[0].reason.text.contains("after attempt 4"), "{}", dead[0].reason.text);
     assert_eq!(function.state(&verification).await, DeliveryState::Failed);
 }
 
@@ -205,7 +205,7 @@ async fn dead_letter_for_foreign_messages_says_what_they_are() {
     let event = serde_json::from_value(without_body).expect("an SQS event");
     deliver_event(&function.deliveries, &function.queue, event).await.expect("delivered");
     let dead = dead_letters(&function.queue).await.expect("an answer");
-    let mut reasons: Vec<_> = dead.iter().map(|letter| letter.death.reason.as_str()).collect();
+    let mut reasons: Vec<_> = dead.iter().map(|letter| letter.reason.text.as_str()).collect();
     reasons.sort_unstable();
     let look = "and not a job: look at what else sends into this queue";
     let expected = [

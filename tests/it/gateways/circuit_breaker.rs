@@ -32,14 +32,14 @@ async fn dead_letter_reason_is_the_open_circuit() {
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
     }
-    let Outcome::Dead(death) = sender.deliver(&sender.job(&number(100)).await).await else {
+    let Outcome::Dead(reason) = sender.deliver(&sender.job(&number(100)).await).await else {
         panic!("in no time")
     };
-    assert_eq!((death.class, death.attempts), (None, 1));
+    assert_eq!((reason.class, reason.attempts), (None, 1));
     assert!(
-        death.reason.contains("before the code expires") && death.reason.contains("21408"),
+        reason.text.contains("before the code expires") && reason.text.contains("21408"),
         "{}",
-        death.reason
+        reason.text
     );
 }
 

@@ -92,7 +92,7 @@ async fn failover_after_an_ambiguous_outcome_follows_the_policy() {
         let sender = Sender::new(&failover(&gateways), DeliveryPolicy::AtMostOnce);
         let outcome = sender.deliver(&sender.job(&number(1)).await).await;
         assert!(
-            matches!(&outcome, Outcome::Dead(death) if death.reason.contains("perhaps sent")),
+            matches!(&outcome, Outcome::Dead(reason) if reason.text.contains("perhaps sent")),
             "{outcome:?}"
         );
         assert_eq!(gateways[1].calls().len(), 0, "{reply:?}");
@@ -133,12 +133,12 @@ async fn failover_serves_what_one_gateway_does_not() {
         // Nobody serves it: a dead letter at once, and no second call.
         second.says(Vendor::Tencent.refuses(200, "UnsupportedOperation.UnsupportedRegion"));
         let job = sender.job(&number(100)).await;
-        let Outcome::Dead(death) = sender.deliver(&job).await else { panic!("nobody serves it") };
-        assert_eq!((death.class, death.attempts), (Some(FailureClass::NotHere), 1));
+        let Outcome::Dead(reason) = sender.deliver(&job).await else { panic!("nobody serves it") };
+        assert_eq!((reason.class, reason.attempts), (Some(FailureClass::NotHere), 1));
         assert!(
-            death.reason.contains("21608") && death.reason.contains("UnsupportedRegion"),
+            reason.text.contains("21608") && reason.text.contains("UnsupportedRegion"),
             "{}",
-            death.reason
+            reason.text
         );
         assert_eq!(sender.state(&job).await, DeliveryState::Failed);
         // One does not serve it and the other is down for now: it is tried again.
@@ -242,7 +242,7 @@ async fn failover_with_all_down_spends_an_attempt_and_keeps_the_reasons() {
                 assert_eq!(next.attempts, attempt);
                 job.body = next.encode().into_bytes();
             }
-            Outcome::Dead(DeadLetterReason { reason, .. }) => {
+            Outcome::Dead(DeadLetterReason { text: reason, .. }) => {
                 assert!(
                     attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"),
                     "{reason}"
@@ -299,7 +299,7 @@ async fn country_routes_choose_the_gateway() {
     let sender = Sender::new(&format!("+86={}", world.dsn()), DeliveryPolicy::default());
     let outcome = sender.deliver(&sender.job(&british).await).await;
     assert!(
-        matches!(&outcome, Outcome::Dead(death) if death.reason.contains("no gateway for +44")),
+        matches!(&outcome, Outcome::Dead(reason) if reason.text.contains("no gateway for +44")),
         "{outcome:?}"
     );
 }

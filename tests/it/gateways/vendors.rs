@@ -125,7 +125,7 @@ async fn outcome(stub: &Stub, policy: DeliveryPolicy) -> String {
             format!("retry after {:?}, attempt {}", delay.base, job.attempts)
         }
         Outcome::Hold { delay, .. } => format!("hold for {:?}", delay.base),
-        Outcome::Dead(death) => format!("dead letter: {}", death.reason),
+        Outcome::Dead(reason) => format!("dead letter: {}", reason.text),
     };
     format!("{outcome}; {:?}", sender.state(&job).await)
 }

@@ -95,7 +95,7 @@ async fn many_senders_at_once_lose_nothing(subject: Subject) {
 async fn job_given_back_comes_again(subject: Subject) {
     let mut consumer = subject.taker(10);
     send(&subject, &job(1), Delay::NONE).await;
-    consumer.receive().await.give_back().await;
+    consumer.receive().await.requeue().await;
     assert_eq!(receive(&mut consumer).await.to, number(1));
 }
 
@@ -181,7 +181,7 @@ async fn dead_letter_keeps_body_and_reason(subject: Subject) {
         let letters = letters.await;
         assert!(letters.len() == 1 || !subject.is_countable(), "{letters:?}");
         assert_eq!(
-            (String::from_utf8_lossy(&letters[0].body).as_ref(), letters[0].death.reason.as_str()),
+            (String::from_utf8_lossy(&letters[0].body).as_ref(), letters[0].reason.text.as_str()),
             // SQS takes text alone.
             ("\u{fffd} not a job", "cannot be read")
         );

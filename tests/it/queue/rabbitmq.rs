@@ -39,7 +39,7 @@ async fn existing_queue_of_another_type_is_refused() {
     let queue = Queue::from_url(&format!("{url}&type=classic"), None).expect("a URL");
     eventually("it is refused", || async {
         let refused = queue.ping().await.expect_err("it is a quorum queue").to_string();
-        refused.contains("is there with another type").then_some(())
+        refused.contains("exists with another type").then_some(())
     })
     .await;
 }

@@ -263,7 +263,7 @@ async fn redrive_policy_ends_jobs_whose_function_never_answers() {
     })
     .await;
     let letters = dead_letters(&queue).await.expect("an answer");
-    assert!(letters[0].death.reason.contains("maxReceiveCount"), "{letters:?}");
+    assert!(letters[0].reason.text.contains("maxReceiveCount"), "{letters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,9 +161,9 @@ impl Taken {
         }
     }
 
-    pub async fn give_back(self) {
+    pub async fn requeue(self) {
         match self.from {
-            Origin::Consumer(message) => message.give_back(),
+            Origin::Consumer(message) => message.requeue(),
             Origin::Sqs { client, url, id, in_hand } => {
                 let handle = lock(&in_hand).remove(&id).expect("in hand");
                 show(&client, &url, handle).await;

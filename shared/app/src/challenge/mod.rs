@@ -18,7 +18,7 @@ use sms_domain::picture_id::PictureId;
 use sms_domain::proof_of_work;
 use sms_domain::quota::{Quota, QuotaRule, Scope, Window};
 use sms_domain::secrets::Secrets;
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_outbound::dsn::{Dsn, DsnError};
 use sms_outbound::http_client::CallError;
 use sms_store::{Store, StoreError};
@@ -152,7 +152,7 @@ impl Challenge {
     /// certificates.
     pub async fn warm_up(&self) {
         let kind = Arc::clone(&self.kind);
-        in_its_own_thread(async move {
+        run_on_own_thread(async move {
             if let ChallengeKind::Captcha(captcha) = &*kind {
                 captcha.warm_up().await;
             }

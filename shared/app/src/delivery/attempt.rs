@@ -265,7 +265,7 @@ impl Attempt<'_> {
                 let named = accepted
                     .message_id
                     .as_ref()
-                    .filter(|_| account.names_messages_alone())
+                    .filter(|_| account.reports_may_lack_number())
                     .cloned();
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
@@ -379,7 +379,7 @@ impl Attempt<'_> {
         let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
         self.deliveries.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
-        Outcome::Dead(DeadLetterReason { reason, class, attempts })
+        Outcome::Dead(DeadLetterReason { text: reason, class, attempts })
     }
 }
 
@@ -391,7 +391,7 @@ fn health(result: &Result<Accepted, SendError>) -> Health {
         FailureClass::Permanent | FailureClass::Throttled => Health::Up,
         FailureClass::NotHere | FailureClass::Unlisted => Health::Unknown,
         FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous
-            if error.for_some =>
+            if error.message_specific =>
         {
             Health::Unknown
         }

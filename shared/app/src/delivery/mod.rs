@@ -105,7 +105,7 @@ impl Outcome {
             Self::Retry { job, delay } | Self::Hold { job, delay } => {
                 Box::pin(queue.send(job, *delay)).await
             }
-            Self::Dead(death) => Box::pin(queue.dead_letter(body, death.clone())).await,
+            Self::Dead(reason) => Box::pin(queue.dead_letter(body, reason.clone())).await,
         }
     }
 }
@@ -225,7 +225,11 @@ impl SendSms {
         metrics::delivered(DeliveryOutcome::Dead);
         self.record_outcome(job, SendOutcome::Unknown, worker).await;
         let reason = format!("perhaps sent, and the policy is at_most_once: {why}");
-        Outcome::Dead(DeadLetterReason { reason, class: Some(FailureClass::Ambiguous), attempts })
+        Outcome::Dead(DeadLetterReason {
+            text: reason,
+            class: Some(FailureClass::Ambiguous),
+            attempts,
+        })
     }
 
     /// The outcome stands whether or not it can be recorded at once.

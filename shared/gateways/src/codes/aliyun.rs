@@ -1,5 +1,5 @@
-//! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of
-//! the gateway before all of its APIs.
+//! Aliyun's codes: those of `SendSms`, of related calls, of its international counterpart, and of
+//! the gateway in front of all of its APIs.
 
 use super::FailureClass::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
@@ -203,7 +203,7 @@ pub(in super::super) const ALIYUN: Table = Table {
         ("InvalidSecurityToken*", Configuration, "the temporary credentials"),
         ("InvalidAccessKeyId*", Configuration, "the access key"),
     ],
-    some: &[
+    message_specific: &[
         "BLACK_KEY_CONTROL_LIMIT",
         "CONTENT_MISSING_PARAMETERS",
         "PARAM_LENGTH_LIMIT",

@@ -1,11 +1,11 @@
-//! AWS's exceptions, each with its reason where it has one.
+//! AWS's codes: exception names, each with its reason if it has one.
 
 use super::FailureClass::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const AWS: Table = Table {
-    source: "the enums of the crate aws-sdk-pinpointsmsvoicev2 1.134.0 and of botocore 1.44.8, whose \
-             words are their names, read on 2026-11-27",
+    source: "the enums of the crate aws-sdk-pinpointsmsvoicev2 1.134.0 and of botocore 1.44.8, \
+             whose words are their names, read on 2026-11-27",
     rows: &[
         (
             "ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
@@ -408,7 +408,7 @@ pub(in super::super) const AWS: Table = Table {
         ("Throttling*", Throttled, "too many calls"),
         ("TooManyRequests*", Throttled, "too many calls"),
     ],
-    some: &[
+    message_specific: &[
         "ValidationException.FIELD_VALIDATION_FAILED",
         "ValidationException.INVALID_PARAMETER",
         "ValidationException.MAXIMUM_SIZE_EXCEEDED",

@@ -1,5 +1,5 @@
-//! CCP's codes: those of `TemplateSMS`, of the calls beside it, and the SDKs' own words for what
-//! went wrong on the way.
+//! CCP's codes: those of `TemplateSMS`, of related calls, and those with which the SDKs report
+//! transport errors.
 
 use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
@@ -199,7 +199,7 @@ pub(in super::super) const CCP: Table = Table {
         // Families, for members that are not listed.
         ("111*", Configuration, "the account, the application or the signature"),
     ],
-    some: &[
+    message_specific: &[
         "112301", "112304", "112307", "112308", "112309", "112311", "112313", "112315", "112318",
         "112323", "160020", "160032", "160035", "160036", "160037", "160043", "160046", "160052",
         "160054", "160057", "160069", "160071",

@@ -1,9 +1,10 @@
-//! What the vendors' codes mean: a table for each, with its source and its date.
+//! Tables of the vendors' error codes, each with its source and date.
 //!
-//! Whose trouble is it? That decides the class. The account's, the sender's and the country's is
-//! never told as the number's: the next gateway may do better, and an operator has to know. The
-//! number's and the country's is never taken for the gateway's: the circuit would keep everybody
-//! else waiting. docs/reference/gateway-codes.md is these tables, and a test holds it to them.
+//! A code's class is decided by what is at fault. A fault of the account, the sender or the country
+//! is never classified as one of the number: the next gateway may succeed, and an operator has to
+//! know. A fault of the number or the country is never classified as one of the gateway: an open
+//! circuit would block all other messages. docs/reference/gateway-codes.md is these tables, and a
+//! test holds it to them.
 
 mod aliyun;
 mod aws;
@@ -19,10 +20,10 @@ pub(crate) use self::ccp::CCP;
 pub(crate) use self::tencent::TENCENT;
 pub(crate) use self::twilio::TWILIO;
 
-/// A vendor's codes.
+/// A vendor's error codes.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Where they are published, and when that was read.
+    /// The publication that lists them, and the date on which it was read.
     #[cfg_attr(
         not(test),
         expect(
@@ -31,16 +32,16 @@ pub(crate) struct Table {
         )
     )]
     pub(crate) source: &'static str,
-    /// The code, or the beginning of a family of codes and a `*`; its class; what it means. The
-    /// first that fits counts.
+    /// The code, or a prefix of a family of codes and a `*`; its class; its meaning. The first
+    /// match counts.
     pub(crate) rows: &'static [(&'static str, FailureClass, &'static str)],
-    /// Those of the account's codes that only some messages meet, such as all with one template or
-    /// to one country: other messages are not kept from the gateway for that.
-    pub(crate) some: &'static [&'static str],
+    /// Account-level codes that affect only some messages, such as those with one template or to
+    /// one country: they do not open the circuit for the others.
+    pub(crate) message_specific: &'static [&'static str],
 }
 
 impl Table {
-    /// What a code means: the class, and in words.
+    /// Class and meaning of a code.
     pub(crate) fn find(&self, code: &str) -> (FailureClass, &'static str) {
         let row = self.rows.iter().find(|(pattern, ..)| fits(pattern, code));
         row.map_or((FailureClass::Unlisted, "not known here"), |&(_, class, meaning)| {
@@ -48,9 +49,9 @@ impl Table {
         })
     }
 
-    /// Whether only some messages meet it.
-    pub(crate) fn is_for_some(&self, code: &str) -> bool {
-        self.some.iter().any(|pattern| fits(pattern, code))
+    /// Returns true if the code affects only some messages.
+    pub(crate) fn is_message_specific(&self, code: &str) -> bool {
+        self.message_specific.iter().any(|pattern| fits(pattern, code))
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
                 );
                 assert_ne!(class, FailureClass::Unlisted, "{vendor} {pattern}");
             }
-            for pattern in table.some {
+            for pattern in table.message_specific {
                 let (class, _) = table.find(pattern.trim_end_matches('*'));
                 assert!(
                     matches!(class, FailureClass::Configuration | FailureClass::Ambiguous),
@@ -106,7 +107,7 @@ mod tests {
         }
     }
 
-    /// `UPDATE_DOCS=1 cargo test --workspace --lib gateway_codes` writes it.
+    /// `UPDATE_DOCS=1 cargo test --workspace --lib gateway_codes` writes the document.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn the_document_of_gateway_codes_is_made_of_the_tables() {
@@ -118,7 +119,7 @@ mod tests {
         } else {
             assert!(
                 written == expected,
-                "docs/reference/gateway-codes.md is older than the tables: UPDATE_DOCS=1 writes it anew"
+                "docs/reference/gateway-codes.md is out of date: run this test with UPDATE_DOCS=1"
             );
         }
     }
@@ -148,7 +149,7 @@ mod tests {
                 "\n## {vendor}\n\n{source}\n\n| code | class | meaning |\n|---|---|---|"
             );
             for (pattern, class, meaning) in table.rows {
-                let some = if table.is_for_some(pattern) { "; some messages" } else { "" };
+                let some = if table.is_message_specific(pattern) { "; some messages" } else { "" };
                 let _ = writeln!(text, "| `{pattern}` | {}{some} | {meaning} |", class.as_str());
             }
         }

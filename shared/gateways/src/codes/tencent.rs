@@ -1,11 +1,11 @@
-//! Tencent's codes: those of `SendSms`, of the calls beside it, and of all of its APIs.
+//! Tencent's codes: those of `SendSms`, of related calls, and those common to all of its APIs.
 
 use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const TENCENT: Table = Table {
-    source: "errorcodes.py of PyPI's tencentcloud-sdk-python-sms 3.1.153, and the common codes of its \
-             API 3.0 (documents 382/38780 and 382/52075), read on 2026-11-27",
+    source: "errorcodes.py of PyPI's tencentcloud-sdk-python-sms 3.1.153, and the common codes of \
+             its API 3.0 (documents 382/38780 and 382/52075), read on 2026-11-27",
     rows: &[
         ("FailedOperation.ContainSensitiveWord", Permanent, "text holds a forbidden word"),
         (
@@ -276,7 +276,7 @@ pub(in super::super) const TENCENT: Table = Table {
         ("RequestLimitExceeded*", Throttled, "too many calls"),
         ("LimitExceeded.PhoneNumber*", Throttled, "too many to this number"),
     ],
-    some: &[
+    message_specific: &[
         "FailedOperation.MarketingSendTimeConstraint",
         "FailedOperation.SignatureIncorrectOrUnapproved",
         "FailedOperation.Template*",

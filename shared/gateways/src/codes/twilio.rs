@@ -1,12 +1,12 @@
-//! Twilio's codes: what creating a message is answered with, and those of delivery and of channels,
-//! should one ever be an answer.
+//! Twilio's codes: those of creating a message, and those of delivery and of channels, in case a
+//! response ever has one.
 
 use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const TWILIO: Table = Table {
-    source: "Twilio's Error and Warning Dictionary, a copy of 2026, and twilio-error-codes.json as of \
-             2023-05-15, read on 2026-11-27",
+    source: "Twilio's Error and Warning Dictionary, a copy of 2026, and twilio-error-codes.json \
+             as of 2023-05-15, read on 2026-11-27",
     rows: &[
         ("21211", Permanent, "To is no valid number"),
         ("21217", Permanent, "the number does not look valid"),
@@ -216,5 +216,5 @@ pub(in super::super) const TWILIO: Table = Table {
         ("30046", Ambiguous, "delivery not confirmed (RCS)"),
         ("30410", Ambiguous, "provider timed out; not retried to avoid duplicates"),
     ],
-    some: &["21617", "21900", "21901", "30044"],
+    message_specific: &["21617", "21900", "21901", "30044"],
 };

@@ -25,7 +25,7 @@ use crate::delivery_report::{
     Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
 };
 use crate::gateway::{Accepted, Gateway, Sms};
-use crate::send_error::{SendError, plain, refused_with, status_error};
+use crate::send_error::{SendError, refused_with, safe_code, status_error};
 use crate::template_ids::{self, Templates};
 
 const NAME: &str = "aliyun";
@@ -33,11 +33,11 @@ const NAME: &str = "aliyun";
 /// The code of success.
 const ACCEPTED: &str = "OK";
 
-/// Most characters of the variable of a verification template (help document 463237,
-/// 验证码模板规范).
+/// Maximum length of the variable of a verification template (help document
+/// 463237, 验证码模板规范).
 const VERIFICATION_DIGITS: usize = 6;
 
-/// RFC 3986's unreserved characters stay as they are.
+/// Characters to percent-encode: all but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(crate) struct Aliyun {
@@ -45,16 +45,16 @@ pub(crate) struct Aliyun {
     key_secret: String,
     sign: String,
     templates: Templates,
-    /// The names of the template's variables; no second one if the template has none.
+    /// Names of the template's variables; the second one is `None` if the template lacks it.
     variables: (String, Option<String>),
-    most_digits: Option<usize>,
+    max_digits: Option<usize>,
     session_token: Option<String>,
-    receipts: PathSecret,
+    path_secret: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
 
-/// What is signed besides the query.
+/// The signed parts of a request, besides the query.
 struct Call<'a> {
     host: &'a str,
     action: &'a str,
@@ -65,7 +65,7 @@ struct Call<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct AliyunResponse {
     #[serde(rename = "Code")]
     code: String,
     #[serde(rename = "BizId")]
@@ -78,10 +78,10 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
     let code = dsn.option("code")?.unwrap_or_else(|| "code".to_owned());
     let minutes = dsn.option_or_empty("minutes").unwrap_or_else(|| "minutes".to_owned());
     let variables = (code, Some(minutes).filter(|name| !name.is_empty()));
-    let (receipts, endpoint) =
+    let (path_secret, endpoint) =
         (PathSecret::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
-    let (most_digits, session_token) =
-        (template_ids::most_digits(&mut dsn, VERIFICATION_DIGITS)?, dsn.option("session_token")?);
+    let (max_digits, session_token) =
+        (template_ids::max_digits(&mut dsn, VERIFICATION_DIGITS)?, dsn.option("session_token")?);
     dsn.finish()?;
     Ok(Aliyun {
         key_id,
@@ -89,9 +89,9 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
         sign,
         templates,
         variables,
-        most_digits,
+        max_digits,
         session_token,
-        receipts,
+        path_secret,
         endpoint,
         client: HttpClient::default(),
     })
@@ -116,7 +116,7 @@ impl Aliyun {
             ("OutId", &sms.idempotency_key),
             ("PhoneNumbers", number),
             ("SignName", &self.sign),
-            ("TemplateCode", self.templates.of(&sms.purpose, sms.locale)),
+            ("TemplateCode", self.templates.id_for(&sms.purpose, sms.locale)),
             ("TemplateParam", &Value::Object(variables).to_string()),
         ]);
         let (host, time) =
@@ -133,30 +133,29 @@ impl Aliyun {
         };
         let mut url = self.endpoint.clone();
         url.set_query(Some(&query));
-        // All is in the query; a POST that says no length is refused by servers and proxies that go
-        // by the book.
+        // The body is empty; strict servers and proxies refuse a POST without a length.
         let mut request = self
             .client
             .post(url)
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .header(ACCEPT, "application/json")
             .header(CONTENT_LENGTH, "0");
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
         let authorization = self.authorization(&signed, &query);
-        let answer = call(request.header(AUTHORIZATION, authorization))
+        let response = call(request.header(AUTHORIZATION, authorization))
             .await
-            .map_err(SendError::of_call(NAME))?;
-        match serde_json::from_slice(&answer.body) {
-            Ok(Answer { code, id }) if code == ACCEPTED && answer.status.is_success() => {
+            .map_err(SendError::from_call(NAME))?;
+        match serde_json::from_slice(&response.body) {
+            Ok(AliyunResponse { code, id }) if code == ACCEPTED && response.status.is_success() => {
                 Ok(Accepted::with_id(id))
             }
-            Ok(Answer { code, .. }) if code != ACCEPTED => match plain(&code) {
-                Some(code) => Err(refused_with(NAME, &ALIYUN, code, &answer)),
-                None => Err(status_error(NAME, &answer)),
+            Ok(AliyunResponse { code, .. }) if code != ACCEPTED => match safe_code(&code) {
+                Some(code) => Err(refused_with(NAME, &ALIYUN, code, &response)),
+                None => Err(status_error(NAME, &response)),
             },
-            _ => Err(status_error(NAME, &answer)),
+            _ => Err(status_error(NAME, &response)),
         }
     }
 
@@ -171,7 +170,7 @@ impl Aliyun {
 }
 
 impl Call<'_> {
-    /// In alphabetical order, as they are signed.
+    /// Headers in alphabetical order, as they are signed.
     fn headers(&self) -> Vec<(&'static str, String)> {
         let headers = [
             ("host", Some(self.host.to_owned())),
@@ -199,7 +198,7 @@ impl Call<'_> {
     }
 }
 
-/// The parameters, which must come in alphabetical order, as they are signed and sent.
+/// Encodes the parameters, which must be in alphabetical order, as they are signed and sent.
 fn canonical_query<const N: usize>(parameters: [(&str, &str); N]) -> String {
     let encoded =
         parameters.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
@@ -216,15 +215,15 @@ impl Gateway for Aliyun {
         Box::pin(self.call(sms, Timestamp::now(), random_bytes()))
     }
 
-    fn most_digits(&self) -> Option<usize> {
-        self.most_digits
+    fn max_digits(&self) -> Option<usize> {
+        self.max_digits
     }
 
-    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs
-    /// nothing.
+    /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun does
+    /// not sign it.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value, plus: &str| {
             let number = format!("{plus}{}", text(item, "phone_number")?);
@@ -236,8 +235,8 @@ impl Gateway for Aliyun {
             )
         };
         // National, or with a country code and no plus: eleven digits may be either, and only one
-        // is known in the store.
-        let body = self.receipts.open(push)?;
+        // of the two is known to the store.
+        let body = self.path_secret.open(callback)?;
         Ok([each(&body, |item| report(item, "")), each(&body, |item| report(item, "+"))].concat())
     }
 }

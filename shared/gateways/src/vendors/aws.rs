@@ -3,8 +3,8 @@
 //! `SMS_DSN=aws://default?origination=+12065550100`. Credentials and region are found where the SDK
 //! always finds them: a function has them from its role, which needs `sms-voice:SendTextMessage`.
 //! Options: `origination` (a number, a sender id, a pool, or the ARN of one), `configuration_set`
-//! (whose event destination pushes receipts), `region`, `receipts`, `tls`. A host other than
-//! `default` is the endpoint.
+//! (whose event destination pushes delivery reports), `region`, `receipts`, `tls`. A host other
+//! than `default` is the endpoint.
 
 use std::error::Error;
 use std::fmt;
@@ -41,7 +41,7 @@ use crate::delivery_report::{
     Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
 };
 use crate::gateway::{Accepted, Gateway, Sms};
-use crate::send_error::{SendError, class_of_status, plain};
+use crate::send_error::{SendError, class_of_status, safe_code};
 
 const NAME: &str = "aws";
 
@@ -56,19 +56,26 @@ pub(crate) struct Aws {
     configuration_set: Option<String>,
     region: Option<String>,
     endpoint: Option<Url>,
-    receipts: PathSecret,
-    /// Made with the first message: credentials may have to be asked for.
+    path_secret: PathSecret,
+    /// Made on first use, since credentials may have to be fetched.
     client: OnceCell<Client>,
 }
 
 pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aws, DsnError> {
     let (origination, configuration_set) =
         (dsn.required("origination")?, dsn.option("configuration_set")?);
-    let (region, receipts) = (dsn.option("region")?, PathSecret::from_dsn(&mut dsn)?);
+    let (region, path_secret) = (dsn.option("region")?, PathSecret::from_dsn(&mut dsn)?);
     let vendor = "default";
     let endpoint = Some(dsn.base_url(vendor)?).filter(|url| url.host_str() != Some(vendor));
     dsn.finish()?;
-    Ok(Aws { origination, configuration_set, region, endpoint, receipts, client: OnceCell::new() })
+    Ok(Aws {
+        origination,
+        configuration_set,
+        region,
+        endpoint,
+        path_secret,
+        client: OnceCell::new(),
+    })
 }
 
 impl Aws {
@@ -107,8 +114,8 @@ impl Aws {
             config = config.region(Region::new(region.clone()));
         }
         let config = config.load().await;
-        let mut config =
-            aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config).interceptor(Watch);
+        let mut config = aws_sdk_pinpointsmsvoicev2::config::Builder::from(&config)
+            .interceptor(TranscriptInterceptor);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str());
         }
@@ -136,20 +143,20 @@ fn failure(error: SdkError<SendTextMessageError>) -> SendError {
         {
             (FailureClass::Transient, "no connection")
         }
-        SdkError::TimeoutError(_) => (FailureClass::Ambiguous, "no answer in time"),
-        SdkError::ResponseError(_) => (FailureClass::Ambiguous, "an answer that cannot be read"),
-        _ => (FailureClass::Ambiguous, "the connection broke"),
+        SdkError::TimeoutError(_) => (FailureClass::Ambiguous, "timed out"),
+        SdkError::ResponseError(_) => (FailureClass::Ambiguous, "unreadable response"),
+        _ => (FailureClass::Ambiguous, "connection lost"),
     };
     SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
 }
 
-/// The message of the answer may quote the number: only its code is kept.
+/// Converts an exception. Its message may quote the number: only its code is kept.
 fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
-    let code = code_of(error).unwrap_or_else(|| "an answer that cannot be read".to_owned());
+    let code = code_of(error).unwrap_or_else(|| "unreadable response".to_owned());
     let (class, meaning) = AWS.find(&code);
     let class = match class {
-        // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open
-        // how far it came.
+        // Refused before the service looked at it: a signature, a token, a clock. With a 5xx it is
+        // unknown how far the request came.
         FailureClass::Unlisted
             if !(error.is_conflict_exception() || error.is_validation_exception()) =>
         {
@@ -157,10 +164,14 @@ fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
         }
         class => class,
     };
-    SendError { meaning, for_some: AWS.is_for_some(&code), ..SendError::refused(NAME, class, code) }
+    SendError {
+        meaning,
+        message_specific: AWS.is_message_specific(&code),
+        ..SendError::refused(NAME, class, code)
+    }
 }
 
-/// Whether the connection never stood.
+/// Returns true if the connection was never established.
 fn is_connect(error: &ConnectorError) -> bool {
     let mut source = error.source();
     while let Some(error) = source {
@@ -172,10 +183,10 @@ fn is_connect(error: &ConnectorError) -> bool {
     false
 }
 
-/// An exception's name, and its reason behind a dot. Which field is wrong counts only if it is the
-/// number, and no other.
+/// An exception's name and, after a dot, its reason. The wrong field is appended only if it is the
+/// number alone.
 fn code_of(error: &SendTextMessageError) -> Option<String> {
-    let name = plain(error.code()?)?;
+    let name = safe_code(error.code()?)?;
     let reason = match error {
         SendTextMessageError::ConflictException(conflict) => {
             conflict.reason().map(ConflictExceptionReason::as_str)
@@ -198,7 +209,7 @@ fn code_of(error: &SendTextMessageError) -> Option<String> {
     };
     let is_number = |field: &ValidationExceptionField| field.name().eq_ignore_ascii_case(NUMBER);
     let number = (!fields.is_empty() && fields.iter().all(is_number)).then_some(NUMBER);
-    let parts = [Some(name), reason.and_then(plain), number];
+    let parts = [Some(name), reason.and_then(safe_code), number];
     Some(parts.into_iter().flatten().collect::<Vec<_>>().join("."))
 }
 
@@ -211,8 +222,8 @@ impl Gateway for Aws {
         self.call(sms).boxed()
     }
 
-    fn names_messages_alone(&self) -> bool {
-        self.receipts.is_set()
+    fn reports_may_lack_number(&self) -> bool {
+        self.path_secret.is_set()
     }
 
     /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by
@@ -220,12 +231,15 @@ impl Gateway for Aws {
     /// destination or through SNS.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let body = match self.receipts.open(push) {
-            // A topic may carry prose, such as a test message.
+        let body = match self.path_secret.open(callback) {
+            // A topic may carry plain text, such as a test message.
             Err(DeliveryReportError::Unreadable)
-                if push.headers.get("x-amz-sns-rawdelivery").is_some_and(|raw| raw == "true") =>
+                if callback
+                    .headers
+                    .get("x-amz-sns-rawdelivery")
+                    .is_some_and(|raw| raw == "true") =>
             {
                 return Ok(Vec::new());
             }
@@ -233,18 +247,19 @@ impl Gateway for Aws {
         };
         match text(&body, "Type") {
             Some("SubscriptionConfirmation") => {
-                // Whoever subscribed this URL confirms it with this token; it opens nothing else.
+                // The operator who subscribed this URL confirms it with this token, which is good
+                // for nothing else.
                 info!(
                     topic = text(&body, "TopicArn"),
                     token = text(&body, "Token"),
-                    "SNS asks to confirm a subscription"
+                    "SNS requests confirmation of a subscription"
                 );
                 return Ok(Vec::new());
             }
             Some("UnsubscribeConfirmation") => {
                 warn!(
                     topic = text(&body, "TopicArn"),
-                    "SNS has ended a subscription: no receipts come from this topic"
+                    "SNS has ended a subscription: this topic sends no more delivery reports"
                 );
                 return Ok(Vec::new());
             }
@@ -258,23 +273,23 @@ impl Gateway for Aws {
     }
 }
 
-/// A receipt, if the event decides. EventBridge's events do not tell the number.
+/// A report, if the event is final. EventBridge's events lack the number.
 fn event(item: &Value) -> Option<DeliveryReport> {
     let event = item.get("detail").unwrap_or(item);
     let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
     match text(event, "destinationPhoneNumber").filter(|number| !number.is_empty()) {
         Some(number) => DeliveryReport::new(number, "US", message_id, delivered),
-        None => Some(DeliveryReport::of_message(message_id, delivered)),
+        None => Some(DeliveryReport::without_number(message_id, delivered)),
     }
 }
 
-/// Whether the phone has the message or never will; nothing if that is still open. (AWS's list of
-/// event types, as of 2026-11: the crate's `EventType`, and "Event types for SMS, MMS and voice"
-/// and "RCS events" in its user guide.)
+/// Final outcome of an event: true for delivered, false for failed, `None` if it is still open.
+/// (AWS's list of event types, as of 2026-11: the crate's `EventType`, and "Event types for SMS,
+/// MMS and voice" and "RCS events" in its user guide.)
 fn is_delivered(event: &Value) -> Option<bool> {
     match text(event, "eventType")? {
         "TEXT_DELIVERED" | "RCS_DELIVERED" | "RCS_READ" | "MEDIA_DELIVERED" => Some(true),
-        // What has run out on RCS may still arrive if it could not be revoked.
+        // A message that expired on RCS may still arrive if it could not be revoked.
         "RCS_TTL_EXPIRED"
             if text(event, "messageStatus") == Some("TTL_EXPIRATION_REVOKE_FAILED") =>
         {
@@ -309,13 +324,13 @@ fn is_delivered(event: &Value) -> Option<bool> {
     }
 }
 
-/// Shows what the SDK sends and gets to whoever sets the gateway up.
+/// Interceptor that records the SDK's requests and responses in the transcript of `gateway check`.
 #[derive(Debug)]
-struct Watch;
+struct TranscriptInterceptor;
 
-impl Intercept for Watch {
+impl Intercept for TranscriptInterceptor {
     fn name(&self) -> &'static str {
-        "Watch"
+        "TranscriptInterceptor"
     }
 
     fn modify_before_transmit(
@@ -327,7 +342,7 @@ impl Intercept for Watch {
         let request = context.request_mut();
         let url = Url::parse(request.uri())?;
         let body = request.body().bytes().unwrap_or_default();
-        transcript::keep(request.method(), &url, request.headers().iter(), body);
+        transcript::record_request(request.method(), &url, request.headers().iter(), body);
         if let Some(stub) = transcript::stub(&url) {
             request.set_uri(stub.as_str())?;
         }
@@ -342,7 +357,7 @@ impl Intercept for Watch {
     ) -> Result<(), BoxError> {
         let response = context.response();
         if let Ok(status) = StatusCode::from_u16(response.status().as_u16()) {
-            transcript::answer(status, response.body().bytes().unwrap_or_default());
+            transcript::record_response(status, response.body().bytes().unwrap_or_default());
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(crate) struct Ccp {
     account: Account,
     app_id: String,
     templates: Templates,
-    receipts: PathSecret,
+    path_secret: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
@@ -53,14 +53,14 @@ struct Account {
     clock: Offset,
 }
 
-/// `sig` of the URL, and the Authorization header.
+/// The parameter `sig` of the URL, and the Authorization header.
 struct Signature {
     sig: String,
     authorization: String,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct CcpResponse {
     #[serde(rename = "statusCode")]
     status_code: String,
     #[serde(rename = "templateSMS")]
@@ -83,13 +83,13 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
     };
     let mut endpoint = dsn.base_url("app.cloopen.com:8883")?;
     endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
-    let (app_id, templates, receipts) = (
+    let (app_id, templates, path_secret) = (
         dsn.required("app_id")?,
         template_ids::templates(&mut dsn)?,
         PathSecret::from_dsn(&mut dsn)?,
     );
     dsn.finish()?;
-    Ok(Ccp { account, app_id, templates, receipts, endpoint, client: HttpClient::default() })
+    Ok(Ccp { account, app_id, templates, path_secret, endpoint, client: HttpClient::default() })
 }
 
 impl Ccp {
@@ -100,39 +100,39 @@ impl Ccp {
         let body = json!({
             "to": sms.to.national(),
             "appId": self.app_id,
-            "templateId": self.templates.of(&sms.purpose, sms.locale),
+            "templateId": self.templates.id_for(&sms.purpose, sms.locale),
             "datas": [sms.code.expose(), sms.minutes().to_string()],
             "reqId": sms.idempotency_key,
         });
         let request = self
             .client
             .post(url)
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json;charset=utf-8")
             .header(AUTHORIZATION, signature.authorization)
             .body(body.to_string());
-        let answer = call(request).await.map_err(SendError::of_call(NAME))?;
-        match read(&answer.body) {
-            Some(Answer { status_code, sms })
-                if status_code == ACCEPTED && answer.status.is_success() =>
+        let response = call(request).await.map_err(SendError::from_call(NAME))?;
+        match read(&response.body) {
+            Some(CcpResponse { status_code, sms })
+                if status_code == ACCEPTED && response.status.is_success() =>
             {
                 Ok(Accepted::with_id(sms.and_then(|sms| sms.id)))
             }
-            Some(Answer { status_code, .. }) if status_code != ACCEPTED => {
-                Err(refused_with(NAME, &CCP, &status_code, &answer))
+            Some(CcpResponse { status_code, .. }) if status_code != ACCEPTED => {
+                Err(refused_with(NAME, &CCP, &status_code, &response))
             }
-            _ => Err(status_error(NAME, &answer)),
+            _ => Err(status_error(NAME, &response)),
         }
     }
 }
 
-/// An answer. Its code ends up in logs and with dead letters: what is not the six digits of a code
-/// is none.
-fn read(body: &[u8]) -> Option<Answer> {
-    let answer: Answer = serde_json::from_slice(body).ok()?;
-    let code = &answer.status_code;
-    (code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())).then_some(answer)
+/// Parses a response. Its code goes to logs and dead letters, so anything but the six digits of a
+/// code is rejected.
+fn read(body: &[u8]) -> Option<CcpResponse> {
+    let response: CcpResponse = serde_json::from_slice(body).ok()?;
+    let code = &response.status_code;
+    (code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())).then_some(response)
 }
 
 impl Gateway for Ccp {
@@ -150,10 +150,10 @@ impl Gateway for Ccp {
     }
 
     /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the
-    /// message's id, "fromNum", "status": "0" for success, …}}`. CCP signs nothing.
+    /// message's id, "fromNum", "status": "0" for success, …}}`. CCP does not sign it.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value| {
             let report = item.get("Request").unwrap_or(item);
@@ -167,7 +167,7 @@ impl Gateway for Ccp {
                 text(report, "status") == Some("0"),
             )
         };
-        Ok(each(&self.receipts.open(push)?, report))
+        Ok(each(&self.path_secret.open(callback)?, report))
     }
 }
 

@@ -1,5 +1,4 @@
-//! The inbox: the gateway of local mode. It keeps the messages it was given, for a page and for
-//! tests to read.
+//! The inbox: the gateway of local mode. It keeps messages, for a page and for tests to read.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,10 +18,10 @@ use crate::send_error::{SendError, status_error};
 
 const NAME: &str = "inbox";
 
-/// What a 404 means.
+/// Meaning of a 404.
 const HIDDEN: &str = "that API has no inbox, since others reach it (LISTEN, TRUSTED_PROXIES)";
 
-/// Messages kept; the oldest goes first.
+/// Maximum number of messages; the oldest is dropped first.
 const CAPACITY: usize = 1_000;
 
 /// The messages, newest first.
@@ -35,11 +34,11 @@ pub struct Inbox(Arc<Mutex<VecDeque<InboxMessage>>>);
 pub struct InboxMessage {
     /// The number in E.164 form.
     pub to: String,
-    /// What the phone shows.
+    /// The text as the phone shows it.
     pub text: String,
     /// The code within the text.
     pub code: String,
-    /// When it was sent.
+    /// The time at which it was sent.
     #[serde(serialize_with = "times::serialize")]
     pub at: Timestamp,
 }
@@ -52,7 +51,7 @@ impl Inbox {
         messages.push_front(message);
     }
 
-    /// All that are kept, newest first.
+    /// All messages, newest first.
     #[must_use]
     pub fn messages(&self) -> Vec<InboxMessage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -103,15 +102,15 @@ impl Gateway for InboxClient {
             let request = self
                 .client
                 .post(self.endpoint.clone())
-                .map_err(SendError::of_call(NAME))?
+                .map_err(SendError::from_call(NAME))?
                 .json(&InboxMessage::from(sms));
-            let answer = call(request).await.map_err(SendError::of_call(NAME))?;
-            match answer.status {
+            let response = call(request).await.map_err(SendError::from_call(NAME))?;
+            match response.status {
                 status if status.is_success() => Ok(Accepted::with_id(None)),
                 StatusCode::NOT_FOUND => {
-                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &answer) })
+                    Err(SendError { meaning: HIDDEN, ..status_error(NAME, &response) })
                 }
-                _ => Err(status_error(NAME, &answer)),
+                _ => Err(status_error(NAME, &response)),
             }
         }
         .boxed()

@@ -15,7 +15,7 @@ mod twilio;
 mod twilio_signature;
 mod webhook;
 
-/// The gateway that a DSN's scheme names.
+/// Makes the gateway that the DSN's scheme names.
 pub(crate) fn from_dsn(dsn: Dsn) -> Result<Box<dyn Gateway>, SmsDsnError> {
     fn boxed<G: Gateway + 'static>(
         gateway: Result<G, DsnError>,

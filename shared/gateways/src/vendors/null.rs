@@ -1,5 +1,5 @@
-//! No gateway: takes every message and sends none, for load tests and for stages where nobody is to
-//! be reached.
+//! The null gateway: accepts every message and sends none, for load tests and for environments that
+//! must reach nobody.
 //!
 //! `SMS_DSN=null://default`.
 

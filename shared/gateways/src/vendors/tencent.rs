@@ -24,7 +24,7 @@ use crate::delivery_report::{
     Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
 };
 use crate::gateway::{Accepted, Gateway, Sms};
-use crate::send_error::{SendError, plain, refused_with, status_error};
+use crate::send_error::{SendError, refused_with, safe_code, status_error};
 use crate::template_ids::{self, Templates};
 
 const NAME: &str = "tencent";
@@ -34,8 +34,8 @@ const ACCEPTED: &str = "Ok";
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Most digits of a variable of a verification template (docs 382/39023: 正文模板审核标准,
-/// 2025-06-17).
+/// Maximum number of digits of a variable of a verification template (docs
+/// 382/39023: 正文模板审核标准, 2025-06-17).
 const VERIFICATION_DIGITS: usize = 6;
 
 pub(crate) struct Tencent {
@@ -45,15 +45,15 @@ pub(crate) struct Tencent {
     sign: String,
     templates: Templates,
     with_minutes: bool,
-    most_digits: Option<usize>,
+    max_digits: Option<usize>,
     region: String,
     session_token: Option<String>,
-    receipts: PathSecret,
+    path_secret: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
 
-/// What is signed besides the body.
+/// The signed parts of a request, besides the body.
 struct Call<'a> {
     host: &'a str,
     service: &'a str,
@@ -66,7 +66,7 @@ struct Envelope {
     response: Response,
 }
 
-/// The whole call failed, or each number has a status of its own.
+/// A response: the error of the whole call, or a status for each number.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Response {
@@ -93,10 +93,10 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
     let (app_id, sign, templates) =
         (dsn.required("app_id")?, dsn.required("sign")?, template_ids::templates(&mut dsn)?);
     let with_minutes = dsn.option("minutes")?.unwrap_or(true);
-    let most_digits = template_ids::most_digits(&mut dsn, VERIFICATION_DIGITS)?;
+    let max_digits = template_ids::max_digits(&mut dsn, VERIFICATION_DIGITS)?;
     let region = dsn.option("region")?.unwrap_or_else(|| "ap-guangzhou".to_owned());
     let session_token = dsn.option("session_token")?;
-    let (receipts, endpoint) =
+    let (path_secret, endpoint) =
         (PathSecret::from_dsn(&mut dsn)?, dsn.base_url("sms.tencentcloudapi.com")?);
     dsn.finish()?;
     let client = HttpClient::default();
@@ -107,10 +107,10 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
         sign,
         templates,
         with_minutes,
-        most_digits,
+        max_digits,
         region,
         session_token,
-        receipts,
+        path_secret,
         endpoint,
         client,
     })
@@ -126,7 +126,7 @@ impl Tencent {
             "PhoneNumberSet": [sms.to.e164()],
             "SmsSdkAppId": self.app_id,
             "SignName": self.sign,
-            "TemplateId": self.templates.of(&sms.purpose, sms.locale),
+            "TemplateId": self.templates.id_for(&sms.purpose, sms.locale),
             "TemplateParamSet": variables,
             "SessionContext": sms.idempotency_key,
         })
@@ -136,7 +136,7 @@ impl Tencent {
         let mut request = self
             .client
             .post(self.endpoint.clone())
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .header(HOST, &host)
             .header(CONTENT_TYPE, JSON)
             .header(AUTHORIZATION, signed.authorization(&self.secret_id, &self.secret_key, &body))
@@ -148,23 +148,24 @@ impl Tencent {
         if let Some(token) = &self.session_token {
             request = request.header("x-tc-token", token);
         }
-        read(&call(request).await.map_err(SendError::of_call(NAME))?)
+        read(&call(request).await.map_err(SendError::from_call(NAME))?)
     }
 }
 
-/// A failure of this one number is not a failure of the call: both are looked at.
-fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
-    let unreadable = || status_error(NAME, answer);
-    let Envelope { response } = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-    let (code, id) = match (response.error, response.send_status_set.into_iter().next()) {
+/// Reads a response. A number may fail while the call succeeds: both are checked.
+fn read(response: &HttpResponse) -> Result<Accepted, SendError> {
+    let unreadable = || status_error(NAME, response);
+    let Envelope { response: body } =
+        serde_json::from_slice(&response.body).map_err(|_| unreadable())?;
+    let (code, id) = match (body.error, body.send_status_set.into_iter().next()) {
         (Some(failure), _) => (failure.code, None),
         (None, Some(status)) => (status.code, status.serial_no),
         (None, None) => return Err(unreadable()),
     };
-    match plain(&code).ok_or_else(unreadable)? {
-        ACCEPTED if answer.status.is_success() => Ok(Accepted::with_id(id)),
+    match safe_code(&code).ok_or_else(unreadable)? {
+        ACCEPTED if response.status.is_success() => Ok(Accepted::with_id(id)),
         ACCEPTED => Err(unreadable()),
-        code => Err(refused_with(NAME, &TENCENT, code, answer)),
+        code => Err(refused_with(NAME, &TENCENT, code, response)),
     }
 }
 
@@ -188,7 +189,8 @@ impl Call<'_> {
     fn authorization(&self, secret_id: &str, secret_key: &str, body: &str) -> String {
         let (scope, signature) = (self.scope(), self.signature(secret_key, body));
         format!(
-            "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, Signature={signature}"
+            "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, \
+             Signature={signature}"
         )
     }
 
@@ -211,15 +213,15 @@ impl Gateway for Tencent {
         Box::pin(self.call(sms, Timestamp::now()))
     }
 
-    fn most_digits(&self) -> Option<usize> {
-        self.most_digits
+    fn max_digits(&self) -> Option<usize> {
+        self.max_digits
     }
 
     /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or
-    /// "FAIL", "sid", …}`. Tencent signs nothing.
+    /// "FAIL", "sid", …}`. Tencent does not sign it.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value| {
             let number = format!("+{}{}", text(item, "nationcode")?, text(item, "mobile")?);
@@ -230,7 +232,7 @@ impl Gateway for Tencent {
                 text(item, "report_status")? == "SUCCESS",
             )
         };
-        Ok(each(&self.receipts.open(push)?, report))
+        Ok(each(&self.path_secret.open(callback)?, report))
     }
 }
 
@@ -246,7 +248,10 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_vendors() {
-        let body = r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}"#;
+        let body = concat!(
+            r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "#,
+            r#""Name": "instance-name"}]}"#
+        );
         assert_eq!(
             sha256_hex(body.as_bytes()),
             "35e9c5b0e3ae67532d3c9f17ead6c90222632e5b1ff7f6e89887f1398934f064"

@@ -3,8 +3,9 @@
 //! `SMS_DSN=twilio://ACCOUNT_SID:AUTH_TOKEN@default?from=+15005550006`, or with an API key
 //! `twilio://SK…:KEY_SECRET@default?account=AC…&from=…`. Options: `from` (a number, a sender's
 //! name, or the SID of a messaging service), `account`, `callback` (the public URL of
-//! `/v1/receipts/twilio`, for receipts), `auth_token` (which signs receipts, where an API key
-//! sends), `shared_key` (`ID:SECRET`, which signs them in its place; several with commas), `tls`.
+//! `/v1/receipts/twilio`, for delivery reports), `auth_token` (which signs them if messages are
+//! sent with an API key), `shared_key` (`ID:SECRET`, which signs them instead; several are
+//! separated by commas), `tls`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -31,17 +32,17 @@ pub(crate) struct Twilio {
     user: String,
     password: String,
     from: Sender,
-    receipts: Option<Receipts>,
+    status_callbacks: Option<StatusCallbacks>,
     endpoint: Url,
     client: HttpClient,
 }
 
-/// Who the message is from: the form's parameter, and its value.
+/// The sender: the form's parameter, and its value.
 struct Sender(&'static str, String);
 
-/// Where status callbacks come in, and what they are signed with.
-struct Receipts {
-    callback: Url,
+/// Delivery reports (status callbacks): the URL, and the keys that sign them.
+struct StatusCallbacks {
+    url: Url,
     keys: Keys,
 }
 
@@ -65,14 +66,14 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Twilio, DsnError> {
         }
         None => user.clone(),
     };
-    let receipts = Receipts::from_dsn(&mut dsn, (!is_api_key).then_some(&password))?;
+    let status_callbacks = StatusCallbacks::from_dsn(&mut dsn, (!is_api_key).then_some(&password))?;
     let mut endpoint = dsn.base_url("api.twilio.com")?;
     endpoint.set_path(&format!("/2010-04-01/Accounts/{account}/Messages.json"));
     dsn.finish()?;
-    Ok(Twilio { user, password, from, receipts, endpoint, client: HttpClient::default() })
+    Ok(Twilio { user, password, from, status_callbacks, endpoint, client: HttpClient::default() })
 }
 
-/// Whether it is the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
+/// Returns true for the SID of a resource of this kind: two letters, and 32 hexadecimal digits.
 fn is_sid(kind: &str, text: &str) -> bool {
     let is_hex =
         |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -81,19 +82,20 @@ fn is_sid(kind: &str, text: &str) -> bool {
 
 impl Sender {
     fn new(from: String) -> Self {
-        // A sender's name may begin with the same two letters.
+        // A sender's name may also begin with MG.
         Self(if is_sid("MG", &from) { "MessagingServiceSid" } else { "From" }, from)
     }
 }
 
-impl Receipts {
-    /// `password` is the account's own token, which no API key is.
+impl StatusCallbacks {
+    /// Reads the options. `password` is the account's auth token; `None` if messages are sent with
+    /// an API key.
     fn from_dsn(dsn: &mut Dsn, password: Option<&String>) -> Result<Option<Self>, DsnError> {
         let (token, shared) = (dsn.option("auth_token")?, dsn.option::<SharedKeys>("shared_key")?);
         let Some(callback) = dsn.option("callback")? else {
             let idle = token.is_some() || shared.is_some();
             return if idle {
-                Err(DsnError::Missing("callback, which the keys of receipts are for"))
+                Err(DsnError::Missing("callback, which auth_token and shared_key need"))
             } else {
                 Ok(None)
             };
@@ -101,11 +103,9 @@ impl Receipts {
         let (auth_token, shared) =
             (token.or_else(|| password.cloned()), shared.unwrap_or_default());
         if auth_token.is_none() && shared.is_empty() {
-            return Err(DsnError::Missing(
-                "auth_token or shared_key, which receipts are signed with",
-            ));
+            return Err(DsnError::Missing("auth_token or shared_key, which sign delivery reports"));
         }
-        Ok(Some(Self { callback, keys: Keys { auth_token, shared } }))
+        Ok(Some(Self { url: callback, keys: Keys { auth_token, shared } }))
     }
 }
 
@@ -121,29 +121,31 @@ impl Twilio {
             ("ValidityPeriod", &validity),
         ];
         form.extend(
-            self.receipts.as_ref().map(|receipts| ("StatusCallback", receipts.callback.as_str())),
+            self.status_callbacks
+                .as_ref()
+                .map(|callbacks| ("StatusCallback", callbacks.url.as_str())),
         );
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self
             .client
             .post(self.endpoint.clone())
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .basic_auth(&self.user, Some(&self.password))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
-        read(&call(request).await.map_err(SendError::of_call(NAME))?)
+        read(&call(request).await.map_err(SendError::from_call(NAME))?)
     }
 }
 
-fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
-    if answer.status.is_success() {
+fn read(response: &HttpResponse) -> Result<Accepted, SendError> {
+    if response.status.is_success() {
         let created: Created =
-            serde_json::from_slice(&answer.body).map_err(|_| status_error(NAME, answer))?;
+            serde_json::from_slice(&response.body).map_err(|_| status_error(NAME, response))?;
         return Ok(Accepted::with_id(Some(created.sid)));
     }
-    match serde_json::from_slice(&answer.body) {
-        Ok(Failure { code }) => Err(refused_with(NAME, &TWILIO, &code.to_string(), answer)),
-        _ => Err(status_error(NAME, answer)),
+    match serde_json::from_slice(&response.body) {
+        Ok(Failure { code }) => Err(refused_with(NAME, &TWILIO, &code.to_string(), response)),
+        _ => Err(status_error(NAME, response)),
     }
 }
 
@@ -159,26 +161,26 @@ impl Gateway for Twilio {
     /// Status callbacks: a form with `MessageSid`, `MessageStatus` and `To`, signed.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        let Receipts { callback, keys } =
-            self.receipts.as_ref().ok_or(DeliveryReportError::None)?;
+        let StatusCallbacks { url, keys } =
+            self.status_callbacks.as_ref().ok_or(DeliveryReportError::NotEnabled)?;
         let form: BTreeSet<(String, String)> =
-            form_urlencoded::parse(push.body).into_owned().collect();
-        if !is_authentic(keys, callback, &form, push.headers) {
+            form_urlencoded::parse(callback.body).into_owned().collect();
+        if !is_authentic(keys, url, &form, callback.headers) {
             return Err(DeliveryReportError::NotAuthentic);
         }
         let form: HashMap<String, String> = form.into_iter().collect();
-        let receipt = || {
+        let report = || {
             let delivered = match form.get("MessageStatus")?.as_str() {
                 "delivered" | "read" => true,
                 "undelivered" | "failed" | "canceled" => false,
-                // On its way.
+                // Not final.
                 _ => return None,
             };
             DeliveryReport::new(form.get("To")?, "US", form.get("MessageSid")?, delivered)
         };
-        Ok(receipt().into_iter().collect())
+        Ok(report().into_iter().collect())
     }
 }
 

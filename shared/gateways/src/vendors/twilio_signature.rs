@@ -1,8 +1,8 @@
-//! How Twilio signs what it pushes, as its own libraries look at it.
+//! Verification of Twilio's callback signatures, equivalent to that of its own libraries.
 //!
-//! `X-Twilio-Signature` is an HMAC over the URL that Twilio was given and each parameter's name and
-//! value, in the order of the names: SHA-1 with the account's token, or SHA-256 with a shared key,
-//! which a header of its own names.
+//! `X-Twilio-Signature` is an HMAC over the configured URL and each parameter's name and value,
+//! sorted by name: SHA-1 with the account's token, or SHA-256 with a shared key, which a separate
+//! header names.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
@@ -15,13 +15,14 @@ use sha1::Sha1;
 use sha2::Sha256;
 use url::{Position, Url, form_urlencoded};
 
-/// Names the shared key and its algorithm: `key=ID,algorithm=HMAC_SHA256`. It is not signed itself.
+/// Header that names the shared key and its algorithm: `key=ID,algorithm=HMAC_SHA256`. It is not
+/// covered by the signature.
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
-/// The one algorithm that shared keys are used with here, whatever the header asks for.
+/// The only algorithm accepted with shared keys, whatever the header asks for.
 const ALGORITHM: &str = "HMAC_SHA256";
 
-/// What Node's `querystring` leaves as it is.
+/// Characters to percent-encode: all but those that Node's `querystring` leaves as they are.
 const NODE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -33,13 +34,13 @@ const NODE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// What an account's pushes may be signed with.
+/// Keys that may sign an account's callbacks.
 pub(crate) struct Keys {
     pub(crate) auth_token: Option<String>,
     pub(crate) shared: SharedKeys,
 }
 
-/// `ID:SECRET`, or several with commas, while one takes the place of another.
+/// Shared keys: `ID:SECRET`, or several separated by commas during a rotation.
 #[derive(Default)]
 pub(crate) struct SharedKeys(Vec<(String, String)>);
 
@@ -61,8 +62,7 @@ impl SharedKeys {
         self.0.is_empty()
     }
 
-    /// The secret that the header chooses among those that are configured, if it asks for nothing
-    /// else.
+    /// The configured secret that the header selects, if it asks for the accepted algorithm.
     fn secret(&self, settings: &str) -> Option<&str> {
         let parts = settings.split(',').filter_map(|part| part.split_once('='));
         let parts: HashMap<&str, &str> =
@@ -75,7 +75,8 @@ impl SharedKeys {
     }
 }
 
-/// Whether a push is Twilio's. A name that is given twice counts with each of its values.
+/// Returns true if a callback is signed by Twilio. A name that is there twice counts with each of
+/// its values.
 pub(crate) fn is_authentic(
     keys: &Keys,
     url: &Url,
@@ -107,8 +108,8 @@ fn verify<M: Mac + KeyInit>(key: &str, message: &[&str], signature: &[u8]) -> bo
     mac.verify_slice(signature).is_ok()
 }
 
-/// The forms of a URL that Twilio signs: with and without its port, and with its query as it is or
-/// as Node writes it.
+/// Variants of a URL that Twilio may have signed: with and without the port, and with the query as
+/// it is or as Node encodes it.
 fn forms(url: &Url) -> Vec<String> {
     let (head, path) =
         (&url[..Position::AfterHost], &url[Position::BeforePath..Position::AfterPath]);
@@ -123,7 +124,7 @@ fn forms(url: &Url) -> Vec<String> {
         .collect()
 }
 
-/// A query as Node's `querystring` parses it and writes it again.
+/// Parses and encodes a query as Node's `querystring` does.
 fn as_node(query: &str) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NODE).to_string();
     let pairs = form_urlencoded::parse(query.as_bytes());

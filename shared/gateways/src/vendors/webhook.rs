@@ -1,5 +1,5 @@
-//! Any other gateway, by way of a program of your own: a signed POST for each message, as Standard
-//! Webhooks 1.0.0 says (for which there are libraries in most languages).
+//! Any other gateway, through a program of your own: a signed POST for each message, according to
+//! Standard Webhooks 1.0.0 (for which there are libraries in most languages).
 //!
 //! `SMS_DSN=webhook+https://:SECRET@example.com/path`, or `webhook+http://` on this machine. SECRET
 //! is any text of 24 characters or more, or `whsec_` and the key in base64. Option:
@@ -25,45 +25,45 @@ use url::Url;
 
 use crate::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use crate::gateway::{Accepted, Gateway, Sms};
-use crate::send_error::{SendError, plain, refused, status_error};
+use crate::send_error::{SendError, refused, safe_code, status_error};
 
 const NAME: &str = "webhook";
 
-/// Fewest characters of the secret: Standard Webhooks asks for 24 bytes.
+/// Minimum length of the secret: Standard Webhooks asks for 24 bytes.
 const MIN_SECRET: usize = 24;
 
-/// A key in base64, with its padding or without: some of those who show such keys leave it out.
+/// Base64 with or without padding: some tools show keys without it.
 const KEY: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How old a push may be, or how far ahead its clock: Standard Webhooks' own tolerance.
+/// Maximum age of a callback, and maximum lead of its clock: Standard Webhooks' own tolerance.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) struct Webhook {
     secret: Vec<u8>,
-    takes_receipts: bool,
+    takes_reports: bool,
     endpoint: Url,
     client: HttpClient,
 }
 
-/// What it may answer with a 2xx status.
+/// Body of a response with a 2xx status.
 #[derive(Default, Deserialize)]
-struct Taken {
+struct SuccessBody {
     id: Option<String>,
 }
 
-/// What it may answer with any other status.
+/// Body of a response with any other status.
 #[derive(Deserialize)]
-struct Refusal {
-    class: ClassWord,
+struct ErrorBody {
+    class: ErrorClass,
     reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ClassWord {
+enum ErrorClass {
     Transient,
     Throttled,
     Permanent,
@@ -96,9 +96,9 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Webhook, DsnError> {
     if secret.len() < MIN_SECRET {
         return Err(DsnError::Value("the password (24 characters or more)"));
     }
-    let takes_receipts = dsn.option("receipts")?.unwrap_or(false);
+    let takes_reports = dsn.option("receipts")?.unwrap_or(false);
     dsn.finish()?;
-    Ok(Webhook { secret, takes_receipts, endpoint, client: HttpClient::default() })
+    Ok(Webhook { secret, takes_reports, endpoint, client: HttpClient::default() })
 }
 
 impl Webhook {
@@ -116,7 +116,7 @@ impl Webhook {
         let request = self
             .client
             .post(self.endpoint.clone())
-            .map_err(SendError::of_call(NAME))?
+            .map_err(SendError::from_call(NAME))?
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &sms.idempotency_key)
             .header("webhook-timestamp", time)
@@ -125,46 +125,46 @@ impl Webhook {
                 format!("v1,{}", self.sign(&sms.idempotency_key, time, body.as_bytes())),
             )
             .body(body);
-        read(&call(request).await.map_err(SendError::of_call(NAME))?)
+        read(&call(request).await.map_err(SendError::from_call(NAME))?)
     }
 
-    /// HMAC-SHA256 over id, timestamp and body, in base64.
+    /// HMAC-SHA256 over ID, timestamp and body, in base64.
     fn sign(&self, id: &str, time: i64, body: &[u8]) -> String {
         let message = [format!("{id}.{time}.").as_bytes(), body].concat();
         STANDARD.encode(hmac_sha256(&self.secret, &message))
     }
 
-    /// Whether one of the signatures is right and the timestamp is recent.
-    fn is_authentic(&self, push: &Callback<'_>) -> Option<()> {
-        let header = |name: &str| push.headers.get(name).map(String::as_str);
+    /// Checks that one of the signatures is valid and the timestamp recent.
+    fn verify(&self, callback: &Callback<'_>) -> Option<()> {
+        let header = |name: &str| callback.headers.get(name).map(String::as_str);
         let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?.parse().ok()?);
-        let expected = format!("v1,{}", self.sign(id, time, push.body));
+        let expected = format!("v1,{}", self.sign(id, time, callback.body));
         let given = header("webhook-signature")?.split(' ');
         let right =
             given.filter(|given| expected.as_bytes().ct_eq(given.as_bytes()).into()).count() > 0;
-        (right && push.now.abs_diff(time) <= TOLERANCE.as_secs()).then_some(())
+        (right && callback.now.abs_diff(time) <= TOLERANCE.as_secs()).then_some(())
     }
 }
 
-fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
-    if answer.status.is_success() {
-        let taken: Taken = serde_json::from_slice(&answer.body).unwrap_or_default();
-        return Ok(Accepted::with_id(taken.id));
+fn read(response: &HttpResponse) -> Result<Accepted, SendError> {
+    if response.status.is_success() {
+        let body: SuccessBody = serde_json::from_slice(&response.body).unwrap_or_default();
+        return Ok(Accepted::with_id(body.id));
     }
-    let Ok(Refusal { class, reason }) = serde_json::from_slice(&answer.body) else {
-        return Err(status_error(NAME, answer));
+    let Ok(ErrorBody { class, reason }) = serde_json::from_slice(&response.body) else {
+        return Err(status_error(NAME, response));
     };
     let class = match class {
-        ClassWord::Transient => FailureClass::Transient,
-        ClassWord::Throttled => FailureClass::Throttled,
-        ClassWord::Permanent => FailureClass::Permanent,
-        ClassWord::NotHere => FailureClass::NotHere,
-        ClassWord::Configuration => FailureClass::Configuration,
-        ClassWord::Ambiguous => FailureClass::Ambiguous,
+        ErrorClass::Transient => FailureClass::Transient,
+        ErrorClass::Throttled => FailureClass::Throttled,
+        ErrorClass::Permanent => FailureClass::Permanent,
+        ErrorClass::NotHere => FailureClass::NotHere,
+        ErrorClass::Configuration => FailureClass::Configuration,
+        ErrorClass::Ambiguous => FailureClass::Ambiguous,
     };
-    let reason = reason.as_deref().and_then(plain).map(str::to_owned);
-    let reason = reason.unwrap_or_else(|| format!("HTTP {}", answer.status.as_u16()));
-    Err(refused(NAME, class, reason, answer))
+    let reason = reason.as_deref().and_then(safe_code).map(str::to_owned);
+    let reason = reason.unwrap_or_else(|| format!("HTTP {}", response.status.as_u16()));
+    Err(refused(NAME, class, reason, response))
 }
 
 impl Gateway for Webhook {
@@ -181,17 +181,17 @@ impl Gateway for Webhook {
     /// secret.
     fn delivery_reports(
         &self,
-        push: &Callback<'_>,
+        callback: &Callback<'_>,
     ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
-        if !self.takes_receipts {
-            return Err(DeliveryReportError::None);
+        if !self.takes_reports {
+            return Err(DeliveryReportError::NotEnabled);
         }
-        self.is_authentic(push).ok_or(DeliveryReportError::NotAuthentic)?;
+        self.verify(callback).ok_or(DeliveryReportError::NotAuthentic)?;
         let report: Report =
-            serde_json::from_slice(push.body).map_err(|_| DeliveryReportError::Unreadable)?;
-        let receipt =
+            serde_json::from_slice(callback.body).map_err(|_| DeliveryReportError::Unreadable)?;
+        let report =
             DeliveryReport::new(&report.to, "US", &report.id, report.status == Status::Delivered);
-        receipt.map(|receipt| vec![receipt]).ok_or(DeliveryReportError::Unreadable)
+        report.map(|report| vec![report]).ok_or(DeliveryReportError::Unreadable)
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn take(
     let all = receipts.provider.delivery_reports(name, &push).map_err(|error| {
         warn!(gateway = name, %error, "receipts refused");
         match error {
-            DeliveryReportError::None => Problem::NoSuchPath,
+            DeliveryReportError::NotEnabled => Problem::NoSuchPath,
             DeliveryReportError::NotAuthentic => Problem::InvalidSignature,
             DeliveryReportError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
         }

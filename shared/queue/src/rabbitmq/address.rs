@@ -1,5 +1,5 @@
-//! What a `QUEUE_URL` of RabbitMQ may say. The client would swallow what it does not know, or
-//! connect elsewhere.
+//! Validation of a RabbitMQ `QUEUE_URL`. The client itself ignores unknown options, or connects to
+//! another host.
 
 use sms_outbound::dsn::{Dsn, DsnError};
 use url::{Host, Url};
@@ -10,72 +10,72 @@ use super::topology::QueueType;
 pub const DEFAULT_QUEUE: &str = "sms-verify";
 
 /// Seconds between heartbeats, unless the URL has `?heartbeat=`: a broker that vanished is noticed
-/// after two.
+/// after two intervals.
 const HEARTBEAT: u16 = 10;
 
-/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin keeps
-/// room for 32 frames in each direction, which is 8 MiB of each connection with RabbitMQ's own 128
-/// KiB. RabbitMQ 4 takes no less than this.
+/// Largest frame in bytes, unless the URL has `?frame_max=`: jobs have a few hundred. lapin
+/// allocates 32 frames in each direction, which is 8 MiB for each connection with RabbitMQ's
+/// default of 128 KiB. RabbitMQ 4 accepts no smaller value.
 const FRAME_MAX: u32 = 8192;
 
-/// A URL taken apart.
+/// A parsed `QUEUE_URL`.
 pub(super) struct Address {
-    /// With the options that the client knows.
+    /// The URL for the client, with the options that it knows.
     pub(super) url: Url,
     pub(super) queue: String,
-    pub(super) kind: QueueType,
+    pub(super) queue_type: QueueType,
 }
 
 impl Address {
     /// # Errors
-    /// When it says what cannot be meant.
+    /// When it is not valid.
     pub(super) fn parse(url: &str) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(url)?;
         let wrong = |what| Err(DsnError::Server(what));
         match dsn.url().host() {
             Some(Host::Ipv6(_)) => {
                 return wrong(
-                    "has an IPv6 address, which is not known here: it needs a name or an IPv4 address",
+                    "has an IPv6 address, which is not supported: use a host name or an IPv4 \
+                     address",
                 );
             }
             Some(host) if !host.to_string().contains(',') => {}
-            _ => return wrong("needs one host"),
+            _ => return wrong("must have exactly one host"),
         }
         if dsn.url().fragment().is_some() {
-            return wrong("has a # in it, which in a password is written %23");
+            return wrong("has a #, which in a password is written %23");
         }
         if !dsn.url().username().is_empty() && dsn.url().password().is_none() {
             return wrong("has a user and no password");
         }
         if dsn.url().path() == "/" {
             return wrong(
-                "has a virtual host without a name: the default one is %2f, amqp://user:password@host/%2f",
+                "has an empty virtual host: the default one is %2f, as in \
+                 amqp://user:password@host/%2f",
             );
         }
-        dsn.credentials()?;
+        dsn.check_credentials()?;
         let queue = dsn.option("queue")?.unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
-        // The longest name made of it is 255 bytes.
+        // The names derived from it must fit into 255 bytes.
         if queue.len() > 200 {
-            return wrong("has a queue whose name is longer than 200 bytes");
+            return wrong("has a queue name longer than 200 bytes");
         }
-        let kind = dsn
+        let queue_type = dsn
             .option("type")
             .map_err(|_| DsnError::Value("type (quorum or classic)"))?
             .unwrap_or(QueueType::Quorum);
         let heartbeat = dsn.option("heartbeat")?.unwrap_or(HEARTBEAT);
         if heartbeat == 0 {
-            return wrong(
-                "has heartbeat=0: without heartbeats nobody notices a broker that has vanished",
-            );
+            return wrong("has heartbeat=0: without heartbeats a vanished broker is not noticed");
         }
         let frame_max = dsn.option("frame_max")?.unwrap_or(FRAME_MAX);
         if frame_max < FRAME_MAX {
-            return wrong("has a frame_max below 8192, which RabbitMQ 4 does not take");
+            return wrong("has a frame_max below 8192, the minimum of RabbitMQ 4");
         }
         let mut url = dsn.url().clone();
         dsn.finish()?;
         url.set_query(Some(&format!("heartbeat={heartbeat}&frame_max={frame_max}")));
-        Ok(Self { url, queue, kind })
+        Ok(Self { url, queue, queue_type })
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
             ("amqp://u@h", "a user and no password"),
             ("amqp://u:p%ff@h", "percent-encoded"),
             ("amqp://u:p@[::1]:5672", "IPv6"),
-            ("amqp://u:p@a,b", "one host"),
+            ("amqp://u:p@a,b", "exactly one host"),
         ] {
             let error = Address::parse(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(problem), "{url}: {error}");

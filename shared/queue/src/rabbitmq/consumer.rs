@@ -1,4 +1,4 @@
-//! The consuming side: a connection of its own, which is opened anew whenever it is lost.
+//! The consumer: it has a connection of its own, and reconnects whenever that is lost.
 
 use std::time::Duration;
 
@@ -15,42 +15,42 @@ use super::{END_TIMEOUT, RabbitMqQueue, close};
 use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 
-/// A message in hand, on the channel that it came by.
+/// Handle to acknowledge a message, on the channel that delivered it.
 #[derive(Debug)]
 pub(crate) struct AckHandle {
     tag: u64,
-    acks: Acker,
+    acker: Acker,
 }
 
 impl AckHandle {
     pub(crate) fn ack(self) {
-        self.acks.ack(self.tag);
+        self.acker.ack(self.tag);
     }
 
-    pub(crate) fn give_back(self) {
-        self.acks.give_back(self.tag);
+    pub(crate) fn requeue(self) {
+        self.acker.requeue(self.tag);
     }
 }
 
-/// Takes messages.
+/// Consumer of the main queue.
 #[derive(Debug)]
 pub(crate) struct RabbitMqConsumer {
     pub(super) queue: RabbitMqQueue,
     pub(super) prefetch: u16,
-    pub(super) open: Option<Open>,
+    pub(super) open: Option<OpenConsumer>,
 }
 
-/// A connection that messages come by, and where they are acknowledged.
+/// An open connection: its messages, and their acknowledgements.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenConsumer {
     connection: Connection,
     messages: lapin::Consumer,
-    acks: Acker,
+    acker: Acker,
     acknowledging: JoinHandle<()>,
 }
 
 impl RabbitMqConsumer {
-    /// Waits between attempts to connect: the first, and the longest.
+    /// Wait between attempts to connect: initial and maximum.
     const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
     pub(crate) async fn receive(&mut self) -> Message {
@@ -72,11 +72,12 @@ impl RabbitMqConsumer {
             let Some(open) = &mut self.open else { continue };
             match open.messages.next().await {
                 Some(Ok(delivery)) => {
-                    let handle = AckHandle { tag: delivery.delivery_tag, acks: open.acks.clone() };
+                    let handle =
+                        AckHandle { tag: delivery.delivery_tag, acker: open.acker.clone() };
                     return Message { body: delivery.data, handle: AnyAckHandle::RabbitMq(handle) };
                 }
                 Some(Err(error)) => {
-                    warn!(%error, "the connection to RabbitMQ is lost");
+                    warn!(%error, "connection to RabbitMQ lost");
                     self.open = None;
                 }
                 None => {
@@ -87,7 +88,7 @@ impl RabbitMqConsumer {
         }
     }
 
-    async fn connect(&self) -> Result<Open, lapin::Error> {
+    async fn connect(&self) -> Result<OpenConsumer, lapin::Error> {
         let (connection, channel) = self.queue.open("worker").await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
@@ -95,16 +96,16 @@ impl RabbitMqConsumer {
             .basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await?;
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
-        let (acks, acknowledging) = Acker::start(channel);
-        Ok(Open { connection, messages, acks, acknowledging })
+        let (acker, acknowledging) = Acker::start(channel);
+        Ok(OpenConsumer { connection, messages, acker, acknowledging })
     }
 
     pub(crate) async fn close(self) {
-        if let Some(Open { connection, messages: _, acks, acknowledging }) = self.open {
-            // No message is in hand: what was settled goes out, and then the task ends.
-            drop(acks);
+        if let Some(OpenConsumer { connection, messages: _, acker, acknowledging }) = self.open {
+            // No message is being processed: the task sends the last acknowledgements and ends.
+            drop(acker);
             if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
-                debug!("not all acknowledgements went out");
+                debug!("not all acknowledgements were sent");
             }
             close(&connection).await;
         }

@@ -1,5 +1,5 @@
-//! Dead letters on RabbitMQ, on a connection of their own: what is not acknowledged when it closes
-//! goes back.
+//! Dead letters on RabbitMQ, on a connection of their own: messages that are not acknowledged when
+//! it closes are requeued.
 
 use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
@@ -27,7 +27,7 @@ pub(crate) struct DeadLetters {
 impl RabbitMqQueue {
     pub(crate) async fn dead_letters(&self) -> Result<(DeadLetters, usize), QueueError> {
         let (connection, channel) = self.open("dead letters").await?;
-        // For redriven jobs: opened now, when there is time for it.
+        // Connects the publisher for redriven jobs now, while there is time for it.
         self.publisher().await?;
         let queue = self.queues.dead().to_owned();
         let count = count(&channel, &queue).await?;
@@ -42,7 +42,7 @@ impl DeadLetters {
         let message =
             self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default()).await?;
         Ok(message.map(|message| DeadLetter {
-            death: death(&message.properties),
+            reason: reason(&message.properties),
             at: at(&message.properties),
             handle: DeadLetterHandle::RabbitMq(message.delivery.delivery_tag),
             body: message.delivery.data,
@@ -53,7 +53,8 @@ impl DeadLetters {
         Ok(self.channel.basic_ack(tag, BasicAckOptions::default()).await?)
     }
 
-    /// At once, and not only when the connection's end is noticed.
+    /// Requeues the messages that stay at once, and not only when the broker notices the closed
+    /// connection.
     pub(crate) async fn close(self) -> Result<(), QueueError> {
         let all = BasicNackOptions { multiple: true, requeue: true };
         self.channel.basic_nack(0, all).await?;
@@ -62,13 +63,16 @@ impl DeadLetters {
     }
 }
 
-/// What is written beside a dead letter.
+/// Message properties that record the reason.
 #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
-pub(super) fn properties(properties: BasicProperties, death: &DeadLetterReason) -> BasicProperties {
+pub(super) fn properties(
+    properties: BasicProperties,
+    reason: &DeadLetterReason,
+) -> BasicProperties {
     let mut headers = FieldTable::default();
-    headers.insert(REASON.into(), text(&death.reason));
-    headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(death.attempts));
-    if let Some(class) = death.class {
+    headers.insert(REASON.into(), text(&reason.text));
+    headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(reason.attempts));
+    if let Some(class) = reason.class {
         headers.insert(CLASS.into(), text(class.as_str()));
     }
     properties.with_headers(headers).with_timestamp(Timestamp::now().as_second().unsigned_abs())
@@ -85,25 +89,26 @@ fn words(value: Option<&AMQPValue>) -> Option<String> {
     }
 }
 
-/// As we wrote it, or RabbitMQ's: only the delivery limit makes a dead letter without us.
-fn death(properties: &BasicProperties) -> DeadLetterReason {
+/// Reads the reason from the headers; without them RabbitMQ's delivery limit is the reason, since
+/// nothing else moves a message here.
+fn reason(properties: &BasicProperties) -> DeadLetterReason {
     let attempts = match header(properties, ATTEMPTS) {
         Some(AMQPValue::LongUInt(attempts)) => *attempts,
-        // As a shovel may have written it.
+        // A shovel may have changed the integer's type.
         Some(AMQPValue::LongLongInt(attempts)) => u32::try_from(*attempts).unwrap_or(0),
         Some(AMQPValue::LongInt(attempts)) => u32::try_from(*attempts).unwrap_or(0),
         _ => 0,
     };
     DeadLetterReason {
-        reason: words(header(properties, REASON)).unwrap_or_else(|| {
-            format!("handed out more than {DELIVERY_LIMIT} times without an outcome")
+        text: words(header(properties, REASON)).unwrap_or_else(|| {
+            format!("delivered more than {DELIVERY_LIMIT} times without an outcome")
         }),
         class: words(header(properties, CLASS)).and_then(|class| FailureClass::parse(&class)),
         attempts,
     }
 }
 
-/// When we wrote it, or when RabbitMQ moved it here.
+/// Time of the message's timestamp, or at which RabbitMQ dead-lettered it.
 fn at(properties: &BasicProperties) -> Option<Timestamp> {
     let moved = || match header(properties, "x-death")? {
         AMQPValue::FieldArray(deaths) => match deaths.as_slice().first()? {

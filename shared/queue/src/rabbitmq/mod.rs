@@ -5,8 +5,8 @@
 //!                      └──▶ sms-verify.dead                              dead letters
 //! ```
 //! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A
-//! message that waits is a new message: the worker publishes it, waits for the confirm, and only
-//! then acknowledges the old one.
+//! waiting message is a new message: the worker publishes it, waits for the confirm, and only then
+//! acknowledges the old one.
 
 mod acker;
 mod address;
@@ -36,12 +36,11 @@ use self::topology::{Topology, text};
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
 
-/// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for
-/// as long as TCP does.)
+/// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest time that is waited for what ends something, a message or a connection: a broker that no
-/// longer answers must not keep a process from ending.
+/// Timeout of acknowledging a message or closing a connection: a broker that no longer answers must
+/// not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PERSISTENT: u8 = 2;
@@ -53,14 +52,14 @@ pub(super) struct RabbitMqQueue {
     publisher: Arc<Mutex<Option<Connecting>>>,
 }
 
-/// A connection for publishing, shared by all who wait for it: it goes on when one of them gives
-/// up.
+/// A publisher that is being connected, shared by all callers that wait for it; it continues if one
+/// of them gives up.
 type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>>>;
 
 struct Publisher {
     channel: Channel,
     connection: Connection,
-    /// The wait queues that are known to be there.
+    /// Delays whose wait queue was declared on this connection.
     declared: Mutex<HashSet<Duration>>,
 }
 
@@ -70,10 +69,10 @@ impl Publisher {
     }
 }
 
-/// Where a message goes, and what goes with it.
+/// Target queue of a message, with its metadata.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    /// With the trace that the job is part of.
+    /// The main queue, with the job's trace context.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
     Dead(&'a DeadLetterReason),
@@ -82,15 +81,15 @@ enum Target<'a> {
 impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         sms_outbound::tls::install();
-        let Address { url, queue, kind } = Address::parse(url)?;
+        let Address { url, queue, queue_type } = Address::parse(url)?;
         Ok(Self {
             url: url.as_str().into(),
-            queues: Topology::new(&queue, kind),
+            queues: Topology::new(&queue, queue_type),
             publisher: Arc::default(),
         })
     }
 
-    /// Whether such a URL can be used.
+    /// Validates a URL.
     pub(super) fn check(url: &str) -> Result<(), DsnError> {
         Address::parse(url).map(drop)
     }
@@ -109,14 +108,14 @@ impl RabbitMqQueue {
     pub(super) async fn dead_letter(
         &self,
         body: &[u8],
-        death: &DeadLetterReason,
+        reason: &DeadLetterReason,
     ) -> Result<(), QueueError> {
-        self.publish(Target::Dead(death), body).await
+        self.publish(Target::Dead(reason), body).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
-        // On a channel of its own: what is wrong with the queue closes the channel that says so.
+        // On a channel of its own: an error about the queue closes the channel.
         let channel = publisher.connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
@@ -133,8 +132,8 @@ impl RabbitMqQueue {
         Ok(Depth { jobs, dead: Some(dead) })
     }
 
-    /// Lets go of a connection that has not answered in time, unless it is the broker that blocks
-    /// it. Whoever still waits on it keeps it.
+    /// Discards a connection that has not answered in time, unless the broker blocks it. Callers
+    /// that still wait on it keep it.
     pub(super) fn discard_silent_connection(&self) {
         let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
@@ -149,8 +148,8 @@ impl RabbitMqQueue {
         RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
     }
 
-    /// Publishes and waits for the confirm; once more if the connection turned out to be dead.
-    /// Published twice, a job is still sent once.
+    /// Publishes and waits for the confirm; retries once if the connection turned out to be dead.
+    /// If that publishes a job twice, its SMS is still sent only once.
     async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         match self.try_publish(target, body).await {
             Err(QueueError::RabbitMq(error)) => {
@@ -163,15 +162,13 @@ impl RabbitMqQueue {
 
     async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
-        // Whatever is published now would wait in memory, each try of it, and go out when the alarm
-        // is over.
+        // Messages published now would wait in memory, each retry among them, and go out when the
+        // alarm is over.
         if publisher.connection.status().blocked() {
-            return Err(QueueError::Refused(
-                "it is short of disk space or memory, and takes nothing",
-            ));
+            return Err(QueueError::Refused("its disk or memory alarm is on"));
         }
         if let Target::Wait(delay, _) = target {
-            // Boxed, since what is rare should not make every publish larger.
+            // Boxed, since this is rare and should not make every publish larger.
             Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
         }
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
@@ -189,12 +186,12 @@ impl RabbitMqQueue {
             return Err(QueueError::Refused("the queue is full or has lost its majority"));
         }
         match confirmation.take_message() {
-            Some(_) => Err(QueueError::Refused("there is no such queue")),
+            Some(_) => Err(QueueError::Refused("no such queue")),
             None => Ok(()),
         }
     }
 
-    /// The connection for publishing, opened by whoever needs it first after it was lost.
+    /// The publisher, connected by the first caller that needs it after it was lost.
     async fn publisher(&self) -> Result<Arc<Publisher>, lapin::Error> {
         let connecting = {
             let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +210,7 @@ impl RabbitMqQueue {
         connecting.await
     }
 
-    /// A connection with a channel and the queues, within [`CONNECT_TIMEOUT`].
+    /// Opens a connection and a channel, and declares the queues, within [`CONNECT_TIMEOUT`].
     async fn open(&self, purpose: &str) -> Result<(Connection, Channel), lapin::Error> {
         let name = format!("sms-verify {purpose}");
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -225,11 +222,11 @@ impl RabbitMqQueue {
         };
         tokio::time::timeout(CONNECT_TIMEOUT, open)
             .await
-            .unwrap_or_else(|_| Err(late("no connection in time")))
+            .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
     }
 
-    /// Once for each connection, on a channel of its own: a queue that is there already with other
-    /// arguments closes it.
+    /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
+    /// queue exists with other arguments.
     async fn declare_wait_queue(
         &self,
         publisher: &Publisher,
@@ -267,11 +264,11 @@ fn properties(target: Target<'_>) -> BasicProperties {
         Target::Wait(delay, trace) => {
             traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
         }
-        Target::Dead(death) => dead_letters::properties(properties, death),
+        Target::Dead(reason) => dead_letters::properties(properties, reason),
     }
 }
 
-/// For those who follow messages by their headers; the job itself holds it, too.
+/// Adds the trace context as a header, for tools that read headers; the job itself holds it, too.
 fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
     let Some(trace) = trace.filter(|trace| trace.is_sampled()) else { return properties };
     let mut headers = FieldTable::default();
@@ -279,7 +276,7 @@ fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProp
     properties.with_headers(headers)
 }
 
-/// Messages that are ready in a queue.
+/// Number of messages that are ready in a queue.
 async fn count(channel: &Channel, queue: &str) -> Result<usize, lapin::Error> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
     let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
@@ -287,18 +284,18 @@ async fn count(channel: &Channel, queue: &str) -> Result<usize, lapin::Error> {
 }
 
 async fn close(connection: &Connection) {
-    if let Err(error) = in_time(connection.close(200, "done".into())).await {
+    if let Err(error) = with_end_timeout(connection.close(200, "done".into())).await {
         debug!(%error, "closing a connection");
     }
 }
 
-/// Waits no longer than [`END_TIMEOUT`].
-async fn in_time<T>(
+/// Runs a call with [`END_TIMEOUT`].
+async fn with_end_timeout<T>(
     call: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, lapin::Error> {
-    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(late("no answer in time")))
+    tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(timed_out("timed out")))
 }
 
-fn late(what: &'static str) -> lapin::Error {
+fn timed_out(what: &'static str) -> lapin::Error {
     io::Error::new(io::ErrorKind::TimedOut, what).into()
 }

@@ -1,4 +1,4 @@
-//! The queues on the broker: their names, and what they are declared with.
+//! The queues on the broker: names and arguments.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString};
 
-/// How often RabbitMQ hands a job out again before it takes it for one that kills its workers. A
-/// worker that is killed returns all it had prefetched, so this is far more than attempts are. It
-/// is RabbitMQ 4's own default.
+/// Maximum number of redeliveries, after which RabbitMQ dead-letters a job as one that kills its
+/// workers. A worker that is killed returns all jobs that it had prefetched, so this is far more
+/// than the number of attempts. It is RabbitMQ 4's own default.
 pub(super) const DELIVERY_LIMIT: i32 = 20;
 
-/// The same for dead letters, which are returned each time somebody lists them.
+/// Maximum number of redeliveries of a dead letter; listing dead letters redelivers each of them.
 const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// What the main queue is. Those of waiting jobs and of dead letters, which see little, are always
-/// quorum queues.
+/// Type of the main queue. The queues of waiting jobs and of dead letters, with their low traffic,
+/// are always quorum queues.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum QueueType {
-    /// On the disks of most nodes before it is confirmed.
+    /// Replicated: a message is on the disks of most nodes before it is confirmed.
     Quorum,
-    /// On one node, and the quicker for it. It knows no delivery limit: a job that kills its
-    /// workers goes round until its code expires.
+    /// On one node, and faster. It has no delivery limit: a job that kills its workers is
+    /// redelivered until its code expires.
     Classic,
 }
 
@@ -39,16 +39,16 @@ impl FromStr for QueueType {
     }
 }
 
-/// The main queue's name, from which the others have theirs, and its kind.
+/// Name and type of the main queue; the names of the others are derived from it.
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     name: Arc<str>,
-    kind: QueueType,
+    queue_type: QueueType,
 }
 
 impl Topology {
-    pub(super) fn new(name: &str, kind: QueueType) -> Self {
-        Self { name: name.into(), kind }
+    pub(super) fn new(name: &str, queue_type: QueueType) -> Self {
+        Self { name: name.into(), queue_type }
     }
 
     pub(super) fn main(&self) -> &str {
@@ -59,7 +59,8 @@ impl Topology {
         format!("{}.dead", self.name)
     }
 
-    /// One for each delay, named by it: a TTL expires only at the head of a queue.
+    /// Name of the wait queue of a delay. Each delay has its own, since a TTL expires only at the
+    /// head of a queue.
     pub(super) fn wait(&self, base: Duration) -> String {
         let millis = base.as_millis();
         if millis.is_multiple_of(1000) {
@@ -69,10 +70,10 @@ impl Topology {
         }
     }
 
-    /// Declares the main queue and the dead letters' one.
+    /// Declares the main queue and that of dead letters.
     pub(super) async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
         declare(channel, &self.dead(), quorum(DEAD_DELIVERY_LIMIT)).await?;
-        let main = match self.kind {
+        let main = match self.queue_type {
             QueueType::Quorum => dead_letters_to(&self.dead()),
             QueueType::Classic => typed("classic"),
         };
@@ -86,7 +87,7 @@ impl Topology {
         base: Duration,
     ) -> Result<(), lapin::Error> {
         let mut arguments = dead_letters_to(self.main());
-        // Each message has an expiration of its own, between the base and this.
+        // Each message has an expiration of its own, between the base and this maximum.
         let longest = i64::try_from((base * 11 / 10).as_millis()).unwrap_or(i64::MAX);
         arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(longest));
         declare(channel, &self.wait(base), arguments).await
@@ -97,12 +98,12 @@ async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result
     channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await.map(|_| ())
 }
 
-/// A queue whose type is said: a virtual host may have another default than classic. RabbitMQ takes
-/// it for one that is there without its type having been said, if it is of that type, and refuses
-/// it otherwise.
-fn typed(kind: &str) -> FieldTable {
+/// Arguments with an explicit type, since a virtual host's default may not be classic. RabbitMQ
+/// considers them equivalent to those of an existing queue of that type that was declared without
+/// one, and refuses them otherwise.
+fn typed(queue_type: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text(kind));
+    arguments.insert("x-queue-type".into(), text(queue_type));
     arguments
 }
 
@@ -112,8 +113,8 @@ fn quorum(delivery_limit: i32) -> FieldTable {
     arguments
 }
 
-/// A quorum queue; what leaves it without having been acknowledged goes to `target`, and leaves
-/// only when it has arrived.
+/// Arguments of a quorum queue that dead-letters to `target`, at least once: a message leaves only
+/// when `target` has stored it.
 fn dead_letters_to(target: &str) -> FieldTable {
     let mut arguments = quorum(DELIVERY_LIMIT);
     arguments.insert("x-dead-letter-exchange".into(), text(""));

@@ -1,5 +1,5 @@
 //! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping;
-//! here they are sent, postponed and buried, and dead letters are looked after.
+//! this module sends and postpones them, and writes and reads dead letters.
 
 mod dead_letters;
 
@@ -16,7 +16,7 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use sms_domain::trace_context::TraceParent;
-use sms_outbound::blocking::in_its_own_thread;
+use sms_outbound::blocking::run_on_own_thread;
 use sms_telemetry::xray;
 
 pub(super) use self::dead_letters::DeadLetters;
@@ -27,17 +27,17 @@ use crate::error::QueueError;
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// Longest time for one of the two attempts at a call: a connection whose peer has vanished without
-/// a word (a frozen Lambda environment) costs this, and leaves the rest of the deadline for a new
-/// one. A job that was queued twice for that is sent once.
+/// Timeout of each of the two attempts of a call: a connection whose peer vanished silently (a
+/// frozen Lambda environment) takes this long, and the rest of the deadline is left for a new one.
+/// If a job is queued twice by that, its SMS is still sent only once.
 const ATTEMPT: Duration = Duration::from_millis(220);
 
-/// Longest wait between the two.
+/// Longest wait between the two attempts.
 const BACKOFF: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 pub(super) struct SqsQueue {
-    /// Made by whoever needs it first: it reads certificates and credentials.
+    /// Made on first use, since that reads certificates and credentials.
     client: Shared<BoxFuture<'static, Client>>,
     url: String,
     dead_url: Option<String>,
@@ -49,12 +49,12 @@ impl SqsQueue {
         Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
     }
 
-    /// Makes the client.
+    /// Makes the client, on a thread where reading files blocks nobody.
     pub(super) async fn warm_up(&self) {
-        in_its_own_thread(self.client.clone()).await;
+        run_on_own_thread(self.client.clone()).await;
     }
 
-    /// The client is there.
+    /// Waits until the client is made.
     pub(super) async fn client_ready(&self) {
         self.client().await;
     }
@@ -78,7 +78,7 @@ impl SqsQueue {
             );
         }
         let delay = whole_seconds(delay.min(MAX_DELAY));
-        // No delay is the default.
+        // A delay of 0 is the default.
         let request = if delay > 0 { request.delay_seconds(delay) } else { request };
         request.send().await.map(|_| ()).map_err(failed)
     }
@@ -86,16 +86,16 @@ impl SqsQueue {
     pub(super) async fn dead_letter(
         &self,
         body: &[u8],
-        death: &DeadLetterReason,
+        reason: &DeadLetterReason,
     ) -> Result<(), QueueError> {
         let dead_url = self.dead_url()?;
         let mut request = self.client().await.send_message().queue_url(dead_url);
-        for (name, value) in dead_letters::attributes(death) {
+        for (name, value) in dead_letters::attributes(reason) {
             let value =
                 MessageAttributeValue::builder().data_type("String").string_value(value).build();
             request = request.message_attributes(name, value.map_err(failed)?);
         }
-        // SQS takes no empty body.
+        // SQS rejects an empty body.
         let body = if body.is_empty() { " ".into() } else { String::from_utf8_lossy(body) };
         request.message_body(body).send().await.map(|_| ()).map_err(failed)
     }
@@ -115,16 +115,16 @@ impl SqsQueue {
     }
 
     fn dead_url(&self) -> Result<&str, QueueError> {
-        self.dead_url
-            .as_deref()
-            .ok_or(QueueError::Url("without DEAD_QUEUE_URL there is no place for a dead letter"))
+        self.dead_url.as_deref().ok_or(QueueError::Url(
+            "DEAD_QUEUE_URL is not set, so dead letters cannot be stored or read",
+        ))
     }
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         let client = self.client().await;
-        let jobs = about(&client, &self.url).await?;
+        let jobs = approximate_count(&client, &self.url).await?;
         let dead = match &self.dead_url {
-            Some(url) => Some(about(&client, url).await?),
+            Some(url) => Some(approximate_count(&client, url).await?),
             None => None,
         };
         Ok(Depth { jobs, dead })
@@ -141,22 +141,23 @@ impl SqsQueue {
     }
 }
 
-/// By it X-Ray links the sender's invocation to this one; elsewhere than on Lambda, to the job's
-/// own trace.
+/// The `AWSTraceHeader` attribute, by which X-Ray links the sender's invocation to this one;
+/// outside Lambda, to the job's own trace.
 fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeValue> {
     let header = xray::invocation().or_else(|| trace.map(TraceParent::xray))?;
     MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().ok()
 }
 
-/// About how many messages are in a queue.
-async fn about(client: &Client, url: &str) -> Result<usize, QueueError> {
+/// Approximate number of messages in a queue.
+async fn approximate_count(client: &Client, url: &str) -> Result<usize, QueueError> {
     let count = QueueAttributeName::ApproximateNumberOfMessages;
     let request = client.get_queue_attributes().queue_url(url).attribute_names(count.clone());
     let attributes = request.send().await.map_err(failed)?.attributes.unwrap_or_default();
     Ok(attributes.get(&count).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// The one that the host of a queue's URL names: the client asks there, wherever this process runs.
+/// Region named by the host of a queue's URL: the client calls it, whichever region this process
+/// runs in.
 pub(super) fn region(url: &str) -> Option<Region> {
     let host = url.split('/').nth(2)?;
     let labels: Vec<&str> = host.split('.').collect();
@@ -190,8 +191,8 @@ async fn connect(region: Option<Region>) -> Client {
     Client::new(&config)
 }
 
-/// SQS counts in whole seconds. A back-off is whole seconds, so that only a part of its jitter is
-/// lost.
+/// Rounds down to whole seconds, SQS's unit. A back-off is whole seconds, so only a part of its
+/// jitter is lost.
 fn whole_seconds(delay: Duration) -> i32 {
     i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }

@@ -25,7 +25,7 @@ pub(crate) fn check(url: &str) -> Result<(), DsnError> {
     if !matches!(path, "" | "/") && !path.strip_prefix('/').is_some_and(is_number) {
         return wrong("needs the number of a database as its path, or none: redis://host:6379/3");
     }
-    dsn.credentials()?;
+    dsn.check_credentials()?;
     if dsn.option::<String>("db")?.is_some() {
         return wrong(
             "has the option db: the number of the database is its path, redis://host:6379/3",
