@@ -101,10 +101,10 @@ impl Queue {
             match &self.0 {
                 // The SDK's calls are large values, which nobody else should have to move.
                 Backend::Sqs(queue) => {
-                    Box::pin(queue.send(&body, delay.total(), job.names.trace.as_ref())).await
+                    Box::pin(queue.send(&body, delay.total(), job.context.trace.as_ref())).await
                 }
                 Backend::RabbitMq(queue) => {
-                    queue.send(body.as_bytes(), delay, job.names.trace.as_ref()).await
+                    queue.send(body.as_bytes(), delay, job.context.trace.as_ref()).await
                 }
                 Backend::Memory(queue) => {
                     queue.send(body.into_bytes(), delay.total());

@@ -398,9 +398,9 @@ fn micros(duration: Duration) -> i64 {
 /// costs a script time.
 fn as_weighed(test: CusumTest) -> CusumTest {
     let short = |value: f64| (value * 1e4).round() / 1e4;
-    let CusumTest { answer, threshold, miss_weight, hit_weight } = test;
+    let CusumTest { action, threshold, miss_weight, hit_weight } = test;
     CusumTest {
-        answer,
+        action,
         threshold: short(threshold),
         miss_weight: short(miss_weight),
         hit_weight: short(hit_weight),

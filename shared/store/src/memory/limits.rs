@@ -62,7 +62,7 @@ impl Counts {
                 QuotaRule::Conversion(test) => {
                     let (_, wait, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, false);
-                    match test.answer {
+                    match test.action {
                         GuardAction::Observe => check.observed |= wait > 0,
                         _ if wait > 0 => {
                             check.exceeded.add(quota.exceeded(), until(0, wait * 1000));
@@ -74,8 +74,8 @@ impl Counts {
                 QuotaRule::Country(test) => {
                     let (_, _, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, true);
-                    check.observed |= suspicious && test.answer == GuardAction::Observe;
-                    check.suspicious |= suspicious && test.answer == GuardAction::Challenge;
+                    check.observed |= suspicious && test.action == GuardAction::Observe;
+                    check.suspicious |= suspicious && test.action == GuardAction::Challenge;
                 }
             }
         }

@@ -408,13 +408,13 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
 }
 
 fn with_test(call: Call, test: &CusumTest) -> Call {
-    let CusumTest { answer, threshold, miss_weight, hit_weight } = as_weighed(*test);
-    let answer = match answer {
+    let CusumTest { action, threshold, miss_weight, hit_weight } = as_weighed(*test);
+    let action = match action {
         GuardAction::Observe => OBSERVE,
         GuardAction::Refuse => REFUSE,
         GuardAction::Challenge => CHALLENGE,
     };
-    call.arg(answer).arg(threshold).arg(miss_weight).arg(hit_weight)
+    call.arg(action).arg(threshold).arg(miss_weight).arg(hit_weight)
 }
 
 #[cfg(test)]
