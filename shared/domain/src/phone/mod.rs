@@ -165,8 +165,8 @@ impl PhoneNumber {
         })
     }
 
-    /// Parses the output of [`PhoneNumber::e164`], such as the number in a queued job. Only the form
-    /// is checked: [`PhoneNumber::parse`] has already made sure that the number exists.
+    /// Parses the output of [`PhoneNumber::e164`], such as the number in a queued job. Only the
+    /// form is checked: [`PhoneNumber::parse`] has already made sure that the number exists.
     #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;

@@ -1,5 +1,5 @@
-//! A map whose entries expire, as keys do in Redis: verified numbers, texts of pictures, idempotency
-//! keys.
+//! A map whose entries expire, as keys do in Redis: verified numbers, texts of pictures,
+//! idempotency keys.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -422,8 +422,8 @@ impl MemoryStore {
         self.clock.micros() / 1000
     }
 
-    /// Locks the entries. They stay consistent if a thread panicked: every change to them is a plain
-    /// assignment.
+    /// Locks the entries. They stay consistent if a thread panicked: every change to them is a
+    /// plain assignment.
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

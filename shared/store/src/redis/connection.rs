@@ -218,8 +218,8 @@ impl Connection {
         self.lock().link.clone()
     }
 
-    /// Replaces the connection after a failure. The client itself notices only a broken one, and not
-    /// a silent peer, a server that became a replica, or a password that has become right.
+    /// Replaces the connection after a failure. The client itself notices only a broken one, and
+    /// not a silent peer, a server that became a replica, or a password that has become right.
     fn renew(&self) {
         let mut present = self.lock();
         if present.since.elapsed() < DEADLINE {

@@ -23,7 +23,7 @@ impl Connection {
     }
 }
 
-/// Returns true if the server forbids the command; a temporary error such as LOADING does not count.
+/// Returns true if the server forbids the command, and false for temporary errors (LOADING).
 fn is_forbidden(error: &RedisError) -> bool {
     error.code() == Some("NOPERM")
         || error.detail().is_some_and(|detail| detail.contains("unknown command"))
