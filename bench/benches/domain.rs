@@ -79,8 +79,8 @@ fn job(to: PhoneNumber, id: VerificationId) -> Job {
         attempts: 0,
         rate_slot: None,
         not_here: Vec::new(),
-        at: None,
-        names: RequestContext::default(),
+        requested_at: None,
+        context: RequestContext::default(),
     }
 }
 

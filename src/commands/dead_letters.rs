@@ -142,7 +142,7 @@ fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
 /// Whether no code of it can be accepted any more: a verification lives for so long at most, and
 /// begins before its job dies.
 fn is_expired(letter: &DeadLetter, job: Option<&Job>, now: Timestamp) -> bool {
-    let asked = job.and_then(|job| Timestamp::from_millisecond(job.at?).ok());
+    let asked = job.and_then(|job| Timestamp::from_millisecond(job.requested_at?).ok());
     age(asked.or(letter.at), now).is_some_and(|age| age > Policy::MAX_LIFE)
 }
 
@@ -165,7 +165,7 @@ fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
         "id": job.map(|job| job.id.as_str()),
         "send": job.map(|job| job.sms_number),
         "to": job.map(|job| job.to.masked()),
-        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()).map(rfc3339),
+        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.requested_at?).ok()).map(rfc3339),
         "died_at": letter.at.map(rfc3339),
         "attempts": letter.reason.attempts,
         "class": letter.reason.class.map(sms_domain::failure::FailureClass::as_str),

@@ -191,7 +191,7 @@ impl RequestCode {
         random: [u8; 16],
     ) -> Result<Verification, AdmissionError> {
         let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
-        if !self.abuse.countries.contain(country) {
+        if !self.abuse.countries.contains(country) {
             return Err(AdmissionError::Country(country));
         }
         let solved = self.solved(proof.as_ref(), &to, random).await?;
@@ -259,8 +259,8 @@ impl RequestCode {
             attempts: 0,
             rate_slot: None,
             not_here: Vec::new(),
-            at: Some(self.now_ms()),
-            names,
+            requested_at: Some(self.now_ms()),
+            context: names,
         };
         match self
             .queue
@@ -322,7 +322,7 @@ impl RequestCode {
         if refusal.is_empty() {
             return self.demand(to, random, true);
         }
-        if refusal.has(Exceeded::Limit(Scope::Budget)) {
+        if refusal.contains(Exceeded::Limit(Scope::Budget)) {
             error!(to = %to, "the budget of this hour or day is spent: refused");
         }
         AdmissionError::Refused(refusal)

@@ -139,7 +139,7 @@ fn a_code_that_no_template_takes_is_an_error_at_start() {
 fn codes_go_to_the_default_region_alone_unless_told_otherwise() {
     let allows = |vars: &[(&str, &str)], code| {
         let config = with(vars, |lookup| LocalConfig::read(lookup, Role::All)).expect("valid");
-        config.abuse.countries.contain(Country::parse(code).expect(code))
+        config.abuse.countries.contains(Country::parse(code).expect(code))
     };
     assert_eq!((allows(&[], "CN"), allows(&[], "HK")), (true, false));
     assert_eq!(

@@ -13,17 +13,17 @@ use tracing::warn;
 use crate::phone::{Countries, Country, Region};
 use crate::quota::{BudgetRule, Quota, QuotaRule, Scope};
 
-/// Prices that hold where `PRICES` says nothing else.
+/// The default prices: `PRICES` overrides them.
 const PRICES: &str = include_str!("../prices.toml");
 
-/// Spans by their names.
+/// Periods by name, in seconds.
 const PERIODS: [(&str, u64); 2] = [("hour", 3600), ("day", 86_400)];
 
-/// What may be spent beyond the budget, for numbers that were verified before: a fifth of it.
+/// Reserve beyond the budget, for numbers that were verified before: a fifth of it.
 const RESERVE: u64 = 5;
 
-/// Most of a budget, in USD: a thousand million.
-const MOST: f64 = 1e9;
+/// Largest budget, in USD: a thousand million.
+const MAX_BUDGET: f64 = 1e9;
 
 /// Money, in millionths of a USD.
 type Micros = u64;
@@ -34,27 +34,27 @@ pub struct Budget(Arc<Spending>);
 
 #[derive(Debug, Default)]
 struct Spending {
-    most: Vec<(Micros, Duration)>,
+    caps: Vec<(Micros, Duration)>,
     prices: HashMap<String, Micros>,
-    /// Where `PRICES` says the price.
+    /// Codes of the countries whose price `PRICES` sets.
     own: HashSet<String>,
     other: Micros,
     network: Micros,
 }
 
-/// What is wrong with a `BUDGET` or with `PRICES`.
+/// An invalid `BUDGET` or `PRICES`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
-    /// Not of the form of a budget.
+    /// A budget in another form than `20/hour`.
     #[error("{0:?} is not of the form 20/hour or 12.50/day")]
     Form(String),
-    /// A span that is there twice.
+    /// A period that occurs twice.
     #[error("duplicate {0:?}")]
-    Twice(String),
-    /// Not of the form of a price.
+    Duplicate(String),
+    /// A price in another form than `CN=0.05`.
     #[error("{0:?} is not of the form CN=0.05, +881=0.10, or other=0.10 for all other countries")]
     Price(String),
-    /// A price that no SMS would have.
+    /// A price of a region without mobile numbers of its own: no SMS would have it.
     #[error(
         "{0:?} names a region without mobile numbers of its own, which are counted to {main}",
         main = .1.code()
@@ -63,28 +63,28 @@ pub enum BudgetError {
 }
 
 impl BudgetError {
-    /// Which variable it is about.
+    /// Name of the variable that is invalid.
     #[must_use]
     pub fn variable(&self) -> &'static str {
         match self {
             Self::Price(_) | Self::Within(..) => "PRICES",
-            Self::Form(_) | Self::Twice(_) => "BUDGET",
+            Self::Form(_) | Self::Duplicate(_) => "BUDGET",
         }
     }
 }
 
 impl Budget {
-    /// No budget: whatever it costs.
+    /// No budget: no limit on what SMS cost.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// Reads a list such as `20/hour,100/day` in USD, and prices such as `CN=0.05,other=0.10`,
-    /// which take the place of those that hold otherwise.
+    /// which replace the default ones.
     ///
     /// # Errors
-    /// [`BudgetError`] quotes the part that is wrong.
+    /// [`BudgetError`] quotes the invalid part.
     pub fn parse(budget: &str, prices: &str) -> Result<Self, BudgetError> {
         let mut spending = Spending::with_prices(prices)?;
         for item in items(budget) {
@@ -94,22 +94,22 @@ impl Budget {
             let (_, seconds) =
                 PERIODS.into_iter().find(|(name, _)| *name == period).ok_or_else(form)?;
             let period = Duration::from_secs(seconds);
-            if spending.most.iter().any(|(_, other)| *other == period) {
-                return Err(BudgetError::Twice(item.to_owned()));
+            if spending.caps.iter().any(|(_, other)| *other == period) {
+                return Err(BudgetError::Duplicate(item.to_owned()));
             }
-            spending.most.push((amount, period));
+            spending.caps.push((amount, period));
         }
         Ok(Self(Arc::new(spending)))
     }
 
-    /// Whether there is one.
+    /// Returns true if there is a budget.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        !self.0.most.is_empty()
+        !self.0.caps.is_empty()
     }
 
-    /// The prices that are only assumed: where codes are sent, and what an SMS there counts on the
-    /// budget. Nothing without a budget, or if `PRICES` says all of them.
+    /// The assumed prices, as `CN=0.1,HK=0.07`: those of allowed countries that `PRICES` does not
+    /// set. `None` without a budget, or if `PRICES` sets all of them.
     #[must_use]
     pub fn assumed(&self, countries: &Countries) -> Option<String> {
         if !self.is_set() {
@@ -132,26 +132,27 @@ impl Budget {
         self.price(country) as f64 / 1e6
     }
 
-    /// Says which prices are assumed, if there are any: an international vendor's, which may be far
-    /// from the gateway's own.
+    /// Logs a warning with the assumed prices, if there are any: they are an international
+    /// vendor's, and may be far from the gateway's own.
     pub fn warn_of_assumed(&self, countries: &Countries) {
         if let Some(prices) = self.assumed(countries) {
             warn!(
                 prices,
-                "BUDGET counts an international vendor's list prices, which within China are about fifteen times a gateway's own: \
-                set PRICES to what yours charges, such as PRICES=CN=0.008 (docs/operations/abuse.md)"
+                "BUDGET counts an international vendor's list prices, which within China are about \
+                fifteen times a gateway's own: set PRICES to what yours charges, such as \
+                PRICES=CN=0.008 (docs/operations/abuse.md)"
             );
         }
     }
 
-    /// What an SMS to a country costs, in millionths of a USD.
+    /// Price of an SMS to a country, in millionths of a USD.
     pub fn price(&self, country: Country) -> u64 {
         let Spending { prices, other, network, .. } = &*self.0;
         let otherwise = if country.is_network() { network } else { other };
         prices.get(&country.code()).copied().unwrap_or(*otherwise)
     }
 
-    /// What an SMS to a country counts on.
+    /// The quotas that an SMS to a country counts against.
     #[must_use]
     pub fn quotas(&self, country: Country) -> Vec<Quota> {
         let price = self.price(country);
@@ -164,7 +165,7 @@ impl Budget {
             });
             Quota { scope: Scope::Budget, subject: String::new(), rule }
         };
-        self.0.most.iter().map(quota).collect()
+        self.0.caps.iter().map(quota).collect()
     }
 }
 
@@ -195,7 +196,7 @@ impl Spending {
     }
 }
 
-/// Where a price holds.
+/// Reads the country that a price is for.
 fn priced(code: &str, item: &str) -> Result<Country, BudgetError> {
     if let Some(main) = Region::parse(code).and_then(Region::within) {
         return Err(BudgetError::Within(code.to_owned(), main));
@@ -203,8 +204,8 @@ fn priced(code: &str, item: &str) -> Result<Country, BudgetError> {
     Country::parse(code).ok_or_else(|| BudgetError::Price(item.to_owned()))
 }
 
-/// The prices of `prices.toml`, which has no more of TOML's forms than these: to read all of them,
-/// a start would take longer.
+/// The prices of `prices.toml`. It uses only this much of TOML, because a full parser would slow
+/// the start.
 fn table() -> impl Iterator<Item = (&'static str, f64)> {
     let lines = PRICES.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -218,10 +219,10 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 
 fn money(text: &str) -> Option<Micros> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|usd: &f64| plain && *usd <= MOST).map(micros)
+    text.parse().ok().filter(|usd: &f64| plain && *usd <= MAX_BUDGET).map(micros)
 }
 
-/// Millionths, rounded up.
+/// Converts USD to millionths, rounded up.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

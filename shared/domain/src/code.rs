@@ -1,8 +1,8 @@
-//! Codes and the secret they come from.
+//! Codes, and how they are derived from a secret.
 //!
 //! A code is never stored and never queued: it is derived from the verification's id whenever it is
-//! needed, in the manner of RFC 4226 §5.3 (HOTP), as `truncate(HMAC-SHA256(secret, id ‖ purpose))
-//! mod 10^length`.
+//! needed, in the manner of RFC 4226 §5.3 (HOTP), as
+//! `truncate(HMAC-SHA256(secret, id ‖ purpose)) mod 10^length`.
 
 use std::fmt;
 
@@ -10,16 +10,15 @@ use subtle::ConstantTimeEq;
 
 use crate::phone::{ascii_digit, is_skipped};
 
-/// Longest text that is looked at, in bytes: ten digits of four bytes, and what stands around each
-/// of them.
-const MOST_TYPED: usize = 128;
+/// Longest input, in bytes: ten digits of four bytes each, and the separators around them.
+const MAX_INPUT_BYTES: usize = 128;
 
-/// Digits of a code, `CODE_LENGTH`: 4 to 10, 6 unless set.
+/// Number of digits of a code, `CODE_LENGTH`: 4 to 10, by default 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeLength(u8);
 
 impl CodeLength {
-    /// A length from 4 to 10: fewer digits can be guessed, more cannot be remembered.
+    /// A length from 4 to 10: shorter codes can be guessed, longer ones cannot be remembered.
     #[must_use]
     pub fn new(digits: u8) -> Option<Self> {
         (4..=10).contains(&digits).then_some(Self(digits))
@@ -44,11 +43,11 @@ impl Default for CodeLength {
 pub struct Code(String);
 
 impl Code {
-    /// Reads what a person typed or pasted, as kindly as a number: what stands around and between
-    /// its digits is skipped, and digits of every script count as digits.
+    /// Reads a code as a person typed or pasted it: separators and spaces are skipped, and digits
+    /// of every script count as digits.
     #[must_use]
     pub fn parse(text: &str, length: CodeLength) -> Option<Self> {
-        if text.len() > MOST_TYPED {
+        if text.len() > MAX_INPUT_BYTES {
             return None;
         }
         let typed = text.chars().filter(|c| !is_skipped(*c));
@@ -56,13 +55,13 @@ impl Code {
         (digits.len() == length.digits()).then_some(Self(digits))
     }
 
-    /// Whether both are the same, in a time that does not depend on where they differ.
+    /// Compares two codes in constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
-    /// The digits, for the message to the phone (and for `MEIDUO_KEYS`), and for nothing else.
+    /// The digits, only for the message to the phone and for `MEIDUO_KEYS`.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

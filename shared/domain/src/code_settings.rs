@@ -1,10 +1,10 @@
-//! The settings that codes are derived with, which the three use cases share.
+//! Settings of codes, which the three use cases share.
 
 use crate::code::CodeLength;
 use crate::secrets::Secrets;
 use crate::test_numbers::TestNumbers;
 
-/// Secrets, length and exceptions of the codes.
+/// Secrets and length of codes, and the test numbers.
 #[derive(Debug, Clone)]
 pub struct CodeSettings {
     /// `CODE_SECRET`: the secrets that codes are derived from.

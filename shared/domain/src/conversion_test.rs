@@ -1,59 +1,61 @@
-//! The conversion guard: SMS whose codes nobody types back.
+//! The statistical test of the conversion guard, against SMS whose codes nobody types back.
 //!
-//! Bots that are paid for each SMS ask for codes and have no use for them; people type them back.
-//! So it is counted, for each country, how many of the SMS of the past days were; and Page's test
-//! (CUSUM) weighs the one hypothesis, that codes are typed back as often as that, against another,
-//! that fewer are. An SMS without an approval adds `ln((1 - q) / (1 - p))` to a score, one with an
-//! approval `ln(q / p)`, which is negative; the score does not fall below 0.
+//! Bots that are paid for each SMS request codes and do not use them; people type them back. So the
+//! guard counts, for each country, the share of the SMS of the past days whose code was typed back
+//! (the base rate p). Page's test (CUSUM) weighs the hypothesis that codes are typed back at that
+//! rate against the one that they are at a lower rate q. An SMS without an approval adds
+//! `ln((1 - q) / (1 - p))` to a score, one with an approval `ln(q / p)`, which is negative; the
+//! score does not fall below 0.
 //!
-//! - For each *block of numbers* the other hypothesis is that a quarter as many are typed back.
-//!   From a half of the threshold on the block is suspicious, and requests for its numbers have to
-//!   solve a challenge. At the threshold it is refused, but for one SMS after two hours, and then
-//!   after four, eight and sixteen if those before were in vain, by which it can recover; the score
-//!   halves in a day.
-//! - For each *country* it is that three quarters as many are. At the threshold its requests have
-//!   to solve a challenge, for two hours, and for four, eight and sixteen if it happens again
-//!   within a day. No country is refused.
+//! - For each *prefix* (a block of numbers), q is a quarter of p. From half of the threshold on the
+//!   prefix is suspicious, and requests for its numbers have to solve a challenge. At the threshold
+//!   the prefix is refused, except for one SMS (a probe) after two hours, by which it can recover;
+//!   after failed probes, the next is sent after four, eight and sixteen hours. The score halves in
+//!   a day.
+//! - For each *country*, q is three quarters of p. At the threshold its requests have to solve a
+//!   challenge, for two hours, and for four, eight and sixteen if it happens again within a day. No
+//!   country is refused.
 //!
-//! Of a block or a country whose codes are typed back as usual, the score reaches the threshold
-//! `-ln(ERROR)` once in 1 / ERROR SMS or less often (Lorden 1971): that is the error rate.
+//! For a prefix or a country whose codes are typed back as usual, the score reaches the threshold
+//! `-ln(E)` at most once in 1 / E SMS (Lorden 1971): E is the error rate.
 
-/// How often a block is taken for one that is abused although it is not: once in so many SMS, or
-/// less often.
-const ERROR: f64 = 1e-4;
+/// Error rate of a prefix: false alarms per SMS, at most.
+const PREFIX_ERROR_RATE: f64 = 1e-4;
 
-/// Of a block that is abused, so many of the codes that are typed back elsewhere are.
-const ABUSED: f64 = 0.25;
+/// Conversion rate of an abused prefix, as a share of its country's base rate.
+const ABUSED_PREFIX_RATIO: f64 = 0.25;
 
-/// The same of a country, which has many more SMS.
-const COUNTRY_ERROR: f64 = 1e-6;
+/// Error rate of a country, lower than that of a prefix, since it has many more SMS.
+const COUNTRY_ERROR_RATE: f64 = 1e-6;
 
-const COUNTRY_ABUSED: f64 = 0.75;
+/// Conversion rate of an abused country, as a share of its base rate.
+const ABUSED_COUNTRY_RATIO: f64 = 0.75;
 
-/// Fewest SMS of a country whose outcome is known, before anything is concluded from them.
-const LEAST: f64 = 200.0;
+/// Fewest SMS of a country with a known outcome before there is a base rate.
+const MIN_SENT: f64 = 200.0;
 
-/// Where fewer codes than that are typed back, the guard knows nothing: nobody tells it of
-/// approvals, or all is abuse.
-const LEAST_RATE: f64 = 0.3;
+/// Lowest base rate that is tested against. Below it, approvals are not reported to the guard, or
+/// everything is abuse.
+const MIN_RATE: f64 = 0.3;
 
-/// A rate very close to 1 would make a suspect of everybody who mistypes a number.
-const MOST_RATE: f64 = 0.95;
+/// Highest base rate that is tested against: with one close to 1, a few mistyped numbers would
+/// count as abuse.
+const MAX_RATE: f64 = 0.95;
 
-/// `GUARD`: what is done about a block that is abused.
+/// `GUARD`: what is done about an abused prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GuardMode {
-    /// Nothing is counted.
+    /// The guard is off: nothing is counted.
     Off,
-    /// It is logged.
+    /// Abuse is logged only.
     Observe,
-    /// It is refused.
+    /// Abuse is refused.
     #[default]
     Enforce,
 }
 
 impl GuardMode {
-    /// Reads the word for it.
+    /// Reads `off`, `observe` or `enforce`.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         match word {
@@ -65,73 +67,72 @@ impl GuardMode {
     }
 }
 
-/// What is done where codes are not typed back as usual.
+/// Action of the guard where codes are not typed back as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GuardAction {
-    /// It is told.
+    /// Log it only.
     #[default]
     Observe,
-    /// A block that is abused is refused.
+    /// Refuse an abused prefix.
     Refuse,
-    /// A block that is abused is refused, and what is suspicious has to solve a challenge first.
+    /// Refuse an abused prefix, and require a challenge where something is suspicious.
     Challenge,
 }
 
-/// How SMS and approvals are weighed. Where there is nothing to weigh them against, they are only
-/// counted, and all is 0.
+/// Threshold and weights of a CUSUM test. Without a base rate, SMS are only counted, and all values
+/// are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CusumTest {
-    /// What is done about it.
-    pub answer: GuardAction,
-    /// The score from which on something is wrong.
+    /// Action when the test fails.
+    pub action: GuardAction,
+    /// Lowest score that counts as abuse.
     pub threshold: f64,
-    /// What an SMS without an approval adds.
+    /// Weight of an SMS without an approval.
     pub miss_weight: f64,
-    /// What one with an approval adds.
+    /// Weight of an SMS with an approval; negative.
     pub hit_weight: f64,
 }
 
 impl CusumTest {
-    /// The test of a block against the base rate of its country; nothing where there is none to
-    /// test against.
+    /// The test of a prefix against the base rate of its country; `None` if that is too low.
     #[must_use]
-    pub fn for_prefix(rate: f64, answer: GuardAction) -> Option<Self> {
-        Self::against(rate, ABUSED, ERROR, answer)
+    pub fn for_prefix(rate: f64, action: GuardAction) -> Option<Self> {
+        Self::against(rate, ABUSED_PREFIX_RATIO, PREFIX_ERROR_RATE, action)
     }
 
-    /// The test of a country against its own base rate.
+    /// The test of a country against its own base rate; `None` if that is too low.
     #[must_use]
-    pub fn for_country(rate: f64, answer: GuardAction) -> Option<Self> {
-        Self::against(rate, COUNTRY_ABUSED, COUNTRY_ERROR, answer)
+    pub fn for_country(rate: f64, action: GuardAction) -> Option<Self> {
+        Self::against(rate, ABUSED_COUNTRY_RATIO, COUNTRY_ERROR_RATE, action)
     }
 
-    fn against(rate: f64, abused: f64, error: f64, answer: GuardAction) -> Option<Self> {
-        let good = rate.min(MOST_RATE);
-        let bad = good * abused;
+    fn against(rate: f64, ratio: f64, error_rate: f64, action: GuardAction) -> Option<Self> {
+        let good = rate.min(MAX_RATE);
+        let bad = good * ratio;
         let test = Self {
-            answer,
-            threshold: -error.ln(),
+            action,
+            threshold: -error_rate.ln(),
             miss_weight: ((1.0 - bad) / (1.0 - good)).ln(),
             hit_weight: (bad / good).ln(),
         };
-        (rate >= LEAST_RATE).then_some(test)
+        (rate >= MIN_RATE).then_some(test)
     }
 }
 
-/// What became of the SMS to a country in the past days.
+/// Conversion of the SMS to a country in the past days; older ones fade.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Conversion {
     /// SMS whose outcome is known.
     pub sent: f64,
-    /// Those whose code was typed back.
+    /// SMS whose code was typed back.
     pub approved: f64,
 }
 
 impl Conversion {
-    /// The share whose code was typed back, once there are enough to tell.
+    /// The share whose code was typed back; `None` while there are too few SMS.
     #[must_use]
     pub fn rate(self) -> Option<f64> {
-        (self.sent >= LEAST).then(|| self.approved / self.sent)
+        (self.sent >= MIN_SENT).then(|| self.approved / self.sent)
     }
 }
 
@@ -155,11 +156,11 @@ mod tests {
     #[test]
     fn what_is_like_all_others_is_rarely_taken_for_abused() {
         let mut random = 7_u64;
-        let of_block = |rate| (CusumTest::for_prefix(rate, GuardAction::Refuse), 100);
-        let of_country = |rate| (CusumTest::for_country(rate, GuardAction::Refuse), 1);
-        for (rate, (test, most)) in [0.5, 0.8, 0.9]
+        let prefix = |rate| (CusumTest::for_prefix(rate, GuardAction::Refuse), 100);
+        let country = |rate| (CusumTest::for_country(rate, GuardAction::Refuse), 1);
+        for (rate, (test, max_alarms)) in [0.5, 0.8, 0.9]
             .into_iter()
-            .flat_map(|rate| [(rate, of_block(rate)), (rate, of_country(rate))])
+            .flat_map(|rate| [(rate, prefix(rate)), (rate, country(rate))])
         {
             let test = test.expect("a test");
             let (mut score, mut alarms) = (0.0_f64, 0);
@@ -175,7 +176,7 @@ mod tests {
                     (score, alarms) = (0.0, alarms + 1);
                 }
             }
-            assert!(alarms <= most, "{alarms} of a million at {rate}");
+            assert!(alarms <= max_alarms, "{alarms} of a million at {rate}");
         }
     }
 }

@@ -1,26 +1,27 @@
-//! Whose trouble a failure is, and so what is done about it: docs/reference/gateway-codes.md.
+//! Classes of gateway failures, which decide on retries: docs/reference/gateway-codes.md.
 
-/// What a failure means for the job.
+/// Class of a gateway's failure, and what it means for the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureClass {
-    /// The gateway could not take it now: try again.
+    /// The gateway could not take the message now: try again.
     Transient,
-    /// It refuses this number or this rate for now: do not try again there at once.
+    /// The gateway refuses this number or this rate for now: do not try again there at once.
     Throttled,
-    /// It does not serve this number or its country: try another gateway, and not this one again.
+    /// The gateway does not serve this number or its country: try another one, and not this one
+    /// again.
     NotHere,
-    /// The number or the text is refused for good, wherever it is tried: never try again.
+    /// The number or the text is refused for good, at any gateway: never try again.
     Permanent,
-    /// Something is wrong with the account or its settings: an operator must act.
+    /// The account or its settings are wrong: an operator must act.
     Configuration,
-    /// It may have been accepted: the answer was lost or cannot be read.
+    /// The message may have been accepted: the response was lost or cannot be read.
     Ambiguous,
-    /// It was not accepted, and what the gateway's code for it means is not known here: try again.
+    /// The message was not accepted, and the gateway's error code is unknown here: try again.
     Unlisted,
 }
 
 impl FailureClass {
-    /// All of them.
+    /// Every class.
     const ALL: [Self; 7] = [
         Self::Transient,
         Self::Throttled,
@@ -31,12 +32,12 @@ impl FailureClass {
         Self::Unlisted,
     ];
 
-    /// Reads what [`FailureClass::as_str`] gave.
+    /// Parses the output of [`FailureClass::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == word)
     }
 
-    /// As metrics and dead letters have it.
+    /// Name of the class in metrics and dead letters.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

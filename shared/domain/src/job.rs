@@ -1,4 +1,4 @@
-//! What is queued: ids and a version, never a code.
+//! Jobs, as they are queued: ids and a version, never a code.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,68 +8,68 @@ use crate::phone::PhoneNumber;
 use crate::trace_context::{RequestContext, TraceParent};
 use crate::verification_id::VerificationId;
 
-/// One SMS to be sent. The code is derived from the id by whoever delivers it.
+/// One SMS to be sent. The worker derives the code from the id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The verification that the SMS is for.
     pub id: VerificationId,
-    /// Which SMS of that verification: 1 for the first, 2 after the first resend. With the id it
-    /// names the job, so that a job that is delivered twice is sent once.
+    /// Number of the SMS within its verification: 1 for the first, 2 after the first resend. With
+    /// the id it identifies the job, so that a job that is delivered twice is sent once.
     pub sms_number: u32,
-    /// Where it goes.
+    /// The recipient.
     pub to: PhoneNumber,
-    /// In which language.
+    /// Language of the text.
     pub locale: Locale,
-    /// Which page or app may read the code out of the message.
+    /// The page or app that may read the code out of the message.
     pub autofill: Option<Autofill>,
-    /// Calls to a provider that were made before this message was queued.
+    /// Calls to gateways before this message was queued.
     pub attempts: u32,
-    /// The turn at a gateway that the job waits for.
+    /// The rate slot at a gateway that the job waits for.
     pub rate_slot: Option<RateSlot>,
-    /// The accounts at gateways that do not serve the number, as they have answered.
+    /// Accounts at gateways that answered that they do not serve the number.
     pub not_here: Vec<String>,
-    /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
-    pub at: Option<i64>,
-    /// What the request is found by.
-    pub names: RequestContext,
+    /// Time of the request, in milliseconds since 1970: metrics show the job's age.
+    pub requested_at: Option<i64>,
+    /// Request ID and trace context of the request.
+    pub context: RequestContext,
 }
 
-/// A place in the rate of an account at a gateway.
+/// A time slot within the rate limit of an account at a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateSlot {
     /// The account.
     pub account: String,
-    /// When it comes, in milliseconds since 1970 by the store's clock.
+    /// Time of the slot, in milliseconds since 1970 by the store's clock.
     pub at: i64,
 }
 
-/// Why a message is not a job.
+/// Reason why a message is not a job.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Not the JSON of a job.
     ///
-    /// Where it stops being one, and nothing of what stands there: that may be a number.
+    /// It tells the position of the error, and quotes nothing, since that may be a phone number.
     #[error("the message is not a job: see line {line}, column {column}")]
     Json {
-        /// Counted from 1.
+        /// Line, counted from 1.
         line: usize,
-        /// Counted from 1; 0 is before the first.
+        /// Column, counted from 1; 0 is before the first.
         column: usize,
     },
-    /// Nothing at all.
+    /// An empty message.
     #[error("the message is empty, and not a job")]
     Empty,
     /// A job of a later release.
     #[error("the job has version {0}, and this release reads version {VERSION}")]
     Version(u32),
-    /// JSON with a value that cannot be.
+    /// JSON with an invalid value.
     #[error("the job's {0} is not valid")]
     Field(&'static str),
 }
 
 const VERSION: u32 = 1;
 
-/// More attempts than any schedule has.
+/// Highest valid number of attempts, more than any schedule has.
 const MAX_ATTEMPTS: u32 = 1_000;
 
 impl JobError {
@@ -81,7 +81,7 @@ impl JobError {
     }
 }
 
-/// The job as it stands in a queue.
+/// The JSON of a job in a queue.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     v: u32,
@@ -109,7 +109,7 @@ struct Wire<'a> {
 }
 
 impl Job {
-    /// The JSON that is queued.
+    /// Encodes the job as the JSON that is queued.
     #[must_use]
     #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
     pub fn encode(&self) -> String {
@@ -128,22 +128,21 @@ impl Job {
                 _ => None,
             },
             attempts: self.attempts,
-            turn: self.rate_slot.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
+            turn: self.rate_slot.as_ref().map(|slot| (slot.account.as_str(), slot.at)),
             not_here: self.not_here.iter().map(String::as_str).collect(),
-            at: self.at,
-            request: self.names.request_id.as_deref(),
-            trace: self.names.trace.as_ref().map(TraceParent::as_str),
+            at: self.requested_at,
+            request: self.context.request_id.as_deref(),
+            trace: self.context.trace.as_ref().map(TraceParent::as_str),
         };
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
 
-    /// Reads what was queued.
+    /// Decodes the JSON of a queued job.
     ///
     /// # Errors
     /// [`JobError`] for anything that [`Job::encode`] did not write.
     pub fn decode(body: &[u8]) -> Result<Self, JobError> {
-        /// Read first, so that a later version's other fields do not hide that it is a later
-        /// version.
+        /// The version alone, read first: other fields of a later version must not hide it.
         #[derive(Deserialize)]
         struct Versioned {
             v: u32,
@@ -174,8 +173,8 @@ impl Job {
             attempts: wire.attempts,
             rate_slot: wire.turn.map(|(account, at)| RateSlot { account: account.to_owned(), at }),
             not_here: wire.not_here.into_iter().map(ToOwned::to_owned).collect(),
-            at: wire.at,
-            names: RequestContext {
+            requested_at: wire.at,
+            context: RequestContext {
                 request_id: wire.request.map(ToOwned::to_owned),
                 trace: wire.trace.and_then(TraceParent::parse),
             },
@@ -203,8 +202,8 @@ mod tests {
             attempts: 1,
             rate_slot: Some(RateSlot { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             not_here: vec!["a2".to_owned()],
-            at: Some(1_700_000_000_000),
-            names: RequestContext {
+            requested_at: Some(1_700_000_000_000),
+            context: RequestContext {
                 request_id: Some("request-1".to_owned()),
                 trace: TraceParent::parse(
                     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

@@ -1,9 +1,9 @@
-//! Limits: how many SMS one number, one caller, one block of numbers, one country, or all together
-//! may cause in a time, and how many wrong codes.
+//! Limits: the number of SMS that one number, one caller, one prefix, one country, or all together
+//! may cause in a period, and the number of wrong codes.
 //!
-//! A number's own limits count over a sliding window, exactly. All others are cell rates (GCRA):
-//! `most` may come at once, and then one in every `span / most`; so each is one time in the store,
-//! whatever it counts.
+//! The limits of a number itself use an exact sliding window. All others are cell rates (GCRA):
+//! `max` may come at once, and then one in every `period / max`; so each is a single timestamp in
+//! the store, whatever it counts.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use crate::phone::{Country, PhoneNumber};
 use crate::quota::{Quota, QuotaRule, Scope, Window};
 use crate::secrets::Secrets;
 
-/// What holds where nothing else is set.
+/// The default limits.
 const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour";
 
-/// Spans by their names.
+/// Periods by name, in seconds.
 const PERIODS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
 
-/// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a
-/// thousandth at most.
+/// Shortest interval of a cell rate, which is kept in microseconds: here, rounding makes it wrong
+/// by a thousandth at most.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Most SMS of a number's window: the store keeps the time of each of them.
+/// Highest limit of a number's window: the store keeps the time of each SMS.
 const MAX_PER_NUMBER: u32 = 100;
 
-/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name
-/// stays as it is by default; `off` alone is no limits at all.
+/// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. Scopes that it does not
+/// name keep their defaults; `off` alone means no limits at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits(Arc<[(Scope, Window)]>);
 
-/// What is wrong with a `LIMITS`.
+/// An invalid `LIMITS`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
-    /// Not of the form of a limit.
+    /// A limit in another form than `ip=100/hour`.
     #[error("{0:?} is not of the form ip=100/hour or ip=off")]
     Form(String),
     /// No such scope.
@@ -42,15 +42,15 @@ pub enum LimitsError {
         "unknown scope {0:?}: use number, ip, prefix, country, tenant, total, wrong-ip or wrong"
     )]
     Scope(String),
-    /// Not a number of 1 or more, or too many for the span.
+    /// A maximum of 0, or one that is too high for its period.
     #[error(
         "limit {0:?} must allow at least 1, and at most 1000 per second \
          (at most {MAX_PER_NUMBER} for number)"
     )]
-    Most(String),
-    /// Named twice.
+    OutOfRange(String),
+    /// A scope or a period that occurs twice.
     #[error("duplicate {0:?}")]
-    Twice(String),
+    Duplicate(String),
 }
 
 impl Limits {
@@ -63,7 +63,7 @@ impl Limits {
     /// Reads a list.
     ///
     /// # Errors
-    /// [`LimitsError`] quotes the part that is wrong.
+    /// [`LimitsError`] quotes the invalid part.
     pub fn parse(text: &str) -> Result<Self, LimitsError> {
         if text.trim() == "off" {
             return Ok(Self::none());
@@ -79,7 +79,7 @@ impl Limits {
         self.0.iter().filter(move |(of, _)| *of == scope).map(|(_, window)| *window)
     }
 
-    /// The quotas that a request for an SMS counts on, without those of the number itself.
+    /// The quotas that a request for an SMS counts against, without those of the number itself.
     #[must_use]
     pub fn request(
         &self,
@@ -99,7 +99,7 @@ impl Limits {
         })
     }
 
-    /// The quotas that a wrong code counts on, without that of the number itself.
+    /// The quotas that a wrong code counts against, without that of the number itself.
     #[must_use]
     pub fn check(&self, ip: Option<IpAddr>, secrets: &Secrets) -> Vec<Quota> {
         self.quotas(|scope| match scope {
@@ -140,7 +140,7 @@ impl List {
             let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
             let scope = scope.ok_or_else(|| LimitsError::Scope(name.to_owned()))?;
             if list.named.contains(&scope) {
-                return Err(LimitsError::Twice(name.to_owned()));
+                return Err(LimitsError::Duplicate(name.to_owned()));
             }
             list.named.push(scope);
             for value in values.split(',').filter(|_| values != "off") {
@@ -150,7 +150,7 @@ impl List {
                     .iter()
                     .any(|&(of, Window { period, .. })| (of, period) == (scope, window.period))
                 {
-                    return Err(LimitsError::Twice(value.to_owned()));
+                    return Err(LimitsError::Duplicate(value.to_owned()));
                 }
                 list.windows.push((scope, window));
             }
@@ -171,17 +171,17 @@ fn window(scope: Scope, text: &str) -> Result<Window, LimitsError> {
             Scope::Number => max <= MAX_PER_NUMBER,
             _ => period / max >= MIN_INTERVAL,
         };
-    fits.then_some(Window { max, period }).ok_or_else(|| LimitsError::Most(text.to_owned()))
+    fits.then_some(Window { max, period }).ok_or_else(|| LimitsError::OutOfRange(text.to_owned()))
 }
 
-/// What is counted for one address. The store holds no address, as it holds no number.
+/// Subject of the limits of an address: a keyed hash, since the store holds no address.
 fn address(ip: IpAddr, secrets: &Secrets) -> String {
-    let block = match ip.to_canonical() {
+    let network = match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
-        // Whoever has one address has all of its /64.
+        // One host usually has a whole /64.
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
     };
-    secrets.keyed_hash(block.to_string().as_bytes())
+    secrets.keyed_hash(network.to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -200,13 +200,13 @@ mod tests {
         assert_eq!(default.0.len(), DEFAULT.split([' ', ',']).count(), "all of it is read");
         let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day")
             .expect("valid");
-        let most = |scope| {
+        let windows = |scope| {
             limits.of(scope).map(|window| (window.max, window.period.as_secs())).collect::<Vec<_>>()
         };
-        assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
-        assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);
+        assert_eq!((windows(Scope::Ip), windows(Scope::Number)), (vec![(7, 60)], vec![]));
+        assert_eq!(windows(Scope::Country), [(100, 86_400), (5, 1)]);
         assert_eq!(
-            (most(Scope::WrongIp), most(Scope::Wrong)),
+            (windows(Scope::WrongIp), windows(Scope::Wrong)),
             (vec![(100, 3600)], vec![(9, 86_400)])
         );
         assert_eq!(Limits::parse("off"), Ok(Limits::none()));

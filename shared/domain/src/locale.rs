@@ -1,4 +1,4 @@
-//! The languages that the product speaks, and the tags and headers that ask for them.
+//! Supported languages, and the tags and headers that select them.
 
 use crate::phone::PhoneNumber;
 
@@ -16,21 +16,21 @@ pub enum Locale {
 /// Regions where Chinese is written in traditional characters, unless a tag says otherwise.
 const TRADITIONAL: [&str; 3] = ["TW", "HK", "MO"];
 
-/// Most ranges of a header that are looked at.
-const RANGES: usize = 16;
+/// Highest number of language ranges that are read from a header.
+const MAX_RANGES: usize = 16;
 
 impl Locale {
-    /// All of them.
+    /// Every language.
     pub const ALL: [Self; 3] = [Self::ZhCn, Self::En, Self::ZhHant];
 
-    /// The language of a BCP 47 tag such as `zh-TW`, `zh-Hans` or `en-GB`, if it is spoken here.
+    /// Reads a BCP 47 tag such as `zh-TW`, `zh-Hans` or `en-GB`; `None` if it is not supported.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Self> {
         Self::asked_for(tag).first().copied()
     }
 
-    /// Whether it is a tag at all, spoken here or not: a language, and then what else there may be
-    /// between hyphens.
+    /// Returns true if the text is a well-formed tag, supported or not: a language, and then
+    /// subtags after hyphens.
     #[must_use]
     pub fn is_tag(tag: &str) -> bool {
         let mut subtags = subtags(tag);
@@ -44,18 +44,18 @@ impl Locale {
         is_language && subtags.all(is_subtag)
     }
 
-    /// The language of an `Accept-Language` header (RFC 9110 §12.5.4) that comes first by weight
-    /// and is spoken here; nothing if any will do.
+    /// The supported language with the highest weight of an `Accept-Language` header
+    /// (RFC 9110 §12.5.4); `None` if it prefers none.
     #[must_use]
     pub fn from_accept_language(header: &str) -> Option<Self> {
         let (mut best, mut star, mut named) = (None, 0.0, [false; Self::ALL.len()]);
         let mut offer = |locale: Self, weight: f32| {
-            // Of equals the first stays.
+            // Of equal weights the first wins.
             if weight > best.map_or(0.0, |(_, best)| best) {
                 best = Some((locale, weight));
             }
         };
-        for (range, weight) in header.split(',').take(RANGES).filter_map(range) {
+        for (range, weight) in header.split(',').take(MAX_RANGES).filter_map(range) {
             if range == "*" {
                 star = weight;
             }
@@ -64,7 +64,7 @@ impl Locale {
                 offer(*locale, weight);
             }
         }
-        // The star is for those that no other range is about; alone it is no choice.
+        // The star is for languages that no other range matches; alone it is no choice.
         if named.contains(&true) {
             let others = [Self::En, Self::ZhCn, Self::ZhHant]
                 .into_iter()
@@ -74,7 +74,7 @@ impl Locale {
         best.map(|(locale, _)| locale)
     }
 
-    /// Those that a tag or a range asks for, the likeliest first.
+    /// Languages that a tag or a range matches, the likeliest first.
     fn asked_for(tag: &str) -> &'static [Self] {
         let mut subtags = subtags(tag);
         let language = subtags.next().unwrap_or_default();
@@ -87,8 +87,7 @@ impl Locale {
         }
     }
 
-    /// What a number's owner most likely reads, when nobody said: Chinese for +86, English
-    /// elsewhere.
+    /// Default language of a number: Chinese for +86, English elsewhere.
     #[must_use]
     pub fn of(number: &PhoneNumber) -> Self {
         if number.country_code() == "86" { Self::ZhCn } else { Self::En }
@@ -100,7 +99,7 @@ impl Locale {
         self.choose("en", "zh-CN", "zh-Hant")
     }
 
-    /// One of what there is in English and in simplified and traditional Chinese.
+    /// Selects the value for this language.
     #[must_use]
     pub fn choose<T>(self, en: T, zh_cn: T, zh_hant: T) -> T {
         match self {
@@ -115,7 +114,8 @@ fn subtags(tag: &str) -> impl Iterator<Item = &str> + Clone {
     tag.split(['-', '_'])
 }
 
-/// By the script that a tag names, else by the region. What follows a single letter is neither.
+/// Variants of Chinese, by a tag's script, else by its region. Subtags after a single letter (an
+/// extension or private use) are neither.
 fn chinese<'a>(subtags: impl Iterator<Item = &'a str> + Clone) -> &'static [Locale] {
     let subtags = subtags.take_while(|subtag| subtag.len() > 1);
     let has = |name: &str| subtags.clone().any(|subtag| subtag.eq_ignore_ascii_case(name));
@@ -130,7 +130,7 @@ fn chinese<'a>(subtags: impl Iterator<Item = &'a str> + Clone) -> &'static [Loca
     }
 }
 
-/// A range of the header, and its weight: 1 unless it says otherwise.
+/// A language range of the header, and its weight, by default 1.
 fn range(part: &str) -> Option<(&str, f32)> {
     let (range, weight) = part.split_once(';').unwrap_or((part, "q=1"));
     let (name, weight) = weight.split_once('=')?;

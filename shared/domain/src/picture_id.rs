@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// How long a picture is kept.
+/// Lifetime of a picture.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 
 /// The UUID of a picture, in the form of RFC 9562.
@@ -12,7 +12,7 @@ pub const LIFETIME: Duration = Duration::from_secs(300);
 pub struct PictureId(String);
 
 impl PictureId {
-    /// Reads a UUID; nothing if it is none.
+    /// Reads a UUID; `None` if it is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let groups: Vec<&str> = text.split('-').collect();
@@ -22,7 +22,7 @@ impl PictureId {
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
-    /// A random one, version 4.
+    /// A random UUID, version 4.
     #[must_use]
     pub fn random(mut bytes: [u8; 16]) -> Self {
         bytes[6] = bytes[6] & 0x0f | 0x40;

@@ -1,8 +1,8 @@
-//! Proof of work, in the format of ALTCHA's first version, whose widgets and libraries solve it as
-//! well as the demo page does: find the number between 0 and `maxnumber` for which SHA-256(salt ‖
-//! number) is `challenge`.
+//! Proof of work, in the format of ALTCHA's first version, which its widgets and libraries and the
+//! demo page solve: find the number between 0 and `maxnumber` for which SHA-256(salt ‖ number) is
+//! `challenge`.
 //!
-//! Nothing is stored of a task. Its salt says until when it is valid and for which number, and it
+//! Nothing is stored of a task. Its salt holds its expiry and the tag of the phone number, and it
 //! is signed.
 
 use base64::Engine;
@@ -14,15 +14,15 @@ use subtle::ConstantTimeEq;
 use crate::phone::PhoneNumber;
 use crate::secrets::Secrets;
 
-/// Seconds for which a task is valid.
+/// Lifetime of a task, in seconds.
 pub const LIFETIME: i64 = 300;
 
 const ALGORITHM: &str = "SHA-256";
 
-/// A base64 text of the answer to a task has about 400 characters.
-const MAX_ANSWER: usize = 1024;
+/// Longest solution in base64, in characters; usually it has about 400.
+const MAX_SOLUTION: usize = 1024;
 
-/// The task, as ALTCHA's widgets take it.
+/// The task, in ALTCHA's format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PowChallenge {
     algorithm: &'static str,
@@ -32,7 +32,7 @@ pub struct PowChallenge {
     signature: String,
 }
 
-/// The answer, as ALTCHA's widgets give it.
+/// The solution, in ALTCHA's format.
 #[derive(Serialize, Deserialize)]
 struct Solution {
     algorithm: String,
@@ -43,22 +43,20 @@ struct Solution {
 }
 
 impl PowChallenge {
-    /// Does the work.
+    /// Finds the solution, as base64; `None` if there is none.
     #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
     pub fn solve(&self) -> Option<String> {
         let number =
             (0..=self.maxnumber).find(|number| challenge(&self.salt, *number) == self.challenge)?;
         let Self { challenge, salt, signature, .. } = self.clone();
-        let answer =
+        let solution =
             Solution { algorithm: ALGORITHM.to_owned(), challenge, number, salt, signature };
-        Some(
-            STANDARD
-                .encode(serde_json::to_vec(&answer).expect("numbers and strings always serialize")),
-        )
+        let json = serde_json::to_vec(&solution).expect("numbers and strings always serialize");
+        Some(STANDARD.encode(json))
     }
 }
 
-/// A task for a phone number. `random` is drawn for this call.
+/// Creates a task for a phone number. `random` must be new for each call.
 pub fn task(
     maxnumber: u64,
     secrets: &Secrets,
@@ -66,11 +64,11 @@ pub fn task(
     now: i64,
     random: [u8; 16],
 ) -> PowChallenge {
-    // It ends with &, or whoever solved it could move digits between salt and number, and so change
-    // its end.
+    // The salt ends with &: otherwise digits could be moved between salt and number, which would
+    // change the expiry.
     let salt =
         format!("{}?expires={}&to={}&", hex::encode(random), now + LIFETIME, secrets.tag(to));
-    // Nobody can compute it from what the task shows.
+    // The number cannot be computed from the task without the secret.
     let drawn = secrets.mac(&[b"number", salt.as_bytes()].concat());
     let number = u64::from_be_bytes(std::array::from_fn(|index| drawn[index])) % (maxnumber + 1);
     let challenge = challenge(&salt, number);
@@ -78,24 +76,24 @@ pub fn task(
     PowChallenge { algorithm: ALGORITHM, challenge, maxnumber, salt, signature }
 }
 
-/// Whether a text is the answer to a task for this phone number; then a name for the task, which is
-/// to be used once.
+/// Verifies a solution for this phone number. Returns the identifier of the task, which may be used
+/// only once.
 pub fn verify(text: &str, secrets: &Secrets, to: &PhoneNumber, now: i64) -> Option<String> {
-    if text.len() > MAX_ANSWER {
+    if text.len() > MAX_SOLUTION {
         return None;
     }
-    let answer: Solution = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
-    let signed = secrets.macs(answer.challenge.as_bytes());
-    let authentic = signed
+    let solution: Solution = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+    let macs = secrets.macs(solution.challenge.as_bytes());
+    let authentic = macs
         .iter()
-        .any(|seal| hex::encode(seal).as_bytes().ct_eq(answer.signature.as_bytes()).into());
-    let parameters = answer.salt.strip_suffix('&')?.split_once('?')?.1;
+        .any(|mac| hex::encode(mac).as_bytes().ct_eq(solution.signature.as_bytes()).into());
+    let parameters = solution.salt.strip_suffix('&')?.split_once('?')?.1;
     let (expires, tag) = parameters.strip_prefix("expires=")?.split_once("&to=")?;
-    let fits = answer.algorithm == ALGORITHM
-        && challenge(&answer.salt, answer.number) == answer.challenge
+    let fits = solution.algorithm == ALGORITHM
+        && challenge(&solution.salt, solution.number) == solution.challenge
         && now < expires.parse().ok()?
         && tag == secrets.tag(to).to_string();
-    (authentic && fits).then_some(answer.challenge)
+    (authentic && fits).then_some(solution.challenge)
 }
 
 fn challenge(salt: &str, number: u64) -> String {
@@ -121,8 +119,8 @@ mod tests {
 
     fn answer(task: &PowChallenge, number: u64, salt: &str) -> String {
         let PowChallenge { algorithm, challenge, signature, .. } = task;
-        let answer = json!({ "algorithm": algorithm, "challenge": challenge, "number": number, "salt": salt,
-            "signature": signature, "took": 120 });
+        let answer = json!({ "algorithm": algorithm, "challenge": challenge, "number": number,
+            "salt": salt, "signature": signature, "took": 120 });
         STANDARD.encode(answer.to_string())
     }
 
@@ -160,7 +158,7 @@ mod tests {
         let own_task = PowChallenge { challenge: challenge(&own_salt, 1), ..task.clone() };
         for text in [
             String::new(),
-            "x".repeat(MAX_ANSWER + 1),
+            "x".repeat(MAX_SOLUTION + 1),
             STANDARD.encode("{}"),
             answer(&task, number + 1, &task.salt),
             answer(&own_task, 1, &own_salt),

@@ -1,21 +1,22 @@
-//! Quotas: a limit of one subject, and the rule by which it has room. Values alone; the store counts.
+//! Quotas: the limit of one subject, and the rule by which it has room. Values only: the store
+//! counts.
 
 use std::time::Duration;
 
 use crate::conversion_test::CusumTest;
 
-/// What a limit is a limit of.
+/// Scope of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// SMS to one number.
     Number,
-    /// SMS that one address asks for; of IPv6, one /64.
+    /// SMS that one IP address requests; of IPv6, one /64.
     Ip,
-    /// SMS to one block of numbers: those that differ in their last four digits alone.
+    /// SMS to one prefix: the numbers that differ in their last four digits only.
     Prefix,
     /// SMS to one country.
     Country,
-    /// SMS that one of those who have a key asks for.
+    /// SMS that one tenant (the holder of an API key) requests.
     Tenant,
     /// All SMS.
     Total,
@@ -23,16 +24,16 @@ pub enum Scope {
     WrongIp,
     /// All wrong codes.
     Wrong,
-    /// SMS to a block of numbers whose codes nobody types back: [`sms_app::conversion_guard`].
+    /// SMS to a prefix or country whose codes nobody types back: [`crate::conversion_test`].
     Conversion,
     /// Money: [`crate::budget`].
     Budget,
-    /// The answer to one task: [`sms_app::challenge`].
+    /// The solution of one challenge, which counts once: [`crate::proof_of_work`].
     Proof,
 }
 
 impl Scope {
-    /// Those that `LIMITS` sets.
+    /// Scopes that `LIMITS` sets.
     pub const ALL: [Self; 8] = [
         Self::Number,
         Self::Ip,
@@ -44,7 +45,7 @@ impl Scope {
         Self::Wrong,
     ];
 
-    /// Its name in `LIMITS` and in the `violated_policies` of an answer.
+    /// Name of the scope in `LIMITS` and in the `violated_policies` of a response.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,67 +64,67 @@ impl Scope {
     }
 }
 
-/// So many in so long.
+/// A maximum in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// How many.
+    /// The maximum.
     pub max: u32,
-    /// In how long.
+    /// The period.
     pub period: Duration,
 }
 
 impl Window {
-    /// The time for which one of them counts in a cell rate.
+    /// The interval at which a cell rate allows one more.
     pub fn interval(self) -> Duration {
         self.period / self.max
     }
 }
 
-/// A limit of one subject: this address, that block of numbers.
+/// The limit of one subject, such as an address or a prefix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quota {
-    /// What it is a limit of.
+    /// Its scope.
     pub scope: Scope,
-    /// Who or what it is counted for; empty where it is counted for all.
+    /// The subject that it is counted for; empty if it is counted for all.
     pub subject: String,
-    /// When there is room.
+    /// The rule by which it has room.
     pub rule: QuotaRule,
 }
 
-/// When a limit has room.
+/// The rule by which a limit has room.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum QuotaRule {
-    /// While there are no more than so many in so long.
+    /// Room while the maximum of the period is not reached.
     Rate(Window),
-    /// While the codes of a block of numbers are typed back.
+    /// Room while the codes of a prefix are typed back.
     Conversion(CusumTest),
-    /// While the codes of a country are typed back as usual: a limit that asks for a challenge and
-    /// refuses nothing.
+    /// Room while the codes of a country are typed back as usual. This rule requires a challenge
+    /// and refuses nothing.
     Country(CusumTest),
-    /// While there is money.
+    /// Room while there is money.
     Budget(BudgetRule),
 }
 
-/// What one SMS counts on a budget.
+/// One SMS on a budget. Amounts are in millionths of a USD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetRule {
-    /// What the SMS costs.
+    /// Price of the SMS.
     pub price: u64,
-    /// What may be spent on all numbers.
+    /// Amount that may be spent on any number.
     pub soft_cap: u64,
-    /// What may be spent on numbers that were verified before.
+    /// Amount that may be spent when the number was verified before: the budget and its reserve.
     pub hard_cap: u64,
     /// The hour, or the day.
     pub period: Duration,
 }
 
-/// The limit of a block.
+/// The conversion limit of a prefix.
 #[must_use]
 pub fn prefix_quota(subject: String, test: CusumTest) -> Quota {
     Quota { scope: Scope::Conversion, subject, rule: QuotaRule::Conversion(test) }
 }
 
-/// The limit of a country.
+/// The conversion limit of a country.
 #[must_use]
 pub fn country_quota(subject: String, test: CusumTest) -> Quota {
     Quota { scope: Scope::Conversion, subject, rule: QuotaRule::Country(test) }

@@ -1,4 +1,4 @@
-//! Random numbers from the operating system, drawn at the edges and handed to the domain.
+//! Random numbers from the operating system, which callers draw and pass to the domain.
 
 /// `N` random bytes.
 #[must_use]
@@ -9,7 +9,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A random number that names a call among all others.
+/// A random number, as an identifier of a call.
 #[must_use]
 pub fn random_u64() -> u64 {
     u64::from_ne_bytes(random_bytes())

@@ -1,15 +1,15 @@
-//! What stands in the way of an SMS or of a check, and for how long.
+//! Refusals of an SMS or of a check: the policies that are exceeded, and their waits.
 
 use std::time::Duration;
 
 use crate::quota::{Quota, Scope};
 
-/// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with
-/// the time until it no longer does, the longest first.
+/// Refusal of an SMS or of a check: each exceeded policy once, with the time until it allows the
+/// request again, the longest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusal(Vec<(Exceeded, Duration)>);
 
-/// What stands in the way.
+/// An exceeded policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {
     /// The last SMS to this number is too recent.
@@ -27,7 +27,7 @@ impl From<&Quota> for Exceeded {
 }
 
 impl Exceeded {
-    /// Its name in the `violated_policies` of an answer.
+    /// Name of the policy in the `violated_policies` of a response.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Exceeded {
         }
     }
 
-    /// Reads what a store says of a number.
+    /// Reads the name of a policy of a number, as the store returns it.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Cooldown, Self::Attempts, Self::Limit(Scope::Number)]
             .into_iter()
@@ -46,36 +46,36 @@ impl Exceeded {
 }
 
 impl Refusal {
-    /// What stood in the way.
+    /// The exceeded policies.
     #[must_use]
     pub fn exceeded(&self) -> Vec<Exceeded> {
         self.waits().map(|(exceeded, _)| exceeded).collect()
     }
 
-    /// What stood in the way, and for how long each.
+    /// The exceeded policies with their waits.
     pub fn waits(&self) -> impl Iterator<Item = (Exceeded, Duration)> {
         self.0.iter().copied()
     }
 
-    /// The time until nothing of it does any more.
+    /// The longest wait: after it, no policy refuses.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         self.0.first().map_or(Duration::ZERO, |(_, wait)| *wait)
     }
 
-    /// Nothing stands in the way.
+    /// Returns true if no policy is exceeded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// One of the policies is this one.
+    /// Returns true if the policy is exceeded.
     #[must_use]
-    pub fn has(&self, exceeded: Exceeded) -> bool {
+    pub fn contains(&self, exceeded: Exceeded) -> bool {
         self.0.iter().any(|(one, _)| *one == exceeded)
     }
 
-    /// Something that stands in the way for so long.
+    /// Adds an exceeded policy and its wait.
     pub fn add(&mut self, exceeded: Exceeded, wait: Duration) {
         let known = self.0.iter().position(|(one, _)| *one == exceeded);
         let known = known.map_or(Duration::ZERO, |index| self.0.remove(index).1);
@@ -84,12 +84,12 @@ impl Refusal {
         self.0.insert(index, (exceeded, wait));
     }
 
-    /// Adds what stands in the way elsewhere.
+    /// Adds the policies of another refusal.
     pub fn add_all(&mut self, other: &Self) {
         other.waits().for_each(|(exceeded, wait)| self.add(exceeded, wait));
     }
 
-    /// The same without something that is not told.
+    /// The refusal without a policy that is not disclosed.
     pub fn without(mut self, exceeded: Exceeded) -> Self {
         self.0.retain(|(one, _)| *one != exceeded);
         self
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(
             refusal.without(proof).retry_after(),
             seconds(60),
-            "what is not told is not waited for"
+            "no wait for a policy that is not disclosed"
         );
         assert!(Refusal::default().without(proof).is_empty());
     }

@@ -1,28 +1,28 @@
-//! When an attempt that failed is repeated.
+//! The schedule of retries, and delays of messages.
 
 use std::time::Duration;
 
-/// When to try again: after 3, 6 and 12 s unless `RETRY_BACKOFF` and `MAX_RETRIES` say otherwise.
+/// Retry schedule, `RETRY_BACKOFF` and `MAX_RETRIES`: by default after 3, 6 and 12 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// The first wait; each later one is twice the one before.
+    /// The first wait; each later one is twice the previous one.
     pub backoff: Duration,
     /// Attempts after the first.
     pub max_retries: u32,
 }
 
 impl Schedule {
-    /// The wait after a failed attempt (1 is the first), or nothing when it was the last. If the
-    /// gateway asks for `least`, it is doubled until it is at least that: so that waits stay few,
-    /// each of which is a queue on RabbitMQ. `random` chooses a jitter of up to 10 %, so that jobs
-    /// which failed together do not come back together.
+    /// The wait after a failed attempt (1 is the first); `None` if it was the last. It is doubled
+    /// until it is at least `min_wait`, which the gateway may ask for: so that there are few
+    /// different waits, each of which is a queue on RabbitMQ. `random` selects a jitter of up to
+    /// 10 %, so that jobs that failed together are not retried together.
     #[must_use]
-    pub fn after(self, attempt: u32, least: Duration, random: u64) -> Option<Delay> {
+    pub fn after(self, attempt: u32, min_wait: Duration, random: u64) -> Option<Delay> {
         if attempt > self.max_retries {
             return None;
         }
         let mut base = self.wait(attempt);
-        while base < least {
+        while base < min_wait {
             base = base.saturating_mul(2);
         }
         let thousandths = u32::try_from(random % 101).unwrap_or_default();
@@ -39,7 +39,7 @@ impl Schedule {
         self.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
     }
 
-    /// The shortest wait, for a job that is held back.
+    /// The shortest wait, for a job that is requeued without an attempt.
     #[must_use]
     pub fn first(self) -> Delay {
         Delay { base: self.backoff, jitter: Duration::ZERO }
@@ -52,29 +52,29 @@ impl Default for Schedule {
     }
 }
 
-/// How long a message waits before it is handed out: a base that is one of few, and a jitter on top
-/// of it.
+/// Delay of a message before it is delivered: a base of which there are few different ones, plus a
+/// jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
-    /// Names the wait queue on RabbitMQ.
+    /// The delay of the wait queue on RabbitMQ.
     pub base: Duration,
     /// At most a tenth of the base.
     pub jitter: Duration,
 }
 
 impl Delay {
-    /// At once.
+    /// No delay.
     pub const NONE: Self = Self { base: Duration::ZERO, jitter: Duration::ZERO };
 
-    /// The longest of 1, 2, 4, 8, … s that is within `wait`, for a wait that may be resumed: so
-    /// that waits stay few, each of which is a queue on RabbitMQ.
+    /// The longest of 1, 2, 4, 8, … s within `wait`, for a wait that may be resumed: so that there
+    /// are few different delays, each of which is a queue on RabbitMQ.
     #[must_use]
     pub fn within(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
         Self { base: Duration::from_secs(1 << seconds.ilog2()), jitter: Duration::ZERO }
     }
 
-    /// Both together.
+    /// The base plus the jitter.
     #[must_use]
     pub fn total(self) -> Duration {
         self.base.saturating_add(self.jitter)

@@ -1,4 +1,4 @@
-//! `CODE_SECRET`: the secrets that codes, tags of numbers and keys of tokens are derived from.
+//! `CODE_SECRET`: the secrets that codes, number tags and token keys are derived from.
 
 use std::fmt;
 
@@ -11,28 +11,27 @@ use crate::code::{Code, CodeLength, truncate};
 use crate::phone::PhoneNumber;
 use crate::verification_id::{NumberTag, VerificationId};
 
-/// 80 bits, as of a number's tag.
+/// Length of a keyed hash: 80 bits, as that of a number's tag.
 const KEYED_HASH_BYTES: usize = 10;
 
 /// `CODE_SECRET`: one secret, or several separated by commas with the newest first.
 ///
-/// The newest signs new ids; the others answer for codes that are still in flight, so that a secret
-/// is rotated by putting a new one in front and taking the old one away 10 minutes later. Phone
-/// numbers are tagged with the
-/// *oldest* of the list: putting a new one in front changes no cooldown.
+/// The newest derives new codes; the others serve codes that are still in flight. So a secret is
+/// rotated by prepending a new one and removing the old one 10 minutes later. Phone numbers are
+/// tagged with the *oldest* of the list: prepending a new one changes no cooldown.
 #[derive(Clone)]
 pub struct Secrets(Vec<Secret>);
 
 #[derive(Clone)]
 struct Secret {
-    /// Names this secret inside an id: the first byte of a hash of it.
+    /// Key ID of the secret in a verification's id: the first byte of a hash of it.
     key_id: u8,
     code_key: [u8; 32],
     tag_key: [u8; 32],
     token_seed: [u8; 32],
 }
 
-/// What is wrong with a `CODE_SECRET`. It never quotes the secret.
+/// An invalid `CODE_SECRET`. The error never quotes the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Too short to resist guessing.
@@ -41,20 +40,20 @@ pub enum SecretError {
         Secrets::MIN_LENGTH
     )]
     TooShort,
-    /// Two of the list cannot be told apart (they are equal, or the one byte that names each
-    /// collides).
+    /// Two secrets with the same key ID (they are equal, or their one-byte key IDs collide).
     #[error("two of the secrets have the same key ID; replace one of them")]
     SameKeyId,
 }
 
 impl Secrets {
-    /// Fewest characters of a secret: 32 hexadecimal digits are 128 bits, as much as an id holds.
+    /// Fewest characters of a secret: 32 hexadecimal digits are 128 bits, as many as an id's random
+    /// part has.
     pub const MIN_LENGTH: usize = 32;
 
     /// Reads the list, newest first.
     ///
     /// # Errors
-    /// [`SecretError`] for a secret that is too short, or two that cannot be told apart.
+    /// [`SecretError`] for a secret that is too short, or two with the same key ID.
     pub fn parse(list: &str) -> Result<Self, SecretError> {
         let mut secrets: Vec<Secret> = Vec::new();
         for text in list.split(',').map(str::trim) {
@@ -76,7 +75,7 @@ impl Secrets {
         Self(vec![Secret::from_bytes(&bytes)])
     }
 
-    /// The name of the newest secret, which goes into new ids.
+    /// Key ID of the newest secret, which goes into new ids.
     #[must_use]
     pub fn newest_key_id(&self) -> u8 {
         self.0[0].key_id
@@ -90,8 +89,8 @@ impl Secrets {
         NumberTag::from_hash(&hash)
     }
 
-    /// What stands in the store for an address: the same for the same one, and nothing that it
-    /// could be read from.
+    /// A keyed hash, such as the store holds of an address: deterministic, and not reversible
+    /// without the secret.
     #[must_use]
     pub fn keyed_hash(&self, of: &[u8]) -> String {
         let oldest = &self.0[self.0.len() - 1];
@@ -99,23 +98,24 @@ impl Secrets {
         URL_SAFE_NO_PAD.encode(&hash[..KEYED_HASH_BYTES])
     }
 
-    /// Something's seal: that it was made here, nobody else can claim.
+    /// HMAC of a message with the newest secret, to authenticate values that are issued here.
     #[must_use]
-    pub fn mac(&self, what: &[u8]) -> [u8; 32] {
-        self.0[0].mac(what)
+    pub fn mac(&self, message: &[u8]) -> [u8; 32] {
+        self.0[0].mac(message)
     }
 
-    /// The seals of all secrets of the list: one of them is that of something made here lately.
-    pub fn macs(&self, what: &[u8]) -> Vec<[u8; 32]> {
-        self.0.iter().map(|secret| secret.mac(what)).collect()
+    /// HMACs of a message with each secret: one of them authenticates a value issued before a
+    /// rotation.
+    pub fn macs(&self, message: &[u8]) -> Vec<[u8; 32]> {
+        self.0.iter().map(|secret| secret.mac(message)).collect()
     }
 
-    /// What the keys that sign tokens come from, the newest first.
+    /// Seeds of the keys that sign tokens, the newest first.
     pub fn token_seeds(&self) -> impl Iterator<Item = [u8; 32]> {
         self.0.iter().map(|secret| secret.token_seed)
     }
 
-    /// The code of a verification, or nothing when its secret is no longer in the list.
+    /// Derives the code of a verification; `None` if its secret is no longer in the list.
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
         let secret = self.0.iter().find(|secret| secret.key_id == id.key_id())?;
@@ -134,8 +134,8 @@ impl Secret {
         }
     }
 
-    fn mac(&self, what: &[u8]) -> [u8; 32] {
-        hmac(&self.tag_key, &[b"seal", what])
+    fn mac(&self, message: &[u8]) -> [u8; 32] {
+        hmac(&self.tag_key, &[b"seal", message])
     }
 }
 

@@ -1,8 +1,8 @@
-//! Test numbers: numbers with a code that is known beforehand, for the people who review an app in
-//! its store and for automatic tests. Nothing is ever sent to them.
+//! Test numbers: numbers with a fixed code, for reviewers of app stores and for automated tests.
+//! Nothing is ever sent to them.
 //!
-//! Whoever knows such a number can log in with it: they end by themselves at a date, and a function
-//! takes them only if it is told twice.
+//! Everyone who knows such a number can log in with it. So they expire at a date, and a function
+//! on Lambda accepts them only with `TEST_NUMBERS_ON_LAMBDA` as well.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::phone::{Country, PhoneError, PhoneNumber, Region};
 use crate::secrets::Secrets;
 use crate::verification_id::NumberTag;
 
-/// The numbers with their codes; none unless configured.
+/// Test numbers with their codes; by default none.
 #[derive(Debug, Clone, Default)]
 pub struct TestNumbers {
     codes: Vec<(PhoneNumber, Code)>,
@@ -19,9 +19,9 @@ pub struct TestNumbers {
 }
 
 impl TestNumbers {
-    /// Reads `+8613800138000=012345, +447700900123=543210`; nothing if an entry is not a number and
-    /// a code. They end with `until`. Such a number need not be assigned: some countries reserve
-    /// ranges that nobody will ever have.
+    /// Reads `+8613800138000=012345, +447700900123=543210`; `None` if an entry is not a number and
+    /// a code. They expire at `until`. Such a number need not be assigned: some countries reserve
+    /// ranges that are never assigned.
     #[must_use]
     pub fn parse(list: &str, length: CodeLength, until: Timestamp) -> Option<Self> {
         let entry = |text: &str| {
@@ -38,35 +38,34 @@ impl TestNumbers {
         Some(Self { codes, until })
     }
 
-    /// Reads a number as [`PhoneNumber::parse_with_country`] does, and test numbers also where they
-    /// are not assigned.
+    /// Reads a number as [`PhoneNumber::parse_with_country`] does, and also test numbers that are
+    /// not assigned.
     ///
     /// # Errors
     /// As [`PhoneNumber::parse_with_country`].
     pub fn number(&self, text: &str, region: Region) -> Result<(PhoneNumber, Country), PhoneError> {
         PhoneNumber::parse_with_country(text, region).or_else(|error| {
-            let mut meant = PhoneNumber::by_form(text, region).filter(|_| self.still_count());
-            meant
+            let mut candidates = PhoneNumber::by_form(text, region).filter(|_| self.are_valid());
+            candidates
                 .find(|(number, _)| self.codes.iter().any(|(known, _)| known == number))
                 .ok_or(error)
         })
     }
 
-    /// The code of a test number, until they end.
+    /// The code of a test number, until it expires.
     #[must_use]
     pub fn code(&self, secrets: &Secrets, tag: NumberTag) -> Option<&Code> {
         let (_, code) = self.codes.iter().find(|(number, _)| secrets.tag(number) == tag)?;
-        self.still_count().then_some(code)
+        self.are_valid().then_some(code)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a date ends by the clock")]
-    fn still_count(&self) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "test numbers expire by the clock")]
+    fn are_valid(&self) -> bool {
         Timestamp::now() < self.until
     }
 }
 
-/// A number of the list: the one that is meant by it, or, where no such number is assigned, the one
-/// that it has the form of.
+/// Reads a number of the list: an assigned one, or else one by its form.
 fn read(number: &str) -> Option<PhoneNumber> {
     let region = Region::default();
     let assigned = PhoneNumber::parse(number, region).ok();
@@ -87,7 +86,8 @@ mod tests {
     fn a_test_number_need_not_be_assigned() {
         // Reserved by Ofcom and Arcep for films and books, a number of the north of America that
         // nobody has, and a landline.
-        let list = "+447700900123=012345, +33 1 99 00 12 34=012345, +15555550100=012345,+861062552266=012345";
+        let list = "+447700900123=012345, +33 1 99 00 12 34=012345, +15555550100=012345,\
+            +861062552266=012345";
         let tests = parse(list, LATER).expect("numbers");
         for (text, region, e164, country) in [
             ("+44 7700 900123", "CN", "+447700900123", "GB"),

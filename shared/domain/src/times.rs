@@ -1,16 +1,16 @@
-//! Times as answers have them: RFC 3339 in UTC, always to the millisecond, so that they are
-//! compared and sorted as text, too.
+//! Timestamps in responses: RFC 3339 in UTC, always with milliseconds, so that they can be compared
+//! and sorted as text too.
 
 use jiff::Timestamp;
 use serde::Serializer;
 
-/// A time such as `2026-01-01T12:05:00.000Z`.
+/// Formats a timestamp as `2026-01-01T12:05:00.000Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// The same for a field of an answer.
+/// Serializes a timestamp as [`rfc3339`] formats it.
 ///
 /// # Errors
 /// Those of the serializer.

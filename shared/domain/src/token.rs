@@ -1,9 +1,8 @@
-//! Tokens: what a browser brings to a product's own backend, so that the backend can trust that a
-//! number was verified.
+//! Tokens: a browser presents one to a product's own backend, as proof that a number was verified.
 //!
 //! A token is a JWT (RFC 7519), signed with Ed25519 (RFC 8037). The keys come from `CODE_SECRET`
-//! and are rotated with it; a verifier reads their public halves from a JWK Set (RFC 7517), where
-//! each is named by its thumbprint (RFC 7638).
+//! and are rotated with it; a verifier reads the public keys from a JWK Set (RFC 7517), whose key
+//! IDs are thumbprints (RFC 7638).
 
 use std::time::Duration;
 
@@ -17,22 +16,22 @@ use crate::phone::PhoneNumber;
 use crate::secrets::Secrets;
 use crate::verification_id::VerificationId;
 
-/// How long a token is valid: as long as it takes a browser to hand it on.
+/// Lifetime of a token: enough for a browser to pass it on.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 
-/// How far a token is dated back, in seconds, so that a verifier whose clock is a little behind
-/// does not take it for one of the future.
+/// Seconds by which a token is backdated, so that a verifier whose clock is a little behind does
+/// not reject it as issued in the future.
 const BACKDATED: i64 = 5;
 
-/// Who signs.
+/// Issuer of the tokens (`iss`).
 const ISSUER: &str = "sms-verify";
 
-/// The keys of all secrets, the newest first. `Debug` shows their public halves alone.
+/// Signing keys of all secrets, the newest first. `Debug` shows the public keys only.
 #[derive(Debug)]
 pub struct TokenKeys(Vec<Ed25519KeyPair>);
 
 impl TokenKeys {
-    /// The keys that belong to these secrets.
+    /// The keys of these secrets.
     #[must_use]
     #[expect(clippy::expect_used, reason = "any 32 bytes are a seed")]
     pub fn new(secrets: &Secrets) -> Self {
@@ -42,8 +41,8 @@ impl TokenKeys {
         Self(secrets.token_seeds().map(pair).collect())
     }
 
-    /// Says, signed with the newest key, that the number was verified `now` (seconds since 1970),
-    /// to whom it was asked by, where callers have keys.
+    /// Issues a token, signed with the newest key, that the number was verified at `now` (seconds
+    /// since 1970). Its audience is the tenant, if callers have API keys.
     #[must_use]
     pub fn sign(
         &self,
@@ -70,18 +69,19 @@ impl TokenKeys {
         format!("{signed}.{signature}")
     }
 
-    /// The public halves, for whoever verifies tokens.
+    /// The public keys as a JWK Set.
     #[must_use]
     pub fn set(&self) -> Value {
         let keys = self.0.iter().map(|key| {
             let (x, kid) = (encode(key.public_key()), thumbprint(key));
-            json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "use": "sig", "alg": "EdDSA" })
+            let (kty, crv) = ("OKP", "Ed25519");
+            json!({ "kty": kty, "crv": crv, "x": x, "kid": kid, "use": "sig", "alg": "EdDSA" })
         });
         json!({ "keys": keys.collect::<Vec<_>>() })
     }
 }
 
-/// The hash of a key's required members, in their order and without spaces.
+/// JWK thumbprint: the hash of the key's required members, in lexicographic order without spaces.
 fn thumbprint(key: &Ed25519KeyPair) -> String {
     let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(key.public_key()));
     encode(Sha256::digest(members))

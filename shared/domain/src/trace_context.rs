@@ -1,23 +1,23 @@
-//! The request ID and W3C trace context of a request, which its job carries along.
+//! The request ID and W3C trace context of a request, which its job carries.
 //! <https://www.w3.org/TR/trace-context/>
 
 use std::fmt;
 
-/// What a request is found by, and its job with it: its lines and spans have them.
+/// Request ID and trace context of a request and its job, for log lines and spans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {
-    /// That of the HTTP request.
+    /// ID of the HTTP request.
     pub request_id: Option<String>,
-    /// The trace that it is part of.
+    /// The trace that the request is part of.
     pub trace: Option<TraceParent>,
 }
 
-/// `00-TRACE-PARENT-FLAGS`: a trace, and the span in it that what follows is a child of.
+/// A `traceparent`, `00-TRACE-PARENT-FLAGS`: the trace, and the parent span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceParent(String);
 
 impl TraceParent {
-    /// A trace that begins here, and is no more than a name: nobody keeps its spans.
+    /// Starts a new trace that is not sampled: it has an ID, and its spans are not recorded.
     #[must_use]
     pub fn new(random: [u8; 24]) -> Self {
         let digits = hex::encode(random);
@@ -32,12 +32,12 @@ impl TraceParent {
         let (version, trace, parent, flags) =
             (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let known = is_hex(version, 2) && version != "ff" && is_hex(flags, 2);
-        let names = is_name(trace, 32) && is_name(parent, 16);
-        (known && names).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
+        let ids = is_id(trace, 32) && is_id(parent, 16);
+        (known && ids).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
     }
 
-    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. Without a
-    /// parent `parent` is.
+    /// Reads the header `X-Amzn-Trace-Id`: `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`. `parent` is
+    /// the default for one without a parent.
     #[must_use]
     pub fn from_xray(header: &str, parent: [u8; 8]) -> Option<Self> {
         let trace = xray_field(header, "Root=1-")?.replace('-', "");
@@ -47,31 +47,31 @@ impl TraceParent {
         Self::parse(&format!("00-{trace}-{parent}-{flags}"))
     }
 
-    /// The trace's name: 32 hexadecimal digits.
+    /// The trace ID: 32 hexadecimal digits.
     #[must_use]
     pub fn trace_id(&self) -> &str {
         &self.0[3..35]
     }
 
-    /// The name of the span that what follows is a child of: 16 hexadecimal digits.
+    /// ID of the parent span: 16 hexadecimal digits.
     #[must_use]
     pub fn parent_id(&self) -> &str {
         &self.0[36..52]
     }
 
-    /// Whether its spans are kept.
+    /// Returns true if spans of the trace are recorded.
     pub fn is_sampled(&self) -> bool {
         // The lowest bit of the flags.
         self.0[53..].ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f'])
     }
 
-    /// As the header has it.
+    /// Value of the header `traceparent`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As SQS and X-Ray have it.
+    /// Value of the header `X-Amzn-Trace-Id`, which SQS and X-Ray use.
     #[must_use]
     pub fn xray(&self) -> String {
         let (trace, parent, sampled) =
@@ -86,7 +86,7 @@ impl fmt::Display for TraceParent {
     }
 }
 
-/// What follows `name` in a header of X-Ray's.
+/// Value of a field of X-Ray's header; `name` includes the `=`.
 pub fn xray_field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     header.split(';').find_map(|part| part.trim().strip_prefix(name))
 }
@@ -95,8 +95,8 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// All zero is nobody's name.
-fn is_name(text: &str, digits: usize) -> bool {
+/// Returns true for an ID: hexadecimal, and not all zeros.
+fn is_id(text: &str, digits: usize) -> bool {
     is_hex(text, digits) && text.bytes().any(|byte| byte != b'0')
 }
 

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use crate::refusal::Exceeded;
 use crate::verification_id::VerificationId;
 
-/// Where a verification stands. What is expired or replaced is gone and has no status.
+/// Status of a verification. An expired or replaced one no longer exists, and has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// The code was asked for and not yet typed back.
+    /// The code was requested and not yet typed back.
     Pending,
     /// The right code was typed back.
     Approved,
 }
 
 impl Status {
-    /// The word for it in answers and in the store.
+    /// Name of the status in responses and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,27 +27,27 @@ impl Status {
     }
 }
 
-/// How far the latest SMS of a verification has come.
+/// Delivery state of a verification's latest SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
     /// The job waits in the queue.
     Queued,
     /// A gateway accepted the message.
     Sent,
-    /// A gateway could not take it; it will be tried again.
+    /// A gateway could not take the message; it will be tried again.
     Retrying,
-    /// It will not be tried again.
+    /// The message was not sent, and will not be tried again.
     Failed,
     /// The gateway reported that the phone has it.
     Delivered,
 }
 
 impl DeliveryState {
-    /// All of them.
+    /// Every state.
     pub const ALL: [Self; 5] =
         [Self::Queued, Self::Sent, Self::Retrying, Self::Failed, Self::Delivered];
 
-    /// The word for it in answers and in the store.
+    /// Name of the state in responses and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,62 +59,62 @@ impl DeliveryState {
         }
     }
 
-    /// Reads the store's word.
+    /// Parses the output of [`DeliveryState::as_str`].
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
-/// A verification as its caller sees it. Durations count from the moment at which the store
-/// answered.
+/// A verification as its caller sees it. Durations count from the store's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
-    /// Its name.
+    /// Its ID.
     pub id: VerificationId,
     /// The number, masked: the store keeps no other form of it.
     pub to: String,
     /// Pending or approved.
     pub status: Status,
-    /// The latest SMS.
+    /// Delivery state of the latest SMS.
     pub delivery: DeliveryState,
-    /// When the code stops being accepted, by the store's clock.
+    /// Expiry of the code, by the store's clock.
     pub expires_at: Timestamp,
-    /// The time left until then.
+    /// Time until then.
     pub expires_in: Duration,
-    /// The time after which another SMS may be asked for.
+    /// Time until another SMS may be requested.
     pub resend_in: Duration,
-    /// What that is the wait of.
+    /// The policy that determines that time.
     pub waits_for: Exceeded,
-    /// Wrong codes that may still be tried.
+    /// Attempts left before the number is locked.
     pub attempts_left: u32,
-    /// The time until wrong codes are forgotten, if none may be tried.
+    /// Time until the number is unlocked, if no attempts are left.
     pub locked_for: Duration,
 }
 
-/// The rules of a verification's life.
+/// The rules for the lifetime of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a code is accepted after the latest SMS was asked for: `CODE_TTL`.
+    /// Lifetime of a code after the latest SMS was requested: `CODE_TTL`.
     pub ttl: Duration,
     /// The cooldown between two SMS to one number: `RESEND_INTERVAL`.
     pub resend_interval: Duration,
-    /// Wrong codes per number before it is locked: `MAX_ATTEMPTS`.
+    /// Wrong codes for a number before it is locked: `MAX_ATTEMPTS`.
     pub max_attempts: u32,
-    /// Longest life of a code, resends included, and the time for which wrong codes are remembered,
-    /// counted from the first. Always [`Policy::MAX_LIFE`] outside of tests.
+    /// Longest lifetime of a code, resends included, and the time for which wrong codes count, from
+    /// the first one on. Always [`Policy::MAX_LIFE`] outside of tests.
     pub max_life: Duration,
-    /// How long it is remembered that a number was verified; not at all where nobody asks for it,
-    /// which is without a `BUDGET`.
+    /// Time for which a number counts as verified before; zero without a `BUDGET`, which is the
+    /// only user of it.
     pub remember: Duration,
 }
 
 impl Policy {
-    /// A quarter of a year: in that time most of those who use a product verify their number again.
+    /// Time for which a number counts as verified before, with a `BUDGET`: a quarter of a year, in
+    /// which most users of a product verify their number again.
     pub const REMEMBER: Duration = Duration::from_secs(90 * 86_400);
 
-    /// 10 minutes: NIST's limit for an out-of-band secret (SP 800-63B, revision 4 §3.1.3.2,
-    /// revision 3 §5.1.3.2).
+    /// Longest lifetime of a code: 10 minutes, NIST's limit for an out-of-band secret (SP 800-63B,
+    /// revision 4 §3.1.3.2, revision 3 §5.1.3.2).
     pub const MAX_LIFE: Duration = Duration::from_secs(600);
 }
 

@@ -1,4 +1,4 @@
-//! The id of a verification, and its parts: the number's tag and the purpose.
+//! The ID of a verification, and its parts: the number's tag and the purpose.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ const RANDOM_BYTES: usize = 16;
 
 const FIXED_BYTES: usize = 1 + TAG_BYTES + RANDOM_BYTES;
 
-/// The name of a verification: 36 URL-safe characters, plus those of a purpose if one was given.
+/// The ID of a verification: 36 URL-safe characters, plus those of a purpose if one was given.
 ///
-/// It reads, in base64url, as `key id (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key
-/// id names the secret that the code comes from; the tag names the place in the store, so that a
-/// check needs one round trip; the random part is what nobody can guess; the purpose is part of
-/// what the code is derived from. An id that was altered names nothing.
+/// It is the base64url of `key ID (1 byte) ‖ number tag (10) ‖ random (16) ‖ purpose`. The key ID
+/// selects the secret that the code is derived from; the tag is the number's key in the store, so
+/// that a check needs one round trip; the random part makes the ID unguessable; the code depends on
+/// the purpose. An ID that was altered is unknown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerificationId {
     text: String,
@@ -25,7 +25,7 @@ pub struct VerificationId {
 }
 
 impl VerificationId {
-    /// Puts an id together. `random` comes from the operating system's generator.
+    /// Builds an ID. `random` comes from the operating system's generator.
     #[must_use]
     pub fn new(key_id: u8, tag: NumberTag, random: [u8; RANDOM_BYTES], purpose: &Purpose) -> Self {
         let mut fixed = [0; FIXED_BYTES];
@@ -37,7 +37,7 @@ impl VerificationId {
         Self { text: URL_SAFE_NO_PAD.encode(bytes), fixed, purpose: purpose.clone() }
     }
 
-    /// Reads an id as a client gave it; nothing if it cannot be one.
+    /// Parses an ID as a client sent it; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > (FIXED_BYTES + Purpose::MAX_LENGTH).div_ceil(3) * 4 {
@@ -49,19 +49,19 @@ impl VerificationId {
         Some(Self { text: text.to_owned(), fixed: *fixed, purpose })
     }
 
-    /// The id as it stands in URLs, jobs and logs.
+    /// The ID as text, as in URLs, jobs and logs.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Which secret the code is derived from.
+    /// Key ID of the secret that the code is derived from.
     #[must_use]
     pub fn key_id(&self) -> u8 {
         self.fixed[0]
     }
 
-    /// Where the number's state is stored.
+    /// Tag of the number, which its state is stored under.
     #[must_use]
     pub fn tag(&self) -> NumberTag {
         let mut tag = [0; TAG_BYTES];
@@ -69,13 +69,13 @@ impl VerificationId {
         NumberTag(tag)
     }
 
-    /// What the caller said the proof is for.
+    /// The purpose that the caller gave.
     #[must_use]
     pub fn purpose(&self) -> &Purpose {
         &self.purpose
     }
 
-    /// All of the id but its purpose: what a code is derived from.
+    /// The ID without its purpose, as a code is derived from it.
     pub fn random_part(&self) -> &[u8] {
         &self.fixed
     }
@@ -93,8 +93,8 @@ impl fmt::Debug for VerificationId {
     }
 }
 
-/// A keyed hash of a phone number, of 80 bits: among 10^9 numbers two share one with a chance below
-/// 10^-6.
+/// A keyed hash of a phone number, of 80 bits: the chance that two of 10^9 numbers share one is
+/// below 10^-6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NumberTag([u8; TAG_BYTES]);
 
@@ -107,7 +107,7 @@ impl NumberTag {
         Self(tag)
     }
 
-    /// Reads what it is shown as.
+    /// Parses the hexadecimal form that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut tag = [0; TAG_BYTES];
         if text.len() != 2 * TAG_BYTES || !text.is_ascii() {
@@ -132,18 +132,18 @@ impl fmt::Debug for NumberTag {
     }
 }
 
-/// What a proof is for, such as `login` or `reset-password`: up to 32 of `a–z 0–9 _ -`, empty when
-/// the caller gave none.
+/// The purpose of a verification, such as `login` or `reset-password`: up to 32 of
+/// `a–z 0–9 _ -`, empty when the caller gave none.
 ///
-/// A code sent for one purpose is worth nothing for another.
+/// A code sent for one purpose is not accepted for another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Purpose(String);
 
 impl Purpose {
-    /// Most characters of a purpose.
+    /// Longest purpose, in characters.
     pub const MAX_LENGTH: usize = 32;
 
-    /// Reads a purpose; nothing if it holds other characters or too many.
+    /// Reads a purpose; `None` if it holds other characters or too many.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let allowed =

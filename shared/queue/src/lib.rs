@@ -104,10 +104,10 @@ impl Queue {
                 // Boxed: the futures of the SDK's calls are large, and would make this one large,
                 // too.
                 Backend::Sqs(queue) => {
-                    Box::pin(queue.send(&body, delay.total(), job.names.trace.as_ref())).await
+                    Box::pin(queue.send(&body, delay.total(), job.context.trace.as_ref())).await
                 }
                 Backend::RabbitMq(queue) => {
-                    queue.send(body.as_bytes(), delay, job.names.trace.as_ref()).await
+                    queue.send(body.as_bytes(), delay, job.context.trace.as_ref()).await
                 }
                 Backend::Memory(queue) => {
                     queue.send(body.into_bytes(), delay.total());

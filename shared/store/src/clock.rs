@@ -1,4 +1,4 @@
-//! A store's clock: the server's own, or one that is moved by hand, for simulations and tests.
+//! A store's clock: the system's, or a virtual one for simulations and tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,19 +8,19 @@ use jiff::Timestamp;
 
 use crate::micros;
 
-/// The time, in a store. Clones of a virtual clock are one clock.
+/// A store's clock. Clones of a virtual clock share its time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// A clock that stands still until it is moved. Redis still forgets by its own clock: begin at
-    /// the present.
+    /// A virtual clock, which moves only by [`Clock::advance`]. Redis still expires keys by its own
+    /// clock: start at the present.
     #[must_use]
     pub fn virtual_from(start: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(start.as_microsecond()))))
     }
 
-    /// Moves a virtual clock.
+    /// Advances a virtual clock.
     pub fn advance(&self, by: Duration) {
         if let Some(time) = &self.0 {
             time.fetch_add(micros(by), Ordering::Relaxed);
@@ -32,10 +32,7 @@ impl Clock {
     }
 
     /// Microseconds since 1970.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a store's time is its own, and this is the store"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the memory store's time is the system's")]
     #[must_use]
     pub fn micros(&self) -> i64 {
         self.0

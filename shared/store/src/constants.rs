@@ -1,9 +1,9 @@
-//! Constants that both stores share: written here, and given to the scripts as Lua.
+//! Constants that both stores share: declared here, and passed to the scripts as Lua.
 //!
-//! A script of Redis starts with the groups that it includes (see `redis/scripts.rs`), so that a
-//! value stands in one place alone.
+//! Each Redis script starts with the groups that it includes (see `redis/scripts.rs`), so that a
+//! value is declared once.
 
-/// Declares a group: each constant in Rust, and all of them as lines of Lua.
+/// Declares a group: each constant in Rust, and a function that returns them as Lua.
 macro_rules! lua_constants {
     ($(#[$about:meta])* $group:ident {
         $($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*
@@ -18,47 +18,47 @@ macro_rules! lua_constants {
 }
 
 lua_constants! {
-    /// Those of the limits, as Lua.
+    /// Constants of the limits, as Lua.
     limits {
-        /// How many values a limit has in a script's arguments.
+        /// Number of values of a limit in a script's arguments.
         VALUES: usize = 5;
 
-        /// What the conversion guard does where something is wrong, as scripts are told.
+        /// Actions of the conversion guard, as in a script's arguments.
         OBSERVE: &str = "0";
         REFUSE: &str = "1";
         CHALLENGE: &str = "2";
 
-        /// The time (s) that a code may take to be typed back.
+        /// Longest time (s) for a code to be typed back: after it, an SMS counts as a miss.
         LAG: i64 = 120;
-        /// Length (s) of a slot of time: the SMS of one are counted together.
+        /// Length (s) of a time slot: its SMS are counted together.
         SLOT: i64 = 10;
-        /// The time (s) in which a score halves.
+        /// Half-life (s) of a score.
         SCORE_HALF_LIFE: f64 = 86_400.0;
-        /// The time (s) in which what the base rate is made of halves.
+        /// Half-life (s) of the counts that the base rate is computed from.
         BASE_HALF_LIFE: f64 = 604_800.0;
-        /// The time (s) until an SMS may show that a prefix has recovered, or for which a country
-        /// is suspicious. It doubles with each that is in vain.
+        /// Wait (s) before an abused prefix is probed with an SMS, and time for which a country is
+        /// suspicious. It doubles after each failed probe.
         PROBE_WAIT: i64 = 7200;
-        /// How often it doubles at most.
+        /// Highest number of doublings of that wait.
         MAX_DOUBLINGS: u32 = 3;
-        /// The time (s) after which what was suspicious before no longer counts for that.
+        /// Time (s) after which a country's earlier alarms no longer double its wait.
         DAY: i64 = 86_400;
 
-        /// The times (s) for which what is known of a prefix and of a country is kept.
+        /// Times (s) for which the guard keeps the state of a prefix and of a country.
         PREFIX_KEPT: i64 = 4 * 86_400;
         COUNTRY_KEPT: i64 = 2 * 604_800;
 
-        /// The share of a budget at which it is told how much is spent.
+        /// Share of a budget, in percent, whose spending raises an alarm.
         ALARM_PERCENT: u64 = 80;
     }
 }
 
 lua_constants! {
-    /// Those of the accounts at gateways, as Lua.
+    /// Constants of the accounts at gateways, as Lua.
     accounts {
-        /// Longest wait (ms) that is told while another message tries a gateway.
+        /// Longest wait (ms) that is returned while the circuit is half open.
         HALF_OPEN_WAIT: i64 = 1000;
-        /// The time (ms) for which an account is kept beyond its latest turn and its circuit.
+        /// Time (ms) for which an account is kept beyond its latest rate slot and its circuit.
         ACCOUNT_KEPT: i64 = 600_000;
     }
 }

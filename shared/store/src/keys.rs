@@ -1,26 +1,26 @@
-//! Where everything stands in a store. What is in braces is Redis Cluster's hash tag: keys that
-//! share it share a shard.
+//! Keys of a store. The part in braces is Redis Cluster's hash tag: keys with the same tag are on
+//! the same shard.
 
 use sms_domain::picture_id::PictureId;
 use sms_domain::quota::{Quota, QuotaRule};
 use sms_domain::verification_id::NumberTag;
 
-/// Where a number's entry stands.
-pub(super) fn key(tag: NumberTag) -> String {
+/// Key of a number's record.
+pub(super) fn number_key(tag: NumberTag) -> String {
     format!("sms-verify:{{{tag}}}")
 }
 
-/// Where the times of a number's latest SMS stand, beside its entry.
-pub(super) fn sent_key(entry: &str) -> String {
-    format!("{entry}:sent")
+/// Key of the times of a number's latest SMS (same hash slot as its record).
+pub(super) fn sent_key(number: &str) -> String {
+    format!("{number}:sent")
 }
 
-/// Where it stands until when a number counts as verified before, beside its entry.
-pub(super) fn verified_key(entry: &str) -> String {
-    format!("{entry}:verified")
+/// Key of the time until which a number counts as verified before (same hash slot as its record).
+pub(super) fn verified_key(number: &str) -> String {
+    format!("{number}:verified")
 }
 
-/// Where a limit stands.
+/// Key of a quota.
 pub(super) fn limit_key(quota: &Quota) -> String {
     let Quota { scope, subject, rule } = quota;
     let period = match rule {
@@ -31,32 +31,32 @@ pub(super) fn limit_key(quota: &Quota) -> String {
     format!("sms-verify:{}:{}:{subject}", scope.as_str(), period.as_secs())
 }
 
-/// Where it stands what a picture shows: under the name that the tutorial has for it.
+/// Key of a picture's text, named as in the Meiduo tutorial.
 pub(super) fn picture_key(uuid: &PictureId) -> String {
     format!("img_{}", uuid.as_str())
 }
 
-/// Where it stands which number a gateway's name for a message is about.
+/// Key of the number's tag of a gateway's message ID.
 pub(super) fn message_key(gateway: &str, message_id: &str) -> String {
     format!("sms-verify:message:{gateway}:{message_id}")
 }
 
-/// Where an idempotency key stands.
+/// Key of an idempotency key.
 pub(super) fn claim_key(subject: &str) -> String {
     format!("sms-verify:idempotency:{subject}")
 }
 
-/// Where what the conversion guard knows of a block of numbers or of a country stands.
+/// Key of the conversion guard's state of a prefix or country.
 pub(super) fn guard_key(subject: &str) -> String {
     format!("sms-verify:guard:{subject}")
 }
 
-/// Where the probe writes: one of a few places, which are on all shards.
+/// Key that the health probe writes to: one of a hundred, which are spread over all shards.
 pub(super) fn probe_key(random: u64) -> String {
     format!("sms-verify:probe:{}", random % 100)
 }
 
-/// Where what is known of an account at a gateway stands.
+/// Key of the record of an account at a gateway.
 pub(super) fn account_key(account: &str) -> String {
     format!("sms-verify:gateway:{{{account}}}")
 }

@@ -1,10 +1,10 @@
-//! The store: who may ask for a code, who may still guess, and what became of each SMS.
+//! The store: the state of verifications, limits, deliveries and gateway accounts.
 //!
-//! Every method of [`Store`] is one atomic step and one round trip (an approval is told to the
-//! conversion guard in a second one). A number has one record, named by its tag, which expires when
-//! nothing in it matters any more; each quota and each account at a gateway has one too. Time is
-//! the store's own. The backends are a closed enum with one `dispatch!`: simpler and faster than a
-//! trait object, and every test runs on the real thing.
+//! Every method of [`Store`] is one atomic step and one round trip (an approval is reported to the
+//! conversion guard in a second one). A number has one record, keyed by its tag, which expires when
+//! nothing in it is needed any more; each quota and each account at a gateway has one too. The
+//! store has its own clock. The backends are a closed enum with one `dispatch!`: simpler and faster
+//! than a trait object, and every test runs on a real backend.
 //!
 //! It may use Redis and the domain's values, and knows no queue, no gateway and no HTTP. The
 //! application uses it.
@@ -31,7 +31,7 @@ use tracing::debug;
 
 pub use self::clock::Clock;
 use self::keys::{
-    account_key, claim_key, guard_key, key, limit_key, message_key, picture_key, probe_key,
+    account_key, claim_key, guard_key, limit_key, message_key, number_key, picture_key, probe_key,
     sent_key, verified_key,
 };
 pub use self::types::{
@@ -49,31 +49,31 @@ enum Backend {
     Memory(memory::MemoryStore),
 }
 
-/// How long a call may be at work before another with the same key may: requests are answered
+/// Time for which a call holds an idempotency key without completing it: requests are answered
 /// within 2 s.
 const CLAIM_HELD: Duration = Duration::from_secs(10);
 
-/// How long an answer is kept: as long as a verification lives.
-const ANSWER_KEPT: Duration = Policy::MAX_LIFE;
+/// Time for which a response is kept for replay: the longest lifetime of a verification.
+const RESPONSE_KEPT: Duration = Policy::MAX_LIFE;
 
-/// What becomes of entries when the store's memory is full.
+/// Behaviour of the store when its memory is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Eviction {
-    /// They stay, and what would need more memory is refused.
+    /// No key is evicted, and writes fail.
     Never,
-    /// Some are thrown away, by this `maxmemory-policy`.
+    /// Keys are evicted by this `maxmemory-policy`.
     By(String),
-    /// Redis does not tell.
+    /// The server does not allow `INFO`.
     Unknown,
 }
 
-/// The store could not be asked, or did not answer in time.
+/// The store failed, or did not answer in time.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or an error from the server.
-    #[error("the store failed{}", redis::in_words(.0))]
+    #[error("the store failed{}", redis::explain(.0))]
     Redis(#[from] ::redis::RedisError),
-    /// The URL says what cannot be meant.
+    /// An invalid URL.
     #[error("it {0}")]
     Address(#[from] DsnError),
     /// No answer within the time that a request may take.
@@ -91,23 +91,22 @@ macro_rules! dispatch {
 }
 
 impl Store {
-    /// A Redis or Valkey server, `redis://` or `rediss://`. Connects in the background and whenever
-    /// it must.
+    /// A store on a Redis or Valkey server, `redis://` or `rediss://`. It connects in the
+    /// background, and reconnects when needed.
     ///
     /// # Errors
-    /// When the URL cannot be used. A server that cannot be reached is an error of each call
-    /// instead.
+    /// When the URL is invalid. If the server cannot be reached, each call fails instead.
     pub fn redis(url: &str, policy: Policy) -> Result<Self, StoreError> {
         Ok(Self(Backend::Redis(redis::RedisStore::new(url, policy)?)))
     }
 
-    /// This process's own memory.
+    /// A store in this process's memory.
     #[must_use]
     pub fn memory(policy: Policy) -> Self {
         Self(Backend::Memory(memory::MemoryStore::new(policy)))
     }
 
-    /// The same store with a clock of its own.
+    /// Replaces the store's clock.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self(match self.0 {
@@ -116,7 +115,7 @@ impl Store {
         })
     }
 
-    /// Its clock.
+    /// The store's clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         match &self.0 {
@@ -126,34 +125,35 @@ impl Store {
     }
 
     /// Decides on a request for a code and, if it is admitted, counts it and writes cooldown and
-    /// verification in the same step. (On a Redis Cluster the number and the limits stand on
-    /// different servers. They decide at the same time; what one has written is taken back when
-    /// another refuses.)
+    /// verification in the same step. (On a Redis Cluster the number and the limits are on
+    /// different servers. They decide at the same time, and an admission is rolled back when one of
+    /// them refuses.)
     ///
     /// # Errors
-    /// When the store cannot be asked: then nothing is admitted.
+    /// When the store fails: then nothing is admitted.
     pub async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
         dispatch!(self.admit(candidate))
     }
 
-    /// Takes an admission back whose job could not be queued, so that the number is usable at once
-    /// and nothing is counted.
+    /// Rolls back an admission whose job could not be queued: the number is usable at once and
+    /// nothing is counted.
     ///
-    /// `candidate` is the one that was admitted; if another has been since, nothing happens. Either
-    /// this comes first, and the sender drops the job if there is one, or the sender does.
+    /// `candidate` is the request that was admitted; if another was admitted since, nothing
+    /// happens. If this comes before a worker takes the lease, the worker drops the job, should it
+    /// be queued after all; otherwise the SMS is sent, and the admission stays.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn release(&self, candidate: &AdmissionRequest) -> Result<Release, StoreError> {
         dispatch!(self.release(candidate))
     }
 
-    /// Counts a typed code as an attempt, and only then acts on whether it was right. `request`
-    /// names this call among all others, so that repeating it after a lost connection counts once.
-    /// `quotas` are what a wrong code counts on.
+    /// Counts a typed code as an attempt, and only then uses the result of its comparison.
+    /// `request` identifies this call, so that repeating it after a lost connection counts once.
+    /// `quotas` are those that a wrong code counts against.
     ///
     /// # Errors
-    /// When the store cannot be asked: then the code is not accepted.
+    /// When the store fails: then the code is not accepted.
     pub async fn check(
         &self,
         id: &VerificationId,
@@ -164,36 +164,37 @@ impl Store {
         dispatch!(self.check(id, right, request, quotas))
     }
 
-    /// Reads what became of the SMS to a country: what the conversion guard learns from.
+    /// Reads the conversion of the SMS to a country, for the conversion guard.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn conversion(&self, country: &str) -> Result<Conversion, StoreError> {
         dispatch!(self.conversion(country))
     }
 
-    /// Reads a verification that is neither expired nor replaced.
+    /// Reads a verification; `None` if it is expired, replaced or unknown.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
         dispatch!(self.find(id))
     }
 
-    /// Ends a pending verification before its time: its code is no longer accepted, and its SMS not
-    /// sent if it was not yet. Wrong codes and the cooldown stay. Whether there was one.
+    /// Cancels a pending verification: its code is no longer accepted, and its SMS is not sent if
+    /// it was not yet. Wrong codes and the cooldown stay. Returns false if there is no such pending
+    /// verification.
     ///
     /// # Errors
-    /// When the store cannot be asked. It may have done it all the same: it can be asked again.
+    /// When the store fails. The verification may be cancelled all the same: call again.
     pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
         dispatch!(self.cancel(id))
     }
 
-    /// Asks whether SMS number `sms_number` of a verification may be sent, and takes the lease on it.
-    /// `worker` names the caller: who already holds the lease gets it again.
+    /// Acquires the lease on SMS number `sms_number` of a verification, if it may be sent.
+    /// `worker` identifies the caller: the holder of the lease gets it again.
     ///
     /// # Errors
-    /// When the store cannot be asked: then nothing is sent.
+    /// When the store fails: then nothing is sent.
     pub async fn acquire_lease(
         &self,
         id: &VerificationId,
@@ -204,11 +205,11 @@ impl Store {
         dispatch!(self.acquire_lease(id, sms_number, lease, worker))
     }
 
-    /// Records what came of the call to the gateway, and gives the lease back. A failure counts
-    /// only while `worker` still holds the lease.
+    /// Records the outcome of a call to a gateway, and releases the lease. A failure counts only
+    /// while `worker` still holds the lease.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn record_outcome(
         &self,
         id: &VerificationId,
@@ -219,11 +220,10 @@ impl Store {
         dispatch!(self.record_outcome(id, sms_number, outcome, worker))
     }
 
-    /// Records what a gateway tells about a message that it took before. One that nobody knows is
-    /// ignored.
+    /// Records a gateway's delivery report. One for an unknown message is ignored.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn record_delivery_report(
         &self,
         tag: NumberTag,
@@ -233,11 +233,11 @@ impl Store {
         dispatch!(self.record_delivery_report(tag, message_id, delivered))
     }
 
-    /// Remembers for a while which number a gateway's message went to, where its receipts name the
-    /// message alone.
+    /// Stores the recipient of a gateway's message for a while, for gateways whose delivery reports
+    /// name the message only.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn keep_message(
         &self,
         gateway: &str,
@@ -247,10 +247,10 @@ impl Store {
         dispatch!(self.keep_message(gateway, message_id, tag))
     }
 
-    /// The number that a gateway's message went to, if it was kept.
+    /// Reads the recipient of a gateway's message, if it was stored.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn message(
         &self,
         gateway: &str,
@@ -259,23 +259,24 @@ impl Store {
         dispatch!(self.message(gateway, message_id))
     }
 
-    /// Asks whether an account at a gateway may be called, and takes a turn if it has a rate.
+    /// Asks for permission to call an account at a gateway, and reserves a slot if it has a rate
+    /// limit.
     ///
     /// # Errors
-    /// When the store cannot be asked: then it is not called.
+    /// When the store fails: then the gateway is not called.
     pub async fn permit(
         &self,
         account: &str,
-        asked: PermitRequest,
+        request: PermitRequest,
         breaker: Breaker,
     ) -> Result<Permit, StoreError> {
-        dispatch!(self.permit(account, asked, breaker))
+        dispatch!(self.permit(account, request, breaker))
     }
 
-    /// Tells what a call has shown of an account at a gateway, for all who share the store.
+    /// Reports the health of an account at a gateway, as a call showed it, to its circuit breaker.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn report(
         &self,
         account: &str,
@@ -285,35 +286,34 @@ impl Store {
         dispatch!(self.report(account, health, breaker))
     }
 
-    /// Reads where an account's circuit stands.
+    /// Reads the state of an account's circuit.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn circuit(&self, account: &str) -> Result<Circuit, StoreError> {
         dispatch!(self.circuit(account))
     }
 
-    /// Keeps what a picture shows for a while.
+    /// Stores the text of a picture for [`LIFETIME`](sms_domain::picture_id::LIFETIME).
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn keep_picture(&self, uuid: &PictureId, text: &str) -> Result<(), StoreError> {
         dispatch!(self.keep_picture(uuid, text))
     }
 
-    /// Tells what a picture shows, and forgets it; nothing if it is not kept, or not any more.
+    /// Reads the text of a picture and deletes it; `None` if it is unknown or expired.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn take_picture(&self, uuid: &PictureId) -> Result<Option<String>, StoreError> {
         dispatch!(self.take_picture(uuid))
     }
 
-    /// Writes something where programs that are none of ours read it: a key as they name it, a
-    /// value, and for how long.
+    /// Writes a plain key for other programs: a key as they name it, a value, and its lifetime.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn put_plain(
         &self,
         key: &str,
@@ -326,39 +326,43 @@ impl Store {
     /// Claims an idempotency key for a call.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store fails.
     pub async fn claim(&self, key: &ClaimedKey) -> Result<Claim, StoreError> {
         dispatch!(self.claim(key))
     }
 
-    /// Keeps the answer of the call that claimed a key, or gives the key back where there is none.
+    /// Stores the response of the call that claimed an idempotency key; `None` releases the key.
     ///
     /// # Errors
-    /// When the store cannot be asked.
-    pub async fn complete(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
-        dispatch!(self.complete(key, answer))
+    /// When the store fails.
+    pub async fn complete(
+        &self,
+        key: &ClaimedKey,
+        response: Option<&str>,
+    ) -> Result<(), StoreError> {
+        dispatch!(self.complete(key, response))
     }
 
-    /// Connects beforehand, so that the first request need not wait for it. If it cannot, that will
-    /// tell.
+    /// Connects in advance, so that the first request need not wait for it. A failure is only
+    /// logged: the first request will fail with it.
     pub async fn warm_up(&self) {
         if let Err(error) = self.ping().await {
-            debug!(error = causes(&error), "the store is not there yet");
+            debug!(error = causes(&error), "the store is not available yet");
         }
     }
 
-    /// Asks whether the store can do what a request needs, by a write like those of a request. (On
-    /// a Redis Cluster on one of its shards, each time on another.)
+    /// Checks that the store can serve requests, by writing as a request does. (On a Redis Cluster,
+    /// to a random shard.)
     ///
     /// # Errors
-    /// When it cannot.
+    /// When the store fails.
     pub async fn ping(&self) -> Result<(), StoreError> {
         dispatch!(self.ping())
     }
 }
 
 impl Store {
-    /// Asks what becomes of entries when the store's memory is full.
+    /// Reads the store's eviction policy.
     ///
     /// # Errors
     /// When the store cannot be reached.
@@ -370,40 +374,40 @@ impl Store {
     }
 }
 
-/// The Lua script that decides on an admission, as Redis gets it: for measurements of it alone.
+/// The Lua script of an admission, as Redis gets it: for benchmarks of it alone.
 #[must_use]
 pub fn admission_script() -> &'static str {
     redis::admission_script()
 }
 
-/// Whether a store's URL, which begins as it should, says what can be meant.
+/// Checks the URL of a Redis store.
 ///
 /// # Errors
-/// When it does not.
+/// When the URL is invalid.
 pub fn check_url(url: &str) -> Result<(), DsnError> {
     redis::check(url)
 }
 
-/// Milliseconds as the stores count them.
+/// Converts a duration to milliseconds.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Microseconds, which limits are counted in.
+/// Converts a duration to microseconds, the unit of limits.
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A test with the values that the stores weigh with: four decimals are enough, and each digit more
-/// costs a script time.
-fn as_weighed(test: CusumTest) -> CusumTest {
-    let short = |value: f64| (value * 1e4).round() / 1e4;
-    let CusumTest { answer, threshold, miss_weight, hit_weight } = test;
+/// Rounds the values of a test to four decimals, in both stores: that is precise enough, and each
+/// further digit costs a script time.
+fn rounded(test: CusumTest) -> CusumTest {
+    let round = |value: f64| (value * 1e4).round() / 1e4;
+    let CusumTest { action, threshold, miss_weight, hit_weight } = test;
     CusumTest {
-        answer,
-        threshold: short(threshold),
-        miss_weight: short(miss_weight),
-        hit_weight: short(hit_weight),
+        action,
+        threshold: round(threshold),
+        miss_weight: round(miss_weight),
+        hit_weight: round(hit_weight),
     }
 }
 
@@ -412,20 +416,20 @@ fn until(now: i64, then: i64) -> Duration {
     Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
 }
 
-/// What another SMS to a number waits for, and how long: its cooldown, its windows, or the end of
-/// its lock. All in milliseconds.
+/// The policy that another SMS to a number waits for, and the wait: the cooldown, the windows, or
+/// the lock. Arguments are in milliseconds.
 fn resend(now: i64, cooldown: i64, windows: i64, locked_until: i64) -> (Exceeded, Duration) {
     let waits = [
         (Exceeded::Cooldown, cooldown),
         (Exceeded::Limit(Scope::Number), windows),
         (Exceeded::Attempts, locked_until),
     ];
-    // Of equals the first.
+    // Of equal ones the first.
     let (policy, then) = waits.into_iter().rev().max_by_key(|(_, then)| *then).unwrap_or(waits[0]);
     (policy, until(now, then))
 }
 
-/// A store's milliseconds since 1970 as a timestamp.
+/// Converts a store's milliseconds since 1970 to a timestamp.
 fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! What a store is asked, and what it answers.
+//! Arguments and results of the store's methods.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,61 +11,60 @@ use sms_domain::verification_id::VerificationId;
 /// A request for a code, before the store has decided on it.
 #[derive(Debug, Clone)]
 pub struct AdmissionRequest {
-    /// The id that the verification gets if a new one begins. Drawn anew for every request, it also
-    /// names the request: a repeated call with the same candidate is the same request.
+    /// ID of the verification if a new one begins. It is random for every request and identifies
+    /// it: a repeated call with the same ID is the same request.
     pub id: VerificationId,
     /// The number, masked.
     pub to: String,
-    /// Most SMS to the number, in any time of this length.
+    /// Sliding windows that limit the SMS to the number.
     pub windows: Vec<Window>,
-    /// What else the SMS counts on.
+    /// Other quotas that the SMS counts against.
     pub quotas: Vec<Quota>,
-    /// The subjects of the conversion guard, to be told when the code is typed back; none where it
-    /// is off.
+    /// Subjects of the conversion guard, which an approval is reported for; empty if it is off.
     pub guarded: Vec<String>,
 }
 
-/// What the store decided on a [`AdmissionRequest`].
+/// Decision on an [`AdmissionRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// A verification began or goes on, and its SMS number `sms_number` may be queued.
+    /// A verification began or continues, and its SMS may be queued.
     Admitted {
-        /// The verification, as it now is.
+        /// The verification after this admission.
         verification: Verification,
-        /// Which SMS of this verification.
+        /// Number of the SMS within this verification.
         sms_number: u32,
-        /// The conversion guard finds it suspicious, and does nothing about it.
+        /// The conversion guard finds the request suspicious, and only observes.
         observed: bool,
-        /// It is the one that brings a budget to the share at which that is told.
+        /// This SMS brings a budget to its alarm threshold.
         alarm: bool,
     },
-    /// Nothing was written, and nothing counted.
+    /// Limits refuse the request: nothing was written or counted.
     Refused(Refusal),
-    /// The same, since a challenge has to be solved first: nothing else stands in the way.
+    /// A challenge has to be solved first, and nothing else is in the way: nothing was written or
+    /// counted.
     Challenged,
 }
 
-/// What came of a typed code.
+/// Result of the check of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckResult {
-    /// It was right, and this call is the one that used it.
+    /// The code was right, and this call used it.
     Approved,
-    /// It was wrong.
+    /// The code was wrong.
     Wrong {
-        /// Further tries until the number is locked.
+        /// Attempts left before the number is locked.
         attempts_left: u32,
-        /// The time for which it is, if there is none.
+        /// Time for which the number is locked, if none is left.
         locked_for: Duration,
     },
-    /// It was not looked at: too many wrong ones before.
+    /// The code was not compared: there were too many wrong ones before.
     Refused(Refusal),
-    /// There is no such verification: unknown, expired, replaced or used.
+    /// No such verification: it is unknown, expired, replaced or used.
     Gone,
 }
 
 impl CheckResult {
-    /// The word for it in metrics and logs.
-    /// As logs and metrics have it.
+    /// Name of the result in metrics and logs.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -76,47 +75,49 @@ impl CheckResult {
         }
     }
 
-    /// Further tries, after a wrong code.
-    /// As logs and metrics have it.
+    /// Attempts left after a wrong code.
     #[must_use]
     pub fn attempts_left(&self) -> Option<u32> {
         if let Self::Wrong { attempts_left, .. } = self { Some(*attempts_left) } else { None }
     }
 }
 
-/// Whether a job's SMS may be sent now.
+/// Result of acquiring the lease on an SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
-    /// Yes, and for the length of the lease nobody else may.
+    /// The caller holds the lease: nobody else may send the SMS until it ends.
     Granted {
-        /// The time for which the code will still be accepted.
+        /// Time until the code expires.
         expires_in: Duration,
-        /// An earlier call to a gateway never told its outcome: another may be the second SMS.
+        /// The outcome of an earlier call to a gateway is unknown: another call may send a second
+        /// SMS.
         uncertain: bool,
     },
-    /// Another delivery of the same job is at it.
+    /// Another worker holds the lease.
     Busy,
-    /// A gateway has accepted it already.
+    /// A gateway has already accepted the SMS.
     AlreadySent,
     /// The verification is approved, expired, replaced, or was never admitted.
     Gone,
 }
 
-/// What came of a call to a gateway.
+/// Outcome of a job's attempt to send its SMS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     /// The gateway accepted the message: never send this job again.
     Sent {
-        /// The gateway's name for it, which its receipts refer to.
+        /// The gateway's message ID, which delivery reports refer to.
         message_id: Option<String>,
     },
-    /// It did not; it will be tried again.
+    /// The gateway did not accept the message; the job will be retried.
     Retrying,
     /// No gateway was called: the job is back in the queue.
     Requeued,
-    /// It did not, and it will not be tried again unless an operator redrives it.
+    /// The gateway did not accept the message; the job will not be retried unless an operator
+    /// redrives it.
     Failed,
-    /// Nobody knows, and it will not be tried again: whoever redrives it is told so.
+    /// It is unknown if the gateway accepted the message, and the job will not be retried: a later
+    /// lease is `uncertain`.
     Unknown,
 }
 
@@ -138,7 +139,7 @@ impl SendOutcome {
         }
     }
 
-    /// What callers see of it.
+    /// The delivery state that callers see.
     pub(super) fn state(&self) -> DeliveryState {
         match self {
             Self::Sent { .. } => DeliveryState::Sent,
@@ -149,104 +150,106 @@ impl SendOutcome {
     }
 }
 
-/// What came of taking an admission back.
+/// Result of rolling back an admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// It is undone: its SMS will not be sent.
+    /// The admission is rolled back: its SMS will not be sent.
     Released,
-    /// It is not: the job was queued after all, and a worker is already calling the gateway, or
-    /// has.
+    /// The admission stays: its job was queued after all, and a worker is calling the gateway or
+    /// has called it.
     Begun,
 }
 
-/// What a message needs to know of an account before a gateway is called.
+/// Request for permission to call an account at a gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct PermitRequest {
-    /// Messages that the account takes in a second, if there is a limit.
+    /// Rate limit of the account, in messages per second, if there is one.
     pub rate: Option<NonZeroU32>,
-    /// The turn that the message was given before, in milliseconds since 1970.
+    /// Slot that the message was given before, in milliseconds since 1970.
     pub slot: Option<i64>,
-    /// The longest wait that makes sense: no turn is taken that comes later.
+    /// Longest acceptable wait: no later slot is reserved.
     pub max_wait: Duration,
 }
 
-/// Whether a gateway may be called now.
+/// Permission to call a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
-    /// Yes.
+    /// The gateway may be called now.
     Granted {
-        /// It has failed lately: [`Store::report`] is to be told if it does not this time.
+        /// The account has failed lately: a success must be reported by
+        /// [`Store::report`](crate::Store::report).
         report_success: bool,
     },
-    /// Not now: the account takes so many in a second, and this message's turn comes later.
+    /// The account's rate limit requires a wait: the message's slot comes later.
     Wait {
-        /// The time until then.
+        /// Time until the slot.
         wait: Duration,
-        /// The slot, to be asked with again.
+        /// The slot, for the next request.
         slot: i64,
     },
-    /// Not in time: there is no turn before the message's max_wait ends.
+    /// The account's rate limit has no slot within `max_wait`.
     Full,
-    /// Its circuit is open: it has failed several times in a row.
+    /// The account's circuit is open: it has failed several times in a row.
     Open {
-        /// The time after which it is worth asking again.
+        /// Time after which to ask again.
         retry_in: Duration,
     },
 }
 
-/// What a call to a gateway has shown of the gateway itself.
+/// Health of an account at a gateway, as a call showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// It is up.
+    /// The gateway works.
     Up,
-    /// It has failed.
+    /// The gateway failed.
     Down,
-    /// Nothing: its answer was about one number or one country. A trial is over, and another
-    /// message may try.
+    /// The call showed nothing about the gateway: its response was about one number or one country.
+    /// It ends a trial, so that another message may try.
     Unknown,
 }
 
-/// Where an account's circuit stands.
+/// State of an account's circuit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Circuit {
     /// Failures in a row.
     pub failures: u32,
-    /// The time until it is tried again; zero if it is closed.
+    /// Time until the next trial; zero if the circuit is closed.
     pub open_for: Duration,
 }
 
-/// When an account's circuit opens, and for how long.
+/// Settings of an account's circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breaker {
-    /// Failures in a row that open it.
+    /// Failures in a row that open the circuit.
     pub failures: u32,
-    /// How long it stays open. Then one message at a time tries.
+    /// Time for which the circuit stays open. Afterwards it is half open: one message at a time is
+    /// a trial.
     pub open: Duration,
-    /// Longest time that such a trial takes; if nothing is heard of it by then, another message
-    /// tries.
+    /// Longest time of a trial; if it is not reported by then, another message tries.
     pub trial: Duration,
 }
 
-/// An idempotency key, and the call that came with it.
+/// An idempotency key, and the call that uses it.
 #[derive(Debug, Clone)]
 pub struct ClaimedKey {
-    /// A keyed hash of it.
+    /// Keyed hash of the idempotency key.
     pub subject: String,
-    /// A keyed hash of the request.
+    /// Keyed hash of the request.
     pub fingerprint: String,
-    /// Drawn anew for each call: a call that is repeated on a new connection is the same one.
+    /// Random identifier of the call: one that is repeated on a new connection is the same call.
     pub call: u64,
 }
 
-/// What a store knows of an idempotency key.
+/// Result of claiming an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the call is the first, and [`Store::settle`] is to be told what came of it.
+    /// The call is the first with this key, and must end with
+    /// [`Store::complete`](crate::Store::complete).
     Acquired,
-    /// The first call with it is at work.
+    /// The first call with this key is in progress.
     InProgress,
-    /// It was used for another request.
+    /// The key was used for another request.
     KeyReused,
-    /// The request was answered before.
+    /// The request was answered before, with this response.
     Replay(String),
 }

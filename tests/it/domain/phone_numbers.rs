@@ -122,7 +122,7 @@ fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
         || said.lines().map(Case::of).filter_map(|case| Some((case.region.code(), case.read()?.1)));
     for (region, country) in taken() {
         let region = Region::parse(&region).expect("a region");
-        assert!(Countries::only(region).contain(country), "{region:?} has numbers of {country:?}");
+        assert!(Countries::only(region).contains(country), "{region:?} has numbers of {country:?}");
     }
     let with_their_own: HashSet<String> = taken()
         .filter(|(region, country)| country.code() == *region)

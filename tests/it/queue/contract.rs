@@ -38,8 +38,8 @@ fn job(index: u32) -> Job {
         attempts: 0,
         rate_slot: None,
         not_here: Vec::new(),
-        at: None,
-        names: RequestContext::default(),
+        requested_at: None,
+        context: RequestContext::default(),
     }
 }
 

@@ -49,8 +49,8 @@ fn job() -> Job {
         attempts: 0,
         rate_slot: None,
         not_here: Vec::new(),
-        at: None,
-        names: RequestContext::default(),
+        requested_at: None,
+        context: RequestContext::default(),
     }
 }
 
@@ -67,11 +67,12 @@ async fn receive(client: &Client, url: &str) -> Message {
 async fn job_is_one_message_with_its_trace() {
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
-    let traced = Job { names: RequestContext { request_id: None, trace: trace.clone() }, ..job() };
+    let traced =
+        Job { context: RequestContext { request_id: None, trace: trace.clone() }, ..job() };
     eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
     let message = receive(&client, &queues.url).await;
     let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
-    assert_eq!((received.to, received.names.trace), (number(1), trace));
+    assert_eq!((received.to, received.context.trace), (number(1), trace));
     // X-Ray's.
     let header =
         message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));

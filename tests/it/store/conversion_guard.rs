@@ -103,7 +103,7 @@ impl PrefixCase {
 
     /// Somebody asks who has solved a challenge.
     async fn sends_solved(&self) -> Verification {
-        let solved = |test: CusumTest| CusumTest { answer: GuardAction::Refuse, ..test };
+        let solved = |test: CusumTest| CusumTest { action: GuardAction::Refuse, ..test };
         let quotas = vec![
             prefix_quota(self.subject.clone(), solved(self.test)),
             country_quota(self.country.clone(), solved(self.of_country)),
@@ -266,7 +266,7 @@ async fn prefix_is_forgiven_in_time(prefix: PrefixCase) {
 }
 
 async fn observe_mode_reports_and_refuses_nothing(mut prefix: PrefixCase) {
-    prefix.test.answer = GuardAction::Observe;
+    prefix.test.action = GuardAction::Observe;
     prefix.sends_without_approval(prefix.max_wait()).await;
     let mut observed = Vec::new();
     for _ in 0..3 {
@@ -309,7 +309,7 @@ async fn country_baseline_is_learned(prefix: PrefixCase) {
 }
 
 async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
-    prefix.test.answer = GuardAction::Challenge;
+    prefix.test.action = GuardAction::Challenge;
     let max_wait = prefix.max_wait();
     let sent = prefix.sends_until_challenged().await;
     assert_eq!(sent, max_wait.div_ceil(2), "at a half of what it takes to be refused");
@@ -320,7 +320,7 @@ async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
     prefix.approves(&solved).await;
     prefix.clock.advance(KNOWN);
     assert!(!prefix.is_challenged().await, "a number was among them");
-    prefix.test.answer = GuardAction::Refuse;
+    prefix.test.action = GuardAction::Refuse;
     let mut solved = 0;
     while prefix.sends().await.is_ok() {
         solved += 1;

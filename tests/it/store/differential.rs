@@ -72,7 +72,7 @@ enum Operation {
 #[derive(Debug, Clone)]
 struct Limits {
     kinds: Vec<Limit>,
-    answer: GuardAction,
+    action: GuardAction,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,16 +94,16 @@ const LIMITS: [Limit; 6] = [
     Limit::Country,
 ];
 
-const NO_LIMITS: Limits = Limits { kinds: Vec::new(), answer: GuardAction::Observe };
+const NO_LIMITS: Limits = Limits { kinds: Vec::new(), action: GuardAction::Observe };
 
 fn limits(kinds: &[Limit]) -> BoxedStrategy<Limits> {
-    let answers = prop::sample::select(vec![
+    let actions = prop::sample::select(vec![
         GuardAction::Observe,
         GuardAction::Refuse,
         GuardAction::Challenge,
     ]);
     let kinds = prop::sample::subsequence(kinds.to_vec(), 1..=kinds.len().min(2));
-    (kinds, answers).prop_map(|(kinds, answer)| Limits { kinds, answer }).boxed()
+    (kinds, actions).prop_map(|(kinds, action)| Limits { kinds, action }).boxed()
 }
 
 /// So many steps.
@@ -397,10 +397,10 @@ impl Pair {
     }
 
     fn quotas(&self, limits: &Limits) -> Vec<Quota> {
-        limits.kinds.iter().map(|kind| self.quota(*kind, limits.answer)).collect()
+        limits.kinds.iter().map(|kind| self.quota(*kind, limits.action)).collect()
     }
 
-    fn quota(&self, limit: Limit, answer: GuardAction) -> Quota {
+    fn quota(&self, limit: Limit, action: GuardAction) -> Quota {
         let own = |scope, rule| Quota { scope, subject: self.own("all"), rule };
         let budget = |price, soft_cap, hard_cap, period| {
             let budget = BudgetRule { price, soft_cap, hard_cap, period };
@@ -408,7 +408,7 @@ impl Pair {
         };
         // Of few SMS, and not the four decimals that scripts are told.
         let test =
-            CusumTest { answer, threshold: 1.4, miss_weight: 0.699_96, hit_weight: -1.100_04 };
+            CusumTest { action, threshold: 1.4, miss_weight: 0.699_96, hit_weight: -1.100_04 };
         match limit {
             Limit::Minute => {
                 own(Scope::Ip, QuotaRule::Rate(Window { max: 3, period: Duration::from_secs(60) }))

@@ -90,9 +90,9 @@ async fn an_unusable_redis_is_not_ready() {
     let beyond = format!("{}/99", redis.url.replace("redis://", "redis://:secret@"));
     for (url, words) in [
         (&sentinel.url, "a Sentinel, perhaps"),
-        (&redis.url, "it wants a password"),
+        (&redis.url, "it requires a password"),
         (&user, "it does not know the user and the password"),
-        (&beyond, "it has no database of the number"),
+        (&beyond, "it has no database with the number"),
     ] {
         is_refused(&Deployment::whole(&on(url)), words).await;
     }

@@ -148,7 +148,7 @@ impl SendSms {
             }
         };
         // On whatever level lines are logged, they have it.
-        let RequestContext { request_id, trace } = &job.names;
+        let RequestContext { request_id, trace } = &job.context;
         let trace_id = trace.as_ref().map(TraceParent::trace_id);
         let span = error_span!("delivery", request_id, trace_id);
         link_parent(&span, trace.clone());
@@ -216,7 +216,7 @@ impl SendSms {
 
     /// How long ago it was asked for.
     fn age(&self, job: &Job) -> Option<Duration> {
-        let age = (self.store.clock().micros() / 1_000).saturating_sub(job.at?);
+        let age = (self.store.clock().micros() / 1_000).saturating_sub(job.requested_at?);
         Some(Duration::from_millis(age.max(0).unsigned_abs()))
     }
 

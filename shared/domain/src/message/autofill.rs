@@ -1,9 +1,9 @@
-//! What lets a phone fill the code in by itself: WebOTP's last line for a web page, the app hash of
-//! Android's SMS Retriever for an app.
+//! Autofill of codes by the phone: WebOTP's last line for a web page, the app hash of Android's SMS
+//! Retriever for an app.
 
 use std::collections::BTreeSet;
 
-/// Which page or app may read the code out of the message.
+/// The page or app that may read the code out of the message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Autofill {
     /// The host of a page: the last line is `@host #code` (origin-bound one-time codes, W3C/WICG).
@@ -35,7 +35,7 @@ impl Autofill {
         (text.len() == 11 && text.bytes().all(base64)).then(|| Self::AppHash(text.to_owned()))
     }
 
-    /// What ends the message.
+    /// The last line of the message.
     pub fn last_line(&self, code: &str) -> String {
         match self {
             Self::Origin(host) => format!("@{host} #{code}"),
@@ -44,15 +44,14 @@ impl Autofill {
     }
 }
 
-/// The pages and apps of this installation. Any other would be a stranger's, whose page a code is
-/// to be lured to.
+/// The pages and apps of this installation. Any other could be a phishing page that asks for codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedAutofill(BTreeSet<Autofill>);
 
 impl AllowedAutofill {
-    /// Whether it is one of them.
+    /// Returns true if the page or app is allowed.
     #[must_use]
-    pub fn has(&self, autofill: &Autofill) -> bool {
+    pub fn contains(&self, autofill: &Autofill) -> bool {
         self.0.contains(autofill)
     }
 }

@@ -1,4 +1,4 @@
-//! The text of an SMS, in the languages that the product speaks.
+//! The text of an SMS, in the supported languages.
 
 mod autofill;
 mod segments;
@@ -15,7 +15,7 @@ pub use crate::locale::Locale;
 use crate::verification::Policy;
 use crate::verification_id::Purpose;
 
-/// The text with the code and its remaining life, and the line that lets a phone fill it in.
+/// The text with the code and its remaining lifetime, and the line for autofill.
 #[must_use]
 pub fn text(
     code: &Code,
@@ -32,9 +32,8 @@ pub fn text(
     text
 }
 
-/// Reads the texts, in a thread beside the start, and says which will be charged as more than one
-/// SMS. (The line for autofill comes on top, and so does the signature that some gateways put in
-/// front.)
+/// Reads the texts in a thread of its own, and logs a warning for each that takes more than one
+/// SMS. (The line for autofill and the signature that some gateways add are not counted.)
 pub fn warm_up(code_length: CodeLength) {
     std::thread::spawn(move || {
         let longest = "0".repeat(code_length.digits());

@@ -1,17 +1,18 @@
-//! How many SMS a text takes: what does not fit into one is cut into several, each of which is
+//! Segments of a text: one that does not fit into a single SMS is split into several, and each is
 //! charged for.
 
-/// GSM 03.38's basic alphabet. The characters in their order are those of 3GPP TS 23.038 §6.2.1.
-const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+/// GSM 03.38's basic alphabet, in the order of 3GPP TS 23.038 §6.2.1.
+const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+    ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// Its extension table (§6.2.1.1): an escape, and then the character.
+/// GSM 03.38's extension table (§6.2.1.1): each character takes an escape and a septet.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// Characters of a single SMS and of each part of a longer one (whose header takes the rest): 140
-/// bytes of 7 bits.
+/// Septets of a single SMS (140 bytes), and of each part of a longer one (whose header takes the
+/// rest).
 const SEPTETS: (usize, usize) = (160, 153);
 
-/// The same for UCS-2, 140 bytes of 16 bits.
+/// UCS-2 code units of a single SMS, and of each part of a longer one.
 const UNITS: (usize, usize) = (70, 67);
 
 /// The number of SMS that a text takes.
@@ -25,7 +26,7 @@ pub fn segments(text: &str) -> usize {
     if costs.iter().sum::<usize>() <= single {
         return 1;
     }
-    // No part ends between the two halves of a character.
+    // A part never ends within a character.
     let fill = |(parts, used), cost| {
         if used + cost > part { (parts + 1, cost) } else { (parts, used + cost) }
     };

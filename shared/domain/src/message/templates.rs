@@ -1,5 +1,5 @@
-//! The texts of `templates/`, a file for each language, a table for each purpose. They are part of
-//! the program: a text that cannot be read fails a test and not a delivery.
+//! The texts of `templates/`: a file for each language, a table for each purpose. They are compiled
+//! in, so that an invalid text fails a test and not a delivery.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,18 +8,18 @@ use serde::Deserialize;
 
 use crate::locale::Locale;
 
-/// The forms of a text, by CLDR's plural category of the minutes.
+/// Plural forms of a text, by CLDR's plural category of the minutes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Forms {
-    /// For one minute, in languages that make a difference.
+    /// Form for one minute, in languages that distinguish it.
     one: Option<String>,
     other: String,
 }
 
 type Texts = BTreeMap<String, Forms>;
 
-/// The table for purposes that have none of their own.
+/// Name of the table for purposes without one of their own.
 const DEFAULT: &str = "default";
 
 static ZH_CN: LazyLock<Texts> =
@@ -40,7 +40,7 @@ fn texts(locale: Locale) -> &'static Texts {
     locale.choose(&EN, &ZH_CN, &ZH_HANT)
 }
 
-/// The text for a purpose with its two variables filled in.
+/// The text for a purpose, with its two variables filled in.
 pub fn fill(locale: Locale, purpose: &str, code: &str, minutes: u64) -> String {
     let texts = texts(locale);
     let forms = texts.get(purpose).unwrap_or(&texts[DEFAULT]);
@@ -48,7 +48,7 @@ pub fn fill(locale: Locale, purpose: &str, code: &str, minutes: u64) -> String {
     text.replace("{minutes}", &minutes.to_string()).replace("{code}", code)
 }
 
-/// The purposes that have a text of their own, and the default.
+/// Purposes with a text of their own, and the default.
 pub fn purposes(locale: Locale) -> impl Iterator<Item = &'static str> {
     texts(locale).keys().map(String::as_str)
 }

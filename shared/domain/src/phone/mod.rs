@@ -1,4 +1,4 @@
-//! Phone numbers: whatever a person typed, parsed once into E.164, and masked wherever it is shown.
+//! Phone numbers: parsed once from user input into E.164, and masked wherever they are shown.
 
 mod forms;
 mod places;
@@ -13,12 +13,11 @@ use rlibphonenumber::{
 pub use self::places::{Countries, Country, Region};
 pub use self::typed::{ascii_digit, is_plus, is_skipped};
 
-/// Longest text that is looked at: E.164 has 15 digits, the rest is punctuation and an
-/// international prefix.
+/// Longest input: E.164 has 15 digits, the rest is punctuation and an international prefix.
 const MAX_INPUT_CHARS: usize = 40;
 
-/// Digits at a number's end in which those of one block differ.
-const BLOCK_DIGITS: usize = 4;
+/// Number of digits after a number's prefix.
+const DIGITS_AFTER_PREFIX: usize = 4;
 
 /// Country calling codes of one and of two digits; all others have three (ITU-T E.164, list of
 /// assigned country codes).
@@ -29,17 +28,17 @@ const TWO_DIGITS: [&str; 44] = [
     "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
 ];
 
-/// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`] is
-/// the way to the digits.
+/// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`]
+/// returns the digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber {
     e164: String,
     country_code_digits: usize,
 }
 
-/// Reads the metadata that numbers of the region are parsed with, by parsing one as it is typed
-/// there and elsewhere. Takes some milliseconds of processor time, for which otherwise the first
-/// number waits: call it in a thread of its own.
+/// Loads the metadata of a region, by parsing an example number in national and international form.
+/// It takes some milliseconds of processor time, which the first number would wait for otherwise:
+/// call it in a thread of its own.
 pub fn warm_up(region: Region) {
     let example =
         PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.0, PhoneNumberType::Mobile);
@@ -52,7 +51,7 @@ pub fn warm_up(region: Region) {
     }
 }
 
-/// Why a text is not a number that a code can be sent to.
+/// Reason why a text is not a number that a code can be sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneError {
     /// The text cannot be read as a phone number, or no such number is assigned.
@@ -61,10 +60,10 @@ pub enum PhoneError {
     /// The number exists, but its kind (landline, premium, toll-free, …) does not receive SMS.
     #[error("this number cannot receive SMS; give a mobile number")]
     NotMobile,
-    /// A number of Argentina without the 9 that a mobile one has: as it stands, a landline.
+    /// A number of Argentina without the 9 of a mobile number: a landline.
     #[error("a mobile number of Argentina has a 9 after +54, as in +54 9 11 2345 6789")]
     ArgentinaWithoutNine,
-    /// A number of Brazil without the ninth digit of a mobile one.
+    /// A number of Brazil without the ninth digit of a mobile number.
     #[error("a mobile number of Brazil has a 9 after the area code, as in +55 11 96123 4567")]
     BrazilWithoutNine,
 }
@@ -72,10 +71,10 @@ pub enum PhoneError {
 impl PhoneNumber {
     /// Reads an international number (`+86…`, `0086…`) or, within `region`, a national one.
     ///
-    /// Decimal digits of every script count as digits, and what stands between them is skipped;
-    /// letters are refused, so that nothing is guessed out of a sentence. What a person in `region`
-    /// would reach by dialling it is what it is read as: the region's own international prefix (in
-    /// Hong Kong `001`) comes before `00`.
+    /// Decimal digits of every script count as digits, and separators are skipped; letters are
+    /// refused, so that nothing is guessed out of a sentence. The text is read as it would be
+    /// dialled in `region`: the region's own international prefix (in Hong Kong `001`) is tried
+    /// before `00`.
     ///
     /// # Errors
     /// [`PhoneError`] says whether the text is no number at all, a number without SMS, or one that
@@ -84,8 +83,8 @@ impl PhoneNumber {
         Self::parse_with_country(text, region).map(|(number, _)| number)
     }
 
-    /// The same, with the country that the number belongs to: several share a calling code, such as
-    /// +1.
+    /// Reads a number as [`PhoneNumber::parse`] does, and returns its country too: several share a
+    /// calling code, such as +1.
     ///
     /// # Errors
     /// As [`PhoneNumber::parse`].
@@ -99,7 +98,7 @@ impl PhoneNumber {
         })
     }
 
-    /// What digits reach in a region.
+    /// Reads digits as dialled in a region.
     fn dialled(digits: &str, region: Region) -> Result<(Self, Country), PhoneError> {
         let number =
             PHONE_NUMBER_UTIL.parse(digits, Some(region.0)).map_err(|_| PhoneError::Invalid)?;
@@ -120,7 +119,7 @@ impl PhoneNumber {
         }
     }
 
-    /// A number that is no mobile one: what it is in its country's present form, or what is wrong
+    /// Converts a number that is not mobile to its country's present form, or tells what is wrong
     /// with it.
     fn of_another_form(
         number: &Parsed,
@@ -129,7 +128,7 @@ impl PhoneNumber {
         let assigned = kind != PhoneNumberType::Unknown;
         let refused = if assigned { PhoneError::NotMobile } else { PhoneError::Invalid };
         let code = number.country_code;
-        if !forms::HAVE_OTHERS.contains(&code) {
+        if !forms::WITH_OTHER_FORMS.contains(&code) {
             return Err(refused);
         }
         let national = number.get_national_significant_number();
@@ -149,9 +148,9 @@ impl PhoneNumber {
         other(forms::renumbered).ok_or(refused)
     }
 
-    /// What a text is by its form alone, assigned or not, as it is dialled and as `00` is read:
-    /// with the main country of the calling code. (For numbers that stand in a list, to which
-    /// nothing is sent.)
+    /// Numbers that a text may mean by its form alone, assigned or not: as dialled in the region,
+    /// and with `00` as the international prefix. The country is the main one of the calling code
+    /// if it is not known. (For test numbers, to which nothing is sent.)
     pub fn by_form(text: &str, region: Region) -> impl Iterator<Item = (Self, Country)> {
         let text = normalize(text);
         let international = text.as_deref().and_then(behind_zeros);
@@ -166,8 +165,8 @@ impl PhoneNumber {
         })
     }
 
-    /// Reads what [`PhoneNumber::e164`] gave, such as the number in a queued job. That it exists
-    /// was made sure when it was parsed; here is looked only whether it has the form of one.
+    /// Parses the output of [`PhoneNumber::e164`], such as the number in a queued job. Only the
+    /// form is checked: [`PhoneNumber::parse`] has already made sure that the number exists.
     #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
@@ -197,14 +196,14 @@ impl PhoneNumber {
         &self.e164[1 + self.country_code_digits..]
     }
 
-    /// The block of numbers that it is of: without its last four digits.
+    /// The number's prefix: the number without its last four digits.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        &self.e164[..self.e164.len() - BLOCK_DIGITS]
+        &self.e164[..self.e164.len() - DIGITS_AFTER_PREFIX]
     }
 
-    /// The number as it may be shown and logged: country code, stars, and the last four digits (two
-    /// of a short one).
+    /// The masked number, for display and logs: country code, stars, and the last four digits (two
+    /// of a short number).
     #[must_use]
     pub fn masked(&self) -> String {
         let national = self.national();
@@ -234,13 +233,13 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// The number behind a `00`, which is the international prefix nearly everywhere.
+/// The number after `00`, which is the international prefix nearly everywhere.
 fn behind_zeros(digits: &str) -> Option<String> {
     digits.strip_prefix("00").map(|international| format!("+{international}"))
 }
 
-/// ASCII digits with at most one leading `+`, or nothing if the text holds anything that is not
-/// part of a number.
+/// Normalizes a text to ASCII digits with at most one leading `+`; `None` if it holds anything that
+/// is not part of a number.
 fn normalize(text: &str) -> Option<String> {
     let text = text.trim();
     if text.chars().count() > MAX_INPUT_CHARS {

@@ -1,24 +1,25 @@
-//! Where numbers belong: to countries, and to networks that are no country's.
+//! Countries, and global networks such as satellite ones, that numbers belong to.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rlibphonenumber::enums::Region as Alpha2;
 
-/// The countries whose numbers are known here, so that a region is checked without the metadata,
-/// whose reading takes several milliseconds of a cold start. (A test holds it against the
-/// metadata.)
-const REGIONS: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY \
-    BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ \
-    FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR \
-    IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH \
-    MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK \
-    PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA \
-    TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+/// Countries whose numbers are known. With this list a region is checked without the metadata,
+/// which takes several milliseconds of a cold start to load. (A test compares both.)
+const REGIONS: &str = "\
+    AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR \
+    BS BT BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC \
+    EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK \
+    HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB \
+    LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY \
+    MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PR PS PT PW PY QA RE RO RS \
+    RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TG TH TJ TK TL \
+    TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
-/// Regions without a mobile number that is theirs alone: each shares the calling code, and the
-/// ranges, of another country, to which all its mobile numbers are counted. (A test holds it
-/// against the metadata.)
+/// Regions without mobile numbers of their own: each shares the calling code and the ranges of
+/// another country, which all its mobile numbers are counted to. (A test compares this with the
+/// metadata.)
 const WITHIN: [(Alpha2, Alpha2); 9] = [
     (Alpha2::AX, Alpha2::FI),
     (Alpha2::BL, Alpha2::GP),
@@ -31,12 +32,12 @@ const WITHIN: [(Alpha2, Alpha2); 9] = [
     (Alpha2::VA, Alpha2::IT),
 ];
 
-/// Regions of which that holds for some ranges: the Isle of Man, some of whose operators have
-/// British ones.
+/// Regions that share only some ranges with another country: on the Isle of Man, some operators
+/// have British ones.
 const PARTLY_WITHIN: [(Alpha2, Alpha2); 1] = [(Alpha2::IM, Alpha2::GB)];
 
-/// Calling codes of networks that are no country's (ITU-T E.164: satellites, services all over the
-/// world). (A test holds it against the metadata.)
+/// Calling codes of global networks, which belong to no country (ITU-T E.164: satellites, worldwide
+/// services). (A test compares this with the metadata.)
 const NETWORKS: [u16; 9] = [800, 808, 870, 878, 881, 882, 883, 888, 979];
 
 /// The country in which a number without `+` is read, as its ISO 3166-1 alpha-2 code.
@@ -58,14 +59,14 @@ impl Region {
         self.0.as_region_str().to_string()
     }
 
-    /// The country that all mobile numbers of this one are counted to, where it has none that are
-    /// its own.
+    /// The country that all mobile numbers of this region are counted to, if it has none of its
+    /// own.
     #[must_use]
     pub fn within(self) -> Option<Self> {
         main_country(&WITHIN, self.0)
     }
 
-    /// The same, also where that holds for some of its numbers only.
+    /// The country that all or some mobile numbers of this region are counted to.
     fn partly_within(self) -> Option<Self> {
         self.within().or_else(|| main_country(&PARTLY_WITHIN, self.0))
     }
@@ -87,8 +88,7 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Where a number belongs: a country, or a network that is no country's and has a calling code of
-/// its own.
+/// A country, or a global network, which has a calling code of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Country(Place);
 
@@ -116,13 +116,13 @@ impl Country {
         }
     }
 
-    /// Whether it is a network that is no country's.
+    /// Returns true for a global network.
     #[must_use]
     pub fn is_network(self) -> bool {
         matches!(self.0, Place::Network(_))
     }
 
-    /// Where the metadata says that a number of this calling code belongs.
+    /// The country, or the network of this calling code, for a region of the metadata.
     pub fn of(region: Alpha2, calling_code: i32) -> Option<Self> {
         match region {
             Alpha2::World => u16::try_from(calling_code).ok().map(Place::Network).map(Self),
@@ -143,8 +143,8 @@ impl fmt::Debug for Country {
     }
 }
 
-/// `ALLOWED_COUNTRIES`: where codes are sent to. A list such as `CN, HK`, or `all` countries; a
-/// network that is no country's only if it is named: `all, +881`.
+/// `ALLOWED_COUNTRIES`: the countries that codes are sent to. A list such as `CN, HK`, or `all`
+/// countries; a global network only if it is named: `all, +881`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Countries {
     every_country: bool,
@@ -158,34 +158,33 @@ impl Countries {
         Self { every_country: true, named: Arc::new([]) }
     }
 
-    /// One country, and the one that its numbers are counted to.
+    /// One country, and the one that its numbers are counted to, if there is one.
     #[must_use]
     pub fn only(region: Region) -> Self {
         Self { every_country: false, named: with_main(region.into()).collect() }
     }
 
-    /// Reads a list; nothing if a part of it is no country and no network.
+    /// Reads a list; `None` if a part of it is neither a country nor a network.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (all, named): (Vec<&str>, Vec<&str>) =
             text.split(',').map(str::trim).partition(|item| *item == ALL);
         let named = named.into_iter().map(Country::parse).collect::<Option<Vec<_>>>()?;
         let every_country = !all.is_empty();
-        // A country beside `all` was meant otherwise.
+        // A country beside `all` contradicts it.
         if all.len() > 1 || (every_country && named.iter().any(|country| !country.is_network())) {
             return None;
         }
         Some(Self { every_country, named: named.into_iter().flat_map(with_main).collect() })
     }
 
-    /// Whether codes are sent there.
+    /// Returns true if codes are sent to the country.
     #[must_use]
-    pub fn contain(&self, country: Country) -> bool {
+    pub fn contains(&self, country: Country) -> bool {
         (self.every_country && !country.is_network()) || self.named.contains(&country)
     }
 
-    /// The codes of those that are named, of countries and of networks; nothing if it is every
-    /// country.
+    /// Codes of the listed countries and networks; `None` if it is every country.
     #[must_use]
     pub fn codes(&self) -> Option<Vec<String>> {
         (!self.every_country).then(|| self.named.iter().map(|country| country.code()).collect())
@@ -195,8 +194,7 @@ impl Countries {
 /// The word for every country.
 const ALL: &str = "all";
 
-/// A country, and the one that its numbers are counted to: whoever names the one means people who
-/// have numbers of the other.
+/// A country, and the one that its numbers are counted to: its people have numbers of that one.
 fn with_main(country: Country) -> impl Iterator<Item = Country> {
     let main = match country.0 {
         Place::Region(region) => region.partly_within().map(Country::from),
@@ -218,7 +216,7 @@ mod tests {
     }
 
     fn allows(list: &str, code: &str) -> bool {
-        Countries::parse(list).expect(list).contain(Country::parse(code).expect(code))
+        Countries::parse(list).expect(list).contains(Country::parse(code).expect(code))
     }
 
     #[test]
@@ -286,7 +284,7 @@ mod tests {
             let region = Region::parse(pair.0).expect("a region");
             let main = Country::parse(pair.1).expect("a country");
             assert!(
-                Countries::only(region).contain(main) && allows(&format!("CN,{}", pair.0), pair.1),
+                Countries::only(region).contains(main) && allows(&format!("CN,{}", pair.0), pair.1),
                 "{pair:?}"
             );
             assert!(!allows(pair.1, pair.0), "but not the other way round");

@@ -1,7 +1,6 @@
-//! What a person typed or pasted: digits of any script, and what stands around and between them.
+//! Characters of user input: digits of any script, and the separators around them.
 
-/// The zeros of Unicode's decimal digits (its category Nd, as of version 17), each followed by its
-/// one to nine.
+/// Zeros of Unicode's decimal digits (category Nd, version 17), each followed by its one to nine.
 const ZEROS: [u32; 77] = [
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
     0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
@@ -12,8 +11,8 @@ const ZEROS: [u32; 77] = [
     0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
-/// The ASCII form of a decimal digit of any script. What only looks like one, such as a circled or
-/// a raised digit, is none.
+/// The ASCII form of a decimal digit of any script. Circled or raised digits are not decimal
+/// digits.
 pub fn ascii_digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);
@@ -23,11 +22,11 @@ pub fn ascii_digit(c: char) -> Option<char> {
     char::from_digit(c - ZEROS[zero], 10)
 }
 
-/// Whether a character says nothing: white space, what people put between groups of digits, and
-/// what contacts and documents put around numbers unseen.
+/// Returns true if a character carries no meaning: white space, separators between groups of
+/// digits, and invisible characters that contacts and documents put around numbers.
 ///
-/// What may say something is not skipped: letters, a tilde, a second plus, and the override that
-/// shows digits in reverse (U+202E).
+/// Characters that may carry a meaning are not skipped: letters, a tilde, a second plus, and the
+/// override that shows digits in reverse (U+202E).
 pub fn is_skipped(c: char) -> bool {
     is_separator(c) || is_invisible(c) || c.is_whitespace()
 }
@@ -35,7 +34,7 @@ pub fn is_skipped(c: char) -> bool {
 fn is_separator(c: char) -> bool {
     matches!(c,
         '-' | '.' | '/' | '(' | ')' | '[' | ']'
-        // The same, full width.
+        // Their full-width forms.
         | '\u{ff0d}'..='\u{ff0f}' | '\u{ff08}' | '\u{ff09}' | '\u{ff3b}' | '\u{ff3d}'
         // Hyphens, dashes, a bullet, the minus, Japanese's long vowel, and small forms.
         | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{30fc}' | '\u{fe58}' | '\u{fe63}')
@@ -51,7 +50,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// Whether it is a plus, in one of the widths that keyboards and documents have.
+/// Returns true for a plus sign, of any width.
 pub fn is_plus(c: char) -> bool {
     matches!(c, '+' | '\u{ff0b}' | '\u{fe62}')
 }

@@ -145,7 +145,7 @@ impl Problem {
             Self::CrossSite => kinds::CROSS_SITE,
             Self::NoSuchPath => kinds::NO_SUCH_PATH,
             Self::NoSuchMethod => kinds::NO_SUCH_METHOD,
-            Self::TooManyRequests(refusal) if refusal.has(Exceeded::Attempts) => {
+            Self::TooManyRequests(refusal) if refusal.contains(Exceeded::Attempts) => {
                 kinds::TOO_MANY_WRONG
             }
             Self::TooManyRequests(_) => kinds::TOO_MANY_REQUESTS,

@@ -258,7 +258,7 @@ fn autofill(
         (None, Some(hash)) => ("app_hash", Autofill::app_hash(hash)),
         (Some(_), Some(_)) => return Err(bad("app_hash", FieldError::Excludes("origin"))),
     };
-    match autofill.filter(|autofill| allowed.has(autofill)) {
+    match autofill.filter(|autofill| allowed.contains(autofill)) {
         Some(autofill) => Ok(Some(autofill)),
         None => Err(bad(field, FieldError::NotConfigured)),
     }

@@ -1,6 +1,6 @@
--- Before a call to a gateway: may this SMS be sent, and is nobody else at it?
+-- Acquires the lease on an SMS before a call to a gateway.
 -- KEYS     the number's record
--- ARGV     id, number of the SMS, length of the lease (ms), name of the worker
+-- ARGV     id, number of the SMS, length of the lease (ms), identifier of the worker
 -- Returns  {'go', expires in (ms), 1 if an earlier call's outcome is unknown}
 --          | {'busy'} | {'sent'} | {'gone'}
 local now = math.floor(clock() / 1000)
@@ -13,9 +13,9 @@ if state == 'sent' then return {'sent'} end
 if state == 'released' then return {'gone'} end
 if status ~= 'pending' or now >= tonumber(expires) then return {'gone'} end
 
--- Any other state is the lease of whoever calls the gateway, 'worker:until', with ':unknown' after
--- it if an earlier call never told its outcome: that stays so, whoever takes the lease over or
--- gives it back.
+-- Any other state is the lease of a worker, 'worker:until', followed by ':unknown' if the outcome
+-- of an earlier call is unknown: this remains when another worker takes over the lease or releases
+-- it.
 local unknown = state == 'unknown'
 if state and not unknown then
   local holder, held_until, flag = string.match(state, '^(%d+):(%d+)(.*)$')

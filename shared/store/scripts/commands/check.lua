@@ -1,11 +1,11 @@
--- A typed code: counted first, then judged, used once.
--- KEYS     the number's record, until when it counts as verified before (ms), the limits of wrong
+-- Checks a typed code: counts the attempt first, then uses the result, once.
+-- KEYS     the number's record, the end of its time as verified before (ms), the limits of wrong
 --          codes
--- ARGV     id, '1' if the code is right, name of this request, most wrong codes, how long they
---          count (ms), how long it is remembered that a number was verified (ms, 0 if nobody asks),
---          then the values of the limits
--- Returns  {'approved', when the verification began, what the guard knows the number by}
---          | {'wrong', left, for how long the number is locked if none is left (ms)}
+-- ARGV     id, '1' if the code is right, identifier of this request, maximum of wrong codes, time
+--          for which they count (ms), time for which the number counts as verified before (ms, 0 if
+--          that is not used), then the values of the limits
+-- Returns  {'approved', creation of the verification, subjects of the conversion guard}
+--          | {'wrong', attempts left, time for which the number is locked if none is left (ms)}
 --          | {'refused', 'attempts' or the index of a limit, its wait, ...} | {'gone'}
 local micros = clock()
 local now = math.floor(micros / 1000)
@@ -19,16 +19,16 @@ if id ~= ARGV[1] or now >= expires then return {'gone'} end
 local wrong, wrong_until = tonumber(v[5]), tonumber(v[6])
 if now >= wrong_until then wrong, wrong_until = 0, 0 end
 
--- The same request again, because the connection broke before its answer arrived.
+-- The same request again, because the connection broke before its reply arrived.
 local again = v[7] == request
 if status == 'approved' then
   if again then return {'approved', 0, ''} end
   return {'gone'}
 end
-local function is_wrong()
+local function wrong_code()
   return {'wrong', max_attempts - wrong, wrong >= max_attempts and wrong_until - now or 0}
 end
-if again then return is_wrong() end
+if again then return wrong_code() end
 
 local stored = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
 local check = evaluate(3, #KEYS, 7, stored, 1, micros)
@@ -49,4 +49,4 @@ end
 redis.call('HSET', KEYS[1], 'wrong', wrong, 'wrong_until', wrong_until, 'checked', request)
 redis.call('PEXPIREAT', KEYS[1], math.max(expires, resend_at, wrong_until))
 commit(3, #KEYS, check.values, micros)
-return is_wrong()
+return wrong_code()

@@ -1,7 +1,7 @@
 -- Claims an idempotency key for a call.
 -- KEYS     the key
--- ARGV     the request's fingerprint, the call's name, how long it may be at work (ms)
--- Returns  {'first'} | {'at work'} | {'other'} | {'answered', the answer}
+-- ARGV     fingerprint of the request, identifier of the call, time for which it holds the key (ms)
+-- Returns  {'first'} | {'at work'} | {'other'} for another request | {'answered', the response}
 local v = redis.call('HMGET', KEYS[1], 'fingerprint', 'call', 'answer')
 local fingerprint, call, answer = v[1], v[2], v[3]
 if not fingerprint then
@@ -11,6 +11,6 @@ if not fingerprint then
 end
 if fingerprint ~= ARGV[1] then return {'other'} end
 if answer then return {'answered', answer} end
--- The same call again, because the connection broke before its answer arrived.
+-- The same call again, because the connection broke before its reply arrived.
 if call == ARGV[2] then return {'first'} end
 return {'at work'}

@@ -1,6 +1,6 @@
--- Keeps the answer of the call that claimed an idempotency key, or gives the key back.
+-- Stores the response of the call that claimed an idempotency key, or releases the key.
 -- KEYS     the key
--- ARGV     the call's name, its answer or '', how long that is kept (ms)
+-- ARGV     identifier of the call, its response or '', time for which that is kept (ms)
 local call, answer = ARGV[1], ARGV[2]
 if redis.call('HGET', KEYS[1], 'call') ~= call then return 0 end
 if answer == '' then return redis.call('DEL', KEYS[1]) end

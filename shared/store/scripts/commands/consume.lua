@@ -1,9 +1,9 @@
--- A limit by itself, where it stands on another server of a cluster than the number.
+-- Counts one against a single limit, which is on another server of a cluster than the number.
 -- KEYS     the limit
 -- ARGV     'consume' or 'refund', then its values
--- Returns  {'done', 1 if it is observed and exceeded, the time (ms) until it has room for numbers
---          that were not verified before, or 0 if it has, 1 if it is a budget that is spent to the
---          share at which that is told}
+-- Returns  {'done', 1 if it only observes and is exceeded or suspicious, the time (ms) until it has
+--          room for numbers that were not verified before, or 0 if it has, 1 if it is a budget that
+--          reaches its alarm threshold}
 --          | {'refused', 0, wait} | {'challenge'}
 local now = clock()
 if ARGV[1] == 'refund' then

@@ -1,8 +1,8 @@
 -- Reads a verification.
 -- KEYS     the number's record
 -- ARGV     id
--- Returns  {'found', now, to, status, delivery, expires, end of the cooldown, when the windows have
---          room, wrong codes, until when they count} | {'gone'}
+-- Returns  {'found', now, to, status, delivery, expires, end of the cooldown, time at which the
+--          windows have room, wrong codes, time until which they count} | {'gone'}
 local now = math.floor(clock() / 1000)
 local v = redis.call('HMGET', KEYS[1], 'id', 'to', 'status', 'delivery', 'expires', 'next', 'wrong',
   'wrong_until', 'quota')

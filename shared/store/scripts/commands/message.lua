@@ -1,4 +1,4 @@
--- Tells which number a gateway's message went to.
+-- Reads the recipient of a gateway's message.
 -- KEYS     the message
 -- Returns  {'known', the number's tag} | {'unknown'}
 local tag = redis.call('GET', KEYS[1])

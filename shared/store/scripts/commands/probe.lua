@@ -1,7 +1,7 @@
--- Does what a request does, with each command that the other scripts use. The first one takes
--- memory, since Redis refuses what it has no memory for only before the first write of a script;
--- and it does not mind what another probe has left under the key.
--- KEYS     a key of probes, which is gone a second later
+-- Health probe: calls each command that the other scripts use. The first one allocates memory,
+-- because Redis checks its memory limit only before the first write of a script; and it works
+-- whatever another probe has left under the key.
+-- KEYS     a key of probes, which expires after a second
 local key, soon = KEYS[1], string.format('%.0f', clock() / 1000 + 1000)
 redis.call('SET', key, 1, 'PX', 1000)
 redis.call('SET', key, 2, 'KEEPTTL')

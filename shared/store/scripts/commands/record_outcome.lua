@@ -1,13 +1,13 @@
--- After a call to a gateway: what came of it.
+-- Records the outcome of a call to a gateway.
 -- KEYS     the number's record
--- ARGV     id, number of the SMS, outcome: sent | retrying | queued | failed | unknown, name of the
---          worker, the gateway's name for the message (empty: none)
+-- ARGV     id, number of the SMS, outcome: sent | retrying | queued | failed | unknown, identifier
+--          of the worker, the gateway's message ID (empty: none)
 local field, outcome, worker, message_id = 'sms:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local v = redis.call('HMGET', KEYS[1], 'id', 'shown', 'delivery', field)
 local id, reported_sms, delivery, state = v[1], v[2], v[3], v[4]
 if id ~= ARGV[1] then return 0 end
 local holder, flag = string.match(state or '', '^(%d+):%d+(.*)$')
--- If the lease ran out, what the next worker does, or has done, counts; but what was sent was sent.
+-- If the lease expired, the next worker's outcome counts, but 'sent' is always recorded.
 if outcome ~= 'sent' and holder ~= worker then return 0 end
 
 local result, fields = outcome, {}
@@ -23,7 +23,7 @@ else
   redis.call('HDEL', KEYS[1], field)
 end
 if outcome == 'unknown' then result = 'failed' end
--- Callers see the state of the latest SMS, and a receipt may have overtaken this call.
+-- Callers see the state of the latest SMS; a delivery report may have arrived before this outcome.
 if reported_sms == ARGV[2] and delivery ~= 'delivered' then
   fields[#fields + 1], fields[#fields + 2] = 'delivery', result
 end

@@ -1,7 +1,7 @@
--- After a call to a gateway: what has it shown of it?
+-- Reports the health of an account at a gateway, as a call showed it.
 -- KEYS     the account's record
--- ARGV     up | down | unknown, failures in a row that open the circuit, how long it stays open
---          (ms)
+-- ARGV     up | down | unknown, failures in a row that open the circuit, time for which it stays
+--          open (ms)
 local health, max_failures, open = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if health == 'up' then
   redis.call('HDEL', KEYS[1], 'failures', 'open_until', 'trial_until')
@@ -14,6 +14,6 @@ redis.call('HDEL', KEYS[1], 'trial_until')
 if failures >= max_failures then
   redis.call('HSET', KEYS[1], 'open_until', string.format('%.0f', now + open))
 end
-local next_turn = tonumber(redis.call('HGET', KEYS[1], 'next') or 0)
-redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(next_turn - now, open)) + ACCOUNT_KEPT)
+local next_slot = tonumber(redis.call('HGET', KEYS[1], 'next') or 0)
+redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(next_slot - now, open)) + ACCOUNT_KEPT)
 return failures

@@ -1,4 +1,4 @@
--- Tells what a picture shows, once: a call whose answer was lost cannot be made again, and the
+-- Reads the text of a picture and deletes it. A call whose reply was lost cannot be repeated: the
 -- caller gets another picture.
 -- KEYS     the picture
 -- Returns  {'shown', text} | {'gone'}

@@ -1,39 +1,40 @@
 -- Limits. Each has VALUES values in the arguments, of which the first is its rule:
 --
---   'rate', interval, ahead, 0, 0
---       A cell rate (GCRA). One counts for `interval` (µs), and so much may be counted `ahead` in
---       all. Its key holds the time (µs) at which all that was counted on it is over.
+--   'rate', interval, burst, 0, 0
+--       A cell rate (GCRA). Each one takes `interval` (µs), and up to `burst` (µs) may be taken in
+--       advance. Its key holds the time (µs) at which all that was counted is over (GCRA's
+--       theoretical arrival time).
 --
 --   'budget', price, soft cap, hard cap, period
 --       Money, in each period (µs) of the clock. Its key holds 'period:spent': the present period,
---       counted since 1970, and what was spent in it.
+--       counted since 1970, and the amount spent in it.
 --
 --   'conversion' or 'country', action, threshold, miss weight, hit weight
---       The conversion guard of a prefix (a block of numbers) or of a country. `action` is taken
---       where something is wrong: OBSERVE, REFUSE, or CHALLENGE where that is enough. Its key holds
---       a MessagePack of these fields, in this order (times in s since 1970):
+--       The conversion guard of a prefix (a block of numbers) or of a country. `action` is OBSERVE,
+--       REFUSE, or CHALLENGE (refuse abuse, and require a challenge where something is suspicious).
+--       Its key holds a MessagePack of these fields, in this order (times in s since 1970):
 --
 --         score          CUSUM: an SMS without an approval adds the miss weight, one with an
 --                        approval the hit weight, which is negative; never below 0
 --         sent           SMS whose outcome is known, for the base rate
---         approved       those whose code was typed back
---         as_of          the time for which these three, which fade, are right
---         probe_at       a prefix: when an SMS may be sent to see if it has recovered;
---                        a country: until when it is suspicious; 0 if all is well
---         failed_probes  how many in a row were in vain, up to MAX_DOUBLINGS
+--         approved       SMS whose code was typed back
+--         as_of          time of these three values, which fade
+--         probe_at       a prefix: time of the next SMS that tests if it has recovered;
+--                        a country: end of its suspicious time; 0 if all is well
+--         failed_probes  failed probes in a row, up to MAX_DOUBLINGS
 --         threshold, miss_weight, hit_weight
---                        of the latest SMS; as text, since mostly nobody needs them
+--                        of the latest SMS; as text, since they are rarely needed
 --         is_country
---         recent         SMS that are not counted yet, since not all of their slot of time are
---                        known: three values for each slot, the slot, SMS without an approval so
+--         recent         SMS that are not counted yet, because some outcomes of their time slot are
+--                        unknown: three values for each slot, the slot, SMS without an approval so
 --                        far, and approvals
 
--- A whole number as text: by far sooner done than what Redis makes of a number.
+-- Formats a whole number: much faster than Redis' own conversion.
 local function text(number)
   return string.format('%d', number)
 end
 
--- A prefix is abused from the threshold on, and then until its score is below a half of it.
+-- A prefix is abused from the threshold on, until its score falls to half of it.
 local function is_abused(score, state)
   local threshold = tonumber(state.threshold)
   return threshold > 0
@@ -46,7 +47,7 @@ local function wait_longer(state, known)
   state.failed_probes = math.min(state.failed_probes + 1, MAX_DOUBLINGS)
 end
 
--- Draws the conclusions from a slot of time of which all is known since `known`.
+-- Updates the state after a time slot whose outcomes are all known since `known`.
 local function judge(state, known, misses, hits)
   if state.is_country then
     local threshold = tonumber(state.threshold)
@@ -63,7 +64,7 @@ local function judge(state, known, misses, hits)
   if misses > 0 and was_probe and is_abused(state.score, state) then wait_longer(state, known) end
 end
 
--- Unpacks what a guard's key holds, and brings it up to date.
+-- Unpacks a guard's state, and brings it up to date.
 local function guard(stored, micros)
   local now = math.floor(micros / 1000000)
   if not stored then
@@ -98,8 +99,8 @@ local function guard(stored, micros)
   return state
 end
 
--- Counts one more SMS. Returns besides how long to wait (ms) if it should not be sent now, and
--- whether it is suspicious.
+-- Counts one more SMS. Returns the new state, the wait (ms) if it should not be sent now, and true
+-- if it is suspicious.
 local function guarded(state, is_country, threshold, miss_weight, hit_weight)
   state.is_country, state.threshold = is_country, threshold
   state.miss_weight, state.hit_weight = miss_weight, hit_weight
@@ -108,7 +109,7 @@ local function guarded(state, is_country, threshold, miss_weight, hit_weight)
   if is_country then
     suspicious = now < state.probe_at
   else
-    -- Where something is wrong already, an SMS whose outcome is not known counts as a miss.
+    -- Of a suspicious prefix, an SMS whose outcome is not known yet counts as a miss.
     if suspicious then
       for i = 1, #recent, 3 do
         score = score + miss_weight * recent[i + 1] + hit_weight * recent[i + 2]
@@ -130,7 +131,7 @@ local function guarded(state, is_country, threshold, miss_weight, hit_weight)
   return state, wait, suspicious
 end
 
--- The present period of a budget, and what was spent in it.
+-- The present period of a budget, and the amount spent in it.
 local function spent(stored, period, micros)
   local present = math.floor(micros / period)
   local of, amount = string.match(stored or '', '^(%d+):(%d+)$')
@@ -143,14 +144,14 @@ local function budget(present, amount, period, micros)
 end
 
 -- Evaluates one more on the limits KEYS[first..last], and writes nothing. Their values begin at
--- ARGV[arg], and what their keys hold at stored[from]. Returns a table:
---   exceeded    which of them (counted from 0) have no room, each followed by the wait (ms)
---   values      what to set each to so that one more is counted
---   observed    how many are exceeded or suspicious, and that is only told
---   suspicious  how many ask for a challenge
---   reserved    which have room for numbers alone that were verified before, each followed by the
---               time until it has for all (ms)
---   alarm       how many budgets this SMS brings to the share at which that is told
+-- ARGV[arg], and the contents of their keys at stored[from]. Returns a table:
+--   exceeded    limits without room (counted from 0), each followed by its wait (ms)
+--   values      new value of each limit with one more counted
+--   observed    number of limits that only observe, and are exceeded or suspicious
+--   suspicious  number of limits that require a challenge
+--   reserved    limits with room only for numbers that were verified before, each followed by the
+--               time (ms) until it has room for all
+--   alarm       number of budgets that this SMS brings to their alarm threshold
 local function evaluate(first, last, arg, stored, from, now)
   local check =
     {exceeded = {}, values = {}, observed = 0, suspicious = 0, reserved = {}, alarm = 0}
@@ -159,9 +160,9 @@ local function evaluate(first, last, arg, stored, from, now)
     local at, held, wait = arg + VALUES * i, stored[from + i], 0
     local rule, one, two = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     if rule == 'rate' then
-      local interval, ahead = one, two
+      local interval, burst = one, two
       check.values[i] = math.max(tonumber(held or 0), now) + interval
-      wait = math.ceil((check.values[i] - now - ahead) / 1000)
+      wait = math.ceil((check.values[i] - now - burst) / 1000)
     elseif rule == 'budget' then
       local soft_cap, hard_cap = tonumber(two), tonumber(ARGV[at + 3])
       local period = tonumber(ARGV[at + 4])
@@ -193,7 +194,7 @@ local function evaluate(first, last, arg, stored, from, now)
   return check
 end
 
--- Writes a value of `evaluate`, or of `guard`.
+-- Writes a value that `evaluate` or `guard` returned.
 local function set(key, value, now)
   if type(value) == 'number' then
     if value > now then
@@ -215,12 +216,12 @@ local function set(key, value, now)
   end
 end
 
--- Counts what was evaluated.
+-- Writes the values of an evaluation.
 local function commit(first, last, values, now)
   for i = 0, last - first do set(KEYS[first + i], values[i], now) end
 end
 
--- Takes back what was counted on the limits KEYS[first..last].
+-- Refunds one on the limits KEYS[first..last].
 local function refund(first, last, arg, now)
   for i = 0, last - first do
     local key, at = KEYS[first + i], arg + VALUES * i

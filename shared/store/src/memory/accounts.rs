@@ -1,5 +1,5 @@
-//! The accounts at gateways: their circuits, and whose turn it is. The same steps as `permit.lua`
-//! and `report.lua`.
+//! Accounts at gateways: their circuits and rate slots. The same steps as `permit.lua` and
+//! `report.lua`.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -11,20 +11,20 @@ use crate::{Breaker, Circuit, Health, Permit, PermitRequest, millis, until};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accounts(Arc<Mutex<HashMap<String, Account>>>);
 
-/// Times are milliseconds since 1970, those of turns in microseconds.
+/// An account's record. Times are milliseconds since 1970; that of the slot is in microseconds.
 #[derive(Debug, Default)]
 struct Account {
     failures: u32,
     open_until: i64,
     trial_until: i64,
-    next: i64,
+    next_slot: i64,
 }
 
 impl Accounts {
     pub(super) fn permit(
         &self,
         account: &str,
-        asked: PermitRequest,
+        request: PermitRequest,
         breaker: Breaker,
         now: i64,
     ) -> Permit {
@@ -37,10 +37,10 @@ impl Accounts {
                     retry_in: until(now, account.trial_until.min(now + HALF_OPEN_WAIT)),
                 };
             }
-            if let Some(rate) = asked.rate {
-                let slot = match asked.slot {
+            if let Some(rate) = request.rate {
+                let slot = match request.slot {
                     Some(slot) => slot,
-                    None => match account.take_slot(rate, now, millis(asked.max_wait)) {
+                    None => match account.reserve_slot(rate, now, millis(request.max_wait)) {
                         Some(slot) => slot,
                         None => return Permit::Full,
                     },
@@ -79,7 +79,8 @@ impl Accounts {
         });
     }
 
-    /// An account stays whole if a thread panicked: every change to it is a plain assignment.
+    /// Runs a change under the lock. An account stays consistent if a thread panicked: every change
+    /// to it is a plain assignment.
     fn with<T>(&self, account: &str, act: impl FnOnce(&mut Account) -> T) -> T {
         act(self
             .0
@@ -91,14 +92,14 @@ impl Accounts {
 }
 
 impl Account {
-    fn take_slot(&mut self, rate: NonZeroU32, now: i64, max_wait: i64) -> Option<i64> {
-        let turn = self.next.max(now * 1000);
-        if turn - now * 1000 >= max_wait * 1000 {
+    fn reserve_slot(&mut self, rate: NonZeroU32, now: i64, max_wait: i64) -> Option<i64> {
+        let slot = self.next_slot.max(now * 1000);
+        if slot - now * 1000 >= max_wait * 1000 {
             return None;
         }
         // To the nearest microsecond.
         let rate = i64::from(rate.get());
-        self.next = turn + (1_000_000 + rate / 2) / rate;
-        Some((turn + 999) / 1000)
+        self.next_slot = slot + (1_000_000 + rate / 2) / rate;
+        Some((slot + 999) / 1000)
     }
 }

@@ -1,4 +1,4 @@
-//! A map whose entries expire, as keys do in Redis: verified numbers, what pictures show,
+//! A map whose entries expire, as keys do in Redis: verified numbers, texts of pictures,
 //! idempotency keys.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::limits::sweep;
 use crate::millis;
 
-/// Values, and until when (ms) each is kept.
+/// Values with their expiry times (ms).
 #[derive(Debug)]
 pub(super) struct ExpiringMap<K, V> {
     by_key: HashMap<K, (V, i64)>,

@@ -1,5 +1,5 @@
-//! The limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The
-//! same steps as `limits.lua` and `admit.lua`.
+//! Limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The same
+//! steps as `limits.lua` and `admit.lua`.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,35 +10,35 @@ use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Window};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification_id::NumberTag;
 
-use super::conversion::Guarded;
+use super::conversion::GuardState;
 use crate::constants::ALARM_PERCENT;
 use crate::{guard_key, limit_key, micros, millis, until};
 
-/// What was counted on each limit.
+/// Counts of each limit.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    /// Until when (µs) what was counted on a rate counts.
+    /// Time (µs) of each cell rate at which all that was counted is over.
     rates: HashMap<String, i64>,
     sweep_rates_at: usize,
-    guarded: HashMap<String, Guarded>,
+    guarded: HashMap<String, GuardState>,
     sweep_guarded_at: usize,
-    /// The latest span of time of each budget, and what was spent in it. There is one of the hour
+    /// The latest period of each budget, and the amount spent in it. There is a budget of the hour
     /// and one of the day.
     budgets: HashMap<String, (i64, u64)>,
 }
 
-/// What came of evaluating limits.
+/// Result of evaluating quotas.
 #[derive(Debug, Default)]
 pub(super) struct QuotaCheck {
-    /// Those without room for one more.
+    /// Quotas without room for one more.
     pub(super) exceeded: Refusal,
-    /// Those with room for numbers alone that were verified before.
+    /// Quotas with room only for numbers that were verified before.
     pub(super) reserved: Refusal,
-    /// Something is not as it should be, and that is only told.
+    /// A quota that only observes is exceeded or suspicious.
     pub(super) observed: bool,
-    /// Something asks for a challenge.
+    /// A quota requires a challenge.
     pub(super) suspicious: bool,
-    /// A budget comes to the share at which that is told.
+    /// A budget reaches its alarm threshold.
     pub(super) alarm: bool,
 }
 
@@ -49,20 +49,20 @@ impl Counts {
             match quota.rule {
                 QuotaRule::Rate(window) => {
                     let interval = micros(window.interval());
-                    let ahead = interval * i64::from(window.max);
-                    let late = self.time(quota, now) + interval - now * 1000 - ahead;
+                    let burst = interval * i64::from(window.max);
+                    let late = self.rate_time(quota, now) + interval - now * 1000 - burst;
                     if late > 0 {
                         // In whole milliseconds, rounded up.
                         check.exceeded.add(quota.into(), until(0, (late + 999) / 1000));
                     }
                 }
-                QuotaRule::Budget(allowance) => {
-                    self.evaluate_budget(quota, allowance, now, &mut check);
+                QuotaRule::Budget(rule) => {
+                    self.evaluate_budget(quota, rule, now, &mut check);
                 }
                 QuotaRule::Conversion(test) => {
                     let (_, wait, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, false);
-                    match test.answer {
+                    match test.action {
                         GuardAction::Observe => check.observed |= wait > 0,
                         _ if wait > 0 => {
                             check.exceeded.add(quota.into(), until(0, wait * 1000));
@@ -74,22 +74,16 @@ impl Counts {
                 QuotaRule::Country(test) => {
                     let (_, _, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, true);
-                    check.observed |= suspicious && test.answer == GuardAction::Observe;
-                    check.suspicious |= suspicious && test.answer == GuardAction::Challenge;
+                    check.observed |= suspicious && test.action == GuardAction::Observe;
+                    check.suspicious |= suspicious && test.action == GuardAction::Challenge;
                 }
             }
         }
         check
     }
 
-    fn evaluate_budget(
-        &self,
-        quota: &Quota,
-        allowance: BudgetRule,
-        now: i64,
-        check: &mut QuotaCheck,
-    ) {
-        let BudgetRule { price, soft_cap, hard_cap, period } = allowance;
+    fn evaluate_budget(&self, quota: &Quota, rule: BudgetRule, now: i64, check: &mut QuotaCheck) {
+        let BudgetRule { price, soft_cap, hard_cap, period } = rule;
         let (present, spent) = self.spent(quota, period, now);
         let (after, left) = (spent + price, until(now, (present + 1) * millis(period)));
         if after > hard_cap {
@@ -108,7 +102,7 @@ impl Counts {
             let key = limit_key(quota);
             match quota.rule {
                 QuotaRule::Rate(window) => {
-                    let time = self.time(quota, now) + micros(window.interval());
+                    let time = self.rate_time(quota, now) + micros(window.interval());
                     self.rates.insert(key, time);
                 }
                 QuotaRule::Budget(BudgetRule { price, period, .. }) => {
@@ -148,11 +142,11 @@ impl Counts {
         }
     }
 
-    pub(super) fn approve(&mut self, subject: &str, began: i64, now: i64) {
+    pub(super) fn approve(&mut self, subject: &str, created_at: i64, now: i64) {
         let key = guard_key(subject);
         if self.guarded.contains_key(&key) {
             let mut guarded = self.guarded(&key, now);
-            guarded.approve(began / 1000);
+            guarded.approve(created_at / 1000);
             self.guarded.insert(key, guarded);
         }
     }
@@ -161,37 +155,37 @@ impl Counts {
         self.guarded(&guard_key(country), now).conversion()
     }
 
-    /// The present span of a budget, counted since 1970, and what was spent in it.
+    /// The present period of a budget, counted since 1970, and the amount spent in it.
     fn spent(&self, quota: &Quota, period: Duration, now: i64) -> (i64, u64) {
         let present = now / millis(period);
         let latest = self.budgets.get(&limit_key(quota)).filter(|(latest, _)| *latest == present);
         (present, latest.map_or(0, |(_, spent)| *spent))
     }
 
-    fn time(&self, quota: &Quota, now: i64) -> i64 {
+    fn rate_time(&self, quota: &Quota, now: i64) -> i64 {
         self.rates.get(&limit_key(quota)).copied().unwrap_or(0).max(now * 1000)
     }
 
-    fn guarded(&self, key: &str, now: i64) -> Guarded {
+    fn guarded(&self, key: &str, now: i64) -> GuardState {
         let now = now / 1000;
-        self.guarded.get(key).cloned().unwrap_or_else(|| Guarded::new(now)).at(now)
+        self.guarded.get(key).cloned().unwrap_or_else(|| GuardState::new(now)).at(now)
     }
 }
 
-/// When each number's SMS were sent, the latest first, and until when that matters.
+/// Times of each number's SMS, the latest first, and their expiry.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct SentTimes {
     by_tag: HashMap<NumberTag, (Vec<i64>, i64)>,
     sweep_at: usize,
 }
 
-impl Sent {
-    /// When the windows have room for one more.
-    pub(super) fn room(&self, tag: NumberTag, windows: &[Window]) -> i64 {
+impl SentTimes {
+    /// Time at which the windows have room for one more.
+    pub(super) fn free_at(&self, tag: NumberTag, windows: &[Window]) -> i64 {
         let Some((times, _)) = self.by_tag.get(&tag) else { return 0 };
-        let room =
+        let free_at =
             |window: &Window| Some(times.get(window.max as usize - 1)? + millis(window.period));
-        windows.iter().filter_map(room).max().unwrap_or(0)
+        windows.iter().filter_map(free_at).max().unwrap_or(0)
     }
 
     pub(super) fn add(&mut self, tag: NumberTag, windows: &[Window], now: i64) {
@@ -203,7 +197,7 @@ impl Sent {
         *until = now + millis(longest);
     }
 
-    /// Forgets the latest.
+    /// Removes the latest time.
     pub(super) fn remove_latest(&mut self, tag: NumberTag) {
         if let Some((times, _)) = self.by_tag.get_mut(&tag)
             && !times.is_empty()
@@ -213,14 +207,15 @@ impl Sent {
     }
 }
 
-/// Forgets what no longer matters, often enough that memory stays within twice what is needed.
+/// Removes entries that are no longer live, when the map has `at` entries. It then doubles `at`
+/// from the rest, so that memory stays within twice what is needed.
 pub(super) fn sweep<K: Eq + Hash, V>(
     map: &mut HashMap<K, V>,
     at: &mut usize,
-    matters: impl Fn(&V) -> bool,
+    is_live: impl Fn(&V) -> bool,
 ) {
     if map.len() >= *at {
-        map.retain(|_, value| matters(value));
+        map.retain(|_, value| is_live(value));
         *at = (map.len() * 2).max(1024);
     }
 }

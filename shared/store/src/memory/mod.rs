@@ -20,12 +20,12 @@ use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
 
 use self::expiring_map::ExpiringMap;
-use self::limits::{Counts, QuotaCheck, Sent, sweep};
+use self::limits::{Counts, QuotaCheck, SentTimes, sweep};
 use self::number::{ActiveVerification, NumberRecord, SmsState};
 use crate::{
-    ANSWER_KEPT, AdmissionRequest, Breaker, CLAIM_HELD, CheckResult, Circuit, Claim, ClaimedKey,
-    Clock, Decision, Health, Lease, Permit, PermitRequest, Release, SendOutcome, message_key,
-    millis, resend, timestamp, until,
+    AdmissionRequest, Breaker, CLAIM_HELD, CheckResult, Circuit, Claim, ClaimedKey, Clock,
+    Decision, Health, Lease, Permit, PermitRequest, RESPONSE_KEPT, Release, SendOutcome,
+    message_key, millis, resend, timestamp, until,
 };
 
 #[derive(Debug, Clone)]
@@ -39,17 +39,17 @@ pub(super) struct MemoryStore {
 #[derive(Debug, Default)]
 struct Entries {
     by_tag: HashMap<NumberTag, NumberRecord>,
-    /// When to look for entries that no longer matter: at this many, then at twice what is left.
+    /// Number of entries at which to sweep next.
     sweep_at: usize,
-    sent: Sent,
+    sent: SentTimes,
     counts: Counts,
     /// Numbers that were verified before.
     verified: ExpiringMap<NumberTag, ()>,
-    /// Which numbers the gateways' messages went to.
+    /// Tags of the recipients of gateways' messages.
     messages: ExpiringMap<String, NumberTag>,
-    /// What pictures show.
+    /// Texts of pictures.
     pictures: ExpiringMap<PictureId, String>,
-    /// Idempotency keys, and the answers to the calls that came with them.
+    /// Idempotency keys, and the responses of their calls.
     claims: ExpiringMap<String, (ClaimedKey, Option<String>)>,
 }
 
@@ -78,7 +78,7 @@ impl MemoryStore {
         let Entries { by_tag, sweep_at, sent, counts, verified, .. } = &mut *entries;
         sweep(by_tag, sweep_at, |entry| entry.is_live(now));
         let entry = by_tag.entry(tag).or_default();
-        entry.forget_wrong(now);
+        entry.expire_failures(now);
         if let Some(current) = &entry.current
             && current.candidate.as_ref() == Some(&candidate.id)
         {
@@ -104,7 +104,7 @@ impl MemoryStore {
             refuse(Exceeded::Attempts, entry.wrong_until);
         }
         refuse(Exceeded::Cooldown, entry.current.as_ref().map_or(0, |current| current.resend_at));
-        refuse(Exceeded::Limit(Scope::Number), sent.room(tag, &candidate.windows));
+        refuse(Exceeded::Limit(Scope::Number), sent.free_at(tag, &candidate.windows));
         if !refusal.is_empty() {
             return Decision::Refused(refusal);
         }
@@ -132,7 +132,7 @@ impl MemoryStore {
         current.resend_at = now + interval;
         current.candidate = Some(candidate.id.clone());
         sent.add(tag, &candidate.windows, now);
-        current.limits_free_at = sent.room(tag, &candidate.windows);
+        current.limits_free_at = sent.free_at(tag, &candidate.windows);
         current.guarded.clone_from(&candidate.guarded);
         counts.commit(&candidate.quotas, now);
         let verification = self.view(entry, &current, now);
@@ -154,7 +154,7 @@ impl MemoryStore {
                 if let Some(previous) = current.previous.take() {
                     let (expires, reported_sms, delivery) = previous;
                     (current.reported_sms, current.delivery) = (reported_sms, delivery);
-                    // What its caller has ended meanwhile stays so.
+                    // If it was cancelled meanwhile, it stays so.
                     if !current.cancelled {
                         current.expires = expires;
                     }
@@ -182,11 +182,11 @@ impl MemoryStore {
         quotas: &[Quota],
     ) -> CheckResult {
         let now = self.now();
-        let most = self.policy.max_attempts;
+        let max_attempts = self.policy.max_attempts;
         let mut entries = self.lock();
         let Entries { by_tag, counts, verified, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
-        entry.forget_wrong(now);
+        entry.expire_failures(now);
         let Some(current) =
             entry.current.as_mut().filter(|current| current.id == *id && now < current.expires)
         else {
@@ -197,10 +197,10 @@ impl MemoryStore {
             return if again { CheckResult::Approved } else { CheckResult::Gone };
         }
         if again {
-            return entry.is_wrong(most, now);
+            return entry.wrong_code(max_attempts, now);
         }
         let mut refusal = counts.evaluate(quotas, now).exceeded;
-        if entry.failed_attempts >= most {
+        if entry.failed_attempts >= max_attempts {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
         if !refusal.is_empty() {
@@ -223,7 +223,7 @@ impl MemoryStore {
             return CheckResult::Approved;
         }
         counts.commit(quotas, now);
-        entry.is_wrong(most, now)
+        entry.wrong_code(max_attempts, now)
     }
 
     pub(super) fn keep_message(&self, gateway: &str, message_id: &str, tag: NumberTag) {
@@ -252,7 +252,7 @@ impl MemoryStore {
         self.lock().pictures.remove(uuid, self.now())
     }
 
-    /// Nobody else reads this process's memory.
+    /// Does nothing: no other program reads this process's memory.
     pub(super) fn put_plain(&self, _key: &str, _value: &str, _life: Duration) {}
 
     pub(super) fn claim(&self, key: &ClaimedKey) -> Claim {
@@ -263,20 +263,21 @@ impl MemoryStore {
                 Claim::Acquired
             }
             Some((first, _)) if first.fingerprint != key.fingerprint => Claim::KeyReused,
-            Some((_, Some(answer))) => Claim::Replay(answer.clone()),
+            Some((_, Some(response))) => Claim::Replay(response.clone()),
             Some((first, None)) if first.call == key.call => Claim::Acquired,
             Some(_) => Claim::InProgress,
         }
     }
 
-    pub(super) fn complete(&self, key: &ClaimedKey, answer: Option<&str>) {
+    pub(super) fn complete(&self, key: &ClaimedKey, response: Option<&str>) {
         let (now, mut entries) = (self.now(), self.lock());
         let claims = &mut entries.claims;
         if claims.get(&key.subject, now).is_none_or(|(first, _)| first.call != key.call) {
             return;
         }
-        if let (Some((first, _)), Some(answer)) = (claims.remove(&key.subject, now), answer) {
-            claims.insert(key.subject.clone(), (first, Some(answer.to_owned())), now, ANSWER_KEPT);
+        if let (Some((first, _)), Some(response)) = (claims.remove(&key.subject, now), response) {
+            let completed = (first, Some(response.to_owned()));
+            claims.insert(key.subject.clone(), completed, now, RESPONSE_KEPT);
         }
     }
 
@@ -288,7 +289,7 @@ impl MemoryStore {
         let now = self.now();
         let mut entries = self.lock();
         let entry = entries.by_tag.get_mut(&id.tag())?;
-        entry.forget_wrong(now);
+        entry.expire_failures(now);
         let current =
             entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
         Some(self.view(entry, current, now))
@@ -359,7 +360,7 @@ impl MemoryStore {
         };
         match (outcome, held) {
             (SendOutcome::Sent { .. }, _) => current.sms.insert(sms_number, SmsState::Sent),
-            // The lease ran out: what the next worker does, or has done, counts.
+            // The lease expired: the next worker's outcome counts.
             (_, None) => return,
             (SendOutcome::Unknown, _) | (_, Some(true)) => {
                 current.sms.insert(sms_number, SmsState::Unknown)
@@ -371,7 +372,7 @@ impl MemoryStore {
         let mut state = outcome.state();
         if let Some(message_id) = outcome.message_id() {
             current.messages.insert(message_id.to_owned(), sms_number);
-            state = current.receipts.get(message_id).copied().unwrap_or(state);
+            state = current.early_reports.get(message_id).copied().unwrap_or(state);
         }
         if current.reported_sms == sms_number && current.delivery != DeliveryState::Delivered {
             current.delivery = state;
@@ -388,7 +389,7 @@ impl MemoryStore {
         match current.messages.get(message_id) {
             None => {
                 if let Some(SmsState::Leased { .. }) = current.sms.get(&current.reported_sms) {
-                    current.receipts.insert(message_id.to_owned(), state);
+                    current.early_reports.insert(message_id.to_owned(), state);
                 }
             }
             Some(sms_number) => {
@@ -401,8 +402,8 @@ impl MemoryStore {
         }
     }
 
-    pub(super) fn permit(&self, account: &str, asked: PermitRequest, breaker: Breaker) -> Permit {
-        self.accounts.permit(account, asked, breaker, self.now())
+    pub(super) fn permit(&self, account: &str, request: PermitRequest, breaker: Breaker) -> Permit {
+        self.accounts.permit(account, request, breaker, self.now())
     }
 
     pub(super) fn circuit(&self, account: &str) -> Circuit {
@@ -413,7 +414,7 @@ impl MemoryStore {
         self.accounts.report(account, health, breaker, self.now());
     }
 
-    #[expect(clippy::unused_self, reason = "the stores answer to the same calls")]
+    #[expect(clippy::unused_self, reason = "both stores have the same methods")]
     pub(super) fn ping(&self) {}
 
     /// Milliseconds since 1970.
@@ -421,7 +422,8 @@ impl MemoryStore {
         self.clock.micros() / 1000
     }
 
-    /// The entries stay whole if a thread panicked: every change to them is a plain assignment.
+    /// Locks the entries. They stay consistent if a thread panicked: every change to them is a
+    /// plain assignment.
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! A number's record: what the scripts keep in its hash.
+//! A number's record, which the scripts keep as a hash.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use sms_domain::verification_id::VerificationId;
 
 use crate::{AdmissionRequest, CheckResult, until};
 
-/// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
+/// The record of one number. Times are milliseconds since 1970, as in the scripts.
 #[derive(Debug, Default, Clone)]
 pub(super) struct NumberRecord {
     pub(super) current: Option<ActiveVerification>,
@@ -26,33 +26,33 @@ pub(super) struct ActiveVerification {
     pub(super) created_at: i64,
     pub(super) expires: i64,
     pub(super) resend_at: i64,
-    /// When the number's windows have room again.
+    /// Time at which the number's windows have room again.
     pub(super) limits_free_at: i64,
     pub(super) sms_number: u32,
     /// The SMS whose delivery is shown: the latest that was not released.
     pub(super) reported_sms: u32,
-    /// What a release goes back to: `expires`, `reported_sms` and `delivery`.
+    /// State that a release restores: `expires`, `reported_sms` and `delivery`.
     pub(super) previous: Option<(i64, u32, DeliveryState)>,
     pub(super) candidate: Option<VerificationId>,
     pub(super) cancelled: bool,
-    /// The subjects of the conversion guard, which is to be told of an approval.
+    /// Subjects of the conversion guard, which an approval is reported for.
     pub(super) guarded: Vec<String>,
     pub(super) checked: Option<u64>,
     pub(super) sms: HashMap<u32, SmsState>,
-    /// Which SMS a gateway's name for a message means.
+    /// SMS numbers by the gateway's message ID.
     pub(super) messages: HashMap<String, u32>,
-    /// Receipts that overtook the record of the call that they follow.
-    pub(super) receipts: HashMap<String, DeliveryState>,
+    /// Delivery reports that arrived before the outcome of the call to the gateway, by message ID.
+    pub(super) early_reports: HashMap<String, DeliveryState>,
 }
 
-/// Where one SMS is.
+/// State of one SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SmsState {
     Sent,
     Released,
     Unknown,
-    /// `unknown` if an earlier call never told its outcome: that stays so, whoever takes the lease
-    /// over or gives it back.
+    /// `unknown` if the outcome of an earlier call is unknown: this remains when another worker
+    /// takes over the lease or releases it.
     Leased {
         worker: u64,
         until: i64,
@@ -61,15 +61,15 @@ pub(super) enum SmsState {
 }
 
 impl NumberRecord {
-    pub(super) fn forget_wrong(&mut self, now: i64) {
+    pub(super) fn expire_failures(&mut self, now: i64) {
         if now >= self.wrong_until {
             self.failed_attempts = 0;
         }
     }
 
-    /// What is said of a wrong code that was counted.
-    pub(super) fn is_wrong(&self, most: u32, now: i64) -> CheckResult {
-        let attempts_left = most.saturating_sub(self.failed_attempts);
+    /// The result for a wrong code, after it was counted.
+    pub(super) fn wrong_code(&self, max_attempts: u32, now: i64) -> CheckResult {
+        let attempts_left = max_attempts.saturating_sub(self.failed_attempts);
         let locked_for =
             if attempts_left == 0 { until(now, self.wrong_until) } else { Duration::ZERO };
         CheckResult::Wrong { attempts_left, locked_for }
@@ -105,7 +105,7 @@ impl ActiveVerification {
             checked: None,
             sms: HashMap::new(),
             messages: HashMap::new(),
-            receipts: HashMap::new(),
+            early_reports: HashMap::new(),
         }
     }
 }

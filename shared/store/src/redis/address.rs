@@ -1,10 +1,12 @@
-//! What a `REDIS_URL` may say: the client swallows what it does not know, and then uses another
-//! database, or trusts anybody.
+//! Checks of a `REDIS_URL`: the client ignores parts that it does not know, and would then use
+//! another database, or trust any certificate.
 
 use sms_outbound::dsn::{Dsn, DsnError};
 
+/// Checks a `REDIS_URL`.
+///
 /// # Errors
-/// When it says what cannot be meant.
+/// When the URL is invalid, or would be misread by the client.
 pub(crate) fn check(url: &str) -> Result<(), DsnError> {
     let mut dsn = Dsn::parse(url)?;
     let wrong = |what| Err(DsnError::Server(what));
@@ -19,7 +21,8 @@ pub(crate) fn check(url: &str) -> Result<(), DsnError> {
     }
     if !user.is_empty() && dsn.url().password().is_none() {
         return wrong(
-            "has a user and no password: redis://user:password@host, or redis://:password@host without a user",
+            "has a user and no password: redis://user:password@host, or redis://:password@host \
+             without a user",
         );
     }
     if !matches!(path, "" | "/") && !path.strip_prefix('/').is_some_and(is_number) {
@@ -33,7 +36,8 @@ pub(crate) fn check(url: &str) -> Result<(), DsnError> {
     }
     if dsn.options().any(|name| name.starts_with("ssl_")) {
         return wrong(
-            "has an option about TLS: rediss:// uses it, and SSL_CERT_FILE names an authority of your own",
+            "has an option about TLS: rediss:// uses it, and SSL_CERT_FILE names an authority of \
+             your own",
         );
     }
     dsn.finish()

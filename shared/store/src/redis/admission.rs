@@ -1,9 +1,7 @@
-//! What limits decide on, besides the number itself: admission, its release, and the check of a
-//! code.
+//! Calls that limits decide on too: admission, its release, and the check of a code.
 //!
-//! On one server each is one script. In a cluster each limit stands on a shard of its own: there an
-//! admission asks all of them at the same time, and takes back what some have written when another
-//! refuses.
+//! On one server each is one script. In a cluster each limit is on a shard of its own: there an
+//! admission asks all of them at the same time, and rolls back when one of them refuses.
 
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
@@ -19,21 +17,21 @@ use super::connection::Call;
 use super::reply::{ScriptReply, unexpected};
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE};
 use crate::{
-    AdmissionRequest, CheckResult, Decision, Release, StoreError, as_weighed, guard_key, key,
-    limit_key, micros, millis, resend, sent_key, timestamp, until, verified_key,
+    AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key, limit_key, micros,
+    millis, number_key, resend, rounded, sent_key, timestamp, until, verified_key,
 };
 
 impl RedisStore {
     pub(crate) async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) =
-            self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await?
+            self.on_one_server(quotas, |quotas| self.admit_call(candidate, quotas)).await?
         {
             return Ok(self.decision(candidate, quotas, &answer)?.0);
         }
         let (number, consumed) = tokio::join!(self.admit_number(candidate), consume(self, quotas));
-        // Whoever is told of an error releases the candidate, and then all that was counted is
-        // given back. Here it is seen to that this happens once.
+        // On an error the caller releases the candidate, which refunds every quota. Roll back here
+        // only the part that this release will not see.
         let consumed = match (consumed, &number) {
             (Ok(consumed), _) => consumed,
             (Err(error), Ok((Decision::Admitted { .. }, _))) => {
@@ -89,7 +87,7 @@ impl RedisStore {
     ) -> Result<Release, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) =
-            self.together(quotas, |quotas| self.release_call(candidate, quotas)).await?
+            self.on_one_server(quotas, |quotas| self.release_call(candidate, quotas)).await?
         {
             return Ok(released(&answer)?.0);
         }
@@ -108,14 +106,14 @@ impl RedisStore {
         quotas: &[Quota],
     ) -> Result<CheckResult, StoreError> {
         let call = |quotas: &[Quota]| self.check_call(id, right, request, quotas);
-        if let Some(answer) = self.together(quotas, call).await? {
-            return self.checked(quotas, &answer).await;
+        if let Some(answer) = self.on_one_server(quotas, call).await? {
+            return self.check_result(quotas, &answer).await;
         }
-        // One after the other: a code that the limits leave no room for must not be compared.
+        // One after the other: a code must not be compared if the limits have no room.
         if let QuotaOutcome::Refused(refusal) = consume(self, quotas).await? {
             return Ok(CheckResult::Refused(refusal));
         }
-        let result = self.checked(&[], &self.answer(call(&[])).await?).await?;
+        let result = self.check_result(&[], &self.answer(call(&[])).await?).await?;
         if !matches!(result, CheckResult::Wrong { .. }) {
             refund(self, quotas).await?;
         }
@@ -128,14 +126,14 @@ impl RedisStore {
         Ok(Conversion { sent: thousandths(0)?, approved: thousandths(1)? })
     }
 
-    async fn checked(
+    async fn check_result(
         &self,
         quotas: &[Quota],
         answer: &ScriptReply,
     ) -> Result<CheckResult, StoreError> {
         match answer.tag()? {
             "approved" => {
-                self.tell_guard(answer.number(1)?, answer.text(2)?).await;
+                self.report_approval(answer.number(1)?, answer.text(2)?).await;
                 Ok(CheckResult::Approved)
             }
             "wrong" => Ok(CheckResult::Wrong {
@@ -148,18 +146,18 @@ impl RedisStore {
         }
     }
 
-    /// The number is approved, whatever comes of this.
-    async fn tell_guard(&self, began: i64, guarded: &str) {
-        let told = guarded.split_whitespace().map(|subject| async move {
-            self.run::<()>(self.scripts().approve.call([guard_key(subject)]).arg(began)).await
+    /// Reports an approval to the conversion guard. The approval holds even if this fails.
+    async fn report_approval(&self, created_at: i64, guarded: &str) {
+        let calls = guarded.split_whitespace().map(|subject| async move {
+            self.run::<()>(self.scripts().approve.call([guard_key(subject)]).arg(created_at)).await
         });
-        if let Err(error) = try_join_all(told).await {
-            debug!(%error, "the conversion guard does not know of an approval");
+        if let Err(error) = try_join_all(calls).await {
+            debug!(%error, "an approval was not reported to the conversion guard");
         }
     }
 
-    /// Calls a script with the number and the limits, unless they stand on different servers.
-    async fn together(
+    /// Calls a script with the number and the limits; `None` if they are on different servers.
+    async fn on_one_server(
         &self,
         quotas: &[Quota],
         call: impl Fn(&[Quota]) -> Call,
@@ -212,7 +210,7 @@ impl RedisStore {
         with_values(call, quotas)
     }
 
-    /// The second is whether the number was verified before.
+    /// Reads a decision from a reply, and returns true with it if the number was verified before.
     fn decision(
         &self,
         candidate: &AdmissionRequest,
@@ -268,10 +266,10 @@ impl RedisStore {
     }
 
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
-        let entry = key(id.tag());
-        let verified = verified_key(&entry);
+        let number = number_key(id.tag());
+        let verified = verified_key(&number);
         let keys: Vec<String> =
-            [entry, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
+            [number, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
         let call = self
             .scripts()
             .check
@@ -286,7 +284,7 @@ impl RedisStore {
     }
 }
 
-/// The second is whether this call did it.
+/// Reads a release from a reply, and returns true with it if this call rolled back the admission.
 fn released(answer: &ScriptReply) -> Result<(Release, bool), StoreError> {
     match answer.tag()? {
         "released" => Ok((Release::Released, answer.flag(1)?)),
@@ -295,24 +293,24 @@ fn released(answer: &ScriptReply) -> Result<(Release, bool), StoreError> {
     }
 }
 
-/// What came of counting one on limits.
+/// Outcome of counting one SMS or one code against quotas.
 enum QuotaOutcome {
-    /// It counts.
+    /// One was counted against each quota.
     Counted {
-        /// It should not, by what only observes.
+        /// A quota that only observes is exceeded or suspicious.
         observed: bool,
-        /// A budget is spent to the share at which that is told.
+        /// A budget reached its alarm threshold.
         alarm: bool,
-        /// Why it does not count, if the number was not verified before.
+        /// The refusal for a number that was not verified before.
         reserved: Option<Refusal>,
     },
-    /// It counts on none.
+    /// Nothing was counted: a quota has no room.
     Refused(Refusal),
-    /// It counts on none before a challenge is solved.
+    /// Nothing was counted: a challenge must be solved first.
     Challenged,
 }
 
-/// Counts one on each of these limits, all at the same time, or on none and says why.
+/// Counts one against each of these quotas, all at the same time, or against none of them.
 async fn consume(store: &RedisStore, quotas: &[Quota]) -> Result<QuotaOutcome, StoreError> {
     let answers = join_all(quotas.iter().map(|quota| quota_call(store, "consume", quota))).await;
     let (mut refusal, mut reopens) = (Refusal::default(), Refusal::default());
@@ -372,20 +370,20 @@ async fn refund(
 
 async fn quota_call(
     store: &RedisStore,
-    what: &str,
+    operation: &str,
     quota: &Quota,
 ) -> Result<ScriptReply, StoreError> {
-    let call = store.scripts().consume.call([limit_key(quota)]).arg(what);
+    let call = store.scripts().consume.call([limit_key(quota)]).arg(operation);
     store.answer(with_values(call, std::slice::from_ref(quota))).await
 }
 
 fn keys(candidate: &AdmissionRequest, quotas: &[Quota]) -> Vec<String> {
-    let entry = key(candidate.id.tag());
-    let (sent, verified) = (sent_key(&entry), verified_key(&entry));
-    [entry, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
+    let number = number_key(candidate.id.tag());
+    let (sent, verified) = (sent_key(&number), verified_key(&number));
+    [number, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
 }
 
-/// The values that a script needs of each limit: [`VALUES`](crate::constants::VALUES).
+/// Adds the values of each limit to a call: [`VALUES`](crate::constants::VALUES) of them.
 fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
@@ -408,13 +406,13 @@ fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
 }
 
 fn with_test(call: Call, test: &CusumTest) -> Call {
-    let CusumTest { answer, threshold, miss_weight, hit_weight } = as_weighed(*test);
-    let answer = match answer {
+    let CusumTest { action, threshold, miss_weight, hit_weight } = rounded(*test);
+    let action = match action {
         GuardAction::Observe => OBSERVE,
         GuardAction::Refuse => REFUSE,
         GuardAction::Challenge => CHALLENGE,
     };
-    call.arg(answer).arg(threshold).arg(miss_weight).arg(hit_weight)
+    call.arg(action).arg(threshold).arg(miss_weight).arg(hit_weight)
 }
 
 #[cfg(test)]

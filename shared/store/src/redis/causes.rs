@@ -1,8 +1,8 @@
-//! What Redis refuses, in words that say what to do.
+//! Explanations of Redis' errors, which say what to do.
 
 use redis::RedisError;
 
-/// The commands that the scripts use. (A test holds this against them.)
+/// The commands that the scripts use. (A test compares this with them.)
 pub(super) const COMMANDS: &str =
     "eval evalsha time get mget set del hget hmget hset hdel hexists hincrby pexpire pexpireat";
 
@@ -15,53 +15,55 @@ const CODES: [(&str, &str); 10] = [
     ),
     (
         "NOREPLICAS",
-        "it has fewer replicas in good state than min-replicas-to-write asks for, and takes no writes",
+        "it has fewer good replicas than min-replicas-to-write requires, and accepts no writes",
     ),
-    ("OOM", "its memory is full, and it takes no writes: it needs a higher maxmemory"),
-    ("CLUSTERDOWN", "the cluster is down, or a part of its slots is served by no node"),
+    ("OOM", "its memory is full, and it accepts no writes: it needs a higher maxmemory"),
+    ("CLUSTERDOWN", "the cluster is down, or no node serves a part of its slots"),
     (
         "MISCONF",
-        "it cannot save its data to disk, and takes no writes (stop-writes-on-bgsave-error)",
+        "it cannot save its data to disk, and accepts no writes (stop-writes-on-bgsave-error)",
     ),
     ("LOADING", "it has just started and is still loading its data"),
-    ("BUSY", "a script that is not ours keeps it busy"),
-    ("NOAUTH", "it wants a password, and REDIS_URL has none"),
-    ("DENIED", "it is in protected mode and takes connections of its own machine only"),
+    ("BUSY", "another program's script keeps it busy"),
+    ("NOAUTH", "it requires a password, and REDIS_URL has none"),
+    ("DENIED", "it is in protected mode and accepts connections from its own machine only"),
 ];
 
-/// Parts of the text of those that have no code of their own, in lower case.
+/// Parts of the texts of errors without a code of their own, in lower case.
 const TEXTS: [(&str, &str); 6] = [
     (
         "unknown command",
-        "it is no Redis that keeps data: a Sentinel, perhaps, and REDIS_URL must name the primary",
+        "it is no Redis that stores data: a Sentinel, perhaps, and REDIS_URL must name the primary",
     ),
-    ("db index is out of range", "it has no database of the number at the end of REDIS_URL"),
+    ("db index is out of range", "it has no database with the number at the end of REDIS_URL"),
     (
         "select is not allowed in cluster mode",
         "a cluster has no numbered databases: REDIS_URL must not end with one",
     ),
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
-    ("clusterconnectionnotfound", "the cluster is down: no node that can be reached serves a slot"),
+    ("clusterconnectionnotfound", "the cluster is down: no reachable node serves a slot"),
     (
         "authentication failed",
         "it does not know the user and the password of REDIS_URL, or has no passwords at all",
     ),
 ];
 
-/// `: ` and the cause, or nothing where Redis says it best itself.
-pub(crate) fn in_words(error: &RedisError) -> String {
+/// Explains an error as `: ` and its cause; empty if Redis' own text is clear.
+pub(crate) fn explain(error: &RedisError) -> String {
     let (code, text) = (error.code().unwrap_or_default(), error.to_string().to_lowercase());
     if is_no_permission(code, &text) {
         return format!(
-            ": the user of REDIS_URL needs the commands {COMMANDS} on the keys sms-verify:* (and img_*, sms_*, send_flag_* if they are used)"
+            ": the user of REDIS_URL needs the commands {COMMANDS} on the keys sms-verify:* \
+             (and img_*, sms_*, send_flag_* if they are used)"
         );
     }
     let of_code = CODES.iter().find(|(known, _)| *known == code);
     let cause = of_code.or_else(|| TEXTS.iter().find(|(part, _)| text.contains(part)));
-    cause.map(|(_, words)| format!(": {words}")).unwrap_or_default()
+    cause.map(|(_, cause)| format!(": {cause}")).unwrap_or_default()
 }
 
-/// Redis 7.0 has no code for what a script may not do.
+/// Returns true for a missing permission. Redis 7.0 has no code for commands that a script may not
+/// call.
 fn is_no_permission(code: &str, text: &str) -> bool {
     code == "NOPERM" || text.contains("the user executing the script can't")
 }

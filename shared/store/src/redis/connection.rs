@@ -1,7 +1,8 @@
-//! The way to Redis: one server, or a cluster as soon as a server says that it belongs to one.
+//! The connection to Redis: one server, or a cluster as soon as a server says that it belongs to
+//! one.
 //!
-//! A call waits for [`DEADLINE`] at most, but in a simulation. Whatever a connection dies of, the
-//! next calls find another one.
+//! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
+//! connection, the next calls use a new one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,27 +21,27 @@ use tracing::{debug, info};
 use super::scripts::Keys;
 use crate::StoreError;
 
-/// Longest time that a request waits for the store, reconnection included. Store and queue together
-/// answer within a second, or the caller gets a 503 within that second.
+/// Longest wait of a request for the store, reconnection included. Store and queue together answer
+/// within a second, or the caller gets a 503 within that second.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long data may stay unacknowledged before the kernel declares the connection dead: a peer
-/// that vanished without a word (a frozen Lambda environment, a failover) costs this and not the 15
-/// minutes that TCP would wait. It leaves half of the deadline for a second try on a new
-/// connection. (A server that is slow still acknowledges.)
+/// Longest time for which data may stay unacknowledged before the kernel closes the connection. A
+/// peer that vanished silently (a frozen Lambda environment, a failover) costs this much and not
+/// TCP's 15 minutes. It leaves half of the deadline for a second try on a new connection. (A slow
+/// server still acknowledges.)
 const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a simulation waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait in a simulation.
+const SIMULATION_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits between tries within the deadline, in milliseconds: the first, and the longest.
 const RETRY_WAIT: (u64, u64) = (20, 100);
 
-/// Tries of the cluster client within the deadline: a slot may be on its way from one node to
+/// Tries of the cluster client within the deadline: a slot may be migrating from one node to
 /// another.
 const CLUSTER_RETRIES: u32 = 8;
 
-/// A script with the name under which a server keeps it.
+/// A script, with the hash by which a server caches it.
 pub(super) struct Script {
     source: String,
     hash: String,
@@ -57,10 +58,10 @@ impl Script {
         &self.source
     }
 
-    /// A call with these keys, which are of one shard, or of a server that is not of a cluster.
+    /// A call with these keys, which must be on one shard or on a server without a cluster.
     pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
         debug_assert!(self.keys.allow(keys.as_ref().len()), "{:?}: {:?}", self.keys, keys.as_ref());
-        // As much as an admission has.
+        // Enough for an admission.
         let mut cmd = Cmd::with_capacity(48, 512);
         cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
         Call { script: self, cmd }
@@ -79,14 +80,14 @@ impl Call {
         self
     }
 
-    /// How many parts it has so far.
+    /// Number of parts of the command so far.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.cmd.args_iter().count()
     }
 
-    /// A server that does not know the script is sent its source: to load it first would be a round
-    /// trip more, and it may be flushed in between.
+    /// Sends the call, with the script's source if the server has not cached it. (Loading it first
+    /// would take one more round trip, and the cache may be flushed in between.)
     async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
         match link.query(&self.cmd).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -108,7 +109,7 @@ impl Call {
     }
 }
 
-/// What commands travel on; clones share one connection.
+/// A link that commands are sent on; clones share one connection.
 #[derive(Clone)]
 pub(super) enum Link {
     Server(ConnectionManager),
@@ -124,7 +125,7 @@ impl Link {
     }
 }
 
-/// The present connection, and how to make the next.
+/// The present link, and the client that opens the next one.
 #[derive(Clone)]
 pub(super) struct Connection {
     client: Client,
@@ -134,7 +135,7 @@ pub(super) struct Connection {
 
 struct Present {
     link: Link,
-    /// Not made anew before the [`DEADLINE`] is over.
+    /// Time of the link's creation: it is not replaced within [`DEADLINE`] of it.
     since: Instant,
 }
 
@@ -149,12 +150,12 @@ impl Connection {
         Ok(Self { client, present, deadline: DEADLINE })
     }
 
-    /// For a simulation, where nobody waits for an answer, and every answer counts.
-    pub(super) fn patient(self) -> Self {
-        Self { deadline: PATIENCE, ..self }
+    /// Sets the longer deadline of a simulation, where no user waits, and every reply counts.
+    pub(super) fn for_simulation(self) -> Self {
+        Self { deadline: SIMULATION_DEADLINE, ..self }
     }
 
-    /// Calls a script, a second time if the connection turned out to be dead.
+    /// Calls a script, a second time if the connection is dead.
     pub(super) async fn run<T: FromRedisValue>(&self, call: &Call) -> Result<T, StoreError> {
         self.in_time(async {
             match call.query(&mut self.link()).await {
@@ -174,7 +175,7 @@ impl Connection {
         .await
     }
 
-    /// A section of `INFO`, of each primary of a cluster. An error says nothing against the
+    /// Reads a section of `INFO`, from each primary of a cluster. An error does not replace the
     /// connection.
     pub(super) async fn info(&self, section: &str) -> Result<Vec<String>, StoreError> {
         let (mut link, mut cmd) = (self.link(), redis::cmd("INFO"));
@@ -190,8 +191,8 @@ impl Connection {
             .map_err(RedisError::from)?)
     }
 
-    /// Waits for a call as long as a request may take. (Not an `async fn`, which would keep the
-    /// call twice.)
+    /// Waits for a call until the deadline. (Not an `async fn`, whose future would hold the call
+    /// twice.)
     fn in_time<'a, T: 'a>(
         &'a self,
         call: impl Future<Output = Result<T, RedisError>> + 'a,
@@ -208,7 +209,7 @@ impl Connection {
         })
     }
 
-    /// Whether it is known that keys stand on different servers.
+    /// Returns true if the server is known to belong to a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.lock().link, Link::Cluster(_))
     }
@@ -217,9 +218,8 @@ impl Connection {
         self.lock().link.clone()
     }
 
-    /// After a failure: another connection. The client itself notices only one that breaks, and not
-    /// a peer that fell silent, a server that became a replica, or a password that was wrong and no
-    /// longer is.
+    /// Replaces the connection after a failure. The client itself notices only a broken one, and
+    /// not a silent peer, a server that became a replica, or a password that has become right.
     fn renew(&self) {
         let mut present = self.lock();
         if present.since.elapsed() < DEADLINE {
@@ -231,8 +231,8 @@ impl Connection {
                 Ok(connection) => present.link = Link::Server(connection),
                 Err(error) => debug!(%error, "no new connection"),
             },
-            // The node that REDIS_URL names may be the one that is down: the cluster is kept until
-            // another is reached.
+            // The node of REDIS_URL may be the one that is down: the connection to the cluster is
+            // kept until there is a new one.
             Link::Cluster(_) => {
                 let this = self.clone();
                 tokio::spawn(async move {
@@ -248,7 +248,7 @@ impl Connection {
         }
     }
 
-    /// A server answered that another one has the key.
+    /// Switches to the cluster, after a server answered that another one has the key.
     pub(super) fn join_cluster(&self) -> Result<Link, RedisError> {
         let mut present = self.lock();
         if matches!(present.link, Link::Server(_)) {
@@ -284,7 +284,7 @@ fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
         .set_number_of_retries(1)
         .set_min_delay(Duration::from_millis(RETRY_WAIT.0))
         .set_connection_timeout(Some(DEADLINE))
-        // Every call has the deadline already: a second timer for it would change nothing.
+        // Every call has the deadline already: no second timer is needed.
         .set_response_timeout(None);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

@@ -1,5 +1,4 @@
-//! What Redis does when its memory is full. `CONFIG GET` would tell, and is forbidden by many who
-//! host it; `INFO` is not.
+//! Redis' eviction policy, from `INFO`: many hosting services forbid `CONFIG GET`.
 
 use redis::RedisError;
 
@@ -17,20 +16,20 @@ impl Connection {
             self.join_cluster()?;
         }
         match self.info("memory").await {
-            Ok(texts) => Ok(worst(texts.iter().map(|text| of(text)))),
+            Ok(texts) => Ok(worst(texts.iter().map(|text| of_info(text)))),
             Err(StoreError::Redis(error)) if is_forbidden(&error) => Ok(Eviction::Unknown),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Whether the command may not be called here; what passes, such as LOADING, is no answer.
+/// Returns true if the server forbids the command, and false for temporary errors (LOADING).
 fn is_forbidden(error: &RedisError) -> bool {
     error.code() == Some("NOPERM")
         || error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 
-/// Of all nodes, the one that loses most.
+/// The worst policy of all nodes.
 fn worst(nodes: impl Iterator<Item = Eviction>) -> Eviction {
     nodes.fold(Eviction::Never, |worst, node| match (&worst, &node) {
         (Eviction::By(_), _) | (_, Eviction::Never) => worst,
@@ -38,9 +37,8 @@ fn worst(nodes: impl Iterator<Item = Eviction>) -> Eviction {
     })
 }
 
-/// A server without `maxmemory` takes what the machine has, and evicts nothing whatever its policy
-/// is.
-fn of(info: &str) -> Eviction {
+/// Reads the policy from `INFO`. A server without `maxmemory` never evicts, whatever its policy.
+fn of_info(info: &str) -> Eviction {
     match (field(info, "maxmemory_policy"), field(info, "maxmemory")) {
         (None, _) => Eviction::Unknown,
         (Some("noeviction"), _) | (_, Some("0")) => Eviction::Never,
@@ -59,12 +57,12 @@ mod tests {
     #[test]
     fn the_worst_node_counts_and_without_maxmemory_nothing_is_evicted() {
         let info = |limit: &str, policy: &str| {
-            of(&format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"))
+            of_info(&format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"))
         };
         let (never, lru) = (info("100", "noeviction"), info("100", "volatile-lru"));
         assert_eq!((&never, &lru), (&Eviction::Never, &Eviction::By("volatile-lru".to_owned())));
         assert_eq!(info("0", "allkeys-lru"), Eviction::Never);
-        assert_eq!(of("used_memory:1\r\n"), Eviction::Unknown);
+        assert_eq!(of_info("used_memory:1\r\n"), Eviction::Unknown);
         assert_eq!(worst([never.clone(), lru.clone(), Eviction::Unknown].into_iter()), lru);
         assert_eq!(worst([Eviction::Unknown, never].into_iter()), Eviction::Unknown);
     }

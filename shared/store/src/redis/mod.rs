@@ -1,8 +1,8 @@
 //! The store on Redis or Valkey: each method is one Lua script, sent as one EVALSHA.
 //!
-//! The scripts stand in `scripts/commands/`, one file each; `redis/scripts.rs` puts them together
-//! with what they include. They tell a repeated request by its name, so that a command whose answer
-//! was lost with its connection can simply be sent again.
+//! The scripts are in `scripts/commands/`, one file each; `redis/scripts.rs` adds their includes.
+//! They recognize a repeated request by its identifier, so that a command whose reply was lost with
+//! its connection can simply be sent again.
 
 mod address;
 mod admission;
@@ -24,18 +24,18 @@ use sms_domain::verification::{DeliveryState, Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
 
 pub(super) use self::address::check;
-pub(super) use self::causes::in_words;
+pub(super) use self::causes::explain;
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
 use self::reply::{ScriptReply, unexpected};
 use self::scripts::Scripts;
 use crate::{
-    ANSWER_KEPT, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease,
-    Permit, PermitRequest, SendOutcome, StoreError, account_key, claim_key, key, message_key,
-    millis, picture_key, probe_key, resend, timestamp, until,
+    Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease, Permit,
+    PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError, account_key, claim_key, message_key,
+    millis, number_key, picture_key, probe_key, resend, timestamp, until,
 };
 
-/// The script that decides on an admission, as Redis gets it.
+/// The script of an admission, as Redis gets it.
 pub(super) fn admission_script() -> &'static str {
     scripts::REAL.admit.source()
 }
@@ -59,7 +59,7 @@ impl RedisStore {
 
     pub(super) fn with_clock(self, clock: Clock) -> Self {
         let connection =
-            if clock.is_virtual() { self.connection.patient() } else { self.connection };
+            if clock.is_virtual() { self.connection.for_simulation() } else { self.connection };
         Self { connection, clock, ..self }
     }
 
@@ -71,7 +71,7 @@ impl RedisStore {
         &self,
         id: &VerificationId,
     ) -> Result<Option<Verification>, StoreError> {
-        let call = self.scripts().find.call([key(id.tag())]).arg(id.as_str());
+        let call = self.scripts().find.call([number_key(id.tag())]).arg(id.as_str());
         let answer = self.answer(call).await?;
         if answer.tag()? == "gone" {
             return Ok(None);
@@ -96,8 +96,9 @@ impl RedisStore {
     }
 
     pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
-        let answer =
-            self.answer(self.scripts().cancel.call([key(id.tag())]).arg(id.as_str())).await?;
+        let answer = self
+            .answer(self.scripts().cancel.call([number_key(id.tag())]).arg(id.as_str()))
+            .await?;
         Ok(answer.tag()? == "cancelled")
     }
 
@@ -111,7 +112,7 @@ impl RedisStore {
         let call = self
             .scripts()
             .acquire_lease
-            .call([key(id.tag())])
+            .call([number_key(id.tag())])
             .arg(id.as_str())
             .arg(sms_number)
             .arg(millis(lease))
@@ -137,7 +138,7 @@ impl RedisStore {
         let call = self
             .scripts()
             .record_outcome
-            .call([key(id.tag())])
+            .call([number_key(id.tag())])
             .arg(id.as_str())
             .arg(sms_number)
             .arg(outcome.as_str())
@@ -156,7 +157,7 @@ impl RedisStore {
         let call = self
             .scripts()
             .record_delivery_report
-            .call([key(tag)])
+            .call([number_key(tag)])
             .arg(message_id)
             .arg(state.as_str());
         self.run(call).await
@@ -165,16 +166,16 @@ impl RedisStore {
     pub(super) async fn permit(
         &self,
         account: &str,
-        asked: PermitRequest,
+        request: PermitRequest,
         breaker: Breaker,
     ) -> Result<Permit, StoreError> {
         let call = self
             .scripts()
             .permit
             .call([account_key(account)])
-            .arg(asked.rate.map_or(0, NonZeroU32::get))
-            .arg(asked.slot.unwrap_or(0))
-            .arg(millis(asked.max_wait))
+            .arg(request.rate.map_or(0, NonZeroU32::get))
+            .arg(request.slot.unwrap_or(0))
+            .arg(millis(request.max_wait))
             .arg(millis(breaker.trial));
         let answer = self.answer(call).await?;
         match answer.tag()? {
@@ -271,10 +272,11 @@ impl RedisStore {
     pub(super) async fn complete(
         &self,
         key: &ClaimedKey,
-        answer: Option<&str>,
+        response: Option<&str>,
     ) -> Result<(), StoreError> {
         let call = self.scripts().complete.call([claim_key(&key.subject)]);
-        self.run(call.arg(key.call).arg(answer.unwrap_or_default()).arg(millis(ANSWER_KEPT))).await
+        let response = response.unwrap_or_default();
+        self.run(call.arg(key.call).arg(response).arg(millis(RESPONSE_KEPT))).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

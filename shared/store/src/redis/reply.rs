@@ -32,7 +32,7 @@ impl ScriptReply {
         }
     }
 
-    /// Whether a count is more than 0.
+    /// Returns true if a count is more than 0.
     pub(super) fn flag(&self, index: usize) -> Result<bool, StoreError> {
         Ok(self.number::<u32>(index)? > 0)
     }
@@ -54,8 +54,8 @@ impl ScriptReply {
         DeliveryState::parse(self.text(index)?).ok_or_else(unexpected)
     }
 
-    /// After the tag: what stands in the way, by its name or as the index of one of the quotas,
-    /// each with its wait.
+    /// Reads a refusal, which follows the tag: exceeded policies, by name or as the index of a
+    /// quota, each with its wait.
     pub(super) fn refusal(&self, quotas: &[Quota]) -> Result<Refusal, StoreError> {
         let mut refusal = Refusal::default();
         for index in (1..self.0.len()).step_by(2) {
@@ -79,10 +79,10 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// An entry that no release of this product wrote.
+/// Error for a reply that no script gives: the data are not from this product.
 pub(super) fn unexpected() -> StoreError {
     StoreError::Redis(RedisError::from((
         ErrorKind::UnexpectedReturnType,
-        "a script answered what it never does",
+        "unexpected reply of a script",
     )))
 }

@@ -1,19 +1,19 @@
-//! The scripts of `store/scripts/`, put together and hashed once: with the server's clock, and with
-//! a virtual one.
+//! The scripts of `store/scripts/`, assembled and hashed once: with the server's clock, and with a
+//! virtual one.
 //!
-//! A script is the clock, what it includes, and its own file of `commands/`.
+//! A script consists of the clock, its includes, and its own file of `commands/`.
 
 use std::sync::LazyLock;
 
 use super::connection::Script;
 use crate::constants;
 
-/// How many keys a script takes.
+/// Number of keys of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keys {
-    /// So many.
+    /// A fixed number.
     Only(usize),
-    /// So many, and then one of each limit.
+    /// A fixed number, followed by the key of each limit.
     AndLimits(usize),
 }
 
@@ -33,8 +33,8 @@ macro_rules! lua {
     };
 }
 
-/// Declares the scripts: the field, which is also the name of the file, the functions of
-/// [`includes`] that stand before it, and its keys.
+/// Declares the scripts: the field, which is also the name of the file, its includes (functions of
+/// [`includes`]), and its keys.
 macro_rules! scripts {
     ($($name:ident [$($include:ident)*] $keys:expr;)*) => {
         pub(super) struct Scripts {
@@ -83,7 +83,7 @@ scripts! {
     probe [] Keys::Only(1);
 }
 
-/// What stands before a script that asks for it: constants of Rust, and files of `includes/`.
+/// Includes of scripts: constants of Rust, and files of `includes/`.
 mod includes {
     use super::constants;
 
@@ -114,7 +114,7 @@ mod tests {
         files.map(|file| file.expect("a file").path()).collect()
     }
 
-    /// The numbers that stand in a text after `before` and before `after`.
+    /// The numbers in a text that `before` precedes and `after` follows.
     fn numbers(text: &str, before: &str, after: &str) -> BTreeSet<usize> {
         let parts = text.split(before).skip(1).filter_map(|rest| rest.split_once(after));
         parts.filter_map(|(number, _)| number.parse().ok()).collect()
