@@ -1,10 +1,10 @@
 //! The parts that this process runs on: configured ones, or embedded ones where nothing is
 //! configured.
 
-use sms_app::admission::RequestCode;
-use sms_app::check::CheckCode;
-use sms_app::delivery::SendSms;
+use sms_app::check_code::CheckCode;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::request_code::RequestCode;
+use sms_app::send_sms::SendSms;
 use sms_config::{Address, LocalConfig};
 use sms_gateways::{Gateways, Inbox};
 use sms_http::Receipts;
@@ -54,7 +54,7 @@ impl Components {
         EvictionWatch::new(self.store.clone(), self.config.store.accepts_eviction).begin();
     }
 
-    pub fn admissions(&self) -> RequestCode {
+    pub fn request_code(&self) -> RequestCode {
         RequestCode {
             store: self.store.clone(),
             queue: self.queue.clone(),
@@ -64,7 +64,7 @@ impl Components {
         }
     }
 
-    pub fn checks(&self) -> CheckCode {
+    pub fn check_code(&self) -> CheckCode {
         CheckCode {
             store: self.store.clone(),
             codes: self.config.codes.clone(),
@@ -89,7 +89,7 @@ impl Components {
         }
     }
 
-    pub fn deliveries(&self) -> SendSms {
+    pub fn send_sms(&self) -> SendSms {
         SendSms {
             store: self.store.clone(),
             provider: self.provider.clone(),

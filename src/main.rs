@@ -73,7 +73,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             components.announce(true, true);
             let worker = worker::run(
                 consumer,
-                components.deliveries(),
+                components.send_sms(),
                 components.queue.clone(),
                 cli::DEFAULT_CONCURRENCY,
                 stop.clone(),
@@ -102,7 +102,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             components.announce(false, true);
             worker::run(
                 consumer,
-                components.deliveries(),
+                components.send_sms(),
                 components.queue.clone(),
                 concurrency,
                 stop,

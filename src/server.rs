@@ -60,13 +60,13 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
     let (config, http) = (&components.config, &components.config.http);
     config.abuse.warn_of_assumed_prices();
     let asking = RequestApi {
-        admissions: components.admissions(),
+        request_code: components.request_code(),
         test_numbers: config.codes.test_numbers.clone(),
         autofill: config.autofill.clone(),
         settings: http.clone(),
     };
     let routes = request_router(asking)
-        .merge(check_router(components.checks(), http.region, http.callers.clone()))
+        .merge(check_router(components.check_code(), http.region, http.callers.clone()))
         .merge(pictures_router(components.store.clone(), config.abuse.challenge.clone()))
         .merge(receipts_router(components.delivery_reports()))
         .merge(specification_router())

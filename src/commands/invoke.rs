@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use reqwest::Client;
 use serde_json::{Value, json};
-use sms_app::delivery::Outcome;
+use sms_app::send_sms::Outcome;
 use sms_domain::job::Job;
 use sms_domain::random::random_u64;
 use sms_domain::retry_schedule::Schedule;

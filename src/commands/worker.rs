@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sms_app::delivery::{Outcome, SendSms};
+use sms_app::send_sms::{Outcome, SendSms};
 use sms_domain::message;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
@@ -22,13 +22,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
 pub async fn run(
     mut consumer: Consumer,
-    deliveries: SendSms,
+    send_sms: SendSms,
     queue: Queue,
     concurrency: u16,
     mut stop: Shutdown,
 ) {
-    message::warm_up(deliveries.codes.length);
-    let deliveries = Arc::new(deliveries);
+    message::warm_up(send_sms.codes.length);
+    let send_sms = Arc::new(send_sms);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
     let mut in_hand = JoinSet::new();
     loop {
@@ -38,11 +38,11 @@ pub async fn run(
             message = next(&mut consumer, &free) => message,
         };
         let Some((message, permit)) = message else { break };
-        let (deliveries, queue, mut stop) = (Arc::clone(&deliveries), queue.clone(), stop.clone());
+        let (send_sms, queue, mut stop) = (Arc::clone(&send_sms), queue.clone(), stop.clone());
         in_hand.spawn(async move {
             let body = message.body.clone();
             let then = |outcome| settle(&queue, message, outcome, &mut stop);
-            deliveries.deliver_and(&body, 1, random_u64(), then).await;
+            send_sms.deliver_and(&body, 1, random_u64(), then).await;
             drop(permit);
         });
         while in_hand.try_join_next().is_some() {}

@@ -3,7 +3,7 @@
 //! `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::check::CheckCode;
+use sms_app::check_code::CheckCode;
 use sms_app::eviction_watch::EvictionWatch;
 use sms_config::{CheckConfig, environment};
 use sms_http::Receipts;
@@ -27,8 +27,8 @@ async fn main() -> Result<(), Error> {
         let receipts = Receipts { store: store.clone(), secrets: codes.secrets.clone(), provider };
         routes = routes.merge(sms_http::receipts_router(receipts));
     }
-    let checks = CheckCode { store, codes, limits };
-    let check = sms_http::check_router(checks, settings.region, settings.callers);
+    let check_code = CheckCode { store, codes, limits };
+    let check = sms_http::check_router(check_code, settings.region, settings.callers);
     let app = sms_http::with_defaults(check.merge(routes), &settings.origins);
     let function = &Function::new(flush_metrics_after(app), settings.base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {

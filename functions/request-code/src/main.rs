@@ -2,8 +2,8 @@
 //! then one queue call.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::admission::RequestCode;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::request_code::RequestCode;
 use sms_config::{RequestConfig, environment};
 use sms_domain::phone;
 use sms_http::RequestApi;
@@ -27,9 +27,9 @@ async fn main() -> Result<(), Error> {
     tokio::join!(numbers, store.warm_up(), queue.warm_up(), config.abuse.warm_up());
     let health = sms_http::health_router(store.clone(), queue.clone());
     let RequestConfig { codes, abuse, http: settings, autofill, meiduo_keys, .. } = config;
-    let admissions = RequestCode { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
+    let request_code = RequestCode { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
     let (base_path, origins) = (settings.base_path.clone(), settings.origins.clone());
-    let api = RequestApi { admissions, test_numbers: codes.test_numbers, autofill, settings };
+    let api = RequestApi { request_code, test_numbers: codes.test_numbers, autofill, settings };
     let app = sms_http::with_defaults(sms_http::request_router(api).merge(health), &origins);
     let function = &Function::new(flush_metrics_after(app), base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {

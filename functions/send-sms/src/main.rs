@@ -2,8 +2,8 @@
 //! that are to be handed out again.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::delivery::SendSms;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::send_sms::SendSms;
 use sms_config::{Address, SendConfig, environment};
 use sms_domain::message;
 use sms_lambda::batch::{Event, deliver_event};
@@ -22,12 +22,12 @@ async fn main() -> Result<(), Error> {
     let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let SendConfig { provider, codes, schedule, policy, .. } = config;
-    let deliveries = SendSms { store, provider, codes, schedule, policy };
+    let send_sms = SendSms { store, provider, codes, schedule, policy };
     // There is more of a processor now than for the first message.
-    tokio::join!(deliveries.store.warm_up(), deliveries.provider.warm_up());
-    let (deliveries, queue) = (&deliveries, &queue);
+    tokio::join!(send_sms.store.warm_up(), send_sms.provider.warm_up());
+    let (send_sms, queue) = (&send_sms, &queue);
     run(service_fn(async |event: LambdaEvent<Event>| {
-        let response = deliver_event(deliveries, queue, event.payload).await;
+        let response = deliver_event(send_sms, queue, event.payload).await;
         emf::flush();
         response.map_err(Error::from)
     }))

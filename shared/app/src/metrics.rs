@@ -15,7 +15,7 @@ use sms_domain::refusal::Refusal;
 use sms_domain::verification::Verification;
 use sms_store::CheckResult;
 
-use crate::admission::AdmissionError;
+use crate::request_code::RequestCodeError;
 
 /// Requests for a code, by `outcome`.
 pub const REQUESTS: &str = "sms_verify_requests_total";
@@ -119,13 +119,13 @@ impl DeliveryOutcome {
 pub(crate) fn requested(
     country: Country,
     price: u64,
-    result: &Result<Verification, AdmissionError>,
+    result: &Result<Verification, RequestCodeError>,
     took: Duration,
 ) {
-    if let Err(AdmissionError::Refused(refusal)) = result {
+    if let Err(RequestCodeError::Refused(refusal)) = result {
         throttled(refusal);
     }
-    let outcome = result.as_ref().map_or_else(AdmissionError::outcome, |_| "accepted");
+    let outcome = result.as_ref().map_or_else(RequestCodeError::outcome, |_| "accepted");
     counter!(REQUESTS, "outcome" => outcome).increment(1);
     if result.is_ok() {
         counter!(ACCEPTED, "country" => country.code()).increment(1);
@@ -240,7 +240,7 @@ mod tests {
         let keys = Keys::default();
         with_local_recorder(&keys, || {
             let country = Country::from(Region::default());
-            requested(country, 1, &Err(AdmissionError::Country(country)), Duration::ZERO);
+            requested(country, 1, &Err(RequestCodeError::Country(country)), Duration::ZERO);
             let wrong = CheckResult::Wrong { attempts_left: 1, locked_for: Duration::ZERO };
             [CheckResult::Gone, wrong, CheckResult::Refused(Refusal::default())]
                 .iter()

@@ -12,10 +12,10 @@ mod vars;
 
 use std::fmt;
 
-use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
-use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
+use sms_app::request_code::AbuseSettings;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::limits::Limits;
 use sms_domain::message::AllowedAutofill;

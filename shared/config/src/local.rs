@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use sms_app::admission::AbuseSettings;
-use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
+use sms_app::request_code::AbuseSettings;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::message::AllowedAutofill;
 use sms_domain::random::random_bytes;

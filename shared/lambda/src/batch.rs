@@ -19,8 +19,8 @@ use futures_util::future::join_all;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use sms_app::delivery::{Outcome, SendSms};
 use sms_app::metrics;
+use sms_app::send_sms::{Outcome, SendSms};
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
 use sms_queue::dead_letter::QueueError;
@@ -96,14 +96,14 @@ pub enum Response {
 /// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event
 /// is not from a queue.
 pub async fn deliver_event(
-    deliveries: &SendSms,
+    send_sms: &SendSms,
     queue: &Queue,
     event: Event,
 ) -> Result<Response, EventError> {
     match event {
-        Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
+        Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(send_sms, queue, event).await)),
         Event::RabbitMq(event) => {
-            Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?)
+            Ok(deliver_rabbitmq(send_sms, queue, event).await.map(|()| Response::RabbitMq)?)
         }
         Event::Other(event) => {
             // Whoever invokes it without waiting for the answer finds the error in the log alone.
@@ -113,12 +113,11 @@ pub async fn deliver_event(
     }
 }
 
-async fn deliver_sqs(deliveries: &SendSms, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
+async fn deliver_sqs(send_sms: &SendSms, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     metrics::batch(event.records.len());
     let records = event.records.iter();
-    all(records
-        .map(|record| (record.message_id.clone(), deliver_record(deliveries, queue, record))))
-    .await
+    all(records.map(|record| (record.message_id.clone(), deliver_record(send_sms, queue, record))))
+        .await
 }
 
 /// Names the messages that are to come again: those that may not be deleted, and those whose
@@ -140,14 +139,14 @@ async fn all(
 }
 
 /// Whether the message may be deleted.
-async fn deliver_record(deliveries: &SendSms, queue: &Queue, record: &SqsMessage) -> bool {
+async fn deliver_record(send_sms: &SendSms, queue: &Queue, record: &SqsMessage) -> bool {
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
     let receives = record
         .attributes
         .get("ApproximateReceiveCount")
         .and_then(|count| count.parse().ok())
         .unwrap_or(1);
-    deliveries
+    send_sms
         .deliver_and(body, receives, random_u64(), |outcome| settle(queue, record, body, outcome))
         .await
 }
@@ -174,7 +173,7 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
 }
 
 async fn deliver_rabbitmq(
-    deliveries: &SendSms,
+    send_sms: &SendSms,
     queue: &Queue,
     event: RabbitMqEvent,
 ) -> Result<(), QueueError> {
@@ -184,7 +183,7 @@ async fn deliver_rabbitmq(
         // What is not base64 did not come from Amazon MQ, and is no job either.
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
         // Neighbours are not handed out again for one that panics each time.
-        let outcome = caught(deliveries.deliver(&body, 1, random_u64())).await;
+        let outcome = caught(send_sms.deliver(&body, 1, random_u64())).await;
         outcome
             .unwrap_or_else(|| Outcome::Dead("the delivery panicked".into()))
             .settle(queue, &body)

@@ -7,9 +7,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sms_app::admission::{AbuseSettings, AdmissionError, Request, RequestCode};
 use sms_app::challenge::Proof;
-use sms_app::check::CheckCode;
+use sms_app::check_code::CheckCode;
+use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
 use sms_domain::code::{Code, CodeLength};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;
@@ -41,8 +41,8 @@ pub struct Outcome {
 }
 
 pub struct World {
-    admissions: RequestCode,
-    checks: CheckCode,
+    request_code: RequestCode,
+    check_code: CheckCode,
     clock: Clock,
     rng: Rng,
     /// Since the day began.
@@ -60,17 +60,17 @@ impl World {
         let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
         let limits = defence.limits.clone();
-        let admissions = RequestCode {
+        let request_code = RequestCode {
             store: store.clone(),
             queue: Queue::memory(),
             secrets: secrets.clone(),
             abuse: defence,
             meiduo_keys: None,
         };
-        let checks = CheckCode { store, codes: CodeSettings::new(secrets), limits };
+        let check_code = CheckCode { store, codes: CodeSettings::new(secrets), limits };
         Ok(Self {
-            admissions,
-            checks,
+            request_code,
+            check_code,
             clock,
             rng,
             now: Duration::ZERO,
@@ -132,7 +132,7 @@ impl World {
         id: &mut Option<VerificationId>,
     ) -> Result<bool, Box<dyn Error>> {
         let mut result = self.request(actor, None).await;
-        if let Err(AdmissionError::Challenge { task, .. }) = &result {
+        if let Err(RequestCodeError::Challenge { task, .. }) = &result {
             self.stopped(actor);
             if actor.solves {
                 self.outcome.people_challenged += u32::from(!actor.attacks);
@@ -145,8 +145,8 @@ impl World {
                 self.outcome.sent += u32::from(actor.attacks);
                 Ok(true)
             }
-            Err(AdmissionError::Challenge { .. }) => Ok(false),
-            Err(AdmissionError::Refused(_)) => {
+            Err(RequestCodeError::Challenge { .. }) => Ok(false),
+            Err(RequestCodeError::Refused(_)) => {
                 self.stopped(actor);
                 self.outcome.people_refused += u32::from(!actor.attacks);
                 Ok(false)
@@ -159,7 +159,7 @@ impl World {
         &mut self,
         actor: &Actor,
         proof: Option<Proof>,
-    ) -> Result<Verification, AdmissionError> {
+    ) -> Result<Verification, RequestCodeError> {
         let request = Request {
             to: actor.to.clone(),
             country: Region::default().into(),
@@ -171,7 +171,7 @@ impl World {
             proof,
             names: RequestContext::default(),
         };
-        self.admissions.request(request, bytes(&mut self.rng)).await
+        self.request_code.request(request, bytes(&mut self.rng)).await
     }
 
     /// Something stood in somebody's way.
@@ -187,14 +187,15 @@ impl World {
         step: Step,
         id: &VerificationId,
     ) -> Result<bool, Box<dyn Error>> {
-        let length = self.checks.codes.length;
-        let right = self.checks.codes.secrets.derive(id, length).ok_or("a code of this process")?;
+        let length = self.check_code.codes.length;
+        let right =
+            self.check_code.codes.secrets.derive(id, length).ok_or("a code of this process")?;
         let typed = if step == Step::Right {
             right
         } else {
             other(&right, length).ok_or("another code")?
         };
-        let result = self.checks.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
+        let result = self.check_code.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
         if actor.attacks {
             self.outcome.compared +=
                 u32::from(!matches!(result, CheckResult::Refused(_) | CheckResult::Gone));

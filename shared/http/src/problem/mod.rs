@@ -18,8 +18,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sms_app::admission::AdmissionError;
 use sms_app::challenge::ChallengeTask;
+use sms_app::request_code::RequestCodeError;
 use sms_domain::locale::Locale;
 use sms_domain::phone::{Country, PhoneError};
 use sms_domain::refusal::{Exceeded, Refusal};
@@ -303,18 +303,18 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<AdmissionError> for Problem {
-    fn from(problem: AdmissionError) -> Self {
+impl From<RequestCodeError> for Problem {
+    fn from(problem: RequestCodeError) -> Self {
         match problem {
-            AdmissionError::Refused(refusal) => Self::TooManyRequests(refusal),
-            AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
-            AdmissionError::Captcha(source) => {
+            RequestCodeError::Refused(refusal) => Self::TooManyRequests(refusal),
+            RequestCodeError::Challenge { task, wrong } => Self::Challenge { task, wrong },
+            RequestCodeError::Captcha(source) => {
                 error!(error = causes(&source), "the captcha cannot be verified");
                 Self::Unavailable(vec![CAPTCHA])
             }
-            AdmissionError::Country(country) => Self::Country(country),
-            AdmissionError::Store(source) => source.into(),
-            AdmissionError::Queue(source) => {
+            RequestCodeError::Country(country) => Self::Country(country),
+            RequestCodeError::Store(source) => source.into(),
+            RequestCodeError::Queue(source) => {
                 error!(error = causes(&source), "the queue is down");
                 Self::Unavailable(vec![QUEUE])
             }

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use sms_app::check::CheckCode;
+use sms_app::check_code::CheckCode;
 use sms_domain::code::Code;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
@@ -28,7 +28,7 @@ use crate::problem::{Problem, bad};
 use crate::views;
 
 pub(crate) struct Api {
-    checks: CheckCode,
+    check_code: CheckCode,
     region: Region,
     callers: Callers,
     tokens: TokenKeys,
@@ -67,9 +67,9 @@ pub(crate) struct Approved {
 pub(crate) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes. `region` is the country in which a number without `+` is read.
-pub fn router(checks: CheckCode, region: Region, callers: Callers) -> Router {
-    let tokens = TokenKeys::new(&checks.codes.secrets);
-    routes().with_state(Arc::new(Api { checks, region, callers, tokens }))
+pub fn router(check_code: CheckCode, region: Region, callers: Callers) -> Router {
+    let tokens = TokenKeys::new(&check_code.codes.secrets);
+    routes().with_state(Arc::new(Api { check_code, region, callers, tokens }))
 }
 
 routes! {
@@ -117,22 +117,22 @@ pub(crate) async fn check(
     Json(typed): Json<CheckBody>,
 ) -> Result<JsonAnswer<Approved>, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
-    let checks = &api.checks;
+    let check_code = &api.check_code;
     let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
-    let digits = checks.codes.length.digits();
-    let typed = Code::parse(&typed, checks.codes.length)
+    let digits = check_code.codes.length.digits();
+    let typed = Code::parse(&typed, check_code.codes.length)
         .ok_or_else(|| bad("code", FieldError::InvalidCode { digits }))?;
     let id = parse(id)?;
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
-    let other_number = to.as_ref().is_some_and(|to| !checks.is_of(&id, to));
+    let other_number = to.as_ref().is_some_and(|to| !check_code.is_of(&id, to));
     let result = match other_number {
-        true => checks.wrong_number(&id, ip, request).await?,
-        false => checks.check(&id, &typed, ip, request).await?,
+        true => check_code.wrong_number(&id, ip, request).await?,
+        false => check_code.check(&id, &typed, ip, request).await?,
     };
     match result {
         CheckResult::Approved => {
-            let token = to.map(|to| checks.token(&api.tokens, &id, &to, tenant));
+            let token = to.map(|to| check_code.token(&api.tokens, &id, &to, tenant));
             let purpose = id.purpose().as_str().to_owned();
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
@@ -152,7 +152,7 @@ impl Api {
         let region = region
             .map_or(Some(self.region), Region::parse)
             .ok_or(bad("region", FieldError::InvalidCountry))?;
-        let read = self.checks.codes.test_numbers.number(to, region);
+        let read = self.check_code.codes.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }
 }
@@ -203,7 +203,7 @@ pub(crate) async fn status(
     caller: Caller,
 ) -> Result<JsonAnswer<views::Body>, Problem> {
     caller.tenant(&api.callers.keys)?;
-    let found = api.checks.find(&parse(id)?).await?;
+    let found = api.check_code.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::NotFound)
 }
 
@@ -231,7 +231,7 @@ pub(crate) async fn cancel(
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
     caller.tenant(&api.callers.keys)?;
-    let cancelled = api.checks.cancel(&parse(id)?).await?;
+    let cancelled = api.check_code.cancel(&parse(id)?).await?;
     if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }
 

@@ -87,7 +87,7 @@ async fn no_head() -> Problem {
 /// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
 /// asked for, what its pages send of one in any case does not matter.
 fn read(api: &RequestApi, mobile: String, query: &str) -> CreateVerification {
-    let pictures = api.admissions.abuse.challenge.as_ref().is_some_and(Challenge::is_picture);
+    let pictures = api.request_code.abuse.challenge.as_ref().is_some_and(Challenge::is_picture);
     let filled =
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
     let mut query: HashMap<_, _> =

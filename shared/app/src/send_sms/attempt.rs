@@ -58,7 +58,7 @@ enum CallDecision {
 
 /// An attempt on its way.
 struct Attempt<'a> {
-    deliveries: &'a SendSms,
+    send_sms: &'a SendSms,
     job: Job,
     sms: Sms,
     /// 1 is the first.
@@ -93,7 +93,7 @@ impl SendSms {
         };
         let sms = sms(&job, code, expires_in);
         let attempt = Attempt {
-            deliveries: self,
+            send_sms: self,
             job,
             sms,
             number,
@@ -126,7 +126,7 @@ impl SendSms {
 
 impl Attempt<'_> {
     async fn run(mut self) -> Outcome {
-        let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
+        let accounts = self.send_sms.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
             return self.dead(reason, DeliveryOutcome::Dead, None).await;
@@ -157,7 +157,7 @@ impl Attempt<'_> {
                 }
                 Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "store trouble");
-                    let delay = self.deliveries.schedule.first();
+                    let delay = self.send_sms.schedule.first();
                     return self.hold(delay, "the store cannot be asked").await;
                 }
                 Err(_) => break,
@@ -197,7 +197,7 @@ impl Attempt<'_> {
             return false;
         }
         match self
-            .deliveries
+            .send_sms
             .store
             .acquire_lease(&self.job.id, self.job.sms_number, LEASE, self.worker)
             .await
@@ -223,7 +223,7 @@ impl Attempt<'_> {
                 .filter(|slot| slot.account == account.id)
                 .map(|slot| slot.at);
             let asked = PermitRequest { rate: account.rate, slot, max_wait: self.sms.lifetime };
-            match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
+            match self.send_sms.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { report_success } => {
                     // The turn of another account is still to come.
                     self.job.rate_slot.take_if(|slot| slot.account == account.id);
@@ -246,7 +246,7 @@ impl Attempt<'_> {
     /// Calls a gateway. No outcome means that the next one may be called.
     async fn call(&mut self, account: &Account, report_success: bool) -> Option<Outcome> {
         self.called = true;
-        let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
+        let (send_sms, job, attempt) = (self.send_sms, &self.job, self.number);
         let began = Instant::now();
         let span = debug_span!(target: "sms_verify::spans", "gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
         let result = account.send(&self.sms).instrument(span.clone()).await;
@@ -259,7 +259,7 @@ impl Attempt<'_> {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
                 metrics::delivered(DeliveryOutcome::Sent);
-                if let Some(age) = deliveries.age(job) {
+                if let Some(age) = send_sms.age(job) {
                     metrics::delivered_after(age);
                 }
                 let named = accepted
@@ -269,8 +269,8 @@ impl Attempt<'_> {
                     .cloned();
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
-                    deliveries.keep_message(job, account, named),
-                    deliveries.record_outcome(job, sent, self.worker)
+                    send_sms.keep_message(job, account, named),
+                    send_sms.record_outcome(job, sent, self.worker)
                 );
                 return Some(Outcome::Done);
             }
@@ -281,11 +281,11 @@ impl Attempt<'_> {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
                 metrics::delivered(DeliveryOutcome::Refused);
                 metrics::refused(account.name(), &error.reason);
-                deliveries.record_outcome(job, SendOutcome::Failed, self.worker).await;
+                send_sms.record_outcome(job, SendOutcome::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
-            FailureClass::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
-                Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
+            FailureClass::Ambiguous if send_sms.policy == DeliveryPolicy::AtMostOnce => {
+                Some(send_sms.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
             }
             FailureClass::NotHere => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not served");
@@ -311,7 +311,7 @@ impl Attempt<'_> {
             account.failed();
         }
         if (report_success || health == Health::Down)
-            && let Err(error) = self.deliveries.store.report(&account.id, health, BREAKER).await
+            && let Err(error) = self.send_sms.store.report(&account.id, health, BREAKER).await
         {
             debug!(error = causes(&error), "the circuit is not told");
         }
@@ -319,18 +319,17 @@ impl Attempt<'_> {
 
     /// The gateways that were called have failed.
     async fn failed(mut self) -> Outcome {
-        let Self { deliveries, number, worker, .. } = self;
+        let Self { send_sms, number, worker, .. } = self;
         let reasons = self.reasons();
         // Of several gateways the one counts that may be called again soonest.
-        let least =
-            self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
-        match deliveries.schedule.after(number, least, worker) {
+        let least = self.errors.iter().map(|error| send_sms.least(error)).min().unwrap_or_default();
+        match send_sms.schedule.after(number, least, worker) {
             Some(delay) if delay.total() < self.expires_in() => {
                 let (job, delay_ms) =
                     (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
                 warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
                 metrics::delivered(DeliveryOutcome::Retried);
-                deliveries.record_outcome(job, SendOutcome::Retrying, worker).await;
+                send_sms.record_outcome(job, SendOutcome::Retrying, worker).await;
                 self.job.attempts = number;
                 Outcome::Retry { job: self.job, delay }
             }
@@ -363,7 +362,7 @@ impl Attempt<'_> {
     }
 
     async fn hold(self, delay: Delay, why: &str) -> Outcome {
-        self.deliveries.record_outcome(&self.job, SendOutcome::Requeued, self.worker).await;
+        self.send_sms.record_outcome(&self.job, SendOutcome::Requeued, self.worker).await;
         held(self.job, self.number, delay, why)
     }
 
@@ -378,7 +377,7 @@ impl Attempt<'_> {
         let reason = if reasons.is_empty() { reason } else { format!("{reason}: {reasons}") };
         let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
-        self.deliveries.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
+        self.send_sms.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
         Outcome::Dead(DeadLetterReason { reason, class, attempts })
     }
 }

@@ -1,4 +1,4 @@
-//! Admission: a request for a code, decided in one step and queued in one call.
+//! `RequestCode`: decides on a request for a code in one store call, and queues its SMS in one more.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -114,7 +114,7 @@ pub struct Request {
 
 /// Why no code is on its way.
 #[derive(Debug, thiserror::Error)]
-pub enum AdmissionError {
+pub enum RequestCodeError {
     /// There are limits in the way.
     #[error("too frequent")]
     Refused(Refusal),
@@ -140,7 +140,7 @@ pub enum AdmissionError {
     Queue(#[from] QueueError),
 }
 
-impl AdmissionError {
+impl RequestCodeError {
     /// The label `outcome` of the metric of requests.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -158,14 +158,14 @@ impl RequestCode {
     /// operating system's generator.
     ///
     /// # Errors
-    /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although
+    /// [`RequestCodeError`]: no SMS is on its way because of this call. (What the queue took although
     /// its confirm was lost, the sender drops; unless the store fails too, within a tenth of a
     /// second.)
     pub async fn request(
         &self,
         request: Request,
         random: [u8; 16],
-    ) -> Result<Verification, AdmissionError> {
+    ) -> Result<Verification, RequestCodeError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
         metrics::requested(country, self.abuse.budget.price(country), &result, began.elapsed());
@@ -176,10 +176,10 @@ impl RequestCode {
         &self,
         request: Request,
         random: [u8; 16],
-    ) -> Result<Verification, AdmissionError> {
+    ) -> Result<Verification, RequestCodeError> {
         let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
         if !self.abuse.countries.contain(country) {
-            return Err(AdmissionError::Country(country));
+            return Err(RequestCodeError::Country(country));
         }
         let solved = self.solved(proof.as_ref(), &to, random).await?;
         let challenges = self.abuse.challenge.is_some() && solved.is_none();
@@ -275,7 +275,7 @@ impl RequestCode {
         proof: Option<&Proof>,
         to: &PhoneNumber,
         random: [u8; 16],
-    ) -> Result<Option<Vec<Quota>>, AdmissionError> {
+    ) -> Result<Option<Vec<Quota>>, RequestCodeError> {
         match (&self.abuse.challenge, proof) {
             (Some(challenge), Some(proof)) => {
                 match challenge.judge(proof, &self.store, &self.secrets, to).await {
@@ -295,15 +295,15 @@ impl RequestCode {
     }
 
     /// Asks for the answer to a new task.
-    fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> AdmissionError {
+    fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> RequestCodeError {
         let now = self.now_ms() / 1_000;
         let task =
             self.abuse.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
         info!(to = %to, wrong, "a challenge has to be solved first");
-        AdmissionError::Challenge { task, wrong }
+        RequestCodeError::Challenge { task, wrong }
     }
 
-    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
+    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> RequestCodeError {
         // An answer that was used before is told of only where nothing else stands in the way.
         let refusal = refusal.without(Exceeded::Limit(Scope::Proof));
         if refusal.is_empty() {
@@ -312,7 +312,7 @@ impl RequestCode {
         if refusal.has(Exceeded::Limit(Scope::Budget)) {
             error!(to = %to, "the budget of this hour or day is spent: refused");
         }
-        AdmissionError::Refused(refusal)
+        RequestCodeError::Refused(refusal)
     }
 
     /// Takes an admission back, and tries again while the store is slow: what it was too late to
