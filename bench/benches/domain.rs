@@ -174,7 +174,7 @@ fn deliver(bencher: Bencher<'_, '_>) {
     let config = LocalConfig::read(&|_| None, Role::All).expect("defaults");
     let send_sms = SendSms {
         store: store.clone(),
-        provider: Gateways::from_dsn("null://default").expect("a gateway"),
+        gateways: Gateways::from_dsn("null://default").expect("a gateway"),
         codes: CodeSettings::new(secrets.clone()),
         schedule: config.schedule,
         policy: config.policy,

@@ -1,5 +1,5 @@
-//! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip,
-//! then one queue call.
+//! The function `request-code`: `POST /v1/verifications` behind API Gateway. One store call decides
+//! and writes, one queue call sends the job.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use sms_app::eviction_watch::EvictionWatch;
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let queue = sms_telemetry::needed(Queue::from_url(config.queue.expose(), None));
-    // There is more of a processor now than for the first request.
+    // Lambda gives more CPU time to the start than to the first request.
     let region = config.http.region;
     let numbers = in_its_own_thread(async move { phone::warm_up(region) });
     tokio::join!(numbers, store.warm_up(), queue.warm_up(), config.abuse.warm_up());

@@ -31,7 +31,7 @@ impl Function {
     fn new(gateway: &Gateway) -> Self {
         let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(&gateway.dsn()).expect("a DSN"),
+            gateways: Gateways::from_dsn(&gateway.dsn()).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy: DeliveryPolicy::default(),

@@ -69,7 +69,7 @@ impl Sender {
     fn new(dsn: &str, policy: DeliveryPolicy) -> Self {
         let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(dsn).expect("a DSN"),
+            gateways: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy,

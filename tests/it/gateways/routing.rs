@@ -187,7 +187,7 @@ async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
 /// Takes so many slots at the second gateway, so that the next is far off.
 async fn take_slots(sender: &Sender, count: u32) {
     let minute = Duration::from_secs(60);
-    let account = sender.send_sms.provider.all()[1];
+    let account = sender.send_sms.gateways.all()[1];
     let asked = PermitRequest { rate: account.rate, slot: None, max_wait: minute };
     let closed = Breaker { failures: 5, open: minute, trial: minute };
     for _ in 0..count {
@@ -204,7 +204,7 @@ async fn rate_slot_is_kept_while_another_gateway_is_tried() {
         &format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')),
         DeliveryPolicy::default(),
     );
-    let (first, minute) = (sender.send_sms.provider.all()[0].id.clone(), Duration::from_secs(60));
+    let (first, minute) = (sender.send_sms.gateways.all()[0].id.clone(), Duration::from_secs(60));
     // The first gateway's circuit is open: the job waits for its slot at the second.
     let open = Breaker { failures: 1, open: Duration::from_millis(1_500), trial: minute };
     sender.send_sms.store.report(&first, Health::Down, open).await.expect("an answer");

@@ -241,10 +241,10 @@ fn fuzz_requests() {
 }
 
 /// A sender in this process with an inbox.
-fn sender(provider: Gateways) -> SendSms {
+fn sender(gateways: Gateways) -> SendSms {
     SendSms {
         store: Store::memory(Policy::default()),
-        provider,
+        gateways,
         codes: CodeSettings::new(Secrets::from_random(random_bytes())),
         schedule: Schedule::default(),
         policy: DeliveryPolicy::default(),
@@ -342,7 +342,7 @@ fn fuzz_dsns_and_urls() {
         r"|\|\||&&|;|\)|[a-z? ]){1,12}"
     );
     fuzz(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
-        let provider = Gateways::from_dsn(&dsn);
+        let gateways = Gateways::from_dsn(&dsn);
         let lookup = |name: &str| match name {
             "CODE_SECRET" => Some("hunter2".repeat(8)),
             // What is wrong with it is quoted.
@@ -351,7 +351,7 @@ fn fuzz_dsns_and_urls() {
         };
         let shown = format!(
             "{:?} {:?} {:?} {:?} {:?}",
-            provider.map_err(|error| format!("{error} {error:?}")),
+            gateways.map_err(|error| format!("{error} {error:?}")),
             RequestConfig::read(&lookup),
             CheckConfig::read(&lookup),
             SendConfig::read(&lookup),

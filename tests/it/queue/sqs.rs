@@ -141,7 +141,7 @@ impl<'a> Mapping<'a> {
     fn with(fixture: &'a Fixture, dsn: &str) -> Self {
         let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(dsn).expect("a DSN"),
+            gateways: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(sms_domain::random::random_bytes())),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),

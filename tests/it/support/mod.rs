@@ -115,7 +115,7 @@ pub fn request(to: PhoneNumber) -> Request {
         purpose,
         autofill: None,
         proof: None,
-        names: RequestContext::default(),
+        context: RequestContext::default(),
     }
 }
 

@@ -1,6 +1,5 @@
-//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code
-//! back, see how it stands, and end it; and `GET /.well-known/jwks.json`, for whoever is brought a
-//! token.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: check a code,
+//! and read or cancel a verification; and `GET /.well-known/jwks.json`, to verify tokens.
 
 use std::sync::Arc;
 
@@ -49,7 +48,7 @@ pub(crate) struct CheckBody {
     region: Option<String>,
 }
 
-/// The answer to a right code
+/// The response to the right code
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(crate) struct Approved {
@@ -63,7 +62,7 @@ pub(crate) struct Approved {
     pub(crate) token: Option<String>,
 }
 
-/// An id in a path. What cannot be one is as gone as what once was one.
+/// An ID in a path. An invalid one is answered as an expired one is.
 pub(crate) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes. `region` is the country in which a number without `+` is read.
@@ -146,8 +145,7 @@ pub(crate) async fn check(
 }
 
 impl Api {
-    /// The number of the person who types: it is what a token is about, since the store does not
-    /// know it.
+    /// Reads the number in a check: the subject of the token, which the store does not know.
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
         let region = region
             .map_or(Some(self.region), Region::parse)
@@ -157,8 +155,8 @@ impl Api {
     }
 }
 
-/// The same for everybody. A verifier that meets an unknown key asks again all the same.
-const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// `Cache-Control` of the keys. Verifiers that find an unknown key reload them before.
+const KEYS_CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// Keys of tokens
 #[cfg_attr(test, utoipa::path(
@@ -174,10 +172,10 @@ const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
     )),
 ))]
 pub(crate) async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    ([(CACHE_CONTROL, KEYS_KEPT)], JsonAnswer(api.tokens.set()))
+    ([(CACHE_CONTROL, KEYS_CACHED)], JsonAnswer(api.tokens.set()))
 }
 
-/// See how it stands
+/// Read a verification
 #[cfg_attr(test, utoipa::path(
     get,
     path = "/v1/verifications/{id}",
@@ -188,7 +186,7 @@ pub(crate) async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
     responses(
         (
             status = 200,
-            description = "As it is now; `delivery` is of the latest SMS.",
+            description = "The present state; `delivery` is that of the latest SMS.",
             body = views::Body,
             examples(("sent" = (value = json!(document::sent())))),
         ),
@@ -207,7 +205,7 @@ pub(crate) async fn status(
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::NotFound)
 }
 
-/// End it
+/// Cancel a verification
 #[cfg_attr(test, utoipa::path(
     delete,
     path = "/v1/verifications/{id}",
@@ -218,7 +216,7 @@ pub(crate) async fn status(
     responses(
         (
             status = 204,
-            description = "It was pending, and its code is no longer accepted. The cooldown stays.",
+            description = "Cancelled: the code is no longer accepted. The cooldown stays.",
         ),
         (status = 401, response = document::Unauthorized),
         (status = 404, response = document::NotFound),
