@@ -126,7 +126,8 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let list =
         query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
     let depth = ops.queue.depth().await.ok();
-    let countries = list.split(',').filter_map(Country::parse).take(MAX_COUNTRIES).map(async |country| {
+    let countries = list.split(',').filter_map(Country::parse).take(MAX_COUNTRIES);
+    let countries = countries.map(async |country| {
         let known = ops.store.conversion(&country.code()).await.ok()?;
         Some(json!({ "country": country.code(), "sent": known.sent, "approved": known.approved }))
     });

@@ -31,7 +31,9 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
 /// A file of `pages/`, served under its path.
 macro_rules! files {
     ($($path:literal: $file:literal, $kind:literal;)*) => {
-        Router::new()$(.route($path, get(async || ([(CONTENT_TYPE, $kind)], include_str!(concat!("pages/", $file))))))*
+        Router::new()$(.route($path, get(async || {
+            ([(CONTENT_TYPE, $kind)], include_str!(concat!("pages/", $file)))
+        })))*
     };
 }
 

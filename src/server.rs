@@ -99,7 +99,8 @@ pub fn serve_worker(
 ) -> Result<(), ListenError> {
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
-    info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
+    let address = listener.local_addr().map_err(failed)?;
+    info!(listen = %address, "serving /metrics, /healthz and /readyz");
     let health = with_defaults(
         health_router(components.store.clone(), components.queue.clone()),
         &AllowedOrigins::default(),

@@ -76,7 +76,12 @@ impl CheckCode {
             .check(id, false, request, &self.limits.check(ip, &self.codes.secrets))
             .await?;
         metrics::checked(&result);
-        info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked with another number");
+        info!(
+            %id,
+            result = result.as_str(),
+            attempts_left = result.attempts_left(),
+            "checked with another number"
+        );
         Ok(result)
     }
 

@@ -75,9 +75,9 @@ impl EvictionWatch {
             }
             Eviction::By(policy) => warn!(
                 policy,
-                "Redis evicts keys when its memory is full: lockouts, cooldowns and limits would be \
-                 lost, and people would get further guesses and SMS; set its maxmemory-policy to \
-                 noeviction (docs/operations/reliability.md), or EVICTION=accept"
+                "Redis evicts keys when its memory is full: lockouts, cooldowns and limits would \
+                 be lost, and people would get further guesses and SMS; set its maxmemory-policy \
+                 to noeviction (docs/operations/reliability.md), or EVICTION=accept"
             ),
             Eviction::Unknown => info!(
                 "Redis does not show its maxmemory-policy (INFO memory): make sure that it is \

@@ -1,4 +1,4 @@
-//! `RequestCode`: decides on a request for a code in one store call, and queues its SMS in one more.
+//! `RequestCode`: decides on a request for a code in one store call, and queues its SMS in another.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -162,8 +162,8 @@ impl RequestCode {
     ///
     /// # Errors
     /// [`RequestCodeError`]: no SMS is on its way because of this call. If the queue took the job
-    /// although its confirm was lost, the sender drops the job, unless the store fails too, within a
-    /// tenth of a second.
+    /// although its confirm was lost, the sender drops the job, unless the store fails too, within
+    /// a tenth of a second.
     pub async fn request(
         &self,
         request: Request,
@@ -218,7 +218,11 @@ impl RequestCode {
         {
             Ok(Decision::Admitted { verification, sms_number, observed, alarm }) => {
                 if observed {
-                    warn!(id = %verification.id, to = %to, "conversion of this prefix, or of its country, is unusually low");
+                    warn!(
+                        id = %verification.id,
+                        to = %to,
+                        "conversion of this prefix, or of its country, is unusually low"
+                    );
                 }
                 if alarm {
                     error!("80 % of the budget of this hour or day is spent");
@@ -340,7 +344,10 @@ impl RequestCode {
             _ => None,
         };
         if released.is_none() {
-            warn!(%id, "the admission is not released yet: until then, the number is in its cooldown");
+            warn!(
+                %id,
+                "the admission is not released yet: until then, the number is in its cooldown"
+            );
         }
         released
     }

@@ -67,7 +67,8 @@ pub fn plot(rows: &[Row]) -> String {
         let _ = write!(legend, r#"<text x="{}" y="20">{}</text>"#, x + 18, layer.name());
     }
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y}" font-family="sans-serif" font-size="12" fill="gray">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y}"
+ font-family="sans-serif" font-size="12" fill="gray">
 <title>SMS to attackers in a day, by what stands between them and the gateway; logarithmic</title>
 {legend}{drawing}
 </svg>

@@ -280,7 +280,7 @@ mod tests {
     fn an_unreadable_message_of_another_service_names_the_service() {
         for (body, reason) in [
             (
-                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:1:t","Message":"{}"}"#,
+                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:1:t","Message":"{}"}"#,
                 "notification of SNS",
             ),
             (

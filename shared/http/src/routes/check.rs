@@ -1,5 +1,5 @@
-//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: check a code,
-//! and read or cancel a verification; and `GET /.well-known/jwks.json`, to verify tokens.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: check a
+//! code, and read or cancel a verification; and `GET /.well-known/jwks.json`, to verify tokens.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! `POST /v1/receipts/{provider}`, and `…/{key}` for vendors without signatures: delivery reports of
-//! the gateways.
+//! `POST /v1/receipts/{provider}`, and `…/{key}` for vendors without signatures: delivery reports
+//! of the gateways.
 
 use std::collections::HashMap;
 

@@ -57,18 +57,36 @@ async fn seen_behind(base_path: &str, event: &Value) -> Value {
 
 /// An event of a REST API, with the path in the event and the path behind the domain.
 fn rest(resource: &str, proxy: &str, path: &str, whole: &str, stage: &str) -> Value {
-    json!({ "httpMethod": "GET", "resource": resource, "path": path, "pathParameters": { "proxy": proxy },
-        "requestContext": { "stage": stage, "path": whole, "identity": { "sourceIp": "198.51.100.7" } } })
+    json!({
+        "httpMethod": "GET",
+        "resource": resource,
+        "path": path,
+        "pathParameters": { "proxy": proxy },
+        "requestContext": {
+            "stage": stage,
+            "path": whole,
+            "identity": { "sourceIp": "198.51.100.7" },
+        },
+    })
 }
 
 /// An event of an HTTP API.
 fn two(route: &str, path: &str, stage: &str) -> Value {
-    json!({ "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": "",
-        "requestContext": { "stage": stage, "http": { "method": "GET", "path": path, "sourceIp": "198.51.100.7" } } })
+    json!({
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "requestContext": {
+            "stage": stage,
+            "http": { "method": "GET", "path": path, "sourceIp": "198.51.100.7" },
+        },
+    })
 }
 
 fn load_balancer(path: &str) -> Value {
-    json!({ "httpMethod": "GET", "path": path, "requestContext": { "elb": { "targetGroupArn": "arn" } } })
+    let context = json!({ "elb": { "targetGroupArn": "arn" } });
+    json!({ "httpMethod": "GET", "path": path, "requestContext": context })
 }
 
 const VERIFICATIONS: &str = "/v1/verifications";
@@ -269,10 +287,20 @@ async fn what_cannot_be_a_request_is_a_problem() {
 }
 
 #[tokio::test]
-async fn whatever_may_be_null_may_be() {
-    let nothing = json!({ "httpMethod": "GET", "path": "/healthz", "requestContext": { "identity": null, "http": null },
-        "headers": null, "multiValueHeaders": { "a": null }, "pathParameters": null, "body": null, "resource": null,
-        "isBase64Encoded": null, "queryStringParameters": null, "multiValueQueryStringParameters": null });
+async fn members_may_be_null() {
+    let nothing = json!({
+        "httpMethod": "GET",
+        "path": "/healthz",
+        "requestContext": { "identity": null, "http": null },
+        "headers": null,
+        "multiValueHeaders": { "a": null },
+        "pathParameters": null,
+        "body": null,
+        "resource": null,
+        "isBase64Encoded": null,
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+    });
     assert_eq!(seen(&nothing).await["uri"], "/healthz");
     let mut event = load_balancer("/v1/a");
     event["headers"] = json!({ "accept": null });
