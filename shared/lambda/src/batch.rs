@@ -203,7 +203,7 @@ async fn caught<T>(delivery: impl Future<Output = T>) -> Option<T> {
     let result = AssertUnwindSafe(delivery).catch_unwind().await;
     result
         .inspect_err(|panic| {
-            error!(panic = message(&**panic), "the delivery of a message panicked")
+            error!(panic = message(&**panic), "the delivery of a message panicked");
         })
         .ok()
 }
