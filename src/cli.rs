@@ -19,7 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   sms-verify                                         try it: open http://127.0.0.1:8080
   sms-verify api                                     the API alone, on Redis and RabbitMQ
-  sms-verify worker --concurrency 1000               a sender; start as many as you like, on any machine
+  sms-verify worker --concurrency 1000               a worker; any number of them, on any machine
   SMS_DSN=ccp://… sms-verify gateway check           what the gateway would be sent
   sms-verify dead list                               why SMS became dead letters
   sms-verify dead redrive --since 10m --rate 50      put those of the last ten minutes back
@@ -30,7 +30,11 @@ Examples:
 /// Without a command it does everything in one process, with nothing else to install: API, sender,
 /// a page to try it on, and an inbox in place of a phone.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, after_long_help = format!("{}\n{EXAMPLES}", settings_help::list()))]
+#[command(
+    version,
+    after_help = EXAMPLES,
+    after_long_help = format!("{}\n{EXAMPLES}", settings_help::list()),
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -49,7 +53,12 @@ pub enum Command {
     /// API on this machine. On SIGTERM it finishes the jobs in progress and returns the others.
     Worker {
         /// Jobs in progress at the same time, at most 6000; with --invoke, invocations
-        #[arg(long, value_name = "N", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..=6000))]
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = DEFAULT_CONCURRENCY,
+            value_parser = clap::value_parser!(u16).range(1..=6000),
+        )]
         concurrency: u16,
         /// Pass the jobs as SQS events to a function, such as one under `cargo lambda watch` at
         /// http://127.0.0.1:9000/2015-03-31/functions/send-sms/invocations
@@ -67,7 +76,7 @@ pub enum Command {
     },
     /// The former name of `gateway`
     #[command(hide = true)]
-    Gateways {
+    Provider {
         #[command(subcommand)]
         action: GatewayAction,
     },

@@ -1,29 +1,28 @@
-//! The parts that this process runs on: configured ones, or embedded ones where nothing is
-//! configured.
+//! The components of a process: store, queue and gateways as they are configured, or embedded ones.
 
-use sms_app::admission::RequestCode;
-use sms_app::check::CheckCode;
-use sms_app::delivery::SendSms;
+use sms_app::check_code::CheckCode;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::request_code::RequestCode;
+use sms_app::send_sms::SendSms;
 use sms_config::{Address, LocalConfig};
 use sms_gateways::{Gateways, Inbox};
-use sms_http::Receipts;
+use sms_http::DeliveryReports;
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
 use sms_store::{Store, StoreError};
 
 use crate::ops::Ops;
 
-/// Everything that is made once.
+/// The components that a process creates once.
 pub struct Components {
     pub config: LocalConfig,
     pub store: Store,
     pub queue: Queue,
     pub inbox: Inbox,
-    provider: Gateways,
+    gateways: Gateways,
 }
 
-/// A part could not be made from its URL.
+/// A component could not be created from its URL.
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
     #[error("REDIS_URL is invalid")]
@@ -45,16 +44,16 @@ impl Components {
             None => Queue::memory(),
         };
         let inbox = Inbox::default();
-        let provider = config.provider.clone().unwrap_or_else(|| Gateways::inbox(inbox.clone()));
-        Ok(Self { config, store, queue, inbox, provider })
+        let gateways = config.gateways.clone().unwrap_or_else(|| Gateways::inbox(inbox.clone()));
+        Ok(Self { config, store, queue, inbox, gateways })
     }
 
-    /// From here on it is told if Redis may forget.
+    /// Starts the watch of Redis's eviction policy.
     pub fn watch_eviction(&self) {
         EvictionWatch::new(self.store.clone(), self.config.store.accepts_eviction).begin();
     }
 
-    pub fn admissions(&self) -> RequestCode {
+    pub fn request_code(&self) -> RequestCode {
         RequestCode {
             store: self.store.clone(),
             queue: self.queue.clone(),
@@ -64,7 +63,7 @@ impl Components {
         }
     }
 
-    pub fn checks(&self) -> CheckCode {
+    pub fn check_code(&self) -> CheckCode {
         CheckCode {
             store: self.store.clone(),
             codes: self.config.codes.clone(),
@@ -72,11 +71,11 @@ impl Components {
         }
     }
 
-    pub fn delivery_reports(&self) -> Receipts {
-        Receipts {
+    pub fn delivery_reports(&self) -> DeliveryReports {
+        DeliveryReports {
             store: self.store.clone(),
             secrets: self.config.codes.secrets.clone(),
-            provider: self.provider.clone(),
+            gateways: self.gateways.clone(),
         }
     }
 
@@ -84,23 +83,23 @@ impl Components {
         Ops {
             store: self.store.clone(),
             queue: self.queue.clone(),
-            provider: self.provider.clone(),
+            gateways: self.gateways.clone(),
             token: self.config.ops_token.clone(),
         }
     }
 
-    pub fn deliveries(&self) -> SendSms {
+    pub fn send_sms(&self) -> SendSms {
         SendSms {
             store: self.store.clone(),
-            provider: self.provider.clone(),
+            gateways: self.gateways.clone(),
             codes: self.config.codes.clone(),
             schedule: self.config.schedule,
             policy: self.config.policy,
         }
     }
 
-    /// Says which parts are used, and where to click. An API alone does not send.
-    #[expect(clippy::print_stdout, reason = "what a person who starts the program wants to see")]
+    /// Prints the components and the addresses of the pages. `sending` is false for an API alone.
+    #[expect(clippy::print_stdout, reason = "for the person who starts the program")]
     pub fn announce(&self, serving: bool, sending: bool) {
         let shown = |address: &Option<Address>, embedded: &str| {
             address.as_ref().map_or_else(|| embedded.to_owned(), ToString::to_string)
@@ -108,8 +107,8 @@ impl Components {
         println!("sms-verify {}", env!("CARGO_PKG_VERSION"));
         println!("  store    {}", shown(&self.config.redis, "memory (set REDIS_URL for Redis)"));
         println!("  queue    {}", shown(&self.config.queue, "memory (set QUEUE_URL for RabbitMQ)"));
-        match &self.config.provider {
-            Some(provider) => println!("  gateway  {provider}"),
+        match &self.config.gateways {
+            Some(gateways) => println!("  gateway  {gateways}"),
             None if sending => println!("  gateway  the inbox (set SMS_DSN for a real one)"),
             None => println!("  gateway  that of the workers"),
         }

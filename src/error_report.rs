@@ -13,7 +13,7 @@ const RABBITMQ: &str = "check that it runs at QUEUE_URL, with this user, passwor
     `docker compose up --detach --wait` starts one, `rabbitmqctl add_user` adds users, \
     and guest may connect from its own machine only";
 const TIMEOUT: &str = "the queue is slow, or far away. Run the command again: \
-    what was not done yet is still a dead letter";
+    messages that were not processed are still dead letters";
 const SQS: &str = "check QUEUE_URL and DEAD_QUEUE_URL, and that AWS_REGION and credentials are set \
     (`aws sts get-caller-identity`)";
 
@@ -31,7 +31,7 @@ pub fn print_error(error: &(dyn Error + 'static)) {
     }
 }
 
-/// Prints a hint to stderr, where nothing went wrong.
+/// Prints a hint to stderr, without an error.
 #[expect(clippy::print_stderr, reason = "standard output is the command's result")]
 pub fn hint_at(better: &str) {
     eprintln!("hint: {better}");

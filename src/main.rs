@@ -50,12 +50,11 @@ async fn main() {
     if let Err(error) = &result {
         error_report::print_error(&**error);
     }
-    // All that was to be finished is. What still runs, such as a connection that waits for a silent
-    // server, is not waited for.
+    // Tasks that still run, such as a connection that waits for a silent server, are not awaited.
     exit(i32::from(result.is_err()));
 }
 
-/// Whoever reads a command's output, such as `head`, may have seen enough.
+/// Returns true if the reader of the output, such as `head`, has closed the pipe: that is no error.
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
@@ -73,12 +72,12 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             components.announce(true, true);
             let worker = worker::run(
                 consumer,
-                components.deliveries(),
+                components.send_sms(),
                 components.queue.clone(),
                 cli::DEFAULT_CONCURRENCY,
                 stop.clone(),
             );
-            // Either ends only when both are to end.
+            // Both end only after a signal.
             let (served, ()) = tokio::join!(server.run(stop), worker);
             served?;
         }
@@ -97,12 +96,12 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let consumer = components.queue.consumer(concurrency)?;
             let stop = Shutdown::on_signals()?;
             if let Some(listen) = metrics {
-                server::observed(&components, listen, stop.clone())?;
+                server::serve_worker(&components, listen, stop.clone())?;
             }
             components.announce(false, true);
             worker::run(
                 consumer,
-                components.deliveries(),
+                components.send_sms(),
                 components.queue.clone(),
                 concurrency,
                 stop,
@@ -123,12 +122,12 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Gateway { action: GatewayAction::Check { to } }) => {
             gateway_check::run(to).await?;
         }
-        Some(Command::Gateways { action: GatewayAction::Check { to } }) => {
+        Some(Command::Provider { action: GatewayAction::Check { to } }) => {
             error_report::hint_at("`sms-verify provider` is now `sms-verify gateway`");
             gateway_check::run(to).await?;
         }
         Some(Command::Simulate(simulation)) => {
-            // What it logs is of no interest.
+            // Logs of simulated requests are discarded.
             simulate::run(simulation).with_subscriber(NoSubscriber::default()).await?;
         }
         Some(Command::Health { url }) => health::run(url).await?,

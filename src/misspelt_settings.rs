@@ -1,12 +1,12 @@
-//! Variables whose names are nearly those of settings: a slip of the pen would leave a limit, a
-//! key or a store unset without a word.
+//! Warnings of misspelt variables: a name that is nearly that of a setting would leave a limit, a
+//! key or a store unset without notice.
 
 use std::ffi::OsString;
 
 use sms_config::{Group, SETTINGS, Setting};
 use tracing::warn;
 
-/// Letters that may be wrong in a name: one in so many.
+/// A name counts as misspelt if at most one letter in this number differs.
 const LETTERS: usize = 5;
 
 /// Warns of each variable that is not read, and was likely meant to be.
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_told() {
+    fn misspelt_names_are_recognised() {
         for (name, known) in [
             ("REDIS_URI", Some("REDIS_URL")),
             ("SMS_DNS", Some("SMS_DSN")),

@@ -1,8 +1,8 @@
-//! The operators' side: `/metrics` for Prometheus, and `/ops`, a live view of rates, queue,
+//! Operations: `/metrics` for Prometheus, and the data of `/ops`, a live view of rates, queue,
 //! gateways, countries and dead letters.
 //!
-//! For this machine's own user while `LISTEN` is loopback; elsewhere only with `OPS_TOKEN`, which
-//! callers send as a bearer token. A worker serves its metrics where it is told to, behind the
+//! Served to users of this machine while `LISTEN` is loopback; otherwise only with `OPS_TOKEN`,
+//! which callers send as a bearer token. A worker serves its metrics at `--metrics`, behind the
 //! token if there is one.
 
 use std::sync::{Arc, OnceLock};
@@ -30,25 +30,25 @@ use sms_queue::{DeadLetters, Queue};
 use sms_store::Store;
 use sms_telemetry::set_level;
 
-/// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's whole
-/// life.
+/// Upper bounds of the buckets of times, in seconds: from a request in memory to a code's longest
+/// lifetime.
 const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
     600.0,
 ];
 
-/// How often what was timed is put into its buckets when nobody asks.
+/// Interval of the recorder's upkeep, which moves samples into buckets between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Most dead letters that are shown.
-const SHOWN: usize = 20;
+/// Maximum number of dead letters that are shown.
+const MAX_SHOWN: usize = 20;
 
-/// Most countries in one answer: a page asks for those that it has seen.
-const COUNTRIES: usize = 50;
+/// Maximum number of countries in one request: a page lists those that it has seen in the metrics.
+const MAX_COUNTRIES: usize = 50;
 
 static PROMETHEUS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Begins to measure. To be called once, before anything happens.
+/// Installs the recorder of metrics. To be called once, before any metric is recorded.
 pub fn measure() {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
@@ -63,12 +63,12 @@ pub fn measure() {
     let _ = PROMETHEUS.set(handle);
 }
 
-/// What is looked at.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct Ops {
     pub store: Store,
     pub queue: Queue,
-    pub provider: Gateways,
+    pub gateways: Gateways,
     pub token: Option<OpsToken>,
 }
 
@@ -90,7 +90,7 @@ pub fn metrics_router(token: Option<OpsToken>) -> Router {
         .layer(from_fn_with_state(token, only_with_the_token))
 }
 
-/// How much a process logs, while it runs.
+/// The route that changes the log level of a running process.
 pub fn level_router(token: Option<OpsToken>) -> Router {
     Router::new()
         .route("/ops/log-level", put(log_level))
@@ -110,7 +110,7 @@ async fn only_with_the_token(
     let given = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match (token, given) {
         (Some(token), given) if !given.is_some_and(|(_, given)| token.is(given.trim())) => {
-            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "OPS_TOKEN is needed\n")
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "OPS_TOKEN is required\n")
                 .into_response()
         }
         _ => next.run(request).await,
@@ -121,17 +121,18 @@ async fn metrics() -> String {
     PROMETHEUS.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
-/// What all processes of an installation share.
+/// `/ops.json`: queue, gateways and countries, which all processes of an installation share.
 async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let query = request.uri().query().unwrap_or_default();
     let list =
         query.split('&').find_map(|pair| pair.strip_prefix("countries=")).unwrap_or_default();
     let depth = ops.queue.depth().await.ok();
-    let countries = list.split(',').filter_map(Country::parse).take(COUNTRIES).map(async |country| {
+    let countries = list.split(',').filter_map(Country::parse).take(MAX_COUNTRIES);
+    let countries = countries.map(async |country| {
         let known = ops.store.conversion(&country.code()).await.ok()?;
         Some(json!({ "country": country.code(), "sent": known.sent, "approved": known.approved }))
     });
-    let gateways = ops.provider.all().into_iter().map(async |account| {
+    let gateways = ops.gateways.all().into_iter().map(async |account| {
         let circuit = ops.store.circuit(&account.id).await.ok()?;
         let open_for = circuit.open_for.as_secs_f64().ceil();
         Some(json!({ "name": account.name(), "failures": circuit.failures, "open_for": open_for }))
@@ -143,31 +144,32 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
 }
 
-/// Logs from another level on, until the process ends or is told another one.
+/// Changes the log level, until the process ends or the level is changed again.
 async fn log_level(level: String) -> Result<StatusCode, (StatusCode, String)> {
     set_level(level.trim())
         .map(|()| StatusCode::NO_CONTENT)
         .map_err(|problem| (StatusCode::UNPROCESSABLE_ENTITY, problem))
 }
 
-/// The first of the dead letters, which stay where they are.
+/// `/ops/dead.json`: the first dead letters, which stay in their queue.
 async fn dead(State(ops): State<Arc<Ops>>) -> Result<Json<Vec<Value>>, StatusCode> {
-    // To its end, also if nobody waits for it any more: on SQS the letters would stay hidden.
-    let looked = tokio::spawn(look(ops.queue.clone())).await;
-    looked.ok().and_then(Result::ok).map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
+    // A task of its own, so that it finishes if the caller hangs up: on SQS the letters would stay
+    // invisible until their timeout.
+    let letters = tokio::spawn(list_dead_letters(ops.queue.clone())).await;
+    letters.ok().and_then(Result::ok).map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
-async fn look(queue: Queue) -> Result<Vec<Value>, QueueError> {
+async fn list_dead_letters(queue: Queue) -> Result<Vec<Value>, QueueError> {
     let mut letters = queue.dead_letters().await?;
     let shown = first(&mut letters).await;
-    // Also after an error.
+    // Closed after an error, too.
     letters.close().await?;
     shown
 }
 
 async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
     let mut shown = Vec::new();
-    while shown.len() < SHOWN
+    while shown.len() < MAX_SHOWN
         && let Some(letter) = letters.next().await?
     {
         let job = Job::decode(&letter.body).ok();

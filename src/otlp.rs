@@ -1,5 +1,4 @@
-//! Traces for a collector, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP. Otherwise
-//! none of this is loaded.
+//! Export of traces to a collector, if `OTEL_EXPORTER_OTLP_ENDPOINT` is set: OTLP over HTTP.
 
 use std::env;
 use std::error::Error;
@@ -17,18 +16,18 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 
-/// Sends spans on its way; what is left is sent when it is dropped.
+/// Exports spans in the background; remaining ones are exported when it is dropped.
 pub struct Exporter(SdkTracerProvider);
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // A collector that is gone is no reason to wait.
+        // Errors are ignored: the process ends even if the collector is unreachable.
         let _ = self.0.shutdown();
     }
 }
 
-/// What makes spans of this process part of traces, if a collector is named. The endpoint and all
-/// else is read from OpenTelemetry's own variables.
+/// Creates the layer that exports spans, if a collector is configured. The endpoint and all other
+/// options are read from OpenTelemetry's own variables.
 #[expect(clippy::disallowed_methods, reason = "OpenTelemetry's variables")]
 pub fn exporter() -> Result<Option<(Spans, Exporter)>, Box<dyn Error>> {
     if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {

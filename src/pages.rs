@@ -1,4 +1,4 @@
-//! The demo page, the inbox and the API's documentation: for this machine's own user, while
+//! The demo page, the inbox and the API's documentation, served to users of this machine while
 //! `LISTEN` is loopback.
 
 use std::net::IpAddr;
@@ -15,22 +15,25 @@ use sms_config::LocalConfig;
 use sms_gateways::{Inbox, InboxMessage};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// Headers that proxies write.
+/// Headers that proxies add.
 const PASSED_ON: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 
-/// The pages load nothing from anywhere else.
+/// The content security policy of the pages: they load nothing from other origins.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
 
-/// Swagger UI is drawn with inline styles, and pictures within them.
+/// The content security policy of Swagger UI, which has inline styles and pictures.
 const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     frame-ancestors 'none'",
 );
 
 /// A file of `pages/`, served under its path.
 macro_rules! files {
     ($($path:literal: $file:literal, $kind:literal;)*) => {
-        Router::new()$(.route($path, get(async || ([(CONTENT_TYPE, $kind)], include_str!(concat!("pages/", $file))))))*
+        Router::new()$(.route($path, get(async || {
+            ([(CONTENT_TYPE, $kind)], include_str!(concat!("pages/", $file)))
+        })))*
     };
 }
 
@@ -58,7 +61,7 @@ pub fn router(inbox: Inbox, config: &LocalConfig, ops_data: Router) -> Router {
         .layer(from_fn(only_for_this_machine))
 }
 
-/// The operators' view where `LISTEN` is not loopback: its data is behind a token.
+/// The pages of `/ops` where `LISTEN` is not loopback: their data is behind a token.
 pub fn ops() -> Router {
     let look: Router = files! { "/page.css": "page.css", "text/css"; };
     look.merge(ops_files()).layer(map_response(with_policy))
@@ -79,11 +82,11 @@ async fn with_policy(mut response: Response) -> Response {
     response
 }
 
-/// Swagger UI, on `/openapi.json`, wherever a proxy may have both.
+/// Swagger UI of `/openapi.json`, by relative addresses, so that it works below a proxy's path.
 fn docs() -> Router {
     let policy = async |mut response: Response| {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
-        // Of `/docs`, whose page stands at `/docs/`.
+        // The redirect from `/docs` to `/docs/`.
         if let Some(location) = response.headers_mut().get_mut(LOCATION) {
             *location = HeaderValue::from_static("docs/");
         }
@@ -93,7 +96,7 @@ fn docs() -> Router {
         .layer(map_response(policy))
 }
 
-/// What the page has to know of the configuration.
+/// `/page.json`: the settings that the page needs.
 fn settings(config: &LocalConfig) -> Value {
     json!({
         "region": config.http.region.code(),
@@ -106,14 +109,14 @@ async fn messages(State(inbox): State<Inbox>) -> Json<Vec<InboxMessage>> {
     Json(inbox.messages())
 }
 
-/// For the senders of other processes: `SMS_DSN=inbox+http://…`.
+/// Stores a message from a worker in another process (`SMS_DSN=inbox+http://…`).
 async fn keep(State(inbox): State<Inbox>, Json(message): Json<InboxMessage>) -> StatusCode {
     inbox.push(message);
     StatusCode::NO_CONTENT
 }
 
-/// A web page from elsewhere that resolves its own name to 127.0.0.1 gets nothing of the inbox: it
-/// cannot help sending its name as Host.
+/// Refuses requests whose `Host` is not loopback, or that came through a proxy. It stops DNS
+/// rebinding: a foreign page whose name resolves to 127.0.0.1 sends that name as `Host`.
 pub async fn only_for_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host
@@ -121,7 +124,7 @@ pub async fn only_for_this_machine(request: Request, next: Next) -> Response {
         .filter(|(_, port)| port.parse::<u16>().is_ok())
         .map_or(host, |(name, _)| name);
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    // What a proxy on this machine passes on came from elsewhere.
+    // Requests through a proxy on this machine come from elsewhere.
     let passed_on = PASSED_ON.iter().any(|header| request.headers().contains_key(*header));
     if !passed_on && (name == "localhost" || address.is_ok_and(|address| address.is_loopback())) {
         with_policy(next.run(request).await).await

@@ -9,8 +9,8 @@ use axum::middleware::from_fn;
 use axum_server::Handle;
 use sms_domain::phone;
 use sms_http::{
-    AllowedOrigins, RequestApi, check_router, health_router, one_host, pictures_router,
-    receipts_router, request_router, specification_router, with_defaults,
+    AllowedOrigins, RequestApi, check_router, delivery_reports_router, health_router, one_host,
+    pictures_router, request_router, specification_router, with_defaults,
 };
 use sms_telemetry::causes;
 use tracing::{info, warn};
@@ -19,21 +19,20 @@ use crate::components::Components;
 use crate::shutdown::Shutdown;
 use crate::{ops, pages};
 
-/// How long requests in hand may take once the process has been asked to stop.
+/// Time for requests in progress to finish after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a new connection may take to send its first request, so that clients which send nothing
-/// use up nothing.
+/// Timeout of a new connection's first request, so that idle clients use no resources.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
-/// How long a connection may take for each further request: longer than a proxy in front keeps it
-/// for later use, which is mostly 60 s.
+/// Timeout of each further request on a connection: longer than the idle timeout of proxies in
+/// front, which is usually 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(65);
 
-/// Most bytes of a request's line and headers together.
+/// Maximum size of a request's line and headers together, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// A bound server: from here on connections are taken, and answered when it runs.
+/// A bound server: connections are accepted by the system, and answered once it runs.
 pub struct Server {
     listener: TcpListener,
     app: Router,
@@ -46,29 +45,29 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
     let listener = TcpListener::bind(listen).map_err(failed)?;
     components.config.listen = listener.local_addr().map_err(failed)?;
     let region = components.config.http.region;
-    // Neither the start nor the first request waits for it.
+    // In a thread of its own: neither the start nor the first request waits for it.
     std::thread::spawn(move || phone::warm_up(region));
-    // Connected before the first request. What is down is no reason not to start: it may come up
-    // later.
+    // Connects before the first request. The process starts even if a server is down: it may come
+    // up later.
     let (store, queue) = tokio::join!(components.store.ping(), components.queue.ping());
     if let Err(error) = store {
-        warn!(error = causes(&error), "the store cannot be used yet");
+        warn!(error = causes(&error), "the store does not answer yet");
     }
     if let Err(error) = queue {
-        warn!(error = causes(&error), "the queue cannot be reached yet");
+        warn!(error = causes(&error), "the queue does not answer yet");
     }
     let (config, http) = (&components.config, &components.config.http);
     config.abuse.warn_of_assumed_prices();
-    let asking = RequestApi {
-        admissions: components.admissions(),
+    let api = RequestApi {
+        request_code: components.request_code(),
         test_numbers: config.codes.test_numbers.clone(),
         autofill: config.autofill.clone(),
         settings: http.clone(),
     };
-    let routes = request_router(asking)
-        .merge(check_router(components.checks(), http.region, http.callers.clone()))
+    let routes = request_router(api)
+        .merge(check_router(components.check_code(), http.region, http.callers.clone()))
         .merge(pictures_router(components.store.clone(), config.abuse.challenge.clone()))
-        .merge(receipts_router(components.delivery_reports()))
+        .merge(delivery_reports_router(components.delivery_reports()))
         .merge(specification_router())
         .merge(health_router(components.store.clone(), components.queue.clone()));
     let api = with_defaults(routes, &http.origins);
@@ -92,22 +91,23 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
     Ok(Server { listener, app })
 }
 
-/// What a worker serves beside its work: metrics, and whether it can do it.
-pub fn observed(
+/// Serves a worker's `/metrics`, `/healthz` and `/readyz` in a task.
+pub fn serve_worker(
     components: &Components,
     listen: SocketAddr,
     stop: Shutdown,
 ) -> Result<(), ListenError> {
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
-    info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
+    let address = listener.local_addr().map_err(failed)?;
+    info!(listen = %address, "serving /metrics, /healthz and /readyz");
     let health = with_defaults(
         health_router(components.store.clone(), components.queue.clone()),
         &AllowedOrigins::default(),
     );
     let token = components.config.ops_token.clone();
     let mut pages = ops::metrics_router(token.clone());
-    // Nobody on the network may change what is logged, but for an operator.
+    // Off loopback, only operators with a token may change the log level.
     if listen.ip().is_loopback() || token.is_some() {
         pages = pages.merge(ops::level_router(token));
     }
@@ -120,7 +120,7 @@ pub fn observed(
     Ok(())
 }
 
-/// The port could not be had.
+/// A port could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {listen} (set {setting} to another address or port)")]
 pub struct ListenError {
@@ -130,15 +130,15 @@ pub struct ListenError {
 }
 
 impl Server {
-    /// Serves until it is asked to stop, and then finishes the requests in hand.
+    /// Serves until a signal, and then finishes the requests in progress.
     pub async fn run(self, mut stop: Shutdown) -> io::Result<()> {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(self.listener)?
             .handle(handle.clone())
             .http1_only()
             .first_request_timeout(FIRST_REQUEST)
-            .accept_error_handler(|_, error| warn!(%error, "a connection could not be taken"));
-        // Whoever has sent all and closes that half of the connection still gets the answer.
+            .accept_error_handler(|_, error| warn!(%error, "a connection could not be accepted"));
+        // Half-closed connections are answered: the client may have sent all that it has.
         server
             .http_builder()
             .http1()

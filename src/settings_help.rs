@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sms_config::{Group, Setting};
 
-/// Columns of the list.
+/// Width of the list in columns.
 const WIDTH: usize = 100;
 
 /// One line for each environment variable, group by group.
@@ -18,7 +18,7 @@ pub fn list() -> String {
     text
 }
 
-/// The name, a sentence, and the default where there is room for it.
+/// The name, a sentence, and the default if it fits into the line.
 fn line(setting: &Setting) -> String {
     let line = format!("  {:<22}  {}", setting.name, setting.about.replace('`', ""));
     let unset = setting.unset.to_string().replace('`', "");

@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C, as something that any part can wait for.
+//! SIGTERM and Ctrl-C as a future that every component can await.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
-/// Resolves once the process has been asked to stop, for whoever waits and however often.
+/// A signal to stop the process. Every clone can await it any number of times.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<bool>);
 
@@ -22,7 +22,7 @@ impl Shutdown {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            info!("stopping: finishing what is in hand; a second signal ends the process at once");
+            info!("stopping: finishing work in progress; a second signal ends the process at once");
             sender.send_replace(true);
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -33,14 +33,14 @@ impl Shutdown {
         Ok(Self(receiver))
     }
 
-    /// Waits for the signal, but no longer than this; says whether it came.
+    /// Waits for the signal for at most this time. Returns true if it came.
     pub async fn requested_within(&mut self, wait: Duration) -> bool {
         tokio::time::timeout(wait, self.requested()).await.is_ok()
     }
 
     /// Waits for the signal.
     pub async fn requested(&mut self) {
-        // The sender ends only after it has sent.
+        // An error is impossible: the sender is dropped only after it has sent.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 }

@@ -16,10 +16,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use divan::{AllocProfiler, Bencher, black_box};
-use sms_app::admission::{AbuseSettings, RequestCode};
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
-use sms_app::delivery::SendSms;
+use sms_app::request_code::{AbuseSettings, RequestCode};
+use sms_app::send_sms::SendSms;
 use sms_config::{LocalConfig, Role};
 use sms_domain::budget::Budget;
 use sms_domain::code::CodeLength;
@@ -133,7 +133,7 @@ fn decode_a_job(bencher: Bencher<'_, '_>) {
 fn request(bencher: Bencher<'_, '_>, case: &str) {
     let runtime = runtime();
     // As by default, but for the blocks of numbers: there would soon be no room in one.
-    let admissions = RequestCode {
+    let request_code = RequestCode {
         store: Store::memory(Policy::default()),
         queue: Queue::memory(),
         secrets: secrets(),
@@ -147,7 +147,7 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
         meiduo_keys: None,
     };
     let (test_numbers, autofill, settings) = Default::default();
-    let api = RequestApi { admissions, test_numbers, autofill, settings };
+    let api = RequestApi { request_code, test_numbers, autofill, settings };
     let mut app: Router = with_defaults(request_router(api), &Default::default());
     let to = fresh();
     let request = |national: u64| {
@@ -172,9 +172,9 @@ fn deliver(bencher: Bencher<'_, '_>) {
     let runtime = runtime();
     let (store, secrets) = (Store::memory(Policy::default()), secrets());
     let config = LocalConfig::read(&|_| None, Role::All).expect("defaults");
-    let deliveries = SendSms {
+    let send_sms = SendSms {
         store: store.clone(),
-        provider: Gateways::from_dsn("null://default").expect("a gateway"),
+        gateways: Gateways::from_dsn("null://default").expect("a gateway"),
         codes: CodeSettings::new(secrets.clone()),
         schedule: config.schedule,
         policy: config.policy,
@@ -201,5 +201,5 @@ fn deliver(bencher: Bencher<'_, '_>) {
     };
     bencher
         .with_inputs(prepare)
-        .bench_local_values(|body| runtime.block_on(deliveries.deliver(body.as_bytes(), 1, 1)));
+        .bench_local_values(|body| runtime.block_on(send_sms.deliver(body.as_bytes(), 1, 1)));
 }

@@ -1,4 +1,4 @@
-//! `dead list|redrive|purge`: what an operator does with jobs that are out of attempts.
+//! `dead list|redrive|purge`: lists, redrives or deletes dead letters.
 
 use std::error::Error;
 use std::io::{Write, stdout};
@@ -18,34 +18,37 @@ use tokio::time::sleep;
 use crate::cli::{DeadAction, Which};
 use crate::shutdown::Shutdown;
 
-/// What became of dead letters.
+/// Counts of processed dead letters.
 #[derive(Default)]
-struct Done {
+struct Processed {
     done: usize,
-    /// Those that were left, since they are no jobs.
+    /// Letters that were skipped, since they are not jobs.
     no_jobs: usize,
-    /// Those that were left, since their code may still be accepted.
+    /// Letters that were skipped, since their code may still be accepted.
     alive: usize,
-    /// For `--json`.
+    /// The entries of `--json`.
     listed: Vec<Value>,
 }
 
-/// Does it, and says what was done. What was taken and stays is given back, however it ends.
+/// Runs the command and prints its result. Letters that were read and not processed are returned to
+/// the queue, even after an error.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
-    let (mut letters, mut done, mut stop) =
-        (queue.dead_letters().await?, Done::default(), Shutdown::on_signals()?);
+    let (mut letters, mut processed, mut stop) =
+        (queue.dead_letters().await?, Processed::default(), Shutdown::on_signals()?);
     let ended = tokio::select! {
-        ended = act(&mut letters, &action, &mut done) => ended,
-        () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
+        ended = process(&mut letters, &action, &mut processed) => ended,
+        () = stop.requested() => Err(INTERRUPTED.into()),
     };
     letters.close().await?;
-    report(&action, &done)?;
+    report(&action, &processed)?;
     ended
 }
 
+const INTERRUPTED: &str = "interrupted: messages that were not processed are still dead letters";
+
 fn report(
     action: &DeadAction,
-    Done { done, no_jobs, alive, listed }: &Done,
+    Processed { done, no_jobs, alive, listed }: &Processed,
 ) -> Result<(), std::io::Error> {
     let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
     match action {
@@ -65,22 +68,23 @@ fn report(
         };
         writeln!(
             out,
-            "{no_jobs} message(s) left: they are {which} (`dead list` shows them, `dead purge` deletes them)"
+            "{no_jobs} message(s) left: they are {which} (`dead list` shows them, `dead purge` \
+             deletes them)"
         )?;
     }
     Ok(())
 }
 
-async fn act(
+async fn process(
     letters: &mut DeadLetters,
     action: &DeadAction,
-    done: &mut Done,
+    processed: &mut Processed,
 ) -> Result<(), Box<dyn Error>> {
     let (progress, which, now) = (progress(letters.count, action), action.which(), now());
     if let DeadAction::List { json: false, .. } = action {
         writeln!(stdout(), "{}", HEADINGS)?;
     }
-    while which.limit.is_none_or(|limit| done.done < limit)
+    while which.limit.is_none_or(|limit| processed.done < limit)
         && let Some(letter) = letters.next().await?
     {
         progress.inc(1);
@@ -89,20 +93,20 @@ async fn act(
             continue;
         }
         if action.is_of_the_expired() && !is_expired(&letter, job.as_ref(), now) {
-            *(if job.is_some() { &mut done.alive } else { &mut done.no_jobs }) += 1;
+            *(if job.is_some() { &mut processed.alive } else { &mut processed.no_jobs }) += 1;
             continue;
         }
         match action {
             DeadAction::List { json, .. } => {
                 let listed = described(&letter, job.as_ref());
                 if *json {
-                    done.listed.push(listed);
+                    processed.listed.push(listed);
                 } else {
                     writeln!(stdout(), "{}", row(&listed))?;
                 }
             }
             DeadAction::Redrive { .. } if job.is_none() => {
-                done.no_jobs += 1;
+                processed.no_jobs += 1;
                 continue;
             }
             _ if action.is_dry() => {}
@@ -114,13 +118,13 @@ async fn act(
                 sleep(pause(*rate)).await;
             }
         }
-        done.done += 1;
+        processed.done += 1;
     }
     progress.finish_and_clear();
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "queues say since when a letter is dead")]
+#[expect(clippy::disallowed_methods, reason = "queues report times of the wall clock")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -133,25 +137,25 @@ fn age(since: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     Duration::try_from(now.duration_since(since?)).ok()
 }
 
-/// What a queue does not know the age of died at no time that can be asked for.
+/// Returns true if the options select the letter. A letter of unknown age does not match `--since`.
 fn matches(which: &Which, letter: &DeadLetter, now: Timestamp) -> bool {
     let young = which.since.is_none_or(|since| age(letter.at, now).is_some_and(|age| age <= since));
     young && which.reason.as_ref().is_none_or(|reason| letter.reason.text.contains(reason.as_str()))
 }
 
-/// Whether no code of it can be accepted any more: a verification lives for so long at most, and
-/// begins before its job dies.
+/// Returns true if the letter's code is no longer accepted: a verification lives for at most
+/// [`Policy::MAX_LIFE`], and begins before its job becomes a dead letter.
 fn is_expired(letter: &DeadLetter, job: Option<&Job>, now: Timestamp) -> bool {
     let asked = job.and_then(|job| Timestamp::from_millisecond(job.requested_at?).ok());
     age(asked.or(letter.at), now).is_some_and(|age| age > Policy::MAX_LIFE)
 }
 
-/// How far it is, on a terminal; nothing elsewhere.
+/// A progress bar, which is shown on a terminal alone.
 fn progress(count: usize, action: &DeadAction) -> ProgressBar {
     let what = match action {
         DeadAction::List { .. } => return ProgressBar::hidden(),
-        DeadAction::Redrive { .. } => "looked at, to be put back",
-        DeadAction::Purge { .. } => "looked at, to be deleted",
+        DeadAction::Redrive { .. } => "checked for redrive",
+        DeadAction::Purge { .. } => "checked for deletion",
     };
     let style =
         ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {per_sec}, {eta} left");
@@ -159,7 +163,7 @@ fn progress(count: usize, action: &DeadAction) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// One dead letter, with its number masked.
+/// A dead letter as JSON, with its number masked.
 fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
     json!({
         "id": job.map(|job| job.id.as_str()),

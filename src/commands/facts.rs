@@ -1,4 +1,4 @@
-//! `facts`: what the program is made of, as JSON, for checks of deployments against it.
+//! `facts`: prints settings and metrics as JSON, so that tests can compare deployments with them.
 
 use std::io::{self, Write, stdout};
 
@@ -7,7 +7,7 @@ use sms_app::metrics::{self, Label};
 use sms_config::{CheckConfig, RequestConfig, Role, SETTINGS, SendConfig, Setting};
 use sms_queue::DEFAULT_QUEUE;
 
-/// Prints settings, metrics and the name of the queue.
+/// Prints settings, required settings, metrics and the queue's name.
 pub fn print() -> io::Result<()> {
     let settings = SETTINGS.iter().map(|setting| (setting.name.to_owned(), described(setting)));
     let metrics = metrics::ALL.iter().map(|(name, labels)| ((*name).to_owned(), values(labels)));

@@ -1,4 +1,4 @@
-//! `gateway check`: calls each configured gateway once, and shows what went over the wire.
+//! `gateway check`: calls each configured gateway once, and shows requests and responses.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -17,26 +17,26 @@ use sms_gateways::Gateways;
 use sms_gateways::account::Account;
 use sms_gateways::gateway::Sms;
 
-/// Where a message would go, if it went anywhere.
-const NOBODY: &str = "+8613800138000";
+/// The recipient of messages to the stub.
+const STUB_RECIPIENT: &str = "+8613800138000";
 
-/// Not the code of any verification.
+/// The code in the message, which belongs to no verification.
 const CODE: &str = "012345";
 
-/// Calls the gateways for this number; without one a stub on this machine, in the place of each,
-/// which accepts everything.
+/// Calls the gateways of this number; without a number, a local stub in place of each gateway,
+/// which accepts every message.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
     let dsn = settings::SMS_DSN.read(&environment).filter(|dsn| dsn != "inbox:");
     let dsn = dsn.ok_or_else(|| {
         format!("SMS_DSN names no gateway; for example {}", settings::SMS_DSN.assignment())
     })?;
-    let provider = Gateways::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
-    let number = PhoneNumber::parse(to.as_deref().unwrap_or(NOBODY), Region::default());
+    let gateways = Gateways::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
+    let number = PhoneNumber::parse(to.as_deref().unwrap_or(STUB_RECIPIENT), Region::default());
     let sms = sms(&number.map_err(|error| format!("--to: {error}"))?)?;
     let (stub, accounts) = match &to {
-        Some(_) => (None, provider.accounts(&sms.to, &sms.idempotency_key)),
-        None => (Some(stub().await?), provider.all()),
+        Some(_) => (None, gateways.accounts(&sms.to, &sms.idempotency_key)),
+        None => (Some(stub().await?), gateways.all()),
     };
     if accounts.is_empty() {
         return Err(format!("SMS_DSN has no gateway for +{}", sms.to.country_code()).into());
@@ -53,7 +53,7 @@ pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
     if failed > 0 { Err("not every gateway accepted the message".into()) } else { Ok(()) }
 }
 
-/// Calls one, and says whether it accepted.
+/// Calls a gateway and prints the exchange. Returns true if it accepted the message.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 async fn show(account: &Account, sms: &Sms, stub: Option<SocketAddr>) -> bool {
     let (result, exchanges) = account.send_with_transcript(sms, stub).await;
@@ -85,7 +85,7 @@ fn sms(to: &PhoneNumber) -> Result<Sms, &'static str> {
     })
 }
 
-/// Answers as every gateway does when it has accepted a message.
+/// Starts a stub whose response every gateway's client reads as acceptance.
 async fn stub() -> Result<SocketAddr, std::io::Error> {
     let answer = json!({
         "statusCode": "000000", "templateSMS": { "smsMessageSid": "stub" },

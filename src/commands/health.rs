@@ -1,5 +1,4 @@
-//! `health`: asks a process whether it can do its work, where there is no curl, as in a container
-//! of this program alone.
+//! `health`: checks if a process is ready, for images without curl.
 
 use std::error::Error;
 use std::io::{Write, stdout};
@@ -8,21 +7,21 @@ use std::time::Duration;
 use reqwest::Client;
 use url::Url;
 
-/// Longest time for an answer: store and queue answer within a second, or are down.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Timeout of the check: store and queue answer within a second, or are down.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Fails unless it answers with 200. An address alone is asked for `/readyz`: at `/` a page may be,
-/// which is there in any case.
+/// Fails unless the process answers with success. A URL without a path means `/readyz`, since `/`
+/// may be a page, which is always served.
 pub async fn run(mut url: Url) -> Result<(), Box<dyn Error>> {
     if url.path() == "/" {
         url.set_path("/readyz");
     }
-    let answer = Client::builder().no_proxy().timeout(PATIENCE).build()?.get(url).send().await?;
+    let answer = Client::builder().no_proxy().timeout(TIMEOUT).build()?.get(url).send().await?;
     let (status, body) = (answer.status(), answer.text().await?);
     writeln!(stdout(), "{body}")?;
     if status.is_success() {
         Ok(())
     } else {
-        Err(format!("it answers with {status}: its log says why").into())
+        Err(format!("the process answers with {status}: its log has the reason").into())
     }
 }

@@ -1,9 +1,9 @@
-//! `worker --invoke`: plays SQS and its event source mapping for a function under `cargo lambda
+//! `worker --invoke`: emulates SQS and its event source mapping for a function under `cargo lambda
 //! watch`.
 //!
-//! It takes messages from RabbitMQ, hands them to the function as one SQS event, and does with the
-//! partial batch response what SQS would: what succeeded is deleted; what failed comes again later,
-//! and after its last attempt is a dead letter.
+//! It takes messages from RabbitMQ, invokes the function with them as one SQS event, and applies
+//! the partial batch response as SQS does: messages that succeeded are deleted; those that failed
+//! are redelivered later, and become dead letters after their last attempt.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use reqwest::Client;
 use serde_json::{Value, json};
-use sms_app::delivery::Outcome;
+use sms_app::send_sms::Outcome;
 use sms_domain::job::Job;
 use sms_domain::random::random_u64;
 use sms_domain::retry_schedule::Schedule;
@@ -25,19 +25,19 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::commands::worker::settle;
+use crate::commands::worker::apply;
 use crate::shutdown::Shutdown;
 
-/// Most messages in one event: SQS's own default.
+/// Maximum number of messages in one event: SQS's own default.
 pub const BATCH_SIZE: u16 = 10;
 
-/// How long a batch waits for further messages once it has one.
+/// Time for which a batch waits for further messages once it has one.
 const BATCH_WINDOW: Duration = Duration::from_millis(20);
 
-/// How long messages are kept back when the function cannot be reached at all: no attempt is spent.
+/// Pause before the next invocation when the function cannot be reached: no attempt is spent.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A function, and the queue whose messages it gets.
+/// The invoker of a function with the messages of a queue.
 #[derive(Clone)]
 pub struct Invoker {
     function: Url,
@@ -54,12 +54,12 @@ impl Invoker {
         Ok(Self { function, queue, schedule, client })
     }
 
-    /// Invokes until asked to stop; then finishes what is in hand and returns the rest to the
-    /// queue.
+    /// Invokes the function until a signal; then finishes work in progress and returns the other
+    /// messages to the queue.
     pub async fn run(self, mut consumer: Consumer, concurrency: u16, mut stop: Shutdown) {
-        info!(function = %self.function, "handing jobs to a function");
+        info!(function = %self.function, "invoking a function with jobs");
         let free = Arc::new(Semaphore::new(usize::from(concurrency)));
-        let mut in_hand = JoinSet::new();
+        let mut invocations = JoinSet::new();
         loop {
             let batch = tokio::select! {
                 biased;
@@ -68,19 +68,19 @@ impl Invoker {
             };
             let Some((batch, permit)) = batch else { break };
             let (invoker, mut stop) = (self.clone(), stop.clone());
-            in_hand.spawn(async move {
-                invoker.hand_over(batch, &mut stop).await;
+            invocations.spawn(async move {
+                invoker.process(batch, &mut stop).await;
                 drop(permit);
             });
-            while in_hand.try_join_next().is_some() {}
+            while invocations.try_join_next().is_some() {}
         }
-        while in_hand.join_next().await.is_some() {}
+        while invocations.join_next().await.is_some() {}
         consumer.close().await;
     }
 
-    /// Invokes until the function has answered. Messages that were given back in the meantime would
-    /// come near the queue's delivery limit.
-    async fn hand_over(&self, batch: Vec<Message>, stop: &mut Shutdown) {
+    /// Invokes the function until it has answered, and applies the outcomes. Messages are not
+    /// returned to the queue in the meantime, which would count towards its delivery limit.
+    async fn process(&self, batch: Vec<Message>, stop: &mut Shutdown) {
         let failed = loop {
             match self.invoke(&batch).await {
                 Ok(failed) => break failed,
@@ -94,8 +94,8 @@ impl Invoker {
             }
         };
         for (index, message) in batch.into_iter().enumerate() {
-            let outcome = if failed.has(index) { self.again(&message) } else { Outcome::Done };
-            settle(&self.queue, message, outcome, stop).await;
+            let outcome = if failed.has(index) { self.retry(&message) } else { Outcome::Done };
+            apply(&self.queue, message, outcome, stop).await;
         }
     }
 
@@ -108,8 +108,8 @@ impl Invoker {
         Ok(if ok { Failed::read(&body, batch.len()) } else { Failed::All })
     }
 
-    /// What SQS does with a message that a function did not process.
-    fn again(&self, message: &Message) -> Outcome {
+    /// The outcome of a message that the function did not process, as on SQS.
+    fn retry(&self, message: &Message) -> Outcome {
         let Ok(mut job) = Job::decode(&message.body) else {
             return Outcome::Dead("the function failed on a message that is not a job".into());
         };
@@ -128,15 +128,15 @@ impl Invoker {
     }
 }
 
-/// Which messages of a batch failed.
+/// The messages of a batch that failed.
 enum Failed {
     All,
     Some(HashSet<String>),
 }
 
 impl Failed {
-    /// Reads a partial batch response as an event source mapping does: an empty answer is success;
-    /// one that cannot be read, or names an item that was not sent, is the failure of all.
+    /// Reads a partial batch response as an event source mapping does: an empty response is
+    /// success; one that is invalid, or names an item that was not sent, is the failure of all.
     fn read(body: &[u8], sent: usize) -> Self {
         if matches!(body, b"" | b"null") {
             return Self::Some(HashSet::new());
@@ -163,7 +163,7 @@ impl Failed {
     }
 }
 
-/// A free place, and then one message or more for it.
+/// Waits for a permit, and then receives one message or more for it.
 async fn next_batch(
     consumer: &mut Consumer,
     free: &Arc<Semaphore>,
@@ -186,7 +186,7 @@ fn sqs_event(batch: &[Message]) -> Value {
             "messageId": index.to_string(),
             "receiptHandle": index.to_string(),
             "body": String::from_utf8_lossy(&message.body),
-            // Attempts before this one stand in the body: every retry is a new message.
+            // The body counts earlier attempts: every retry is a new message.
             "attributes": { "ApproximateReceiveCount": "1" },
             "messageAttributes": {},
             "eventSource": "aws:sqs",

@@ -1,4 +1,4 @@
-//! The commands of `sms-verify`, a file each. Without a command it is `api` and `worker` in one
+//! The commands of `sms-verify`, a file each. Without a command it runs `api` and `worker` in one
 //! process; `api` is [`crate::server`].
 
 pub mod dead_letters;

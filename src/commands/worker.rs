@@ -1,10 +1,10 @@
-//! The sender: takes messages from the queue, delivers them, and acknowledges each after its
+//! `worker`: receives messages from the queue, delivers them, and acknowledges each after its
 //! outcome is safe.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sms_app::delivery::{Outcome, SendSms};
+use sms_app::send_sms::{Outcome, SendSms};
 use sms_domain::message;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
@@ -16,21 +16,22 @@ use tracing::warn;
 
 use crate::shutdown::Shutdown;
 
-/// How long to wait before the queue is asked again to take the outcome of a message.
+/// Pause before another attempt to put the outcome of a message into the queue.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
+/// Delivers messages until a signal; then finishes work in progress and returns the others to the
+/// queue.
 pub async fn run(
     mut consumer: Consumer,
-    deliveries: SendSms,
+    send_sms: SendSms,
     queue: Queue,
     concurrency: u16,
     mut stop: Shutdown,
 ) {
-    message::warm_up(deliveries.codes.length);
-    let deliveries = Arc::new(deliveries);
+    message::warm_up(send_sms.codes.length);
+    let send_sms = Arc::new(send_sms);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
-    let mut in_hand = JoinSet::new();
+    let mut deliveries = JoinSet::new();
     loop {
         let message = tokio::select! {
             biased;
@@ -38,20 +39,20 @@ pub async fn run(
             message = next(&mut consumer, &free) => message,
         };
         let Some((message, permit)) = message else { break };
-        let (deliveries, queue, mut stop) = (Arc::clone(&deliveries), queue.clone(), stop.clone());
-        in_hand.spawn(async move {
+        let (send_sms, queue, mut stop) = (Arc::clone(&send_sms), queue.clone(), stop.clone());
+        deliveries.spawn(async move {
             let body = message.body.clone();
-            let then = |outcome| settle(&queue, message, outcome, &mut stop);
-            deliveries.deliver_and(&body, 1, random_u64(), then).await;
+            let then = |outcome| apply(&queue, message, outcome, &mut stop);
+            send_sms.deliver_and(&body, 1, random_u64(), then).await;
             drop(permit);
         });
-        while in_hand.try_join_next().is_some() {}
+        while deliveries.try_join_next().is_some() {}
     }
-    while in_hand.join_next().await.is_some() {}
+    while deliveries.join_next().await.is_some() {}
     consumer.close().await;
 }
 
-/// A free place, and then a message for it.
+/// Waits for a permit, and then receives a message for it.
 async fn next(
     consumer: &mut Consumer,
     free: &Arc<Semaphore>,
@@ -60,11 +61,11 @@ async fn next(
     Some((consumer.receive().await, permit))
 }
 
-/// Does with a message what its outcome asks for. While the queue does not take it the message
-/// stays in hand: given back, it would be delivered once more than its attempts allow.
-pub async fn settle(queue: &Queue, message: Message, outcome: Outcome, stop: &mut Shutdown) {
-    while let Err(error) = outcome.settle(queue, &message.body).await {
-        warn!(error = causes(&error), "the queue does not take the outcome of a message");
+/// Applies the outcome to a message. While the queue does not take it the message is kept: returned
+/// to the queue, it would be delivered once more than its attempts allow.
+pub async fn apply(queue: &Queue, message: Message, outcome: Outcome, stop: &mut Shutdown) {
+    while let Err(error) = outcome.apply(queue, &message.body).await {
+        warn!(error = causes(&error), "the outcome of a message cannot be queued yet");
         if stop.requested_within(PAUSE).await {
             return message.requeue();
         }

@@ -1,9 +1,9 @@
-//! `POST /v1/verifications` behind API Gateway: throttle check and store write in one round trip,
-//! then one queue call.
+//! The function `request-code`: `POST /v1/verifications` behind API Gateway. One store call decides
+//! and writes, one queue call sends the job.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::admission::RequestCode;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::request_code::RequestCode;
 use sms_config::{RequestConfig, environment};
 use sms_domain::phone;
 use sms_http::RequestApi;
@@ -21,15 +21,15 @@ async fn main() -> Result<(), Error> {
     let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let queue = sms_telemetry::or_exit(Queue::from_url(config.queue.expose(), None));
-    // There is more of a processor now than for the first request.
+    // Lambda gives more CPU time to the start than to the first request.
     let region = config.http.region;
     let numbers = run_on_own_thread(async move { phone::warm_up(region) });
     tokio::join!(numbers, store.warm_up(), queue.warm_up(), config.abuse.warm_up());
     let health = sms_http::health_router(store.clone(), queue.clone());
     let RequestConfig { codes, abuse, http: settings, autofill, meiduo_keys, .. } = config;
-    let admissions = RequestCode { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
+    let request_code = RequestCode { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
     let (base_path, origins) = (settings.base_path.clone(), settings.origins.clone());
-    let api = RequestApi { admissions, test_numbers: codes.test_numbers, autofill, settings };
+    let api = RequestApi { request_code, test_numbers: codes.test_numbers, autofill, settings };
     let app = sms_http::with_defaults(sms_http::request_router(api).merge(health), &origins);
     let function = &Function::new(flush_metrics_after(app), base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {

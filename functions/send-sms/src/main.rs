@@ -1,9 +1,9 @@
-//! Takes jobs from SQS (or Amazon MQ for RabbitMQ) and brings them to the SMS gateway; names those
-//! that are to be handed out again.
+//! The function `send-sms`: delivers jobs of SQS (or of Amazon MQ for RabbitMQ) to the SMS gateway,
+//! and names those that need a redelivery.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::delivery::SendSms;
 use sms_app::eviction_watch::EvictionWatch;
+use sms_app::send_sms::SendSms;
 use sms_config::{Address, SendConfig, environment};
 use sms_domain::message;
 use sms_lambda::batch::{Event, deliver_event};
@@ -21,13 +21,13 @@ async fn main() -> Result<(), Error> {
     let queue = sms_telemetry::or_exit(Queue::from_url(config.queue.expose(), dead_queue));
     let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
-    let SendConfig { provider, codes, schedule, policy, .. } = config;
-    let deliveries = SendSms { store, provider, codes, schedule, policy };
-    // There is more of a processor now than for the first message.
-    tokio::join!(deliveries.store.warm_up(), deliveries.provider.warm_up());
-    let (deliveries, queue) = (&deliveries, &queue);
+    let SendConfig { gateways, codes, schedule, policy, .. } = config;
+    let send_sms = SendSms { store, gateways, codes, schedule, policy };
+    // Lambda gives more CPU time to the start than to the first message.
+    tokio::join!(send_sms.store.warm_up(), send_sms.gateways.warm_up());
+    let (send_sms, queue) = (&send_sms, &queue);
     run(service_fn(async |event: LambdaEvent<Event>| {
-        let response = deliver_event(deliveries, queue, event.payload).await;
+        let response = deliver_event(send_sms, queue, event.payload).await;
         emf::flush();
         response.map_err(Error::from)
     }))

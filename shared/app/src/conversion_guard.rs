@@ -10,29 +10,29 @@ use sms_domain::quota::{Quota, country_quota, prefix_quota};
 use sms_domain::secrets::Secrets;
 use sms_store::{Store, StoreError};
 
-/// How old a base rate may be, in microseconds.
-const FRESH: i64 = 60_000_000;
+/// Longest time for which a country's base rate is cached, in microseconds.
+const MAX_AGE: i64 = 60_000_000;
 
-/// The guard of a process. Clones share what they have learned.
+/// The conversion guard of a process. Clones share the cached rates.
 #[derive(Debug, Clone)]
 pub struct ConversionGuard {
     mode: GuardMode,
-    /// By country, with the time at which the store said so.
-    learned: Arc<Mutex<HashMap<String, (Conversion, i64)>>>,
+    /// Conversion by country, each with the time at which the store returned it.
+    cache: Arc<Mutex<HashMap<String, (Conversion, i64)>>>,
 }
 
 impl ConversionGuard {
-    /// A guard that has learned nothing yet.
+    /// A guard with an empty cache.
     #[must_use]
     pub fn new(mode: GuardMode) -> Self {
-        Self { mode, learned: Arc::default() }
+        Self { mode, cache: Arc::default() }
     }
 
-    /// What an SMS to a number counts on. `challenges`: something can be asked of whoever is
-    /// suspicious, and nothing has been solved yet.
+    /// Returns the quotas that an SMS to a number counts on: its prefix and its country.
+    /// `challenges`: a suspicious request can be challenged, and has not solved one yet.
     ///
     /// # Errors
-    /// When the store cannot be asked for what became of the SMS to the country.
+    /// If the store does not return the country's conversion.
     pub async fn quotas(
         &self,
         store: &Store,
@@ -41,7 +41,7 @@ impl ConversionGuard {
         secrets: &Secrets,
         challenges: bool,
     ) -> Result<Vec<Quota>, StoreError> {
-        let answer = match self.mode {
+        let action = match self.mode {
             GuardMode::Off => return Ok(Vec::new()),
             GuardMode::Observe => GuardAction::Observe,
             GuardMode::Enforce if challenges => GuardAction::Challenge,
@@ -49,37 +49,37 @@ impl ConversionGuard {
         };
         let country = country.code();
         let rate = self.conversion(store, &country).await?.rate();
-        let of_block = rate.and_then(|rate| CusumTest::for_prefix(rate, answer));
+        let of_prefix = rate.and_then(|rate| CusumTest::for_prefix(rate, action));
         let of_country =
-            rate.and_then(|rate| CusumTest::for_country(rate, answer)).unwrap_or_default();
-        let block = of_block.map(|test| prefix_quota(block(to, secrets), test));
-        Ok(block.into_iter().chain([country_quota(country, of_country)]).collect())
+            rate.and_then(|rate| CusumTest::for_country(rate, action)).unwrap_or_default();
+        let prefix = of_prefix.map(|test| prefix_quota(prefix_hash(to, secrets), test));
+        Ok(prefix.into_iter().chain([country_quota(country, of_country)]).collect())
     }
 
-    /// What is known of a country. One request in a minute asks the store anew.
+    /// Returns a country's conversion from the cache. One request in a minute refreshes it.
     async fn conversion(&self, store: &Store, country: &str) -> Result<Conversion, StoreError> {
         let now = store.clock().micros();
-        let known = self.learned().get(country).copied();
+        let known = self.cache().get(country).copied();
         if let Some((conversion, since)) = known {
-            if now - since < FRESH {
+            if now - since < MAX_AGE {
                 return Ok(conversion);
             }
-            self.learned().insert(country.to_owned(), (conversion, now));
+            self.cache().insert(country.to_owned(), (conversion, now));
         }
         let conversion = store.conversion(country).await?;
-        self.learned().insert(country.to_owned(), (conversion, now));
+        self.cache().insert(country.to_owned(), (conversion, now));
         Ok(conversion)
     }
 
-    /// Whole also if a thread panicked: every change is an insertion.
-    fn learned(&self) -> MutexGuard<'_, HashMap<String, (Conversion, i64)>> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the cache. It is consistent even if a thread panicked: every change is an insertion.
+    fn cache(&self) -> MutexGuard<'_, HashMap<String, (Conversion, i64)>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How the guard knows the block of a number. It stands beside the masked number, which shows the
-/// other digits.
+/// Keyed hash of a number's prefix, the subject of its quota. The prefix is not stored in clear
+/// text, since it stands beside the masked number, which shows the other digits.
 #[must_use]
-pub fn block(to: &PhoneNumber, secrets: &Secrets) -> String {
+pub fn prefix_hash(to: &PhoneNumber, secrets: &Secrets) -> String {
     secrets.keyed_hash(to.prefix().as_bytes())
 }

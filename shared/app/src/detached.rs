@@ -1,4 +1,4 @@
-//! What goes on when nobody waits for it any more.
+//! Futures that must finish after their caller has gone.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,21 +11,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
-/// How often it is tried, with a pause between: for about 10 s when the store hangs.
+/// Attempts of a detached call, with [`PAUSE`] between them: about 10 s while the store hangs.
 const ATTEMPTS: u32 = 15;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// As many as may be under way: while the store is down there is no end of them.
+/// Upper bound on concurrent detached retries, so that a store outage cannot pile them up.
 static MAX_DETACHED: Semaphore = Semaphore::const_new(1_000);
 
-/// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it
-/// goes on in a task of its own.
+/// A future that is polled to its end: if it is dropped before, because its caller has hung up, it
+/// continues in a task of its own.
 pub struct DetachOnDrop<F>(Option<Pin<Box<F>>>)
 where
     F: Future<Output: Send> + Send + 'static;
 
 impl<F: Future<Output: Send> + Send + 'static> DetachOnDrop<F> {
-    /// A call that has not begun yet.
+    /// Wraps a future that was not polled yet.
     pub fn new(call: F) -> Self {
         Self(Some(Box::pin(call)))
     }
@@ -35,7 +35,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for DetachOnDrop<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        // Taken out meanwhile, so that a call that panics is not gone on with.
+        // Taken out meanwhile, so that a call that panics is not continued.
         let Some(mut call) = self.0.take() else { return Poll::Pending };
         let result = call.as_mut().poll(context);
         if result.is_pending() {
@@ -53,9 +53,9 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for DetachOnDrop<F> {
     }
 }
 
-/// Makes a call until the store has answered it, in a task that goes on when nobody waits for it.
-/// (On Lambda it goes on while the function is invoked.) Gives nothing if the store did not answer
-/// for too long.
+/// Repeats a call until the store answers, in a task that continues if the caller does not wait for
+/// it. (On Lambda it continues while the function is invoked.) Returns `None` if the store did not
+/// answer after all attempts.
 pub fn retry_detached<T, F>(call: impl Fn() -> F + Send + 'static) -> JoinHandle<Option<T>>
 where
     T: Send + 'static,
@@ -79,9 +79,9 @@ where
 mod tests {
     use super::*;
 
-    /// Lines of a log have the names of the request that they are about.
+    /// Log lines then have the ID of their request.
     #[tokio::test]
-    async fn what_goes_on_is_part_of_the_span_that_it_began_in() {
+    async fn a_detached_call_stays_in_the_span_that_it_began_in() {
         let _spans = tracing::subscriber::set_default(tracing_subscriber::registry());
         let span = tracing::error_span!("request");
         let called = span.in_scope(|| retry_detached(|| async { Ok(Span::current().id()) }));

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// Most characters of a name that are kept.
-const LONGEST_NAME: usize = 60;
+/// Maximum length of a name, in characters.
+const MAX_NAME: usize = 60;
 
-/// The event's service and kind, by the names that AWS gives them; nothing if it is none of AWS's.
+/// The event's service and kind, by AWS's names; `None` if it is not an event of AWS.
 #[must_use]
 pub fn source(event: &Value) -> Option<String> {
     let text = |of: &Value, member: &str| of.get(member).and_then(Value::as_str).map(printable);
@@ -18,7 +18,7 @@ pub fn source(event: &Value) -> Option<String> {
     if let Some(source) = text(event, "eventSource") {
         return Some(format!("an event of {source}"));
     }
-    // As SNS writes it into a queue.
+    // A notification of SNS, in the form that a queue subscribed to it receives.
     if text(event, "Type").as_deref() == Some("Notification") && event.get("TopicArn").is_some() {
         return Some("a notification of SNS".to_owned());
     }
@@ -26,8 +26,8 @@ pub fn source(event: &Value) -> Option<String> {
     Some(format!("EventBridge's {kind:?} of {source}"))
 }
 
-/// Short, and fit for a line of a log.
+/// Strips a text of control characters and shortens it, for a log line.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(LONGEST_NAME).collect()
+    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(MAX_NAME).collect()
 }

@@ -1,8 +1,8 @@
-//! Whether Redis throws entries away when its memory is full: looked at from the start on, told in
-//! the log and as a metric.
+//! Watches whether Redis may evict entries when its memory is full, and reports it in the log and
+//! as a metric.
 //!
-//! What it throws away is not seen by anybody: a number that is locked may guess again, a cooldown
-//! is over, a limit counts from zero.
+//! An eviction goes unnoticed otherwise: a locked number may guess again, a cooldown ends early, a
+//! limit counts from zero.
 
 use std::time::Duration;
 
@@ -12,60 +12,61 @@ use tracing::{debug, info, warn};
 
 use crate::metrics;
 
-/// How often a process that runs for long looks again.
-const EVERY: Duration = Duration::from_secs(60);
+/// Interval between two looks at the eviction policy.
+const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks, and tells what is new.
+/// Watches the eviction policy of the store, and reports its changes.
 #[derive(Debug)]
 pub struct EvictionWatch {
     store: Store,
     /// `EVICTION=accept`.
     accepted: bool,
-    told: Option<Eviction>,
+    reported: Option<Eviction>,
 }
 
 impl EvictionWatch {
-    /// A watch that has not looked yet.
+    /// A watch that has not read the policy yet.
     #[must_use]
     pub fn new(store: Store, accepted: bool) -> Self {
-        Self { store, accepted, told: None }
+        Self { store, accepted, reported: None }
     }
 
-    /// Looks once a minute, beside all else.
+    /// Reads the policy once a minute, in a task of its own.
     pub fn begin(mut self) {
         tokio::spawn(async move {
             loop {
-                self.look().await;
-                tokio::time::sleep(EVERY).await;
+                self.check().await;
+                tokio::time::sleep(INTERVAL).await;
             }
         });
     }
 
-    /// Looks once, beside all else, for a function: its environments do not get old.
+    /// Reads the policy once, in a task of its own, for a function: its environments are
+    /// short-lived.
     pub fn once(mut self) {
         emf::install();
-        tokio::spawn(async move { self.look().await });
+        tokio::spawn(async move { self.check().await });
     }
 
-    async fn look(&mut self) {
+    async fn check(&mut self) {
         match self.store.eviction().await {
-            Ok(found) => self.tell(found),
-            // Whoever needs the store says so.
-            Err(error) => debug!(error = causes(&error), "it is not known whether Redis evicts"),
+            Ok(found) => self.report(found),
+            // Only at `debug`: callers that need the store log the error.
+            Err(error) => debug!(error = causes(&error), "cannot read the eviction policy"),
         }
     }
 
-    fn tell(&mut self, found: Eviction) {
+    fn report(&mut self, found: Eviction) {
         match &found {
             Eviction::Never => metrics::evicts(false),
             Eviction::By(_) => metrics::evicts(!self.accepted),
             Eviction::Unknown => {}
         }
-        if self.told.as_ref() == Some(&found) {
+        if self.reported.as_ref() == Some(&found) {
             return;
         }
         match &found {
-            Eviction::Never if matches!(self.told, Some(Eviction::By(_))) => {
+            Eviction::Never if matches!(self.reported, Some(Eviction::By(_))) => {
                 info!("Redis no longer evicts");
             }
             Eviction::Never => {}
@@ -74,15 +75,15 @@ impl EvictionWatch {
             }
             Eviction::By(policy) => warn!(
                 policy,
-                "Redis evicts when its memory is full, and then numbers that are locked, cooldowns and limits are forgotten and \
-                 people get further guesses and SMS: set its maxmemory-policy to noeviction \
-                 (docs/operations/reliability.md), or EVICTION=accept"
+                "Redis evicts keys when its memory is full: lockouts, cooldowns and limits would \
+                 be lost, and people would get further guesses and SMS; set its maxmemory-policy \
+                 to noeviction (docs/operations/reliability.md), or EVICTION=accept"
             ),
             Eviction::Unknown => info!(
-                "Redis does not tell its maxmemory-policy (INFO memory): see to it that it is noeviction \
-                 (docs/operations/reliability.md)"
+                "Redis does not show its maxmemory-policy (INFO memory): make sure that it is \
+                 noeviction (docs/operations/reliability.md)"
             ),
         }
-        self.told = Some(found);
+        self.reported = Some(found);
     }
 }

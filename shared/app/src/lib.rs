@@ -4,13 +4,13 @@
 //! It uses the store, the queue and the gateways through their ports, and knows no HTTP and no
 //! events: the edges (`sms-http`, `sms-lambda` and the server) call it.
 
-pub mod admission;
 pub mod challenge;
-pub mod check;
+pub mod check_code;
 pub mod conversion_guard;
-pub mod delivery;
 pub mod detached;
 pub mod event_source;
 pub mod eviction_watch;
 pub mod meiduo_keys;
 pub mod metrics;
+pub mod request_code;
+pub mod send_sms;

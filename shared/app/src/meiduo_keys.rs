@@ -1,8 +1,8 @@
-//! `MEIDUO_KEYS`: what the tutorial's register view reads from Redis, so that it can stay as it is
-//! while it moves here.
+//! `MEIDUO_KEYS`: the keys that the tutorial's register view reads from Redis, so that a site can
+//! migrate without a change of that view.
 //!
-//! This puts numbers and codes into the store in clear, and whoever reads them there is under no
-//! limit of attempts.
+//! Numbers and codes are then in the store in clear text, and no limit of attempts applies to a
+//! program that reads them there.
 
 use sms_domain::code::CodeLength;
 use sms_domain::phone::PhoneNumber;
@@ -12,22 +12,22 @@ use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_store::{Store, StoreError};
 
-/// The tutorial's numbers have no country code: it knows this one alone.
+/// The country code of the tutorial's numbers, which are written without one.
 const HOME: &str = "86";
 
-/// What it takes to write the keys.
+/// Writes the tutorial's keys.
 #[derive(Debug, Clone)]
 pub struct MeiduoKeys {
-    /// How long codes are.
+    /// The length of codes.
     pub code_length: CodeLength,
-    /// Numbers whose code is known beforehand.
+    /// Numbers with a fixed code.
     pub test_numbers: TestNumbers,
 }
 
 impl MeiduoKeys {
     /// Writes `sms_{mobile}`, the code, for as long as it is accepted, and `send_flag_{mobile}` for
-    /// the time of the cooldown. A code for a purpose is worth nothing there, and is not written:
-    /// the site's own view has to wait all the same.
+    /// the time of the cooldown. A code with a purpose is not valid there, and is not written; the
+    /// cooldown applies all the same.
     pub(crate) async fn write(
         &self,
         store: &Store,

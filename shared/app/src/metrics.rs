@@ -1,8 +1,8 @@
-//! What is counted and timed, named once. Whoever installs a recorder gets it: [`sms_telemetry::emf`] on
-//! Lambda, Prometheus' in local mode.
+//! Metrics: every counter, gauge and histogram, with its name and labels. They go to the recorder
+//! that is installed: [`sms_telemetry::emf`] on Lambda, Prometheus' in local mode.
 //!
-//! Each label has few values: policies, gateways, classes and countries. No number, no id and no
-//! address is one. The table of them stands in docs/operations/observability.md.
+//! Each label has few values: policies, gateways, classes and countries; never a number, an id or
+//! an address. docs/operations/observability.md has the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -18,28 +18,28 @@ use sms_store::CheckResult;
 pub const REQUESTS: &str = "sms_verify_requests_total";
 /// Requests that were accepted, by `country`.
 pub const ACCEPTED: &str = "sms_verify_accepted_total";
-/// What the SMS of accepted requests cost by `PRICES`, in millionths of a USD.
+/// Cost of the SMS of accepted requests by `PRICES`, in millionths of a USD.
 pub const SPENT: &str = "sms_verify_spent_microdollars_total";
-/// What stood in the way of requests and checks, by `policy`.
+/// Exceeded limits of requests and checks, by `policy`.
 pub const THROTTLED: &str = "sms_verify_throttled_total";
 /// Time from a request to its acceptance, in seconds.
 pub const REQUEST_SECONDS: &str = "sms_verify_request_seconds";
 /// Checked codes, by `result`.
 pub const CHECKS: &str = "sms_verify_checks_total";
-/// Jobs that were handed out, by `outcome`.
+/// Jobs that the queue delivered to a sender, by `outcome`.
 pub const DELIVERIES: &str = "sms_verify_deliveries_total";
 /// Time from a request to a gateway's acceptance of its SMS, in seconds.
 pub const DELIVERY_SECONDS: &str = "sms_verify_delivery_seconds";
 /// Calls to gateways, by `gateway` and `result`.
 pub const GATEWAY_CALLS: &str = "sms_verify_gateway_calls_total";
-/// Time of such a call, in seconds, by `gateway`.
+/// Time of a call to a gateway, in seconds, by `gateway`.
 pub const GATEWAY_SECONDS: &str = "sms_verify_gateway_seconds";
 /// SMS that a gateway refused for good, by `gateway` and `code`, the gateway's own.
 pub const REFUSED: &str = "sms_verify_refused_total";
-/// Receipts from gateways, by `gateway` and `state`.
-pub const RECEIPTS: &str = "sms_verify_receipts_total";
-/// Age of a job when it is handed out for its first attempt, in seconds; of a job that is held,
-/// each time.
+/// Delivery reports from gateways, by `gateway` and `state`.
+pub const DELIVERY_REPORTS: &str = "sms_verify_receipts_total";
+/// Age of a job when it is delivered to a sender for its first attempt, in seconds; for a job that
+/// was requeued without an attempt, each time.
 pub const QUEUE_AGE_SECONDS: &str = "sms_verify_queue_age_seconds";
 /// 1 where Redis may evict entries and nobody has accepted that, else 0.
 pub const STORE_EVICTS: &str = "sms_verify_store_evicts";
@@ -68,33 +68,33 @@ pub const ALL: [(&str, &[Label]); 15] = [
     (GATEWAY_CALLS, &[("gateway", &[]), ("result", &[])]),
     (GATEWAY_SECONDS, &[("gateway", &[])]),
     (REFUSED, &[("gateway", &[]), ("code", &[])]),
-    (RECEIPTS, &[("gateway", &[]), ("state", &["delivered", "failed"])]),
+    (DELIVERY_REPORTS, &[("gateway", &[]), ("state", &["delivered", "failed"])]),
     (QUEUE_AGE_SECONDS, &[]),
     (STORE_EVICTS, &[]),
     (BATCH_SIZE, &[]),
 ];
 
-/// Most codes of one gateway's refusals that are told apart.
-const MOST_CODES: usize = 100;
+/// Maximum number of a gateway's refusal codes that become values of a label; others are `other`.
+const MAX_CODES: usize = 100;
 
-/// What became of a job that was handed out.
+/// The outcome of a job that the queue delivered to a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
-    /// A gateway has accepted its SMS.
+    /// A gateway has accepted the SMS.
     Sent,
-    /// Nothing is sent to a test number.
+    /// The number is a test number, to which nothing is sent.
     Test,
-    /// It will be tried again.
+    /// The attempt failed; another one follows.
     Retried,
-    /// It was queued anew without an attempt.
+    /// The job was requeued without an attempt.
     Held,
-    /// It was approved, expired, replaced or sent before.
+    /// The verification was approved, expired or replaced, or the SMS sent before.
     Dropped,
     /// The number or the text was refused for good.
     Refused,
-    /// It is a dead letter.
+    /// The job became a dead letter.
     Dead,
-    /// It is a dead letter, since its code expires before another attempt.
+    /// The job became a dead letter, since its code expires before another attempt.
     Expired,
 }
 
@@ -160,13 +160,13 @@ pub(crate) fn called(gateway: &str, failure: Option<FailureClass>, took: Duratio
     histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
 }
 
-/// A program behind a webhook may answer with as many codes as it likes: those that are told apart
-/// are limited.
+/// Counts a refusal. A program behind a webhook may answer with any number of codes, so the values
+/// of the label are limited to [`MAX_CODES`].
 pub(crate) fn refused(gateway: &str, code: &str) {
     static CODES: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
     let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
     let codes = codes.entry(gateway.to_owned()).or_default();
-    if codes.len() < MOST_CODES {
+    if codes.len() < MAX_CODES {
         codes.insert(code.to_owned());
     }
     let code = if codes.contains(code) { code } else { "other" };
@@ -178,13 +178,13 @@ pub(crate) fn evicts(evicts: bool) {
 }
 
 /// Counts a delivery report.
-pub fn receipt(gateway: &str, delivered: bool) {
+pub fn delivery_report(gateway: &str, delivered: bool) {
     let state = if delivered { "delivered" } else { "failed" };
-    counter!(RECEIPTS, "gateway" => gateway.to_owned(), "state" => state).increment(1);
+    counter!(DELIVERY_REPORTS, "gateway" => gateway.to_owned(), "state" => state).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a batch has ten thousand messages at most")]
-/// Counts the messages of an invocation.
+/// Records the number of messages of an invocation.
 pub fn batch(size: usize) {
     histogram!(BATCH_SIZE).record(size as f64);
 }
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// The keys that were recorded.
+    /// A recorder of the keys of all metrics.
     #[derive(Default)]
     struct Keys(Mutex<Vec<Key>>);
 
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_in_the_list_with_its_labels() {
+    fn every_metric_is_listed_with_its_labels() {
         let keys = Keys::default();
         with_local_recorder(&keys, || {
             let country = Country::from(Region::default());
@@ -257,8 +257,8 @@ mod tests {
             delivered_after(Duration::ZERO);
             called("ccp", None, Duration::ZERO);
             refused("ccp", "1");
-            receipt("ccp", true);
-            receipt("ccp", false);
+            delivery_report("ccp", true);
+            delivery_report("ccp", false);
             evicts(true);
             batch(1);
         });

@@ -1,4 +1,4 @@
-//! Addresses of servers: `REDIS_URL`, and what the URLs of all servers have in common.
+//! Addresses of servers: `REDIS_URL`, and the checks that the URLs of all servers share.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl Vars<'_> {
     ) -> Option<Address> {
         let text = self.get(setting)?;
         if !schemes.iter().any(|scheme| text.starts_with(&format!("{scheme}://"))) {
-            // http:// is for servers on this machine, in tests.
+            // The error does not suggest http://, which is for servers on this machine, in tests.
             let forms = schemes
                 .iter()
                 .filter(|scheme| **scheme != "http")

@@ -1,8 +1,8 @@
 //! Configuration: environment variables, read once, with every problem reported at once.
 //!
 //! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the
-//! functions, which need everything they use, and [`LocalConfig`] for local mode, where an embedded
-//! part stands in for what is left out. A variable that is empty counts as not set.
+//! functions, which require all their servers, and [`LocalConfig`] for local mode, where an
+//! embedded part replaces a server that is not set. An empty variable counts as not set.
 
 mod address;
 mod local;
@@ -12,10 +12,10 @@ mod vars;
 
 use std::fmt;
 
-use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
-use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
+use sms_app::request_code::AbuseSettings;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::limits::Limits;
 use sms_domain::message::AllowedAutofill;
@@ -30,10 +30,10 @@ pub use self::settings::{Group, SETTINGS, Setting};
 pub use self::vars::OpsToken;
 use self::vars::Vars;
 
-/// The word for what local mode has when `SMS_DSN` is not set.
+/// The value of `SMS_DSN` for the inbox of local mode, which is also its default.
 const INBOX: &str = "inbox:";
 
-/// Where variables are looked up: the environment, or a map in a test.
+/// The source of variables: the environment, or a map in a test.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The process's environment, where settings are read.
@@ -48,7 +48,7 @@ pub fn environment(name: &str) -> Option<String> {
 pub struct ConfigError(Vec<String>);
 
 impl ConfigError {
-    /// Each of them, with the variable's name at its front.
+    /// The problems, each with the variable's name in front.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -84,13 +84,13 @@ pub struct RequestConfig {
     pub redis: Address,
     /// `QUEUE_URL`.
     pub queue: Address,
-    /// How long codes live, and what is accepted of the store.
+    /// Lifetimes of codes, and whether a Redis that evicts is accepted.
     pub store: StoreSettings,
     /// Secrets and test numbers.
     pub codes: CodeSettings,
-    /// The defence against abuse.
+    /// Protection against abuse.
     pub abuse: AbuseSettings,
-    /// How the API is served, and to whom.
+    /// Settings of the HTTP API.
     pub http: HttpSettings,
     /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
     pub autofill: AllowedAutofill,
@@ -103,7 +103,7 @@ pub struct RequestConfig {
 pub struct CheckConfig {
     /// `REDIS_URL`.
     pub redis: Address,
-    /// How long codes live, and what is accepted of the store.
+    /// Lifetimes of codes, and whether a Redis that evicts is accepted.
     pub store: StoreSettings,
     /// Secrets, length and test numbers.
     pub codes: CodeSettings,
@@ -111,9 +111,9 @@ pub struct CheckConfig {
     pub limits: Limits,
     /// `CHALLENGE`: for pictures.
     pub challenge: Option<Challenge>,
-    /// `SMS_DSN`: only to read delivery reports, which are not taken without it.
-    pub provider: Option<Gateways>,
-    /// How the API is served, and to whom.
+    /// `SMS_DSN`: only to read delivery reports, which are refused without it.
+    pub gateways: Option<Gateways>,
+    /// Settings of the HTTP API.
     pub http: HttpSettings,
 }
 
@@ -127,8 +127,8 @@ pub struct SendConfig {
     /// `DEAD_QUEUE_URL`: on SQS only.
     pub dead_queue: Option<Address>,
     /// `SMS_DSN`.
-    pub provider: Gateways,
-    /// How long codes live, and what is accepted of the store.
+    pub gateways: Gateways,
+    /// Lifetimes of codes, and whether a Redis that evicts is accepted.
     pub store: StoreSettings,
     /// Secrets, length and test numbers.
     pub codes: CodeSettings,
@@ -171,13 +171,13 @@ impl CheckConfig {
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, Self::REQUIRED);
-        let (redis, store, provider) = (vars.redis(), vars.store(), vars.provider());
+        let (redis, store, gateways) = (vars.redis(), vars.store(), vars.gateways());
         let (secrets, length) = (vars.secrets(), vars.code_length());
         let codes = vars.codes(secrets, length);
         let (limits, challenge, http) = (vars.limits(), vars.challenge(), vars.http());
         vars.finish(|| {
             let (redis, codes) = (redis?, codes?);
-            Some(Self { redis, store, codes, limits, challenge, provider, http })
+            Some(Self { redis, store, codes, limits, challenge, gateways, http })
         })
     }
 }
@@ -194,7 +194,7 @@ impl SendConfig {
     /// [`ConfigError`] with every missing or wrong variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(lookup, Self::REQUIRED);
-        let (redis, queue, provider) = (vars.redis(), vars.queue(), vars.provider());
+        let (redis, queue, gateways) = (vars.redis(), vars.queue(), vars.gateways());
         if queue.as_ref().is_some_and(Address::is_http) {
             vars.require(&settings::DEAD_QUEUE_URL);
         }
@@ -203,12 +203,12 @@ impl SendConfig {
         }
         let (dead_queue, store) = (vars.dead_queue(), vars.store());
         let (secrets, length) = (vars.secrets(), vars.code_length());
-        vars.fit(provider.as_ref(), length);
+        vars.check_code_length(gateways.as_ref(), length);
         let codes = vars.codes(secrets, length);
         let (schedule, policy) = (vars.schedule(), vars.delivery_policy());
         vars.finish(|| {
-            let (redis, queue, provider, codes) = (redis?, queue?, provider?, codes?);
-            Some(Self { redis, queue, dead_queue, provider, store, codes, schedule, policy })
+            let (redis, queue, gateways, codes) = (redis?, queue?, gateways?, codes?);
+            Some(Self { redis, queue, dead_queue, gateways, store, codes, schedule, policy })
         })
     }
 }

@@ -1,10 +1,10 @@
-//! What local mode reads: an embedded part stands in for what is left out.
+//! The settings of local mode: an embedded part replaces a server that is not set.
 
 use std::net::SocketAddr;
 
-use sms_app::admission::AbuseSettings;
-use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
+use sms_app::request_code::AbuseSettings;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::message::AllowedAutofill;
 use sms_domain::random::random_bytes;
@@ -17,7 +17,7 @@ use crate::settings::{self, Setting};
 use crate::vars::{OpsToken, Vars};
 use crate::{Address, ConfigError, INBOX, Lookup, StoreSettings};
 
-/// The settings of local mode, with `None` where an embedded part stands in.
+/// The settings of local mode, with `None` where an embedded part is used.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
     /// `LISTEN`.
@@ -29,8 +29,8 @@ pub struct LocalConfig {
     /// `DEAD_QUEUE_URL`.
     pub dead_queue: Option<Address>,
     /// `SMS_DSN`.
-    pub provider: Option<Gateways>,
-    /// How long codes live, and what is accepted of the store.
+    pub gateways: Option<Gateways>,
+    /// Lifetimes of codes, and whether a Redis that evicts is accepted.
     pub store: StoreSettings,
     /// Secrets (random ones, unless set), length and test numbers.
     pub codes: CodeSettings,
@@ -38,9 +38,9 @@ pub struct LocalConfig {
     pub schedule: Schedule,
     /// `DELIVERY_POLICY`.
     pub policy: DeliveryPolicy,
-    /// The defence against abuse.
+    /// Protection against abuse.
     pub abuse: AbuseSettings,
-    /// How the API is served, and to whom.
+    /// Settings of the HTTP API.
     pub http: HttpSettings,
     /// `WEBOTP_ORIGINS`, `ANDROID_APP_HASHES`.
     pub autofill: AllowedAutofill,
@@ -53,20 +53,20 @@ pub struct LocalConfig {
 /// The part of local mode that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// API, sender and inbox in one process: an embedded part stands in for whatever is left out.
+    /// API, worker and inbox in one process: an embedded part replaces a server that is not set.
     All,
-    /// The API alone, whose store and queue are shared with senders.
+    /// The API alone, which shares store and queue with workers.
     Api,
-    /// A sender alone.
+    /// A worker alone.
     Worker,
-    /// A sender that hands its jobs to a function.
+    /// A worker that invokes a function with its jobs.
     Invoker,
-    /// The dead letters.
+    /// The commands on dead letters.
     Dead,
 }
 
 impl Role {
-    /// The settings without which it does not start.
+    /// The settings that the role requires.
     #[must_use]
     pub fn required(self) -> &'static [&'static Setting] {
         const ALONE: &[&Setting] =
@@ -97,18 +97,18 @@ impl LocalConfig {
         }
         let secrets = vars.secrets().or_else(|| Some(Secrets::from_random(random_bytes())));
         let (listen, http) = (vars.listen(), vars.http());
-        let mut provider = vars.provider();
+        let mut gateways = vars.gateways();
         if matches!(role, Role::All | Role::Worker)
             && vars.get(&settings::SMS_DSN).is_none_or(|dsn| dsn == INBOX)
         {
             if !has_pages(listen, &http.callers) {
                 vars.problem(&settings::SMS_DSN, NO_INBOX);
             } else if role == Role::Worker {
-                provider = Gateways::from_dsn(&format!("inbox+http://{listen}")).ok();
+                gateways = Gateways::from_dsn(&format!("inbox+http://{listen}")).ok();
             }
         }
         let (store, length) = (vars.store(), vars.code_length());
-        vars.fit(provider.as_ref(), length);
+        vars.check_code_length(gateways.as_ref(), length);
         let codes = vars.codes(secrets, length);
         let (schedule, policy) = (vars.schedule(), vars.delivery_policy());
         let (abuse, autofill) = (vars.abuse(http.region), vars.autofill());
@@ -122,7 +122,7 @@ impl LocalConfig {
                 redis,
                 queue,
                 dead_queue,
-                provider,
+                gateways,
                 store,
                 codes,
                 schedule,
@@ -136,18 +136,18 @@ impl LocalConfig {
         })
     }
 
-    /// True if page and inbox are served: for this machine's own user only.
+    /// True if page and inbox are served, which is for users of this machine alone.
     #[must_use]
     pub fn has_pages(&self) -> bool {
         has_pages(self.listen, &self.http.callers)
     }
 }
 
-/// An inbox that nobody can read.
+/// The problem of a missing `SMS_DSN` where the inbox is not served.
 const NO_INBOX: &str = "names no gateway, and there is no inbox where others can reach the API \
     (LISTEN is not loopback, or TRUSTED_PROXIES is not 0); set null://default to send nothing";
 
 fn has_pages(listen: SocketAddr, callers: &Callers) -> bool {
-    // Whatever comes through a proxy on this machine comes from elsewhere.
+    // Requests through a proxy on this machine come from elsewhere.
     listen.ip().is_loopback() && callers.proxies == TrustedProxies(0)
 }

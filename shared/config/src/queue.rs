@@ -1,4 +1,4 @@
-//! `QUEUE_URL` and `DEAD_QUEUE_URL`: what can never work is an error at start, in place of one for
+//! `QUEUE_URL` and `DEAD_QUEUE_URL`: a URL that can never work is an error at start, not one for
 //! each request.
 
 use url::Url;
@@ -7,11 +7,11 @@ use crate::address::Address;
 use crate::settings::{self, Setting};
 use crate::vars::Vars;
 
-/// How AWS prints the URL of a queue.
+/// The form of AWS's queue URLs, for error messages.
 const FORM: &str = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, \
     as `aws sqs get-queue-url --queue-name NAME` prints it";
 
-/// Where a server that is not AWS's is named, for all of the SDK's calls.
+/// The settings that name an SQS server that is not AWS's.
 const ENDPOINTS: [&Setting; 2] = [&settings::AWS_ENDPOINT_URL_SQS, &settings::AWS_ENDPOINT_URL];
 
 impl Vars<'_> {
@@ -45,18 +45,18 @@ impl Vars<'_> {
         }
         let address = self.address(setting, schemes, sms_queue::check_url)?;
         if address.is_http() {
-            let asked = ENDPOINTS.iter().any(|variable| self.get(variable).is_some());
-            if let Some(flaw) = flaw(address.url(), asked) {
-                self.problem(setting, &flaw);
+            let elsewhere = ENDPOINTS.iter().any(|variable| self.get(variable).is_some());
+            if let Some(problem) = sqs_problem(address.url(), elsewhere) {
+                self.problem(setting, &problem);
             }
         }
         Some(address)
     }
 }
 
-/// The reason that no SQS queue can be reached by this URL. `elsewhere`: the server is not AWS's,
-/// and has its own form of URLs.
-fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
+/// Returns the problem of a URL that cannot be that of an SQS queue. `elsewhere`: the server is not
+/// AWS's, and has its own form of URLs.
+fn sqs_problem(url: &Url, elsewhere: bool) -> Option<String> {
     let host = url.host_str().unwrap_or_default();
     let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
     let named = segments.len() > 1 && segments.iter().all(|segment| !segment.is_empty());
@@ -85,7 +85,8 @@ fn flaw(url: &Url, elsewhere: bool) -> Option<String> {
     }
 }
 
-/// All of AWS's partitions and kinds of endpoints have this word in it, some old ones the other.
+/// Returns true for a host of AWS: those of all partitions and kinds of endpoints have the label
+/// `sqs` or `sqs-fips`, some old ones `queue`.
 fn is_aws(host: &str) -> bool {
     host.split('.').any(|label| matches!(label, "sqs" | "sqs-fips" | "queue"))
 }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_work_is_an_error_at_start() {
+    fn a_url_that_can_never_work_is_an_error_at_start() {
         for (url, words) in [
             ("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs.fifo", "is a FIFO queue"),
             ("arn:aws:sqs:eu-central-1:123456789012:jobs", "is an ARN"),

@@ -1,8 +1,8 @@
 //! The table of settings: every environment variable that is read, in one place.
 //!
-//! [`Vars`](crate::vars::Vars) reads a variable by its row here, docs/reference/configuration.md, `--help`
-//! and the warning of misspelt names are made of it, and tests hold template.yaml and deploy/ to
-//! it.
+//! [`Vars`](crate::vars::Vars) reads a variable by its row here. docs/reference/configuration.md,
+//! `--help` and the warning of misspelt names are generated from it, and tests compare
+//! template.yaml and deploy/ with it.
 
 use std::fmt;
 
@@ -26,9 +26,9 @@ pub struct Setting {
     pub example: &'static str,
     /// The programs that read it.
     pub read_by: &'static [Program],
-    /// Its value must not be shown: it is, or may hold, a credential.
+    /// True if the value is, or may contain, a credential, and must not be shown.
     pub is_secret: bool,
-    /// A link within docs/ to more about it; empty where the table says all.
+    /// A link within docs/ to details; empty if there are none.
     pub details: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub enum Group {
     Connections,
     /// Codes and their checks.
     Codes,
-    /// Numbers, and deliveries to them.
+    /// Phone numbers, and the delivery of SMS.
     Sending,
     /// Limits of abuse and of cost.
     Abuse,
@@ -67,9 +67,9 @@ pub enum Program {
 /// The effect of leaving a setting out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unset {
-    /// The same as this value.
+    /// This value is the default.
     Value(&'static str),
-    /// In words; empty where nothing happens.
+    /// A description of the effect; empty where nothing happens.
     Means(&'static str),
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for Setting {
 }
 
 impl Group {
-    /// All of them, in the order in which they are shown.
+    /// All groups, in the order in which they are shown.
     pub const ALL: [Self; 7] = [Connections, Codes, Sending, Abuse, Http, Operations, Standard];
 
     /// The heading of the group.
@@ -290,7 +290,8 @@ settings! {
 
     LOG_LEVEL: Operations,
         "`error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`", {
-        unset: Value("info"), example: "debug", read_by: ALL, details: "../operations/observability.md#logs",
+        unset: Value("info"), example: "debug", read_by: ALL,
+        details: "../operations/observability.md#logs",
     }
     OPS_TOKEN: Operations, "Bearer token of `/metrics` and `/ops`, at least 32 characters", {
         unset: Means("loopback only"), example: "$(openssl rand -hex 32)", read_by: LOCAL,
@@ -323,7 +324,7 @@ settings! {
         unset: Means("AWS"), example: "http://127.0.0.1:4566",
         read_by: &[RequestCode, SendSms, SmsVerify],
     }
-    AWS_ENDPOINT_URL: Standard, "The same, for all services of AWS", {
+    AWS_ENDPOINT_URL: Standard, "Address of a server in place of all services of AWS", {
         unset: Means("AWS"), example: "http://127.0.0.1:4566",
         read_by: &[RequestCode, SendSms, SmsVerify],
     }
@@ -341,7 +342,7 @@ mod tests {
     use super::*;
     use crate::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 
-    /// Examples that a shell would expand.
+    /// The example of a setting, after the expansion by a shell.
     fn expanded(setting: &Setting) -> String {
         if setting.example.starts_with("$(") {
             return "0123456789abcdef".repeat(4);
@@ -349,9 +350,9 @@ mod tests {
         setting.example.to_owned()
     }
 
-    /// Where every setting has its example, the names that `read` asks for, and its result in
-    /// words.
-    fn asked_for<T: fmt::Debug>(read: impl Fn(Lookup<'_>) -> T) -> (BTreeSet<String>, String) {
+    /// Runs `read` with the example of every setting. Returns the names that it reads, and its
+    /// result as text.
+    fn names_read_by<T: fmt::Debug>(read: impl Fn(Lookup<'_>) -> T) -> (BTreeSet<String>, String) {
         let examples: BTreeMap<&str, String> =
             SETTINGS.iter().map(|setting| (setting.name, expanded(setting))).collect();
         let names = RefCell::new(BTreeSet::new());
@@ -365,10 +366,10 @@ mod tests {
     #[test]
     fn each_program_reads_the_settings_that_the_table_says() {
         let programs = [
-            (RequestCode, asked_for(RequestConfig::read)),
-            (CheckCode, asked_for(CheckConfig::read)),
-            (SendSms, asked_for(SendConfig::read)),
-            (SmsVerify, asked_for(|lookup| LocalConfig::read(lookup, Role::All))),
+            (RequestCode, names_read_by(RequestConfig::read)),
+            (CheckCode, names_read_by(CheckConfig::read)),
+            (SendSms, names_read_by(SendConfig::read)),
+            (SmsVerify, names_read_by(|lookup| LocalConfig::read(lookup, Role::All))),
         ];
         for (program, (names, result)) in programs {
             assert!(result.starts_with("Ok("), "{program:?} with the examples: {result}");
@@ -418,7 +419,7 @@ mod tests {
         }
     }
 
-    /// `UPDATE_DOCS=1 cargo test --workspace the_document_of_settings` writes it.
+    /// `UPDATE_DOCS=1 cargo test --workspace --lib settings` writes the document.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn the_document_of_settings_has_the_table() {
@@ -432,7 +433,8 @@ mod tests {
         } else {
             assert!(
                 written == expected,
-                "docs/reference/configuration.md is older than the table of settings: UPDATE_DOCS=1 writes it"
+                "docs/reference/configuration.md is older than the table of settings: \
+                 UPDATE_DOCS=1 writes it"
             );
         }
     }

@@ -78,7 +78,7 @@ fn every_wrong_variable_is_named_at_once() {
 }
 
 #[test]
-fn what_a_servers_url_cannot_say_is_an_error_at_start() {
+fn an_unknown_option_of_a_url_is_an_error_at_start() {
     for (name, url, problem) in [
         ("REDIS_URL", "redis://h?db=3", "has the option db"),
         ("REDIS_URL", "redis+sentinel://h", "needs a URL that starts with redis:// or rediss://"),
@@ -96,7 +96,7 @@ fn what_a_servers_url_cannot_say_is_an_error_at_start() {
 }
 
 #[test]
-fn test_numbers_are_taken_on_lambda_only_if_that_is_said() {
+fn test_numbers_need_a_confirmation_on_lambda() {
     let mut vars = GOOD.to_vec();
     vars.extend([("TEST_NUMBERS", "+8613800138000=012345"), ("TEST_NUMBERS_UNTIL", "2999-12-31")]);
     let read = |vars: &[(&str, &str)]| with(vars, |lookup| problems(CheckConfig::read(lookup)));
@@ -163,7 +163,7 @@ fn api_gateway_is_a_trusted_proxy() {
 }
 
 #[test]
-fn what_is_read_shows_no_secret() {
+fn debug_output_shows_no_secret() {
     let shown = with(&GOOD, |lookup| {
         format!(
             "{:?} {:?} {:?} {:?}",
@@ -217,6 +217,6 @@ fn local_mode_needs_nothing_until_it_is_shared() {
     let worker =
         with(&GOOD[..3], |lookup| LocalConfig::read(lookup, Role::Worker)).expect("complete");
     assert!(
-        format!("{:?}", worker.provider).contains("InboxClient(http://127.0.0.1:8080/inbox.json)")
+        format!("{:?}", worker.gateways).contains("InboxClient(http://127.0.0.1:8080/inbox.json)")
     );
 }

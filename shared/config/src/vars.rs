@@ -1,4 +1,4 @@
-//! Single variables: each is read, checked, and named if something is wrong with it.
+//! Single variables: reads and checks each, and collects the problems.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
-use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
+use sms_app::request_code::AbuseSettings;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::budget::Budget;
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
@@ -32,12 +32,12 @@ use subtle::ConstantTimeEq;
 use crate::settings::{self, Setting};
 use crate::{ConfigError, INBOX, Lookup, StoreSettings};
 
-/// `OPS_TOKEN`: what operators show. `Debug` hides it.
+/// `OPS_TOKEN`: the bearer token of operators. `Debug` hides it.
 #[derive(Clone)]
 pub struct OpsToken(String);
 
 impl OpsToken {
-    /// True if this is the token, in a time that does not depend on where they differ.
+    /// Compares with the token in constant time.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
@@ -50,7 +50,7 @@ impl fmt::Debug for OpsToken {
     }
 }
 
-/// The variables on their way into a struct, with the problems found so far.
+/// A reader of variables, with the problems found so far.
 pub(super) struct Vars<'a> {
     lookup: Lookup<'a>,
     problems: Vec<String>,
@@ -78,7 +78,7 @@ impl<'a> Vars<'a> {
         self.problems.push(format!("{name} {what}"));
     }
 
-    /// The value, if nothing was wrong. What is required and not there has been noted before.
+    /// Returns the value if there are no problems. Missing variables were recorded before.
     pub(super) fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, ConfigError> {
         match build() {
             Some(value) if self.problems.is_empty() => Ok(value),
@@ -86,12 +86,12 @@ impl<'a> Vars<'a> {
         }
     }
 
-    /// What every program needs of the store, besides its address.
+    /// The store's settings, which every program needs besides its address.
     pub(super) fn store(&mut self) -> StoreSettings {
         StoreSettings { policy: self.policy(), accepts_eviction: self.accepts_eviction() }
     }
 
-    /// The codes, if there are `secrets` for them.
+    /// Settings of codes, if there are `secrets`.
     pub(super) fn codes(
         &mut self,
         secrets: Option<Secrets>,
@@ -129,7 +129,7 @@ impl<'a> Vars<'a> {
             .ok()
     }
 
-    pub(super) fn provider(&mut self) -> Option<Gateways> {
+    pub(super) fn gateways(&mut self) -> Option<Gateways> {
         let dsn = self.get(&settings::SMS_DSN)?;
         if dsn == INBOX {
             return None;
@@ -146,13 +146,13 @@ impl<'a> Vars<'a> {
             .ok()
     }
 
-    /// Codes must fit into the gateways' templates.
-    pub(super) fn fit(&mut self, provider: Option<&Gateways>, length: CodeLength) {
-        if let Some((gateway, most)) =
-            provider.and_then(|provider| provider.too_long_for(length.digits()))
+    /// Checks that codes of this length fit into the gateways' templates.
+    pub(super) fn check_code_length(&mut self, gateways: Option<&Gateways>, length: CodeLength) {
+        if let Some((gateway, max)) =
+            gateways.and_then(|gateways| gateways.too_long_for(length.digits()))
         {
             let what = format!(
-                "is more than {most}, the most that verification templates of {gateway} take; \
+                "is more than {max}, the maximum of verification templates of {gateway}; \
                  for a template of another kind, set template_kind=notice in SMS_DSN"
             );
             self.problem(&settings::CODE_LENGTH, &what);
@@ -294,7 +294,7 @@ impl<'a> Vars<'a> {
         true
     }
 
-    /// `OPS_TOKEN`: as hard to guess as a secret.
+    /// `OPS_TOKEN`, which must be as long as a secret.
     pub(super) fn ops_token(&mut self) -> Option<OpsToken> {
         let token = self.get(&settings::OPS_TOKEN)?;
         if token.len() < Secrets::MIN_LENGTH {
@@ -404,22 +404,22 @@ impl<'a> Vars<'a> {
         })
     }
 
-    fn seconds(&mut self, setting: &Setting, default: Duration, most: u64) -> Duration {
-        Duration::from_secs(self.number(setting, default.as_secs(), 1, most))
+    fn seconds(&mut self, setting: &Setting, default: Duration, max: u64) -> Duration {
+        Duration::from_secs(self.number(setting, default.as_secs(), 1, max))
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
         &mut self,
         setting: &Setting,
         default: T,
-        least: T,
-        most: T,
+        min: T,
+        max: T,
     ) -> T {
         let Some(text) = self.get(setting) else { return default };
         match text.parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(number) if (min..=max).contains(&number) => number,
             _ => {
-                self.problem(setting, &format!("needs a whole number from {least} to {most}"));
+                self.problem(setting, &format!("needs a whole number from {min} to {max}"));
                 default
             }
         }

@@ -1,11 +1,11 @@
 //! `BASE_PATH`: the part of the path before the API's own.
 
-/// `BASE_PATH`: what a proxy or a load balancer in front leaves before the API's own paths.
+/// `BASE_PATH`: the prefix of the path that a proxy or a load balancer in front does not strip.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Reads `/sms` or `/apps/sms/`; nothing if it does not begin with a slash, or has characters
+    /// Reads `/sms` or `/apps/sms/`; `None` if it does not begin with a slash, or has characters
     /// that are encoded in a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -14,7 +14,7 @@ impl BasePath {
         usable.then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
-    /// Without a slash at its end; empty where there is none.
+    /// The path without a slash at its end; empty if it is not set.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,8 +1,8 @@
-//! The API's description, made out of the types and the routes that it describes: a test compares
-//! it with `openapi.json`, which is served. It is compiled for tests alone.
+//! The API's description, generated from the types and routes that it describes: a test compares it
+//! with `openapi.json`, which is served. It is compiled for tests alone.
 //!
-//! Operations are described at their handlers, and bodies at their types. What several operations
-//! share is here: parameters, headers, and the answers with problems, whose examples are problems.
+//! Operations are described at their handlers, and bodies at their types. This module has the parts
+//! that several operations share: parameters, headers, and responses with problems.
 #![expect(dead_code, reason = "parameters and schemas are read by derives alone")]
 
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ use crate::MAX_BODY;
 use crate::problem::field_error::{BodyError, FieldError};
 use crate::problem::{self, Document, Problem, Retcode, bad};
 use crate::routes::check::{self, Approved as ApprovedBody};
-use crate::routes::delivery_reports::{self, MAX_PUSH, acknowledgement};
+use crate::routes::delivery_reports::{self, MAX_CALLBACK, acknowledgement};
 use crate::routes::{health, meiduo, openapi, pictures, verifications};
 use crate::views::Body;
 
@@ -45,20 +45,20 @@ use crate::views::Body;
     info(
         title = "sms-verify",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-        description = "Ask for a code, type it back. JSON in, JSON out; what goes wrong is an \
-            RFC 9457 problem whose `code` and `errmsg` keep the numbers and words of the Meiduo \
+        description = "Request a code, check it. Requests and responses are JSON; errors are \
+            RFC 9457 problems whose `code` and `errmsg` have the numbers and texts of the Meiduo \
             tutorial's table, in Chinese (simplified or traditional characters) or English by \
-            `Accept-Language`. No phone number and no code stands in a URL of `/v1`.",
+            `Accept-Language`. URLs of `/v1` never contain a phone number or a code.",
     ),
     servers((
         url = ".",
-        description = "Where this document was found, below whatever path a proxy has it",
+        description = "The address of this document, below any path that a proxy adds",
     )),
     tags(
-        (name = "verifications", description = "The main job"),
-        (name = "products", description = "For whoever builds on it"),
-        (name = "tutorial", description = "For pages of the Meiduo tutorial, as they are"),
-        (name = "gateways", description = "What SMS gateways push"),
+        (name = "verifications", description = "Request and check codes"),
+        (name = "products", description = "For products that build on the API"),
+        (name = "tutorial", description = "For unchanged pages of the Meiduo tutorial"),
+        (name = "gateways", description = "Callbacks of SMS gateways"),
         (name = "health", description = "For load balancers"),
     ),
     paths(
@@ -71,8 +71,8 @@ use crate::views::Body;
         openapi::specification,
         meiduo::sms_codes,
         pictures::image_code,
-        delivery_reports::take,
-        delivery_reports::take_with_key,
+        delivery_reports::receive,
+        delivery_reports::receive_with_key,
         health::alive,
         health::ready,
     ),
@@ -87,7 +87,7 @@ pub(crate) fn document() -> String {
     let components = api.components.get_or_insert_default();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("One of `API_KEYS`, where there are some"))
+        .description(Some("One of `API_KEYS`, if they are configured"))
         .build();
     components.security_schemes.insert("apiKey".to_owned(), SecurityScheme::Http(key).into());
     components.headers.extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
@@ -120,7 +120,7 @@ pub(crate) fn document() -> String {
     String::from_utf8(text).expect("UTF-8").replace("\\n", " ") + "\n"
 }
 
-/// An optional member may be missing; that it may be null too is not promised.
+/// Removes `null` from a schema: an optional member may be missing, and is never null.
 fn without_null(schema: &mut RefOr<Schema>) {
     let schema_type = match schema {
         RefOr::T(Schema::Object(object)) => &mut object.schema_type,
@@ -160,7 +160,7 @@ impl Schemas<'_> {
         }
     }
 
-    /// Lists the values that there are.
+    /// Sets the allowed values of a property.
     fn one_of(&mut self, schema: &str, name: &str, values: impl IntoIterator<Item = &'static str>) {
         let values = values.into_iter().map(Value::from).collect();
         self.property(schema, name).enum_values = Some(values);
@@ -223,7 +223,7 @@ fn extension(name: &str, value: impl Into<Value>) -> Extensions {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct Id {
-    /// Names a verification
+    /// The verification's ID
     #[param(min_length = 1, example = json!(id("").as_str()))]
     id: String,
 }
@@ -262,16 +262,16 @@ pub(crate) struct Mobile {
 pub(crate) struct PictureAnswer {
     /// The UUID of a picture, with `CHALLENGE=picture`
     uuid: Option<String>,
-    /// The characters read in it
+    /// The characters read in the picture
     image_code: Option<String>,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IdempotencyKey {
-    /// A name of your own for the request, such as a UUID, another for each; as it is or in double
-    /// quotes, which is the same. Repeated with the same key and the same body within 600 s, a
-    /// request that was accepted gets its first answer, and no second SMS is sent
+    /// A unique key of the request, such as a UUID; with or without double quotes, which is the
+    /// same. Repeated with the same key and the same body within 600 s, a request that was accepted
+    /// gets its first response, and no second SMS is sent
     #[param(
         rename = "Idempotency-Key",
         pattern = r#"^([!#-~][!-~]{0,254}|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#
@@ -288,7 +288,7 @@ pub(crate) struct AcceptLanguage {
     accept_language: Option<String>,
 }
 
-// Headers of answers.
+// Headers of responses.
 
 fn headers() -> [(&'static str, Header); 6] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
@@ -303,7 +303,7 @@ fn headers() -> [(&'static str, Header); 6] {
             "Location",
             header(
                 text().format(Some(SchemaFormat::Custom("uri-reference".to_owned()))).build(),
-                "Where the verification is, relative to the path that was asked",
+                "The verification's address, relative to the request's path",
             )
             .build(),
         ),
@@ -311,8 +311,9 @@ fn headers() -> [(&'static str, Header); 6] {
             "RateLimit",
             header(
                 text().build(),
-                "draft-ietf-httpapi-ratelimit-headers: of each policy that stands in the way, what \
-                 is left (`r`), and the seconds until there is more (`t`); the longest wait first",
+                "draft-ietf-httpapi-ratelimit-headers: for each policy that refuses the request, \
+                 the remaining quota (`r`) and the seconds until there is more (`t`); the longest \
+                 wait first",
             )
             .example(Some("\"cooldown\";r=0;t=47".into()))
             .build(),
@@ -321,13 +322,13 @@ fn headers() -> [(&'static str, Header); 6] {
             "Idempotent-Replayed",
             header(
                 word("true"),
-                "`true` if it is the answer to an earlier request with the same key",
+                "`true` if it is the response to an earlier request with the same key",
             )
             .build(),
         ),
         (
             "Retry-After",
-            header(seconds, "Seconds after which it is worth asking again")
+            header(seconds, "Seconds after which a retry may succeed")
                 .extensions(required())
                 .build(),
         ),
@@ -339,7 +340,7 @@ fn headers() -> [(&'static str, Header); 6] {
     ]
 }
 
-// Bodies that have no type of their own here.
+// Bodies without a Rust type.
 
 /// A PNG
 #[derive(ToSchema)]
@@ -356,7 +357,7 @@ pub(crate) struct Keys {
 /// A public key (RFC 7517)
 #[derive(ToSchema)]
 pub(crate) struct Key {
-    /// The type; today `OKP` (RFC 8037)
+    /// The key type; today `OKP` (RFC 8037)
     #[schema(examples("OKP"))]
     kty: String,
     /// The curve, of an `OKP` key
@@ -374,7 +375,7 @@ pub(crate) struct Key {
     alg: String,
 }
 
-/// The task that has to be solved: its `kind` tells which members it has
+/// The task to solve. Its members depend on its `kind`
 #[derive(ToSchema, Serialize)]
 #[serde(untagged)]
 #[schema(discriminator(property_name = "kind", mapping(
@@ -399,24 +400,24 @@ pub(crate) struct PowTask {
     algorithm: String,
     /// The hash in lower-case hexadecimal
     challenge: String,
-    /// The largest number that it can be
+    /// The largest possible number
     maxnumber: u64,
-    /// With the time of its end, and for which number it is
+    /// The salt, with the time of expiry and the number that the task is for
     salt: String,
-    /// To be given back as it is
+    /// The signature of the task, returned unchanged with the solution
     signature: String,
 }
 
-/// Characters in a picture, to be read by a person: `/v1/pictures/{uuid}`
+/// The characters of a picture, to be read by a person: `/v1/pictures/{uuid}`
 #[derive(ToSchema, Serialize)]
 pub(crate) struct PictureTask {
     kind: String,
-    /// The picture's name, to be given back with what was read
+    /// The picture's ID, returned with the characters
     #[schema(format = "uuid")]
     uuid: String,
 }
 
-/// A captcha of a third party, whose widget gives the token for `proof`
+/// A captcha of a third party, whose widget returns the token for `proof`
 #[derive(ToSchema, Serialize)]
 pub(crate) struct CaptchaTask {
     kind: String,
@@ -485,11 +486,11 @@ pub(crate) fn keys() -> Value {
     TokenKeys::new(&secrets()).set()
 }
 
-/// The tutorial's words for a problem of this type.
+/// The tutorial's `code` and `errmsg` for a problem of this type.
 pub(crate) fn retcode(table: &str) -> Retcode {
     let problems = problems();
     let of_it = problems.iter().find(|problem| problem.kind().table() == table);
-    of_it.expect("a problem").as_in_the_table(Locale::ZhCn)
+    of_it.expect("a problem").retcode(Locale::ZhCn)
 }
 
 fn cooldown() -> Problem {
@@ -506,7 +507,7 @@ fn syntax_error() -> Problem {
     Problem::BadJson(BodyError::InvalidJson { line: 1, column: 7 })
 }
 
-/// One of every case that has a text of its own.
+/// One problem for each text.
 pub(crate) fn problems() -> Vec<Problem> {
     use BodyError::{ExpectedObject, NotADeliveryReport, TrailingData, Unreadable};
     use PhoneError::{ArgentinaWithoutNine, BrazilWithoutNine, Invalid, NotMobile};
@@ -556,7 +557,7 @@ pub(crate) fn problems() -> Vec<Problem> {
     problems
 }
 
-// Answers.
+// Responses.
 
 fn schema(name: &str) -> RefOr<Schema> {
     Ref::from_schema_name(name).into()
@@ -605,7 +606,7 @@ impl ToResponse<'static> for Healthy {
             .examples_from_iter([("ok", example(health::Health::OK))])
             .build();
         let response =
-            ResponseBuilder::new().description("Yes.").content("application/json", content);
+            ResponseBuilder::new().description("Healthy.").content("application/json", content);
         ("Healthy", response.build().into())
     }
 }
@@ -625,7 +626,7 @@ impl ToResponse<'static> for Acknowledged {
     }
 }
 
-/// An answer with one of these problems. Headers that all of them have are required.
+/// A response with one of these problems. Headers that all of them have are required.
 fn problem_response(description: &str, problems: &[Problem]) -> Response {
     let kind = |problem: &Problem| problem.kind().table();
     let examples =
@@ -670,21 +671,21 @@ problem_responses! {
     InvalidJson: "The body is not a JSON object.", [syntax_error()];
     NotADeliveryReport: "The body is not a delivery report of this gateway.",
         [Problem::BadJson(BodyError::NotADeliveryReport)];
-    Unauthorized: "A call without one of the API keys, where there are some.",
+    Unauthorized: "The call has none of the API keys.",
         [Problem::Unauthorized];
-    ChallengeRequired: "A task has to be solved first.",
+    ChallengeRequired: "A challenge has to be solved first.",
         [challenge(0, false), challenge(1, true)];
-    InvalidSignature: "Not the gateway's: the signature, or the secret in the path, is not valid.",
+    InvalidSignature: "The signature, or the secret in the path, is not valid.",
         [Problem::InvalidSignature];
     NotFound: "Unknown, expired, replaced or used: one identical answer.", [Problem::NotFound];
-    NoPicture: "Pictures are not asked for here, or it is not a UUID.", [Problem::NoSuchPath];
-    NoDeliveryReports: "No delivery reports of this gateway are expected.", [Problem::NoSuchPath];
+    NoPicture: "Pictures are not configured, or it is not a UUID.", [Problem::NoSuchPath];
+    NoDeliveryReports: "The gateway has no delivery reports.", [Problem::NoSuchPath];
     RequestTimeout: "The body did not arrive in time.", [Problem::TooSlow];
     IdempotencyInProgress: "The first request with this idempotency key is in progress.",
         [Problem::IdempotencyInProgress];
     ContentTooLarge: "The body is too large.", [Problem::TooLarge(MAX_BODY)];
-    CallbackTooLarge: "More than 256 KiB.", [Problem::TooLarge(MAX_PUSH)];
-    UnsupportedMediaType: "The body does not say that it is JSON, or has a `Content-Encoding`: \
+    CallbackTooLarge: "More than 256 KiB.", [Problem::TooLarge(MAX_CALLBACK)];
+    UnsupportedMediaType: "The content type is not JSON, or the body has a `Content-Encoding`: \
         then with `Accept-Encoding: identity`.",
         [Problem::NotJson, Problem::Encoded];
     UnsupportedEncoding: "The body has a `Content-Encoding`.", [Problem::Encoded];
@@ -696,15 +697,15 @@ problem_responses! {
             Problem::Country(Country::parse("US").expect("a country")),
             Problem::IdempotencyKeyReused,
         ];
-    NotApproved: "The code is wrong, or a field is. A wrong code costs an attempt, and so does \
-        another number than the verification's.",
+    NotApproved: "The code or a field is wrong. A wrong code costs an attempt, and so does a \
+        number that is not the verification's.",
         [
             Problem::WrongCode { attempts_left: 4, locked_for: Duration::ZERO },
             Problem::MissingField("code"),
             bad("to", FieldError::OtherNumber),
             Problem::BadNumber(PhoneError::Invalid),
         ];
-    TooManyRequests: "Limits are reached.", [cooldown()];
+    TooManyRequests: "Limits are exceeded.", [cooldown()];
     ServiceUnavailable: "A part is down: no SMS is on its way.",
         [Problem::Unavailable(vec![problem::STORE])];
 }

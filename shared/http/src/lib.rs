@@ -1,8 +1,8 @@
 //! The HTTP API as axum routers, used unchanged by the functions and by the server: extractors of
 //! requests, middleware, RFC 9457 problem details, and one file of routes for each resource.
 //!
-//! It calls the application and knows no event of Lambda and no environment. The edges (`sms-lambda`
-//! and the server) put its routers together.
+//! It calls the application and knows no event of Lambda and no environment. The edges
+//! (`sms-lambda` and the server) put its routers together.
 
 /// The routes of a module: `routes` registers them, and `ROUTES` lists them for the test of the
 /// API's description.
@@ -47,7 +47,7 @@ pub use self::middleware::request_id::XRAY;
 pub use self::problem::Problem;
 pub use self::problem::field_error::BodyError;
 pub use self::routes::check::router as check_router;
-pub use self::routes::delivery_reports::{Receipts, router as receipts_router};
+pub use self::routes::delivery_reports::{DeliveryReports, router as delivery_reports_router};
 pub use self::routes::health::{router as health_router, store_router as store_health_router};
 pub use self::routes::openapi::{SPECIFICATION, router as specification_router};
 pub use self::routes::pictures::router as pictures_router;
@@ -63,12 +63,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest key: a UUID has 36 characters.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 
-/// How the API is served, and to whom.
+/// Settings of the HTTP API.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
     /// `DEFAULT_REGION`: the country in which a number without `+` is read.
     pub region: Region,
-    /// `TRUSTED_PROXIES` and `API_KEYS`: how callers are told apart.
+    /// `TRUSTED_PROXIES` and `API_KEYS`: the identification of callers.
     pub callers: Callers,
     /// `ALLOW_ORIGINS`: origins whose pages may call.
     pub origins: AllowedOrigins,
@@ -76,14 +76,14 @@ pub struct HttpSettings {
     pub base_path: BasePath,
 }
 
-/// A whole application out of its routes: with answers for what no route takes, problems in the
-/// caller's language, nothing kept in caches, and open to pages of `origins`.
+/// Adds to routes the parts that every application has: 404 and 405, problems in the caller's
+/// language, `Cache-Control: no-store`, and CORS for `origins`.
 pub fn with_defaults(routes: Router, origins: &AllowedOrigins) -> Router {
     let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
-        // One layer, of which the first is the outer one: for each, axum copies and boxes what is
-        // below.
+        // One layer of two, the first being the outer one: axum copies and boxes the routes for
+        // each layer.
         .layer((from_fn(request_id::request_context), DefaultBodyLimit::max(MAX_BODY)));
     match origins.layer() {
         Some(cors) => app.layer(cors),

@@ -1,11 +1,10 @@
 //! The edge of `send-sms`: a batch of messages from SQS or from Amazon MQ for RabbitMQ, each
-//! delivered by itself.
+//! delivered on its own.
 //!
-//! One message never decides over another: all are parsed and delivered at the same time. On SQS
-//! the response names those that are to be handed out again. Amazon MQ knows only all or nothing:
-//! the function puts each message that is to come again into its wait queue itself, and fails, so
-//! that the whole batch is handed out again, only when it could not; what was sent by then is not
-//! sent again.
+//! Messages do not affect each other: all are parsed and delivered concurrently. On SQS the
+//! response names those that failed, and SQS redelivers them. Amazon MQ redelivers all or none: the
+//! function puts each message that needs a retry into its wait queue itself, and fails, so that the
+//! whole batch is redelivered, only if it could not; what was sent by then is not sent again.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -19,8 +18,8 @@ use futures_util::future::join_all;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use sms_app::delivery::{Outcome, SendSms};
 use sms_app::metrics;
+use sms_app::send_sms::{Outcome, SendSms};
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
@@ -29,23 +28,24 @@ use tracing::{error, warn};
 
 use crate::invocation::{Unexpected, answer_other};
 
-/// What `send-sms` is for, in the error that whoever invokes it with something else gets.
+/// The events that `send-sms` takes, for error messages.
 const TAKES: &str = "messages of an SQS or RabbitMQ queue with jobs in it";
 
-/// What `send-sms` is invoked with.
+/// The event that `send-sms` is invoked with.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// From an SQS event source mapping.
-    Sqs(#[serde(deserialize_with = "of_sqs")] SqsEvent),
-    /// From an Amazon MQ event source mapping.
+    /// Messages of an SQS event source mapping.
+    Sqs(#[serde(deserialize_with = "sqs_event")] SqsEvent),
+    /// Messages of an Amazon MQ event source mapping.
     RabbitMq(RabbitMqEvent),
-    /// From elsewhere.
+    /// An event of another source.
     Other(Value),
 }
 
-/// The crate's type takes records of any source: all that it knows is optional.
-fn of_sqs<'de, D: Deserializer<'de>>(event: D) -> Result<SqsEvent, D::Error> {
+/// Reads an event of SQS. The crate's type accepts records of any source: all its members are
+/// optional.
+fn sqs_event<'de, D: Deserializer<'de>>(event: D) -> Result<SqsEvent, D::Error> {
     let event = SqsEvent::deserialize(event)?;
     let is_message = |record: &SqsMessage| {
         record.message_id.is_some()
@@ -55,19 +55,19 @@ fn of_sqs<'de, D: Deserializer<'de>>(event: D) -> Result<SqsEvent, D::Error> {
     if are_messages { Ok(event) } else { Err(D::Error::custom("not of SQS")) }
 }
 
-/// Why an invocation failed as a whole.
+/// An invocation failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// On Amazon MQ, the outcome of a message could not be put into the queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// It is not from a queue.
+    /// The event is not from a queue.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
 }
 
-/// `aws:rmq`. Only what is used is read: most properties of a message may be null, whatever samples
-/// show.
+/// An event of the source `aws:rmq`. Only the members that are used are read: most properties of a
+/// message may be null, although AWS's samples do not show it.
 #[derive(Debug, Deserialize)]
 pub struct RabbitMqEvent {
     #[serde(rename = "rmqMessagesByQueue")]
@@ -80,50 +80,51 @@ struct RabbitMqMessage {
     data: String,
 }
 
-/// What `send-sms` answers.
+/// The response of `send-sms`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
     /// The partial batch response.
     Sqs(SqsBatchResponse),
-    /// All is done.
+    /// Nothing: all messages of Amazon MQ are done.
     RabbitMq,
 }
 
-/// Delivers every message of an event. To a warm-up it answers that there was none.
+/// Delivers every message of an event. A warm-up counts as an event without messages.
 ///
 /// # Errors
-/// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event
-/// is not from a queue.
+/// If, on Amazon MQ, the outcome of a message could not be put into the queue; and if the event is
+/// not from a queue.
 pub async fn deliver_event(
-    deliveries: &SendSms,
+    send_sms: &SendSms,
     queue: &Queue,
     event: Event,
 ) -> Result<Response, EventError> {
     match event {
-        Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(deliveries, queue, event).await)),
+        Event::Sqs(event) => Ok(Response::Sqs(deliver_sqs(send_sms, queue, event).await)),
         Event::RabbitMq(event) => {
-            Ok(deliver_rabbitmq(deliveries, queue, event).await.map(|()| Response::RabbitMq)?)
+            Ok(deliver_rabbitmq(send_sms, queue, event).await.map(|()| Response::RabbitMq)?)
         }
         Event::Other(event) => {
-            // Whoever invokes it without waiting for the answer finds the error in the log alone.
+            // An asynchronous invocation leaves the error in the log alone.
             answer_other(&event, TAKES).inspect_err(|error| error!(%error, "no message"))?;
             Ok(Response::Sqs(SqsBatchResponse::default()))
         }
     }
 }
 
-async fn deliver_sqs(deliveries: &SendSms, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
+async fn deliver_sqs(send_sms: &SendSms, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     metrics::batch(event.records.len());
     let records = event.records.iter();
-    all(records
-        .map(|record| (record.message_id.clone(), deliver_record(deliveries, queue, record))))
+    deliver_all(
+        records.map(|record| (record.message_id.clone(), deliver_record(send_sms, queue, record))),
+    )
     .await
 }
 
-/// Names the messages that are to come again: those that may not be deleted, and those whose
-/// delivery panicked.
-async fn all(
+/// Awaits all deliveries, and names the messages that SQS must redeliver: those that are not done,
+/// and those whose delivery panicked.
+async fn deliver_all(
     deliveries: impl Iterator<Item = (Option<String>, impl Future<Output = bool>)>,
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
@@ -139,21 +140,21 @@ async fn all(
     response
 }
 
-/// Whether the message may be deleted.
-async fn deliver_record(deliveries: &SendSms, queue: &Queue, record: &SqsMessage) -> bool {
+/// Delivers a message of SQS. Returns true if it may be deleted.
+async fn deliver_record(send_sms: &SendSms, queue: &Queue, record: &SqsMessage) -> bool {
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
     let receives = record
         .attributes
         .get("ApproximateReceiveCount")
         .and_then(|count| count.parse().ok())
         .unwrap_or(1);
-    deliveries
-        .deliver_and(body, receives, random_u64(), |outcome| settle(queue, record, body, outcome))
+    send_sms
+        .deliver_and(body, receives, random_u64(), |outcome| apply(queue, record, body, outcome))
         .await
 }
 
-/// Whether the message may be deleted.
-async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcome) -> bool {
+/// Applies the outcome to a message of SQS. Returns true if it may be deleted.
+async fn apply(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcome) -> bool {
     match outcome {
         Outcome::Retry { delay, .. } => {
             if let Some(receipt_handle) = &record.receipt_handle
@@ -163,10 +164,13 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
             }
             false
         }
-        outcome => match outcome.settle(queue, body).await {
+        outcome => match outcome.apply(queue, body).await {
             Ok(()) => true,
             Err(error) => {
-                warn!(error = causes(&error), "not settled: the visibility timeout applies");
+                warn!(
+                    error = causes(&error),
+                    "the outcome is not applied: the visibility timeout applies"
+                );
                 false
             }
         },
@@ -174,35 +178,37 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
 }
 
 async fn deliver_rabbitmq(
-    deliveries: &SendSms,
+    send_sms: &SendSms,
     queue: &Queue,
     event: RabbitMqEvent,
 ) -> Result<(), QueueError> {
     let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
     metrics::batch(messages.len());
     let messages = messages.into_iter().map(|message| async move {
-        // What is not base64 did not come from Amazon MQ, and is no job either.
+        // Data that is not base64 did not come from Amazon MQ: decoding the job fails then.
         let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
-        // Neighbours are not handed out again for one that panics each time.
-        let outcome = caught(deliveries.deliver(&body, 1, random_u64())).await;
+        // A message that panics each time must not cause the redelivery of the others.
+        let outcome = caught(send_sms.deliver(&body, 1, random_u64())).await;
         outcome
             .unwrap_or_else(|| Outcome::Dead("the delivery panicked".into()))
-            .settle(queue, &body)
+            .apply(queue, &body)
             .await
     });
-    // Every message is settled before the first failure is told.
+    // Every outcome is applied before the first error is returned.
     join_all(messages).await.into_iter().collect()
 }
 
-/// What became of one message; nothing if that panicked, which must not decide over the others.
+/// Awaits a delivery; `None` if it panicked, which must not affect the other messages.
 async fn caught<T>(delivery: impl Future<Output = T>) -> Option<T> {
     let result = AssertUnwindSafe(delivery).catch_unwind().await;
     result
-        .inspect_err(|panic| error!(panic = words(&**panic), "the delivery of a message panicked"))
+        .inspect_err(|panic| {
+            error!(panic = message(&**panic), "the delivery of a message panicked");
+        })
         .ok()
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn message(panic: &(dyn Any + Send)) -> &str {
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or_default()
 }
@@ -214,15 +220,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_one_messages_own() {
+    async fn a_panic_affects_its_message_alone() {
         let deliveries = ["done", "panics", "fails"].map(|name| {
             let delivery = async move {
-                assert!(name != "panics", "as it is to");
+                assert!(name != "panics", "intended");
                 name == "done"
             };
             (Some(name.to_owned()), delivery.boxed())
         });
-        let again = all(deliveries.into_iter()).await.batch_item_failures;
+        let again = deliver_all(deliveries.into_iter()).await.batch_item_failures;
         let again: Vec<_> = again.into_iter().map(|failure| failure.item_identifier).collect();
         assert_eq!(again, ["panics", "fails"]);
     }

@@ -5,8 +5,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use sms_telemetry::emf;
 
-/// An application of a function: what it has measured is told before each answer, since it is
-/// frozen then.
+/// Adds a layer that writes the metrics before each response, since Lambda freezes the function
+/// after it.
 pub fn flush_metrics_after(app: Router) -> Router {
     emf::install();
     app.layer(from_fn(async |request: Request, next: Next| {

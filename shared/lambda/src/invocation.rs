@@ -1,8 +1,8 @@
-//! Invocations with something else than what a function works on: told from the event alone.
+//! Invocations with an event that a function does not process: a warm-up, or a foreign event.
 //!
-//! A function takes its own events by their form; what has another form comes here. A warm-up is
-//! answered; of anything else the error says what it is, since whoever wired it up has nothing but
-//! the error to go by.
+//! A function recognises its own events by their form; all others come here. A warm-up is answered.
+//! For any other event the error describes it, since the error is all that an operator sees of a
+//! wrong trigger.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sms_app::event_source::{printable, source};
 
-/// Most members of an unknown event that are named, and most characters of a name.
-const MOST_NAMED: usize = 8;
+/// Maximum number of members of an unknown event that an error names.
+const MAX_NAMED: usize = 8;
 
-/// The answer to a warm-up: `{"status":"ok"}`, as of `/healthz`.
+/// The response to a warm-up: `{"status":"ok"}`, as that of `/healthz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warm {
     status: &'static str,
@@ -34,8 +34,7 @@ impl fmt::Debug for Unexpected {
     }
 }
 
-/// Answers an event that is none of those that the function works on; `takes` says in words which
-/// those are.
+/// Answers an event that the function does not process. `takes` describes the events that it does.
 ///
 /// # Errors
 /// [`Unexpected`] for anything but a warm-up.
@@ -47,23 +46,22 @@ pub fn answer_other(event: &Value, takes: &'static str) -> Result<Warm, Unexpect
     }
 }
 
-/// Whether somebody only wants an environment to be there, or to see that the function runs: a
-/// schedule of EventBridge, a plugin that keeps functions warm, the test event that Lambda's
-/// console suggests, or nothing at all.
+/// Returns true for a warm-up or a trial: a schedule of EventBridge, a plugin that keeps functions
+/// warm, the test event that Lambda's console suggests, or an empty event.
 fn is_warm_up(event: &Value) -> bool {
     let is = |name: &str, value: &str| event.get(name).and_then(Value::as_str) == Some(value);
     let has = |name: &str| event.get(name).is_some();
-    let of_nothing = event.is_null() || event.as_object().is_some_and(Map::is_empty);
-    let of_a_plugin = has("warmer") || has("warmup") || is("source", "serverless-plugin-warmup");
-    of_nothing || of_a_plugin || has("key1") || is("detail-type", "Scheduled Event")
+    let empty = event.is_null() || event.as_object().is_some_and(Map::is_empty);
+    let plugin = has("warmer") || has("warmup") || is("source", "serverless-plugin-warmup");
+    empty || plugin || has("key1") || is("detail-type", "Scheduled Event")
 }
 
-/// What an event is. Values of members that are not known are not told: they may be somebody's
-/// number, or a secret.
+/// Describes an event. Values of unknown members are left out: they may be phone numbers or
+/// secrets.
 fn describe(event: &Value) -> String {
     let members = |members: &Map<String, Value>| {
         let names: Vec<String> =
-            members.keys().take(MOST_NAMED).map(|name| printable(name)).collect();
+            members.keys().take(MAX_NAMED).map(|name| printable(name)).collect();
         format!("an event with the members {}", names.join(", "))
     };
     source(event)
@@ -94,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn of_anything_else_the_error_says_what_came() {
+    fn the_error_describes_a_foreign_event() {
         for (event, came) in [
             (json!({ "Records": [{ "eventSource": "aws:s3", "s3": {} }] }), "records of aws:s3"),
             (json!({ "Records": [{ "EventSource": "aws:sns", "Sns": {} }] }), "records of aws:sns"),
@@ -104,7 +102,10 @@ mod tests {
                 "a notification of SNS",
             ),
             (
-                json!({ "source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification" }),
+                json!({
+                    "source": "aws.ec2",
+                    "detail-type": "EC2 Instance State-change Notification",
+                }),
                 "EventBridge's \"EC2 Instance State-change Notification\" of aws.ec2",
             ),
             (json!({ "to": "+8613800138000", "a\nb": 1 }), "an event with the members ab, to"),

@@ -128,15 +128,15 @@ mod tests {
     #[test]
     fn the_stricter_level_counts_for_each_target() {
         let ours: Targets =
-            "info,sms_app::delivery=debug,sms_store=error".parse().expect("targets");
+            "info,sms_app::send_sms=debug,sms_store=error".parse().expect("targets");
         for (level, expected) in [
-            ("", "info,sms_app::delivery=debug,sms_store=error"),
-            ("loud", "info,sms_app::delivery=debug,sms_store=error"),
-            ("TRACE", "info,sms_app::delivery=debug,sms_store=error"),
-            ("INFO", "info,sms_app::delivery=info,sms_store=error"),
-            ("WARN", "warn,sms_app::delivery=warn,sms_store=error"),
-            ("error", "error,sms_app::delivery=error,sms_store=error"),
-            ("FATAL", "off,sms_app::delivery=off,sms_store=off"),
+            ("", "info,sms_app::send_sms=debug,sms_store=error"),
+            ("loud", "info,sms_app::send_sms=debug,sms_store=error"),
+            ("TRACE", "info,sms_app::send_sms=debug,sms_store=error"),
+            ("INFO", "info,sms_app::send_sms=info,sms_store=error"),
+            ("WARN", "warn,sms_app::send_sms=warn,sms_store=error"),
+            ("error", "error,sms_app::send_sms=error,sms_store=error"),
+            ("FATAL", "off,sms_app::send_sms=off,sms_store=off"),
         ] {
             assert_eq!(
                 controls("JSON", level).cap(&ours),

@@ -32,10 +32,10 @@ const OURS: [&str; 14] = [
 
 /// Targets of earlier releases, which had one library `shared`, and their present names.
 const RENAMED: [(&str, &str); 10] = [
-    ("shared::admission", "sms_app::admission"),
+    ("shared::admission", "sms_app::request_code"),
     ("shared::batch", "sms_lambda::batch"),
-    ("shared::checking", "sms_app::check"),
-    ("shared::delivery", "sms_app::delivery"),
+    ("shared::checking", "sms_app::check_code"),
+    ("shared::delivery", "sms_app::send_sms"),
     ("shared::eviction", "sms_app::eviction_watch"),
     ("shared::http", "sms_http"),
     ("shared::provider", "sms_gateways"),
@@ -95,7 +95,7 @@ mod tests {
         let targets = targets("info").expect("a level");
         assert!(!targets.would_enable("lambda_runtime::runtime", &Level::WARN));
         assert!(targets.would_enable("lambda_runtime::layers::panic", &Level::ERROR));
-        assert!(targets.would_enable("sms_app::delivery", &Level::INFO));
+        assert!(targets.would_enable("sms_app::send_sms", &Level::INFO));
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         let targets = targets("info,shared=warn,shared::store::redis=debug").expect("targets");
         assert!(targets.would_enable("sms_store::redis::connection", &Level::DEBUG));
         assert!(!targets.would_enable("sms_store::memory", &Level::INFO), "shared=warn");
-        assert!(!targets.would_enable("sms_app::delivery", &Level::INFO), "shared=warn");
+        assert!(!targets.would_enable("sms_app::send_sms", &Level::INFO), "shared=warn");
         assert!(targets.would_enable("sms_verify", &Level::INFO));
     }
 }

@@ -1,5 +1,5 @@
-//! Who asks for codes in a day, and what they do then. Every figure is an assumption of the
-//! simulation.
+//! The actors of a simulated day: people and attackers, and their requests and checks. Every figure
+//! is an assumption of the simulation.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -11,36 +11,36 @@ use sms_domain::phone::PhoneNumber;
 const ATTACK_AT: u64 = 6;
 const DAY: u64 = 86_400;
 
-/// Of a thousand people, how many are awake to sign up, by the hour of the day.
+/// Sign-ups by the hour of the day, of about a thousand people.
 const BY_HOUR: [u32; 24] =
     [15, 8, 5, 4, 4, 8, 18, 35, 50, 58, 60, 58, 55, 52, 52, 55, 58, 60, 62, 68, 72, 66, 48, 29];
 
-/// Somebody, or something, with a plan.
+/// A person or a bot, with a plan.
 #[derive(Debug, Clone)]
 pub struct Actor {
     pub attacks: bool,
-    /// It solves challenges. People do.
+    /// True if it solves challenges, as people do.
     pub solves: bool,
     pub to: PhoneNumber,
     pub ip: IpAddr,
-    /// When it begins, since midnight.
+    /// Time of its first step, since midnight.
     pub begins: Duration,
-    /// What it does, each so long after the one before.
+    /// Its steps, each with the time since the step before.
     pub plan: Vec<(Duration, Step)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Asks for a code.
-    Ask,
-    /// Types the right code.
+    /// A request for a code.
+    Request,
+    /// A check of the right code.
     Right,
-    /// Types another.
+    /// A check of a wrong code.
     Wrong,
 }
 
-/// A day of people: most type their code back; some mistype it, or their number, or wait for an SMS
-/// that does not come and ask again; some give up.
+/// A day of people: most type their code; some mistype it, or their number, or wait for an SMS that
+/// does not come and request another; some give up.
 pub fn people(count: u32, seed: u64) -> Vec<Actor> {
     let mut rng = Rng::with_seed(seed);
     let mut actors = Vec::new();
@@ -49,9 +49,9 @@ pub fn people(count: u32, seed: u64) -> Vec<Actor> {
             (number(rng.u64(0..1_000_000_000)), address(&mut rng), time_of_day(&mut rng));
         let types = seconds(5 + rng.u64(0..30) + rng.u64(0..30));
         let plan = match rng.u32(0..100) {
-            0..4 => vec![ask(), (types, Step::Wrong), (seconds(8), Step::Right)],
-            4..8 => vec![ask(), (seconds(75), Step::Ask), (types, Step::Right)],
-            8..12 => vec![ask()],
+            0..4 => vec![request(), (types, Step::Wrong), (seconds(8), Step::Right)],
+            4..8 => vec![request(), (seconds(75), Step::Request), (types, Step::Right)],
+            8..12 => vec![request()],
             12..16 => {
                 let mistyped = number(rng.u64(0..1_000_000_000));
                 actors.push(Actor {
@@ -60,18 +60,18 @@ pub fn people(count: u32, seed: u64) -> Vec<Actor> {
                     to: mistyped,
                     ip,
                     begins,
-                    plan: vec![ask()],
+                    plan: vec![request()],
                 });
-                vec![(seconds(40), Step::Ask), (types, Step::Right)]
+                vec![(seconds(40), Step::Request), (types, Step::Right)]
             }
-            _ => vec![ask(), (types, Step::Right)],
+            _ => vec![request(), (types, Step::Right)],
         };
         actors.push(Actor { attacks: false, solves: true, to, ip, begins, plan });
     }
     actors
 }
 
-/// What is done for money, out of malice, or for somebody's account.
+/// An attack: for money (pumping), out of malice (bombing), or on an account (guessing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
     /// Pumping of one block of 10,000 numbers, from 50 addresses.
@@ -82,7 +82,7 @@ pub enum Attack {
     RotatingAddresses,
     /// Pumping of one block, an SMS in three minutes.
     SlowDrip,
-    /// One number is asked for every minute.
+    /// A request for the same number every minute.
     Bombing,
     /// Five guesses at each of 5,000 numbers.
     Guessing,
@@ -109,7 +109,7 @@ impl Attack {
         }
     }
 
-    /// Requests, blocks that they go to, and addresses that they come from.
+    /// The numbers of requests, of blocks that they go to, and of addresses that they come from.
     fn shape(self) -> (u32, u32, u32) {
         match self {
             Self::OneBlock => (10_000, 1, 50),
@@ -121,7 +121,7 @@ impl Attack {
         }
     }
 
-    /// The bots of a day, which solve challenges, or do not.
+    /// The bots of a day; `solves`: they solve challenges.
     pub fn actors(self, seed: u64, solves: bool) -> Vec<Actor> {
         let mut rng = Rng::with_seed(seed ^ 0xA77A_C4E5);
         let (requests, blocks, addresses) = self.shape();
@@ -132,7 +132,7 @@ impl Attack {
             let block = blocks[index as usize % blocks.len()];
             let within = if self == Self::Bombing { 0 } else { rng.u64(0..10_000) };
             let guesses = if self == Self::Guessing { 5 } else { 0 };
-            let plan = std::iter::once(ask())
+            let plan = std::iter::once(request())
                 .chain((0..guesses).map(|_| (seconds(2), Step::Wrong)))
                 .collect();
             actors.push(Actor {
@@ -149,7 +149,7 @@ impl Attack {
     }
 }
 
-/// When an attack begins, since midnight.
+/// Start of an attack, since midnight.
 pub fn attack_begins() -> Duration {
     seconds(ATTACK_AT * 3600)
 }
@@ -181,8 +181,8 @@ fn time_of_day(rng: &mut Rng) -> Duration {
     seconds(hour.unwrap_or_default() as u64 * 3600 + rng.u64(0..3600))
 }
 
-fn ask() -> (Duration, Step) {
-    (Duration::ZERO, Step::Ask)
+fn request() -> (Duration, Step) {
+    (Duration::ZERO, Step::Request)
 }
 
 fn seconds(count: u64) -> Duration {

@@ -1,4 +1,4 @@
-//! A Redis database for the simulation alone: its keys must not meet those of a product.
+//! A Redis database for the simulation alone: its keys must not mix with those of a deployment.
 
 use redis::{Client, RedisError};
 use sms_store::{Store, StoreError};
@@ -9,11 +9,12 @@ pub struct Database {
     client: Client,
 }
 
-/// Why a database cannot be used.
+/// A database cannot be used for the simulation.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error(
-        "the database of --redis holds {0} keys: name an empty one, such as redis://127.0.0.1:6379/15"
+        "the database of --redis has {0} keys: use an empty one, such as \
+         redis://127.0.0.1:6379/15"
     )]
     NotEmpty(u64),
     #[error("the database of --redis cannot be used")]
@@ -23,7 +24,7 @@ pub enum DatabaseError {
 }
 
 impl Database {
-    pub async fn of_its_own(url: &str) -> Result<Self, DatabaseError> {
+    pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
         let client = Client::open(url)?;
         let keys = redis::cmd("DBSIZE")
             .query_async(&mut client.get_multiplexed_async_connection().await?)
@@ -39,7 +40,7 @@ impl Database {
         Ok(Store::redis(&self.url, super::policy())?)
     }
 
-    /// Deletes what the simulation has written, which is all there is.
+    /// Deletes all keys, which are those of the simulation.
     pub async fn empty(&self) -> Result<(), DatabaseError> {
         let mut connection = self.client.get_multiplexed_async_connection().await?;
         Ok(redis::cmd("FLUSHDB").query_async(&mut connection).await?)

@@ -1,5 +1,5 @@
-//! `simulate`: a day of people and attackers through the real admission, by a clock that is moved
-//! by hand: with nothing, with the limits, with the conversion guard as well, and so on.
+//! `simulate`: a day of people and attackers through the real admission, with a virtual clock: with
+//! the cooldown only, with the limits, with the conversion guard as well, and so on.
 
 mod actors;
 mod database;
@@ -11,9 +11,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
+use sms_app::request_code::AbuseSettings;
 use sms_config::{Setting, environment, settings};
 use sms_domain::budget::Budget;
 use sms_domain::conversion_test::GuardMode;
@@ -28,10 +28,10 @@ use self::plot::plot;
 use self::world::{Outcome, World};
 use crate::cli::Simulation;
 
-/// The product's proof of work with less work: what it is to a bot is not what is simulated.
+/// The proof of work with less work: its cost to a bot is not simulated.
 const CHALLENGE: &str = "pow://default?effort=10";
 
-/// What stands between an attacker and the gateway: each with all of those before it.
+/// A layer of protection between an attacker and the gateway, with all of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Layer {
     /// The tutorial's throttle: one SMS to a number in a minute.
@@ -39,7 +39,7 @@ enum Layer {
     Limits,
     ConversionGuard,
     Challenge,
-    /// The same, against bots that solve it.
+    /// The challenge, against bots that solve it.
     Solved,
     Budget,
 }
@@ -66,14 +66,14 @@ impl Layer {
     }
 }
 
-/// What is configured.
+/// The settings that the simulation reads.
 struct Settings {
     limits: Limits,
     budget: Budget,
 }
 
 impl Settings {
-    /// Everybody is in one country, where an SMS has this price.
+    /// Reads the settings. Everybody is in one country, where an SMS has this price.
     fn read(price: f64) -> Result<Self, Box<dyn Error>> {
         let read = |setting: &Setting| setting.read(&environment).unwrap_or_default();
         let prices = match read(&settings::PRICES) {
@@ -88,7 +88,7 @@ impl Settings {
         })
     }
 
-    /// The layers that there are: that of the budget, if there is one.
+    /// The layers to simulate: that of the budget only if one is configured.
     fn layers(&self) -> Vec<Layer> {
         Layer::ALL
             .into_iter()
@@ -110,23 +110,23 @@ impl Settings {
     }
 }
 
-/// One attack, with what came of it behind each layer.
+/// One attack, with its outcome behind each layer.
 struct Row {
     attack: Attack,
     outcomes: Vec<(Layer, Outcome)>,
 }
 
-/// Runs all attacks behind all layers, and prints what came of them.
+/// Runs all attacks behind all layers, and prints the outcomes.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
     let Simulation { seed, people, price, only, redis, svg } = simulation;
     let settings = Settings::read(price)?;
     let drawing = svg.map(|path| {
-        File::create(&path).map_err(|error| told(&path, &error)).map(|file| (path, file))
+        File::create(&path).map_err(|error| svg_error(&path, &error)).map(|file| (path, file))
     });
     let drawing = drawing.transpose()?;
     let database = match redis {
-        Some(url) => Some(Database::of_its_own(url.as_str()).await?),
+        Some(url) => Some(Database::connect(url.as_str()).await?),
         None => None,
     };
     if let Some(only) = &only
@@ -139,7 +139,8 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
     }
     println!("seed {seed}, {people} people a day, {price} USD for an SMS\n");
     println!(
-        "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | challenges to people | codes compared |"
+        "| attack | | SMS to it | lost, USD | less | stopped first after | people refused | \
+         challenges to people | codes compared |"
     );
     let mut rows = Vec::new();
     for attack in Attack::ALL
@@ -152,7 +153,7 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
                 Some(database) => database.store()?,
                 None => Store::memory(policy()),
             };
-            let outcome = days(
+            let outcome = simulate(
                 World::new(seed, store, settings.defence(layer)?)?,
                 attack,
                 layer,
@@ -171,23 +172,23 @@ pub async fn run(simulation: Simulation) -> Result<(), Box<dyn Error>> {
         rows.push(Row { attack, outcomes });
     }
     if let Some((path, mut file)) = drawing {
-        file.write_all(plot(&rows).as_bytes()).map_err(|error| told(&path, &error))?;
+        file.write_all(plot(&rows).as_bytes()).map_err(|error| svg_error(&path, &error))?;
         println!("\ndrawn: {}", path.display());
     }
     Ok(())
 }
 
-fn told(path: &Path, error: &io::Error) -> String {
+fn svg_error(path: &Path, error: &io::Error) -> String {
     format!("--svg {}: {error}", path.display())
 }
 
-/// The product's, which remembers verified numbers for the budget's reserve.
+/// The default policy, with verified numbers remembered for the budget's reserve.
 fn policy() -> Policy {
     Policy { remember: Policy::REMEMBER, ..Policy::default() }
 }
 
-/// A day in which nothing happens, and what is usual is learned; then the day of the attack.
-async fn days(
+/// Simulates a day without an attack, in which base rates are learned; then the day of the attack.
+async fn simulate(
     mut world: World,
     attack: Attack,
     layer: Layer,

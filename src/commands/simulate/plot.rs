@@ -1,12 +1,12 @@
-//! The outcome as a picture: for each attack a bar behind each layer, as long as the logarithm of
-//! its SMS.
+//! The chart of the outcome: for each attack and layer a bar, whose length is the logarithm of the
+//! number of SMS.
 
 use std::fmt::Write;
 
 use super::{Layer, Row};
 
-/// Pixels: where bars begin, a tenfold, a bar's height, the distance between attacks, the legend's
-/// height, and the distance between its components.
+/// Sizes in pixels: the left end of bars, a factor of ten, a bar's height, the distance between
+/// attacks, the legend's height, and the distance between its entries.
 const LEFT: u32 = 250;
 const SCALE: f64 = 110.0;
 const BAR: u32 = 13;
@@ -25,7 +25,7 @@ fn colour(layer: Layer) -> &'static str {
     }
 }
 
-/// An SVG, which follows the reader's light or dark background.
+/// Draws the chart as SVG, readable on a light and on a dark background.
 pub fn plot(rows: &[Row]) -> String {
     let mut drawing = String::new();
     let mut y = TOP;
@@ -67,7 +67,8 @@ pub fn plot(rows: &[Row]) -> String {
         let _ = write!(legend, r#"<text x="{}" y="20">{}</text>"#, x + 18, layer.name());
     }
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y}" font-family="sans-serif" font-size="12" fill="gray">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {y}"
+ font-family="sans-serif" font-size="12" fill="gray">
 <title>SMS to attackers in a day, by what stands between them and the gateway; logarithmic</title>
 {legend}{drawing}
 </svg>

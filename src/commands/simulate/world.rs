@@ -1,5 +1,4 @@
-//! The product in the simulation: the real admission and the real check on a store with a virtual
-//! clock.
+//! The simulated deployment: the real use cases on a store with a virtual clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,9 +6,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sms_app::admission::{AbuseSettings, AdmissionError, Request, RequestCode};
 use sms_app::challenge::Proof;
-use sms_app::check::CheckCode;
+use sms_app::check_code::CheckCode;
+use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
 use sms_domain::code::{Code, CodeLength};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;
@@ -25,52 +24,52 @@ use super::actors::{Actor, Step, attack_begins};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What came of a day.
+/// The outcome of a day.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// SMS to attackers.
+    /// SMS sent to attackers.
     pub sent: u32,
-    /// From the beginning of the attack until something of it was first refused.
+    /// Time from the start of the attack to its first refusal or challenge.
     pub detected: Option<Duration>,
     /// People who were refused.
     pub people_refused: u32,
     /// People who had to solve a challenge.
     pub people_challenged: u32,
-    /// Codes of attackers that were compared.
+    /// Codes of attackers that were compared with the right one.
     pub compared: u32,
 }
 
 pub struct World {
-    admissions: RequestCode,
-    checks: CheckCode,
+    request_code: RequestCode,
+    check_code: CheckCode,
     clock: Clock,
     rng: Rng,
-    /// Since the day began.
+    /// Time since midnight.
     now: Duration,
     outcome: Outcome,
 }
 
 impl World {
-    /// What stands between attackers and the gateway is `defence`.
+    /// Creates a deployment with the protection `defence`.
     pub fn new(seed: u64, store: Store, defence: AbuseSettings) -> Result<Self, Box<dyn Error>> {
         let mut rng = Rng::with_seed(seed);
-        // The same each time: a day is divided into the same slots. Far off, so that no Redis
-        // forgets what is still needed.
+        // A fixed time, so that every run has the same time slots; far in the future, so that Redis
+        // expires no key during the simulation.
         let clock = Clock::virtual_from("2100-01-01T00:00:00Z".parse()?);
         let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
         let limits = defence.limits.clone();
-        let admissions = RequestCode {
+        let request_code = RequestCode {
             store: store.clone(),
             queue: Queue::memory(),
             secrets: secrets.clone(),
             abuse: defence,
             meiduo_keys: None,
         };
-        let checks = CheckCode { store, codes: CodeSettings::new(secrets), limits };
+        let check_code = CheckCode { store, codes: CodeSettings::new(secrets), limits };
         Ok(Self {
-            admissions,
-            checks,
+            request_code,
+            check_code,
             clock,
             rng,
             now: Duration::ZERO,
@@ -78,8 +77,7 @@ impl World {
         })
     }
 
-    /// Lets all of them do what they have planned, in the order of the clock, until the day is
-    /// over.
+    /// Runs the plans of all actors, in the order of time, until the day is over.
     pub async fn day(&mut self, actors: Vec<Actor>) -> Result<(), Box<dyn Error>> {
         self.now = Duration::ZERO;
         let mut ids: Vec<Option<VerificationId>> = vec![None; actors.len()];
@@ -112,7 +110,7 @@ impl World {
         self.now = self.now.max(to);
     }
 
-    /// Does one step; whether the actor goes on.
+    /// Runs one step. Returns true if the actor continues.
     async fn act(
         &mut self,
         actor: &Actor,
@@ -120,20 +118,20 @@ impl World {
         id: &mut Option<VerificationId>,
     ) -> Result<bool, Box<dyn Error>> {
         match (step, id) {
-            (Step::Ask, id) => self.ask(actor, id).await,
-            (Step::Right | Step::Wrong, Some(id)) => self.types(actor, step, id).await,
+            (Step::Request, id) => self.request_code(actor, id).await,
+            (Step::Right | Step::Wrong, Some(id)) => self.check(actor, step, id).await,
             (Step::Right | Step::Wrong, None) => Ok(false),
         }
     }
 
-    async fn ask(
+    async fn request_code(
         &mut self,
         actor: &Actor,
         id: &mut Option<VerificationId>,
     ) -> Result<bool, Box<dyn Error>> {
         let mut result = self.request(actor, None).await;
-        if let Err(AdmissionError::Challenge { task, .. }) = &result {
-            self.stopped(actor);
+        if let Err(RequestCodeError::Challenge { task, .. }) = &result {
+            self.record_stop(actor);
             if actor.solves {
                 self.outcome.people_challenged += u32::from(!actor.attacks);
                 result = self.request(actor, task.solve()).await;
@@ -145,9 +143,9 @@ impl World {
                 self.outcome.sent += u32::from(actor.attacks);
                 Ok(true)
             }
-            Err(AdmissionError::Challenge { .. }) => Ok(false),
-            Err(AdmissionError::Refused(_)) => {
-                self.stopped(actor);
+            Err(RequestCodeError::Challenge { .. }) => Ok(false),
+            Err(RequestCodeError::Refused(_)) => {
+                self.record_stop(actor);
                 self.outcome.people_refused += u32::from(!actor.attacks);
                 Ok(false)
             }
@@ -159,7 +157,7 @@ impl World {
         &mut self,
         actor: &Actor,
         proof: Option<Proof>,
-    ) -> Result<Verification, AdmissionError> {
+    ) -> Result<Verification, RequestCodeError> {
         let request = Request {
             to: actor.to.clone(),
             country: Region::default().into(),
@@ -169,32 +167,33 @@ impl World {
             purpose: Purpose::default(),
             autofill: None,
             proof,
-            names: RequestContext::default(),
+            context: RequestContext::default(),
         };
-        self.admissions.request(request, bytes(&mut self.rng)).await
+        self.request_code.request(request, bytes(&mut self.rng)).await
     }
 
-    /// Something stood in somebody's way.
-    fn stopped(&mut self, actor: &Actor) {
+    /// Records the time at which an attack was first refused or challenged.
+    fn record_stop(&mut self, actor: &Actor) {
         if actor.attacks {
             self.outcome.detected.get_or_insert(self.now.saturating_sub(attack_begins()));
         }
     }
 
-    async fn types(
+    async fn check(
         &mut self,
         actor: &Actor,
         step: Step,
         id: &VerificationId,
     ) -> Result<bool, Box<dyn Error>> {
-        let length = self.checks.codes.length;
-        let right = self.checks.codes.secrets.derive(id, length).ok_or("a code of this process")?;
+        let length = self.check_code.codes.length;
+        let right =
+            self.check_code.codes.secrets.derive(id, length).ok_or("a code of this process")?;
         let typed = if step == Step::Right {
             right
         } else {
             other(&right, length).ok_or("another code")?
         };
-        let result = self.checks.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
+        let result = self.check_code.check(id, &typed, Some(actor.ip), self.rng.u64(..)).await?;
         if actor.attacks {
             self.outcome.compared +=
                 u32::from(!matches!(result, CheckResult::Refused(_) | CheckResult::Gone));
@@ -205,7 +204,7 @@ impl World {
     }
 }
 
-/// A code that is not this one.
+/// A wrong code of the same length.
 fn other(code: &Code, length: CodeLength) -> Option<Code> {
     let first = if code.expose().starts_with('0') { "1" } else { "0" };
     Code::parse(&format!("{first}{}", &code.expose()[1..]), length)

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sms_app::admission::{AbuseSettings, AdmissionError, Request, RequestCode};
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
+use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
 use sms_domain::conversion_test::GuardMode;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::quota::Scope;
@@ -17,10 +17,10 @@ use sms_domain::verification::Policy;
 use sms_queue::Queue;
 use sms_store::{CheckResult, Clock, Store};
 
-use crate::support::{admissions, number, request};
+use crate::support::{number, request, request_code};
 
 struct Scene {
-    admissions: RequestCode,
+    request_code: RequestCode,
     clock: Clock,
 }
 
@@ -29,18 +29,19 @@ impl Scene {
     fn new(mode: GuardMode) -> Self {
         let clock = Clock::virtual_from(Timestamp::now());
         let store = Store::memory(Policy::default()).with_clock(clock.clone());
-        let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
+        let request_code =
+            request_code(store, Queue::memory(), Secrets::from_random(random_bytes()));
         let abuse = AbuseSettings { guard: ConversionGuard::new(mode), ..AbuseSettings::none() };
-        Self { admissions: RequestCode { abuse, ..admissions }, clock }
+        Self { request_code: RequestCode { abuse, ..request_code }, clock }
     }
 
     /// Somebody asks for a code and types it back, or does not.
-    async fn asks(&self, to: PhoneNumber, types_back: bool) -> Result<(), AdmissionError> {
-        let verification = self.admissions.request(request(to), random_bytes()).await?;
+    async fn asks(&self, to: PhoneNumber, types_back: bool) -> Result<(), RequestCodeError> {
+        let verification = self.request_code.request(request(to), random_bytes()).await?;
         self.clock.advance(Duration::from_secs(20));
         if types_back {
             let checked =
-                self.admissions.store.check(&verification.id, true, random_u64(), &[]).await;
+                self.request_code.store.check(&verification.id, true, random_u64(), &[]).await;
             assert_eq!(checked.expect("an answer"), CheckResult::Approved);
         }
         self.clock.advance(Duration::from_secs(60));
@@ -63,11 +64,11 @@ impl Scene {
             let to = number(50_000_000 + index * 10_000);
             match self.asks(to.clone(), false).await {
                 Ok(()) => sent += 1,
-                Err(AdmissionError::Challenge { task, wrong: false }) => {
+                Err(RequestCodeError::Challenge { task, wrong: false }) => {
                     let proof = if solve { task.solve() } else { None };
                     let solved = Request { proof, ..request(to) };
                     sent +=
-                        u32::from(self.admissions.request(solved, random_bytes()).await.is_ok());
+                        u32::from(self.request_code.request(solved, random_bytes()).await.is_ok());
                     self.clock.advance(Duration::from_secs(60));
                 }
                 Err(error) => panic!("{error}"),
@@ -82,7 +83,7 @@ impl Scene {
         for index in 0..count {
             match self.asks(number(90_000_000 + index), false).await {
                 Ok(()) => sent += 1,
-                Err(AdmissionError::Refused(refusal)) => {
+                Err(RequestCodeError::Refused(refusal)) => {
                     assert_eq!(refusal.exceeded(), [Exceeded::Limit(Scope::Conversion)]);
                     self.clock.advance(Duration::from_secs(60));
                 }
@@ -106,7 +107,7 @@ async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
 #[tokio::test]
 async fn conversion_guard_challenges_an_abused_country() {
     let mut scene = Scene::new(GuardMode::Enforce);
-    scene.admissions.abuse.challenge =
+    scene.request_code.abuse.challenge =
         Challenge::parse("pow://default?effort=10").expect("a challenge");
     scene.people(300).await;
     let sent = scene.spread_bots(200, false).await;
@@ -116,8 +117,11 @@ async fn conversion_guard_challenges_an_abused_country() {
     );
     let solved = scene.spread_bots(20, true).await;
     assert_eq!(solved, 20, "whoever solves it is not refused");
-    let refused = scene.admissions.request(request(number(1_110_000)), random_bytes()).await;
-    assert!(matches!(refused, Err(AdmissionError::Challenge { wrong: false, .. })), "{refused:?}");
+    let refused = scene.request_code.request(request(number(1_110_000)), random_bytes()).await;
+    assert!(
+        matches!(refused, Err(RequestCodeError::Challenge { wrong: false, .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

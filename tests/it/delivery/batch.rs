@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sms_app::delivery::{DeliveryPolicy, SendSms};
+use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
 use sms_domain::random::random_bytes;
@@ -19,33 +19,32 @@ use sms_queue::Queue;
 use sms_store::Store;
 
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::{admissions, dead_letters, number, request};
+use crate::support::{dead_letters, number, request, request_code};
 
 /// `send-sms` in this process, on a gateway.
 struct Function {
-    deliveries: SendSms,
+    send_sms: SendSms,
     queue: Queue,
 }
 
 impl Function {
     fn new(gateway: &Gateway) -> Self {
-        let deliveries = SendSms {
+        let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(&gateway.dsn()).expect("a DSN"),
+            gateways: Gateways::from_dsn(&gateway.dsn()).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy: DeliveryPolicy::default(),
         };
-        Self { deliveries, queue: Queue::memory() }
+        Self { send_sms, queue: Queue::memory() }
     }
 
     /// A job as `request-code` queues it.
     async fn job(&self, index: u32) -> (Verification, String) {
-        let (store, secrets) =
-            (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
+        let (store, secrets) = (self.send_sms.store.clone(), self.send_sms.codes.secrets.clone());
         let queue = Queue::memory();
-        let admissions = admissions(store, queue.clone(), secrets);
-        let asked = admissions.request(request(number(index)), random_bytes()).await;
+        let request_code = request_code(store, queue.clone(), secrets);
+        let asked = request_code.request(request(number(index)), random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
         let body = String::from_utf8(message.body.clone()).expect("text");
         message.ack();
@@ -62,7 +61,7 @@ impl Function {
         };
         let event: Value = json!({ "Records": records.iter().map(record).collect::<Vec<_>>() });
         let event = serde_json::from_value(event).expect("an SQS event");
-        let Ok(Response::Sqs(response)) = deliver_event(&self.deliveries, &self.queue, event).await
+        let Ok(Response::Sqs(response)) = deliver_event(&self.send_sms, &self.queue, event).await
         else {
             panic!("not SQS's")
         };
@@ -70,7 +69,7 @@ impl Function {
     }
 
     async fn state(&self, verification: &Verification) -> DeliveryState {
-        let found = self.deliveries.store.find(&verification.id).await.expect("an answer");
+        let found = self.send_sms.store.find(&verification.id).await.expect("an answer");
         found.expect("is there").delivery
     }
 }
@@ -131,7 +130,7 @@ async fn attempts_end_with_the_receives() {
 async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     let gateway = Gateway::start(&[Reply::Refuse("160000")], Reply::Accept).await;
     let mut function = Function::new(&gateway);
-    function.deliveries.schedule.backoff = Duration::from_millis(50);
+    function.send_sms.schedule.backoff = Duration::from_millis(50);
     let (_, body) = function.job(1).await;
     let data = |body: &str| {
         let properties = json!({ "priority": null });
@@ -141,7 +140,7 @@ async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
         json!({ "rmqMessagesByQueue": { "sms-verify::/": [data(&body), data("not a job")] } });
     let event = serde_json::from_value(event).expect("an Amazon MQ event");
     let response =
-        deliver_event(&function.deliveries, &function.queue, event).await.expect("settled");
+        deliver_event(&function.send_sms, &function.queue, event).await.expect("settled");
     assert_eq!(serde_json::to_value(response).expect("JSON"), Value::Null);
     assert_eq!(dead_letters(&function.queue).await.expect("an answer").len(), 1);
     let again = function.queue.consumer(1).expect("a consumer").receive().await;
@@ -167,10 +166,10 @@ const OTHERS: [(&str, &str); 6] = [
 #[tokio::test]
 async fn event_of_no_queue_is_a_named_error() {
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let Function { deliveries, queue } = Function::new(&gateway);
+    let Function { send_sms, queue } = Function::new(&gateway);
     for (event, came) in OTHERS {
         let event = serde_json::from_str(event).expect("JSON");
-        let error = deliver_event(&deliveries, &queue, event).await.expect_err(came).to_string();
+        let error = deliver_event(&send_sms, &queue, event).await.expect_err(came).to_string();
         assert!(
             error.contains(came) && error.contains("this function takes messages of an SQS"),
             "{error}"
@@ -180,7 +179,7 @@ async fn event_of_no_queue_is_a_named_error() {
         [r#"{"key1":"value1","key2":"value2"}"#, r#"{"detail-type":"Scheduled Event"}"#, "{}"]
     {
         let event = serde_json::from_str(warm_up).expect("JSON");
-        let answer = deliver_event(&deliveries, &queue, event).await.expect(warm_up);
+        let answer = deliver_event(&send_sms, &queue, event).await.expect(warm_up);
         assert_eq!(
             serde_json::to_value(answer).expect("JSON"),
             json!({ "batchItemFailures": [] }),
@@ -203,7 +202,7 @@ async fn dead_letter_for_foreign_messages_says_what_they_are() {
     let without_body =
         json!({ "Records": [{ "messageId": "3", "attributes": {}, "eventSource": "aws:sqs" }] });
     let event = serde_json::from_value(without_body).expect("an SQS event");
-    deliver_event(&function.deliveries, &function.queue, event).await.expect("delivered");
+    deliver_event(&function.send_sms, &function.queue, event).await.expect("delivered");
     let dead = dead_letters(&function.queue).await.expect("an answer");
     let mut reasons: Vec<_> = dead.iter().map(|letter| letter.reason.text.as_str()).collect();
     reasons.sort_unstable();

@@ -105,7 +105,7 @@ async fn a_number_is_verified_through_the_functions_and_every_sample_event_works
     assert_eq!(check_code.status(&id).await.body["status"], "pending");
     assert_eq!(check_code.check(&id, &code).await.body["status"], "approved");
     assert_eq!(check_code.check(&id, &code).await.status, 404);
-    invoker.logs("handing jobs to a function").await;
+    invoker.logs("invoking a function with jobs").await;
 
     for function in ["request-code", "check-code", "send-sms"] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(function);

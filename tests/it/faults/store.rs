@@ -83,7 +83,7 @@ async fn redis_answers_after_two_seconds() {
         // The worker asks for leases that it gets too late to know.
         scene.worker_store.delay(Duration::from_secs(2));
         scene.ask(0..5).await;
-        scene.workers[0].logs("the store cannot be asked").await;
+        scene.workers[0].logs("the store does not answer").await;
         scene.api_store.delay(Duration::from_secs(2));
         scene.ask(5..10).await;
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_app::send_sms::{DeliveryPolicy, Outcome};
 use sms_domain::job::Job;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::verification::{DeliveryState, Policy};
@@ -28,7 +28,7 @@ async fn dead_letter_reason_is_the_open_circuit() {
     let mut sender = Sender::new(&dsn, DeliveryPolicy::default());
     // Codes that expire before the circuit is worth another look.
     let policy = Policy { ttl: Duration::from_secs(2), ..Policy::default() };
-    sender.deliveries.store = memory_store(policy);
+    sender.send_sms.store = memory_store(policy);
     for index in 0..5 {
         sender.deliver(&sender.job(&number(index)).await).await;
     }
@@ -109,7 +109,7 @@ async fn circuit_opens_for_all_workers_and_closes_by_a_trial() {
     assert_eq!(gateways[0].calls().len(), 5, "five failures in a row, and then it is left alone");
     // Another worker on the same store.
     let mut other = Sender::with_stopped_clock(&failover(&gateways), DeliveryPolicy::default());
-    other.deliveries.store = sender.deliveries.store.clone();
+    other.send_sms.store = sender.send_sms.store.clone();
     other.deliver(&other.job(&number(100)).await).await;
     assert_eq!(gateways[0].calls().len(), 5);
     gateways[0].always(Reply::Accept);

@@ -2,7 +2,7 @@
 //! the code in.
 
 use serde_json::{Value, json};
-use sms_app::delivery::DeliveryPolicy;
+use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::locale::Locale;
 use sms_domain::message::segments;
 use sms_domain::verification_id::Purpose;

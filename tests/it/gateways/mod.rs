@@ -32,8 +32,8 @@ mod gateway_check;
 
 use std::time::Duration;
 
-use sms_app::admission::Request;
-use sms_app::delivery::{DeliveryPolicy, Outcome, SendSms};
+use sms_app::request_code::Request;
+use sms_app::send_sms::{DeliveryPolicy, Outcome, SendSms};
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;
@@ -49,11 +49,11 @@ use sms_queue::Queue;
 use sms_store::Store;
 
 use crate::support::contract::memory_store;
-use crate::support::{admissions, request};
+use crate::support::{request, request_code};
 
 /// A sender in this process.
 struct Sender {
-    deliveries: SendSms,
+    send_sms: SendSms,
     locale: Locale,
     purpose: Purpose,
     autofill: Option<Autofill>,
@@ -67,57 +67,53 @@ struct Queued {
 
 impl Sender {
     fn new(dsn: &str, policy: DeliveryPolicy) -> Self {
-        let deliveries = SendSms {
+        let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(dsn).expect("a DSN"),
+            gateways: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy,
         };
-        Self { deliveries, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
+        Self { send_sms, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
     }
 
     /// The same, with a store whose time stands still until its clock is moved.
     fn with_stopped_clock(dsn: &str, policy: DeliveryPolicy) -> Self {
         let mut sender = Self::new(dsn, policy);
-        sender.deliveries.store = memory_store(Policy::default());
+        sender.send_sms.store = memory_store(Policy::default());
         sender
     }
 
     /// Moves the clock of a store whose time stands still.
     fn advance(&self, by: Duration) {
-        self.deliveries.store.clock().advance(by);
+        self.send_sms.store.clock().advance(by);
     }
 
     /// A job as `request-code` queues it.
     async fn job(&self, to: &PhoneNumber) -> Queued {
         let queue = Queue::memory();
-        let SendSms { store, codes, .. } = &self.deliveries;
-        let admissions = admissions(store.clone(), queue.clone(), codes.secrets.clone());
+        let SendSms { store, codes, .. } = &self.send_sms;
+        let request_code = request_code(store.clone(), queue.clone(), codes.secrets.clone());
         let (locale, purpose, autofill) =
             (self.locale, self.purpose.clone(), self.autofill.clone());
         let asked = Request { locale, purpose, autofill, ..request(to.clone()) };
-        let asked = admissions.request(asked, random_bytes()).await;
+        let asked = request_code.request(asked, random_bytes()).await;
         let message = queue.consumer(1).expect("a consumer").receive().await;
         Queued { id: asked.expect("admitted").id, body: message.body }
     }
 
     async fn deliver(&self, job: &Queued) -> Outcome {
-        self.deliveries.deliver(&job.body, 1, random_u64()).await
+        self.send_sms.deliver(&job.body, 1, random_u64()).await
     }
 
     async fn state(&self, job: &Queued) -> DeliveryState {
-        self.deliveries.store.find(&job.id).await.expect("an answer").expect("is there").delivery
+        self.send_sms.store.find(&job.id).await.expect("an answer").expect("is there").delivery
     }
 
     /// The code that belongs to a job.
     fn code(&self, job: &Queued) -> String {
-        let code = self
-            .deliveries
-            .codes
-            .secrets
-            .derive(&job.id, CodeLength::default())
-            .expect("its secret");
+        let code =
+            self.send_sms.codes.secrets.derive(&job.id, CodeLength::default()).expect("its secret");
         code.expose().to_owned()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_app::send_sms::{DeliveryPolicy, Outcome};
 use sms_domain::failure::FailureClass;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::random::random_u64;
@@ -187,11 +187,11 @@ async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
 /// Takes so many slots at the second gateway, so that the next is far off.
 async fn take_slots(sender: &Sender, count: u32) {
     let minute = Duration::from_secs(60);
-    let account = sender.deliveries.provider.all()[1];
+    let account = sender.send_sms.gateways.all()[1];
     let asked = PermitRequest { rate: account.rate, slot: None, max_wait: minute };
     let closed = Breaker { failures: 5, open: minute, trial: minute };
     for _ in 0..count {
-        sender.deliveries.store.permit(&account.id, asked, closed).await.expect("an answer");
+        sender.send_sms.store.permit(&account.id, asked, closed).await.expect("an answer");
     }
 }
 
@@ -204,10 +204,10 @@ async fn rate_slot_is_kept_while_another_gateway_is_tried() {
         &format!("{}&rate=1)", failover(&gateways).trim_end_matches(')')),
         DeliveryPolicy::default(),
     );
-    let (first, minute) = (sender.deliveries.provider.all()[0].id.clone(), Duration::from_secs(60));
+    let (first, minute) = (sender.send_sms.gateways.all()[0].id.clone(), Duration::from_secs(60));
     // The first gateway's circuit is open: the job waits for its slot at the second.
     let open = Breaker { failures: 1, open: Duration::from_millis(1_500), trial: minute };
-    sender.deliveries.store.report(&first, Health::Down, open).await.expect("an answer");
+    sender.send_sms.store.report(&first, Health::Down, open).await.expect("an answer");
     take_slots(&sender, 3).await;
     let outcome = sender.deliver(&sender.job(&number(1)).await).await;
     let Outcome::Hold { job, delay } = outcome else { panic!("{outcome:?}") };
@@ -219,7 +219,7 @@ async fn rate_slot_is_kept_while_another_gateway_is_tried() {
         gateways[0].got(1).await;
         sender.advance(Duration::from_secs(1));
     };
-    let delivered = sender.deliveries.deliver(body.as_bytes(), 1, random_u64());
+    let delivered = sender.send_sms.deliver(body.as_bytes(), 1, random_u64());
     let (outcome, ()) = tokio::join!(delivered, called);
     assert_eq!(
         (outcome, gateways[0].calls().len()),

@@ -2,7 +2,7 @@
 //! its answers mean.
 
 use serde_json::json;
-use sms_app::delivery::{DeliveryPolicy, Outcome};
+use sms_app::send_sms::{DeliveryPolicy, Outcome};
 use sms_domain::failure::FailureClass;
 use sms_domain::verification::DeliveryState;
 use sms_gateways::send_error::SendError;
@@ -112,7 +112,7 @@ async fn each_vendor_error_has_its_class() {
 async fn error_of(dsn: &str) -> SendError {
     let sender = Sender::new(dsn, DeliveryPolicy::default());
     let sms = super::gateway_check::sms();
-    sender.deliveries.provider.all()[0].send(&sms).await.expect_err("refused")
+    sender.send_sms.gateways.all()[0].send(&sms).await.expect_err("refused")
 }
 
 /// What becomes of a job, and the state of its verification, as text.
@@ -151,7 +151,7 @@ async fn error_code_is_never_a_number() {
     {
         stub.says(Says(400, vec![], json!({ "class": "permanent", "reason": reason })));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0]
+        let error = sender.send_sms.gateways.all()[0]
             .send(&super::gateway_check::sms())
             .await
             .expect_err(reason);
@@ -177,7 +177,7 @@ async fn tencent_error_of_a_whole_call_has_its_class() {
             json!({ "Response": { "RequestId": "r", "Error": { "Code": code, "Message": "no" } } }),
         ));
         let sender = Sender::new(&stub.dsn(), DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0]
+        let error = sender.send_sms.gateways.all()[0]
             .send(&super::gateway_check::sms())
             .await
             .expect_err("refused");
@@ -241,7 +241,7 @@ async fn a_wrong_secret_is_a_configuration_error() {
         let stub = Stub::start(vendor).await;
         let dsn = stub.dsn().replace(SECRET, "another-secret-0123456789");
         let sender = Sender::new(&dsn, DeliveryPolicy::default());
-        let error = sender.deliveries.provider.all()[0]
+        let error = sender.send_sms.gateways.all()[0]
             .send(&super::gateway_check::sms())
             .await
             .expect_err("refused");
@@ -261,7 +261,7 @@ async fn unreachable_gateway_is_a_transient_error() {
             .local_addr()
             .expect("an address");
         let sender = Sender::new(&vendor.dsn(&nowhere.to_string(), ""), DeliveryPolicy::AtMostOnce);
-        let error = sender.deliveries.provider.all()[0]
+        let error = sender.send_sms.gateways.all()[0]
             .send(&super::gateway_check::sms())
             .await
             .expect_err("nobody");

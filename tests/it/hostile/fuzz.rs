@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use sms_app::check::CheckCode;
-use sms_app::delivery::{DeliveryPolicy, SendSms};
+use sms_app::check_code::CheckCode;
+use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
@@ -32,7 +32,7 @@ use sms_store::Store;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::support::{admissions, number};
+use crate::support::{number, request_code};
 
 /// Makes up values and checks each, until `FUZZ_SECONDS` are over, and once at least.
 #[expect(clippy::disallowed_methods, reason = "an order to the test")]
@@ -177,18 +177,19 @@ pub fn any_body() -> impl Strategy<Value = Vec<u8>> {
 fn app() -> Router {
     let (store, queue, secrets) =
         (Store::memory(Policy::default()), Queue::memory(), Secrets::from_random(random_bytes()));
-    let admissions = admissions(store.clone(), queue, secrets.clone());
-    let checks = CheckCode { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
+    let request_code = request_code(store.clone(), queue, secrets.clone());
+    let check_code =
+        CheckCode { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
     let settings = HttpSettings::default();
     let HttpSettings { region, callers, origins, .. } = settings.clone();
     let asking = sms_http::RequestApi {
-        admissions,
+        request_code,
         test_numbers: TestNumbers::default(),
         autofill: AllowedAutofill::default(),
         settings,
     };
     sms_http::with_defaults(
-        sms_http::request_router(asking).merge(sms_http::check_router(checks, region, callers)),
+        sms_http::request_router(asking).merge(sms_http::check_router(check_code, region, callers)),
         &origins,
     )
 }
@@ -240,10 +241,10 @@ fn fuzz_requests() {
 }
 
 /// A sender in this process with an inbox.
-fn sender(provider: Gateways) -> SendSms {
+fn sender(gateways: Gateways) -> SendSms {
     SendSms {
         store: Store::memory(Policy::default()),
-        provider,
+        gateways,
         codes: CodeSettings::new(Secrets::from_random(random_bytes())),
         schedule: Schedule::default(),
         policy: DeliveryPolicy::default(),
@@ -255,7 +256,7 @@ fn fuzz_events() {
     let runtime = runtime();
     let _inside = runtime.enter();
     let inbox = Inbox::default();
-    let (deliveries, queue) = (sender(Gateways::inbox(inbox.clone())), Queue::memory());
+    let (send_sms, queue) = (sender(Gateways::inbox(inbox.clone())), Queue::memory());
     let body = prop_oneof![
         any_body().prop_map(|body| String::from_utf8_lossy(&body).into_owned()),
         any::<String>()
@@ -274,7 +275,7 @@ fn fuzz_events() {
     });
     fuzz(&prop_oneof![sqs, rmq, any_json()], |event| {
         let Ok(event) = serde_json::from_value::<Event>(event) else { return };
-        match runtime.block_on(deliver_event(&deliveries, &queue, event)) {
+        match runtime.block_on(deliver_event(&send_sms, &queue, event)) {
             // None of them is a job: each is with the dead letters, and none is to come again.
             Ok(Response::Sqs(response)) => assert!(response.batch_item_failures.is_empty()),
             // What is from no queue is told, and makes no dead letter.
@@ -341,7 +342,7 @@ fn fuzz_dsns_and_urls() {
         r"|\|\||&&|;|\)|[a-z? ]){1,12}"
     );
     fuzz(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
-        let provider = Gateways::from_dsn(&dsn);
+        let gateways = Gateways::from_dsn(&dsn);
         let lookup = |name: &str| match name {
             "CODE_SECRET" => Some("hunter2".repeat(8)),
             // What is wrong with it is quoted.
@@ -350,7 +351,7 @@ fn fuzz_dsns_and_urls() {
         };
         let shown = format!(
             "{:?} {:?} {:?} {:?} {:?}",
-            provider.map_err(|error| format!("{error} {error:?}")),
+            gateways.map_err(|error| format!("{error} {error:?}")),
             RequestConfig::read(&lookup),
             CheckConfig::read(&lookup),
             SendConfig::read(&lookup),

@@ -14,7 +14,7 @@ use sms_domain::secrets::Secrets;
 use sms_domain::verification::Policy;
 use sms_gateways::Gateways;
 use sms_gateways::gateway::Sms;
-use sms_http::{self, Receipts};
+use sms_http::{self, DeliveryReports};
 use sms_store::Store;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
@@ -28,7 +28,7 @@ use crate::support::vendor::{Says, Stub, VENDORS, Vendor};
 fn fuzz_answers_of_ccp() {
     let runtime = runtime();
     let gateway = runtime.block_on(Gateway::start(&[], Reply::Accept));
-    let provider = Gateways::from_dsn(&gateway.dsn()).expect("a DSN");
+    let gateways = Gateways::from_dsn(&gateway.dsn()).expect("a DSN");
     let secrets = Secrets::from_random(random_bytes());
     let status = prop_oneof![Just(200), 200_u16..300, 400_u16..600]
         .prop_filter("without a body", |status| ![204, 205].contains(status));
@@ -38,7 +38,7 @@ fn fuzz_answers_of_ccp() {
     fuzz(&answer, |(status, body)| {
         gateway.always(Reply::Raw(status, body.clone()));
         let sms = sms(&secrets);
-        let result = Handle::block_on(runtime.handle(), provider.all()[0].send(&sms));
+        let result = Handle::block_on(runtime.handle(), gateways.all()[0].send(&sms));
         let accepted =
             serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["statusCode"] == "000000");
         match result {
@@ -67,13 +67,13 @@ fn fuzz_answers_of_the_other_gateways() {
     let secrets = Secrets::from_random(random_bytes());
     for vendor in VENDORS {
         let stub = runtime.block_on(Stub::start(vendor));
-        let provider = Gateways::from_dsn(&stub.dsn()).expect("a DSN");
+        let gateways = Gateways::from_dsn(&stub.dsn()).expect("a DSN");
         let status = prop_oneof![200_u16..300, 400_u16..600]
             .prop_filter("without a body", |status| ![204, 205].contains(status));
         let answer = (status, prop_oneof![near_answer(), any_json()]);
         fuzz(&answer, |(status, body)| {
             stub.says(Says(status, vec![], body.clone()));
-            if let Err(error) = runtime.block_on(provider.all()[0].send(&sms(&secrets))) {
+            if let Err(error) = runtime.block_on(gateways.all()[0].send(&sms(&secrets))) {
                 let shown = error.to_string();
                 assert!(
                     shown.len() < 200 && shown.is_ascii() && !shown.contains('\n'),
@@ -138,14 +138,14 @@ fn fuzz_delivery_reports() {
         vendor.dsn("127.0.0.1:9", &options)
     });
     let _inside = runtime.enter();
-    let provider = Gateways::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
-    let receipts = Receipts {
+    let gateways = Gateways::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
+    let receipts = DeliveryReports {
         store: Store::memory(Policy::default()),
         secrets: Secrets::from_random(random_bytes()),
-        provider,
+        gateways,
     };
     let app = sms_http::with_defaults(
-        sms_http::receipts_router(receipts),
+        sms_http::delivery_reports_router(receipts),
         &sms_http::AllowedOrigins::default(),
     );
     let name = prop::sample::select(vec![

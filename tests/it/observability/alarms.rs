@@ -215,7 +215,7 @@ async fn few_codes_are_typed_back() {
 /// And what is said of a Redis that cannot, of one that is accepted, and of one that does not tell.
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_may_forget() {
-    const WARNING: &str = "Redis evicts when its memory is full, and then";
+    const WARNING: &str = "Redis evicts keys when its memory is full:";
     let redis = Service::redis();
     for [name, value] in [["maxmemory", "100mb"], ["maxmemory-policy", "volatile-lru"]] {
         redis.command(&["config", "set", name, value]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use sms_app::delivery::{DeliveryPolicy, SendSms};
+use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
 use sms_domain::locale::Locale;
@@ -23,7 +23,7 @@ use crate::support::process::{Environment, Process};
 use crate::support::services::sqs_endpoint;
 use crate::support::sqs::{Queues, client, client_in};
 use crate::support::{
-    GIVE_UP, TestNumber, admissions, dead_letters, eventually, number, request, unique,
+    GIVE_UP, TestNumber, dead_letters, eventually, number, request, request_code, unique,
 };
 
 struct Fixture {
@@ -131,7 +131,7 @@ async fn queue_region_is_that_of_its_url() {
 /// `request-code` and `send-sms` in this process, on the queues of a fixture.
 struct Mapping<'a> {
     fixture: &'a Fixture,
-    deliveries: SendSms,
+    send_sms: SendSms,
 }
 
 impl<'a> Mapping<'a> {
@@ -140,24 +140,23 @@ impl<'a> Mapping<'a> {
     }
 
     fn with(fixture: &'a Fixture, dsn: &str) -> Self {
-        let deliveries = SendSms {
+        let send_sms = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Gateways::from_dsn(dsn).expect("a DSN"),
+            gateways: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(sms_domain::random::random_bytes())),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),
         };
-        Self { fixture, deliveries }
+        Self { fixture, send_sms }
     }
 
     /// Asks for a code, as `request-code` does.
     async fn ask(&self, index: u32) {
-        let (store, secrets) =
-            (self.deliveries.store.clone(), self.deliveries.codes.secrets.clone());
-        let admissions = admissions(store, self.fixture.queue.clone(), secrets);
+        let (store, secrets) = (self.send_sms.store.clone(), self.send_sms.codes.secrets.clone());
+        let request_code = request_code(store, self.fixture.queue.clone(), secrets);
         eventually("an admitted request", || async {
             let random = sms_domain::random::random_bytes();
-            admissions.request(request(number(index)), random).await.ok()
+            request_code.request(request(number(index)), random).await.ok()
         })
         .await;
     }
@@ -168,7 +167,7 @@ impl<'a> Mapping<'a> {
         queues
             .poll(async |event| {
                 let event = serde_json::from_value(event).expect("an SQS event");
-                match deliver_event(&self.deliveries, queue, event).await {
+                match deliver_event(&self.send_sms, queue, event).await {
                     Ok(Response::Sqs(response)) => response,
                     other => panic!("not SQS's: {other:?}"),
                 }

@@ -17,7 +17,7 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
-use sms_app::admission::{AbuseSettings, Request, RequestCode};
+use sms_app::request_code::{AbuseSettings, Request, RequestCode};
 use sms_domain::locale::Locale;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
@@ -100,7 +100,7 @@ impl TestNumber {
 }
 
 /// The use case, without limits.
-pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> RequestCode {
+pub fn request_code(store: Store, queue: Queue, secrets: Secrets) -> RequestCode {
     RequestCode { store, queue, secrets, abuse: AbuseSettings::none(), meiduo_keys: None }
 }
 
@@ -116,7 +116,7 @@ pub fn request(to: PhoneNumber) -> Request {
         purpose,
         autofill: None,
         proof: None,
-        names: RequestContext::default(),
+        context: RequestContext::default(),
     }
 }
 

@@ -254,7 +254,7 @@ impl Scene {
         {
             assert_eq!(*codes.entry(&call.0).or_insert(&call.1), call.1, "one job, one code");
         }
-        let unknown = self.log().matches("the admission is not taken back yet").count();
+        let unknown = self.log().matches("the admission is not released yet").count();
         assert!(books.refused_and_sent <= unknown, "refused, and sent all the same: {books}");
         if self.policy == "at_most_once" {
             assert_eq!(books.doubled, 0, "{books}");

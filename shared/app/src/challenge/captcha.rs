@@ -1,7 +1,7 @@
-//! Captchas of a third party: the page's token is shown to the vendor's siteverify, which says
-//! whether it is a person's. Turnstile, hCaptcha and reCAPTCHA answer in the same form.
+//! Captchas of a third party: the page's token is verified by the vendor's siteverify API.
+//! Turnstile, hCaptcha and reCAPTCHA answer in the same form.
 //!
-//! The caller's address is not passed on. A token can be used once: the vendors see to it.
+//! The caller's address is not passed on. The vendors make sure that a token is used once.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,33 +14,33 @@ use url::{Url, form_urlencoded};
 
 use super::{ChallengeError, VendorError};
 
-/// Longest time that a vendor may take: a person waits for it, and a function ends after 5 s.
+/// Timeout of a call to a vendor: a person waits for it, and a function's timeout is 5 s.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The least score of a reCAPTCHA v3 token, unless told otherwise: Google's own recommendation.
-const SCORE: f64 = 0.5;
+/// Default minimum score of a reCAPTCHA v3 token, as Google recommends.
+const MIN_SCORE: f64 = 0.5;
 
-/// Longest token that is shown to a vendor: Turnstile's have up to 2048 characters, those of the
-/// others up to about 4000.
+/// Maximum length of a token: Turnstile's have up to 2048 characters, those of the others about
+/// 4000.
 const MAX_TOKEN: usize = 8192;
 
-/// What a vendor says when not the token is at fault, but the secret or the vendor: nothing that a
-/// caller can bring about.
+/// Error codes of siteverify that a caller cannot cause: the secret or the vendor is at fault.
 const OUR_FAULT: [&str; 3] = ["missing-input-secret", "invalid-input-secret", "internal-error"];
 
-/// An account at a vendor.
+/// A site's account at a captcha vendor.
 pub(super) struct Captcha {
     pub(super) vendor: &'static str,
     pub(super) sitekey: String,
     secret: String,
     url: Url,
     hostname: Option<String>,
-    score: f64,
+    min_score: f64,
     http: HttpClient,
 }
 
+/// A response of siteverify.
 #[derive(Deserialize)]
-struct Answer {
+struct SiteverifyResponse {
     success: bool,
     #[serde(rename = "error-codes", default)]
     error_codes: Vec<String>,
@@ -64,7 +64,7 @@ impl Captcha {
             secret: dsn.password()?,
             url: dsn.base_url(host)?.join(path)?,
             hostname: dsn.option("hostname")?,
-            score: dsn.option("score")?.unwrap_or(SCORE),
+            min_score: dsn.option("score")?.unwrap_or(MIN_SCORE),
             http: HttpClient::default(),
         }))
     }
@@ -73,7 +73,7 @@ impl Captcha {
         self.http.warm_up().await;
     }
 
-    /// Asks the vendor whether a token is a person's.
+    /// Returns true if the vendor accepts a token as a person's.
     pub(super) async fn verify(&self, token: &str) -> Result<bool, ChallengeError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Ok(false);
@@ -87,19 +87,18 @@ impl Captcha {
             .timeout(TIMEOUT)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
-        let answer = call(request).await.map_err(failed)?;
-        let answer: Answer = serde_json::from_slice(&answer.body)
-            .map_err(|_| VendorError::Response { vendor, reason: "its answer cannot be read" })?;
-        if let Some(code) =
-            answer.error_codes.iter().find_map(|code| OUR_FAULT.iter().find(|fault| *fault == code))
-        {
+        let response = call(request).await.map_err(failed)?;
+        let response: SiteverifyResponse = serde_json::from_slice(&response.body)
+            .map_err(|_| VendorError::Response { vendor, reason: "its response cannot be read" })?;
+        let mut codes = response.error_codes.iter();
+        if let Some(code) = codes.find_map(|code| OUR_FAULT.iter().find(|fault| *fault == code)) {
             return Err(VendorError::Response { vendor, reason: code }.into());
         }
-        let hostname = self.hostname.is_none() || self.hostname == answer.hostname;
-        // Of the others a score is something else, such as hCaptcha's, which is that of a risk.
-        let score =
-            self.vendor != "recaptcha" || answer.score.is_none_or(|score| score >= self.score);
-        Ok(answer.success && hostname && score)
+        let hostname = self.hostname.is_none() || self.hostname == response.hostname;
+        // Other vendors' scores mean something else: hCaptcha's is a risk.
+        let score = self.vendor != "recaptcha"
+            || response.score.is_none_or(|score| score >= self.min_score);
+        Ok(response.success && hostname && score)
     }
 }
 

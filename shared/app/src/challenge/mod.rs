@@ -1,9 +1,8 @@
 //! Challenges: a task that a request has to solve before it is sent an SMS, always or when it is
 //! suspicious.
 //!
-//! A request without the answer to a task is given one in place of an SMS, and comes again with the
-//! answer. Which kind of task, `CHALLENGE` says: proof of work, a picture, or a captcha of a third
-//! party.
+//! A request without a solution gets a task in place of an SMS, and is repeated with the solution.
+//! `CHALLENGE` sets the kind of task: proof of work, a picture, or a third party's captcha.
 
 mod captcha;
 mod picture;
@@ -25,21 +24,21 @@ use sms_store::{Store, StoreError};
 
 use self::captcha::Captcha;
 
-/// Hashes that a proof of work takes at most, and half of them on average. A laptop's browser does
-/// it within a second.
+/// Maximum number of hashes of a proof of work; on average it takes half of them. A laptop's
+/// browser computes them within a second.
 const EFFORT: u64 = 100_000;
 
-/// More than that is no use to anybody.
-const MOST_EFFORT: u64 = 1_000_000_000;
+/// Upper bound of the option `effort`.
+const MAX_EFFORT: u64 = 1_000_000_000;
 
-/// An answer to a proof of work is remembered for twice its lifetime, so that it is used once.
+/// Time for which a used proof of work is remembered: twice its lifetime, so that it is used once.
 const USED: Duration = Duration::from_secs(2 * proof_of_work::LIFETIME.unsigned_abs());
 
-/// `CHALLENGE`: what a request has to solve, and when.
+/// `CHALLENGE`: the kind of task, and which requests have to solve it.
 #[derive(Debug, Clone)]
 pub struct Challenge {
     kind: Arc<ChallengeKind>,
-    /// Every request, not only a suspicious one.
+    /// True if every request is challenged, not only a suspicious one.
     pub always: bool,
 }
 
@@ -50,7 +49,7 @@ enum ChallengeKind {
     Captcha(Captcha),
 }
 
-/// A task, as a caller is told of it.
+/// A task to solve, as it is sent to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChallengeTask {
     kind: &'static str,
@@ -67,12 +66,12 @@ enum Details {
 }
 
 impl ChallengeTask {
-    /// Whether a picture has to be read.
+    /// Returns true if the task is a picture.
     pub fn is_picture(&self) -> bool {
         matches!(self.details, Details::Picture { .. })
     }
 
-    /// Does the work, as a page does it; nothing if it is a task for people.
+    /// Solves a proof of work as a page does; `None` for a task that people solve.
     #[must_use]
     pub fn solve(&self) -> Option<Proof> {
         match &self.details {
@@ -82,16 +81,16 @@ impl ChallengeTask {
     }
 }
 
-/// What came with a request as the answer to a task.
+/// The solution of a task.
 #[derive(Clone)]
 pub enum Proof {
-    /// Of a proof of work, or of a captcha.
+    /// The solution of a proof of work, or a captcha's token.
     Token(String),
-    /// Of a picture.
+    /// The characters of a picture.
     Picture {
-        /// Which picture.
+        /// The picture's ID.
         uuid: PictureId,
-        /// What somebody read in it.
+        /// The characters, as they were typed.
         text: String,
     },
 }
@@ -102,18 +101,18 @@ impl fmt::Debug for Proof {
     }
 }
 
-/// Why an answer to a task cannot be judged.
+/// A solution could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeError {
-    /// The store cannot be asked for what a picture shows.
-    #[error("the store cannot be asked")]
+    /// The store did not return the characters of a picture.
+    #[error("the store does not answer")]
     Store(#[from] StoreError),
-    /// The captcha's vendor cannot be asked, or does not know us.
+    /// The captcha's vendor did not answer, or does not accept our secret.
     #[error("the captcha cannot be verified")]
     Vendor(#[from] VendorError),
 }
 
-/// What went wrong at a captcha's vendor.
+/// A call to a captcha's vendor failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VendorError {
     /// No response came.
@@ -129,18 +128,18 @@ pub enum VendorError {
     Response {
         /// The vendor.
         vendor: &'static str,
-        /// The vendor's code, or what is wrong.
+        /// The vendor's error code, or a description of the error.
         reason: &'static str,
     },
 }
 
-/// Why a `CHALLENGE` cannot be used. It names parts, never their secret values.
+/// `CHALLENGE` is invalid. Messages name parts of it, never their secret values.
 #[derive(Debug, thiserror::Error)]
 pub enum ChallengeDsnError {
-    /// The DSN.
+    /// The DSN is invalid.
     #[error(transparent)]
     Dsn(#[from] DsnError),
-    /// No challenge of this name.
+    /// The kind of challenge is unknown.
     #[error(
         "is an unknown challenge: use off, pow, picture, turnstile://, hcaptcha:// or recaptcha://"
     )]
@@ -148,8 +147,8 @@ pub enum ChallengeDsnError {
 }
 
 impl Challenge {
-    /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's
-    /// certificates.
+    /// Loads the system's certificates, so that the first verification of a captcha does not wait
+    /// for them.
     pub async fn warm_up(&self) {
         let kind = Arc::clone(&self.kind);
         run_on_own_thread(async move {
@@ -173,7 +172,7 @@ impl Challenge {
                 "off" => return Ok(None),
                 "picture" => ChallengeKind::Picture,
                 "pow" => match dsn.option("effort")?.unwrap_or(EFFORT) {
-                    effort @ 1..=MOST_EFFORT => ChallengeKind::Pow { effort },
+                    effort @ 1..=MAX_EFFORT => ChallengeKind::Pow { effort },
                     _ => return Err(DsnError::Value("effort").into()),
                 },
                 _ => return Err(ChallengeDsnError::Unknown),
@@ -188,13 +187,13 @@ impl Challenge {
         Ok(Some(Self { kind: Arc::new(kind), always }))
     }
 
-    /// Whether pictures have to be read.
+    /// Returns true if the tasks are pictures.
     pub fn is_picture(&self) -> bool {
         matches!(*self.kind, ChallengeKind::Picture)
     }
 
-    /// A task for whoever asks for a code for this number. `now` is in seconds since 1970; `random`
-    /// is drawn for this call.
+    /// Creates a task for a request of this number. `now` is in seconds since 1970; `random` is
+    /// drawn for this call.
     #[must_use]
     pub fn task(
         &self,
@@ -219,11 +218,12 @@ impl Challenge {
         }
     }
 
-    /// Judges an answer: nothing if it is wrong, else what it counts on, so that it is used once.
+    /// Verifies a solution: `None` if it is wrong, otherwise the quotas that it counts on, so that
+    /// it is used once.
     ///
     /// # Errors
-    /// When nobody can say whether it is right.
-    pub async fn judge(
+    /// If the store or the captcha's vendor does not answer.
+    pub async fn verify(
         &self,
         proof: &Proof,
         store: &Store,
@@ -245,11 +245,11 @@ impl Challenge {
         Ok(right.then(Vec::new))
     }
 
-    /// Draws a picture, and keeps what it shows; nothing if pictures are not what is to be solved
-    /// here.
+    /// Draws a picture as PNG, and keeps its characters in the store; `None` if the tasks are not
+    /// pictures.
     ///
     /// # Errors
-    /// When the store cannot keep it.
+    /// If the store does not keep the characters.
     pub async fn picture(
         &self,
         uuid: &PictureId,
@@ -262,14 +262,14 @@ impl Challenge {
     }
 }
 
-/// The default: proof of work, for what is suspicious.
+/// The default: proof of work, for suspicious requests.
 impl Default for Challenge {
     fn default() -> Self {
         Self { kind: Arc::new(ChallengeKind::Pow { effort: EFFORT }), always: false }
     }
 }
 
-/// A limit of one, for a task that was solved.
+/// A quota of one, so that a solved task is used once.
 fn single_use_quota(task: String) -> Quota {
     Quota {
         scope: Scope::Proof,

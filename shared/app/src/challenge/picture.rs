@@ -1,19 +1,19 @@
-//! The tutorial's picture code: a picture of four characters, which is drawn for a UUID that the
-//! page chose and kept in the store under that until it is typed in, once, right or wrong.
+//! The tutorial's picture code: a picture of four characters for a UUID that the page chose. The
+//! characters stay in the store under that UUID until they are typed once, right or wrong.
 
 use captcha::Captcha;
 use captcha::filters::{Dots, Noise, Wave};
 use sms_domain::phone::{ascii_digit, is_skipped};
 
-/// Characters that cannot be taken for one another.
+/// Characters of pictures, of which no two look alike.
 const CHARACTERS: &str = "34578ABCDEFHJKMNPQRTUVWXY";
 const LENGTH: u32 = 4;
-/// How far full-width letters are from those of ASCII.
-const WIDER: u32 = 0xfee0;
-/// Pixels.
+/// Offset of full-width letters from those of ASCII.
+const FULL_WIDTH: u32 = 0xfee0;
+/// Width and height of a picture in pixels.
 const SIZE: (u32, u32) = (220, 100);
 
-/// What a picture shows, and the picture as PNG; nothing if the library cannot draw it.
+/// Draws a picture: its characters, and the picture as PNG; `None` if the library fails.
 pub(super) fn draw() -> Option<(String, Vec<u8>)> {
     let characters: Vec<char> = CHARACTERS.chars().collect();
     let mut captcha = Captcha::new();
@@ -26,8 +26,8 @@ pub(super) fn draw() -> Option<(String, Vec<u8>)> {
     captcha.as_tuple()
 }
 
-/// Whether somebody typed what a picture shows. Neither case matters, nor how wide a keyboard
-/// writes.
+/// Returns true if the typed text has the picture's characters, in any case and in full-width or
+/// ASCII letters.
 pub(super) fn is_right(typed: &str, shown: &str) -> bool {
     let typed: String = typed.chars().filter(|c| !is_skipped(*c)).map(narrow).collect();
     typed.eq_ignore_ascii_case(shown)
@@ -36,7 +36,10 @@ pub(super) fn is_right(typed: &str, shown: &str) -> bool {
 /// The ASCII form of a digit, or of a full-width letter.
 fn narrow(c: char) -> char {
     let letter = || {
-        u32::from(c).checked_sub(WIDER).and_then(char::from_u32).filter(char::is_ascii_alphabetic)
+        u32::from(c)
+            .checked_sub(FULL_WIDTH)
+            .and_then(char::from_u32)
+            .filter(char::is_ascii_alphabetic)
     };
     ascii_digit(c).or_else(letter).unwrap_or(c)
 }
@@ -46,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_shows_what_can_be_typed() {
+    fn the_characters_of_a_picture_can_be_typed() {
         let (text, png) = draw().expect("a picture");
         assert!(text.len() == 4 && text.chars().all(|c| CHARACTERS.contains(c)), "{text}");
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 500, "{} bytes", png.len());

@@ -17,10 +17,9 @@ use crate::problem::Problem;
 /// The addresses that a request was forwarded for.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// `TRUSTED_PROXIES`: how many proxies in front of this process write down whom they were asked by.
-/// Each adds one address at the end of `X-Forwarded-For`; whatever stands before those is what a
-/// caller may have made up. (In a function the list ends with the address that the event names as
-/// the caller's.)
+/// `TRUSTED_PROXIES`: the number of proxies in front of this process that record their client's
+/// address. Each appends one address to `X-Forwarded-For`; those before may be forged by the
+/// caller. (In a function the list ends with the address that the event names as the caller's.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrustedProxies(pub u8);
 
@@ -28,13 +27,13 @@ pub struct TrustedProxies(pub u8);
 #[derive(Debug, Clone, Copy)]
 pub struct SourceIp(pub IpAddr);
 
-/// `API_KEYS`: who may call, and the SHA-256 of the key that each has. Without any, everybody may.
+/// `API_KEYS`: the callers, each with the SHA-256 of its key. Without any, everybody may call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiKeys(Arc<[(String, String)]>);
 
 impl ApiKeys {
-    /// Reads `shop=HASH,app=HASH`, with lower-case hexadecimal hashes; nothing if an entry is not
-    /// of that form, or a name is there twice.
+    /// Reads `shop=HASH,app=HASH`, with lower-case hexadecimal hashes; `None` if an entry does not
+    /// have that form, or a name occurs twice.
     #[must_use]
     pub fn parse(list: &str) -> Option<Self> {
         let mut keys: Vec<(String, String)> = Vec::new();
@@ -49,7 +48,7 @@ impl ApiKeys {
             }
             keys.push((name.to_owned(), hash.to_owned()));
         }
-        // A list of nothing is a mistake, and would let everybody in.
+        // A list of commas alone is a mistake, and would let everybody in.
         (list.trim().is_empty() || !keys.is_empty()).then(|| Self(keys.into()))
     }
 
@@ -79,15 +78,15 @@ pub struct Callers {
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
     peer: Option<IpAddr>,
-    /// The last first; nothing where it is no address.
+    /// Addresses of `X-Forwarded-For`, the last first; `None` for an invalid one.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
-    pub(crate) names: RequestContext,
+    pub(crate) context: RequestContext,
 }
 
 impl Caller {
-    /// The address that limits are counted for. Nothing where none is known, and for this machine
-    /// itself: that is a proxy which nobody has told of, or a developer.
+    /// The address that limits are counted for. `None` if none is known, and for loopback, which is
+    /// a proxy that is not configured, or a developer.
     pub(crate) fn ip(&self, proxies: TrustedProxies) -> Option<IpAddr> {
         let ip = match usize::from(proxies.0).checked_sub(1) {
             None => self.peer,
@@ -96,7 +95,7 @@ impl Caller {
         ip.filter(|ip| !ip.to_canonical().is_loopback())
     }
 
-    /// The name of the key's holder; nothing where no keys are configured.
+    /// The name of the key's holder; `None` if no keys are configured.
     pub(crate) fn tenant<'a>(&self, keys: &'a ApiKeys) -> Result<Option<&'a str>, Problem> {
         if keys.0.is_empty() {
             return Ok(None);
@@ -124,8 +123,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        let names = parts.extensions.remove::<RequestContext>().unwrap_or_default();
-        Ok(Self { peer, forwarded, bearer, names })
+        let context = parts.extensions.remove::<RequestContext>().unwrap_or_default();
+        Ok(Self { peer, forwarded, bearer, context })
     }
 }
 
@@ -135,7 +134,7 @@ pub fn forwarded(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// An address as proxies write it, some with the port.
+/// Reads an address in a form that proxies write: with or without brackets and port.
 #[must_use]
 pub fn read_address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_matches(['[', ']']);
@@ -182,11 +181,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_trusted_proxies_wrote_counts() {
+    async fn only_addresses_of_trusted_proxies_count() {
         assert_eq!(
             ip("192.0.2.1", &["198.51.100.1"], 0).await,
             "192.0.2.1",
-            "made up by the caller"
+            "forged by the caller"
         );
         assert_eq!(ip("192.0.2.1", &["203.0.113.1, 198.51.100.1"], 1).await, "198.51.100.1");
         assert_eq!(ip("192.0.2.1", &["203.0.113.1", "198.51.100.1"], 2).await, "203.0.113.1");

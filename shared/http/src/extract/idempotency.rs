@@ -1,9 +1,9 @@
-//! `Idempotency-Key`: a request that is repeated because its answer was lost gets that answer, and
-//! no second SMS.
+//! `Idempotency-Key`: a request that is repeated because its response was lost gets that response,
+//! and no second SMS.
 //!
-//! After draft-ietf-httpapi-idempotency-key-header: what was accepted is answered again as it was;
-//! 409 while the first call is still at work, and 422 for another request with the same key. What
-//! was not accepted did nothing, and may be asked again.
+//! After draft-ietf-httpapi-idempotency-key-header: an accepted request is replayed; 409 while the
+//! first call is still in progress, and 422 for another request with the same key. A request that
+//! was not accepted had no effect, and may be repeated.
 
 use axum::http::{HeaderMap, HeaderName};
 use sms_app::detached::retry_detached;
@@ -19,8 +19,8 @@ use crate::views::Body;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
-/// or the store did not say whether it has it, it is given back.
+/// A key that this call claims or holds. It is released if it is dropped without a response,
+/// because the caller has hung up or the claim failed.
 pub(crate) struct IdempotencyGuard {
     store: Store,
     key: Option<ClaimedKey>,
@@ -28,10 +28,10 @@ pub(crate) struct IdempotencyGuard {
 
 /// The outcome of a claim.
 pub(crate) enum Claimed {
-    /// The call is the first with its key, if it has one: it is to act.
+    /// The call has no key or is the first with it: it is to be executed.
     First(Option<IdempotencyGuard>),
-    /// The key was used for this request before, which was answered like this.
-    Answered(Body),
+    /// The key was used for this request before, with this response.
+    Replay(Body),
 }
 
 /// Claims the key of a request, if it came with one. The store learns neither key nor `body`: it
@@ -55,17 +55,17 @@ pub(crate) async fn claim(
     let subject =
         secrets.keyed_hash(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
     let key = ClaimedKey { subject, fingerprint: secrets.keyed_hash(body), call: random_u64() };
-    let mut held = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
+    let mut guard = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
     if claim == Claim::Acquired {
-        return Ok(Claimed::First(Some(held)));
+        return Ok(Claimed::First(Some(guard)));
     }
-    // It is another call's.
-    held.key = None;
+    // Another call holds the key.
+    guard.key = None;
     match claim {
-        // An answer of another release, whose form is another, cannot be given again.
+        // A response in the format of another release cannot be replayed.
         Claim::Replay(answer) => serde_json::from_str(&answer)
-            .map(Claimed::Answered)
+            .map(Claimed::Replay)
             .map_err(|_| Problem::IdempotencyKeyReused),
         Claim::Acquired | Claim::InProgress => Err(Problem::IdempotencyInProgress),
         Claim::KeyReused => Err(Problem::IdempotencyKeyReused),
@@ -98,13 +98,13 @@ fn unquoted(rest: &str) -> Option<String> {
 }
 
 impl IdempotencyGuard {
-    /// Keeps the answer for calls to come, or gives the key back if there is none.
-    pub(crate) async fn settle(mut self, answer: Option<&Body>) {
-        let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
+    /// Stores the response for later calls, or releases the key if there is none.
+    pub(crate) async fn complete(mut self, response: Option<&Body>) {
+        let response = response.and_then(|response| serde_json::to_string(response).ok());
         if let Some(key) = self.key.take()
-            && self.store.complete(&key, answer.as_deref()).await.is_err()
+            && self.store.complete(&key, response.as_deref()).await.is_err()
         {
-            settle_later(self.store.clone(), key, answer);
+            complete_later(self.store.clone(), key, response);
         }
     }
 }
@@ -114,16 +114,16 @@ impl Drop for IdempotencyGuard {
         if let Some(key) = self.key.take()
             && Handle::try_current().is_ok()
         {
-            settle_later(self.store.clone(), key, None);
+            complete_later(self.store.clone(), key, None);
         }
     }
 }
 
-/// When the store answers again.
-fn settle_later(store: Store, key: ClaimedKey, answer: Option<String>) {
+/// Completes a claim when the store answers again.
+fn complete_later(store: Store, key: ClaimedKey, response: Option<String>) {
     retry_detached(move || {
-        let (store, key, answer) = (store.clone(), key.clone(), answer.clone());
-        async move { store.complete(&key, answer.as_deref()).await }
+        let (store, key, response) = (store.clone(), key.clone(), response.clone());
+        async move { store.complete(&key, response.as_deref()).await }
     });
 }
 

@@ -1,4 +1,4 @@
-//! JSON bodies, with a problem that names the field for whatever is wrong in them.
+//! JSON bodies. A problem names the field that is invalid.
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
@@ -19,8 +19,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Without the word a page of any origin could send it from its visitors' browsers, which
-        // ask before they send JSON alone.
+        // Without this check a page of any origin could send the request from its visitors'
+        // browsers: only the content type of JSON needs a preflight.
         let content_type =
             request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(is_json) {
@@ -77,8 +77,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The parser's own words would quote the value; a number or a code must not come back, or stand in
-/// a log.
+/// Converts a parser's error into a problem. The parser's own message is not used: it quotes the
+/// value, and a phone number or a code must not be returned or logged.
 fn problem(path: &str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
         return Problem::BadJson(BodyError::InvalidJson {

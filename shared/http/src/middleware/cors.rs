@@ -11,7 +11,7 @@ use super::request_id::{REQUEST_ID, TRACE_PARENT, TRACE_STATE};
 use crate::extract::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED};
 use crate::problem::RATE_LIMIT;
 
-/// Lifetime of a preflight's answer in a browser's cache: Chromium's maximum.
+/// Lifetime of a preflight's response in a browser's cache: Chromium's maximum.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
 /// `ALLOW_ORIGINS`. Without any, pages of other origins cannot call.
@@ -22,7 +22,7 @@ pub struct AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// Reads `https://shop.example,http://localhost:5173`, or `*`; nothing if one of them is no
+    /// Reads `https://shop.example,http://localhost:5173`, or `*`; `None` if one of them is not an
     /// origin as browsers send it.
     #[must_use]
     pub fn parse(list: &str) -> Option<Self> {
@@ -44,8 +44,8 @@ impl AllowedOrigins {
         self.any || self.listed.contains(origin)
     }
 
-    /// The layer that answers preflights and adds CORS headers; nothing where no page of another
-    /// origin may call.
+    /// The layer that answers preflights and adds CORS headers; `None` if no page of another origin
+    /// may call.
     pub(crate) fn layer(&self) -> Option<CorsLayer> {
         let origins =
             if self.any { AllowOrigin::any() } else { AllowOrigin::list(self.listed.clone()) };
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_what_browsers_send() {
+    fn origins_are_compared_as_browsers_send_them() {
         let origins =
             AllowedOrigins::parse("https://shop.example, http://localhost:5173").expect("a list");
         assert!(origins.has(&HeaderValue::from_static("http://localhost:5173")));

@@ -1,5 +1,5 @@
-//! `Host`, which every request of HTTP/1.1 has once (RFC 9112 §3.2): what stands in front may have
-//! gone by another one.
+//! Middleware: refuses requests without exactly one valid `Host` (RFC 9112 §3.2), since a proxy in
+//! front may have used another one of several.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,8 @@ use sms_domain::locale::Locale;
 use super::problem_body::locale;
 use crate::problem::Problem;
 
-/// Answers what has none, more than one, or one that is none. For routes that are served without
-/// [`crate::app`], which sees to it by itself.
+/// Refuses requests with no `Host`, several, or an invalid one. For routes that are served without
+/// [`crate::with_defaults`], which includes it.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
         return Problem::BadHost.response(locale(request.headers()).unwrap_or(Locale::En));

@@ -1,5 +1,4 @@
-//! Middleware: writes problems in the caller's language, and marks every response as not to be
-//! stored.
+//! Middleware: writes problems in the caller's language, and marks every response `no-store`.
 
 use axum::extract::Request;
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL};
@@ -11,9 +10,9 @@ use sms_domain::locale::Locale;
 use super::host;
 use crate::problem::Problem;
 
-/// Writes a problem in the caller's language, and marks every answer as not to be stored.
+/// Writes a problem in the caller's language, and marks every response `no-store`.
 pub(crate) async fn render_problems(request: Request, next: Next) -> Response {
-    let asked_for = request.headers().get(ACCEPT_LANGUAGE).cloned();
+    let accept_language = request.headers().get(ACCEPT_LANGUAGE).cloned();
     let mut response = if host::is_bad(&request) {
         Problem::BadHost.into_response()
     } else {
@@ -21,7 +20,7 @@ pub(crate) async fn render_problems(request: Request, next: Next) -> Response {
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = problem.response(spoken(asked_for.as_ref()).unwrap_or(Locale::En));
+        response = problem.response(negotiate(accept_language.as_ref()).unwrap_or(Locale::En));
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
@@ -30,12 +29,12 @@ pub(crate) async fn render_problems(request: Request, next: Next) -> Response {
     response
 }
 
-/// The language that the caller asks for.
+/// The language that the caller accepts, if it is one of ours.
 #[must_use]
 pub fn locale(headers: &HeaderMap) -> Option<Locale> {
-    spoken(headers.get(ACCEPT_LANGUAGE))
+    negotiate(headers.get(ACCEPT_LANGUAGE))
 }
 
-fn spoken(accept_language: Option<&HeaderValue>) -> Option<Locale> {
+fn negotiate(accept_language: Option<&HeaderValue>) -> Option<Locale> {
     Locale::from_accept_language(accept_language?.to_str().ok()?)
 }

@@ -1,5 +1,5 @@
-//! The names of a request, on every line that is logged for it: `request_id`, which the caller gets
-//! back as `X-Request-Id`, and `trace_id`.
+//! Middleware: assigns a request ID and a trace context, and records both on the request's span, so
+//! that its log lines have them. The caller gets the ID as `X-Request-Id`.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,28 +16,29 @@ use super::problem_body::render_problems;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The trace that a caller's request is part of (W3C Trace Context). What vendors say of it beside
-/// is let through, and not read.
+/// The trace that a caller's request is part of (W3C Trace Context). `tracestate` is allowed, and
+/// not read.
 pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The trace that AWS's services name.
+/// The trace header of AWS's services.
 pub const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Longest name that a caller may give.
-const MAX_NAME: usize = 64;
+/// Maximum length of a caller's request ID.
+const MAX_ID: usize = 64;
 
-/// Names a request, and lets it be answered. A caller's own names are kept, if they are such.
+/// Runs a request in a span with its request ID and trace. A caller's own valid IDs are kept.
 pub(crate) async fn request_context(mut request: Request, next: Next) -> Response {
-    let told = trace(request.headers());
-    let begun = if told.is_none() { start_trace() } else { None };
-    // Where a trace begins here, the request is its first span, and has that name.
-    let first = begun.as_ref().map(|begun| begun.parent_id().to_owned());
-    let request_id =
-        given(request.headers()).or(first).unwrap_or_else(|| hex::encode(random_bytes::<8>()));
-    let parent = told.or(begun);
+    let incoming = trace(request.headers());
+    let started = if incoming.is_none() { start_trace() } else { None };
+    // The first span of a trace that starts here is the request: its ID is the request ID, too.
+    let span_id = started.as_ref().map(|started| started.parent_id().to_owned());
+    let request_id = incoming_id(request.headers())
+        .or(span_id)
+        .unwrap_or_else(|| hex::encode(random_bytes::<8>()));
+    let parent = incoming.or(started);
     let trace_id = parent.as_ref().map(TraceParent::trace_id);
-    // On whatever level lines are logged, they have it.
+    // An error span, so that log lines of every level have its fields.
     let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
     let is_known = trace_id.is_some();
     let trace = link_parent(&span, parent);
@@ -45,7 +46,7 @@ pub(crate) async fn request_context(mut request: Request, next: Next) -> Respons
         span.record("trace_id", trace.trace_id());
     }
     request.extensions_mut().insert(RequestContext { request_id: Some(request_id.clone()), trace });
-    // For exporters: no line of a log comes after it.
+    // The status is recorded for exporters alone: no log line follows.
     let exported = is_exported().then(|| span.clone());
     let mut response = render_problems(request, next).instrument(span).await;
     if let Some(span) = exported {
@@ -57,11 +58,11 @@ pub(crate) async fn request_context(mut request: Request, next: Next) -> Respons
     response
 }
 
-fn given(headers: &HeaderMap) -> Option<String> {
-    let name = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let usable = (1..=MAX_NAME).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    usable.then(|| name.to_owned())
+fn incoming_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_valid = (1..=MAX_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    is_valid.then(|| id.to_owned())
 }
 
 fn trace(headers: &HeaderMap) -> Option<TraceParent> {

@@ -7,13 +7,13 @@ use super::{Problem, texts, whole_seconds};
 use crate::{BODY_TIMEOUT, MAX_IDEMPOTENCY_KEY};
 
 impl Problem {
-    /// The single case in words.
+    /// The text of the `detail`.
     pub(crate) fn detail(&self, locale: Locale) -> String {
         let text = texts::find(locale, self.kind().table(), self.key()).unwrap_or_default();
         texts::fill(text, &self.values())
     }
 
-    /// The key of the text in the table of its type.
+    /// The key of the text in the table of the problem's type.
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::BadJson(error) => error.key(),

@@ -39,9 +39,9 @@ pub enum FieldError {
     InvalidPurpose,
     /// Not the UUID of a picture.
     InvalidPicture,
-    /// Not a code of so many digits.
+    /// Not a code with this number of digits.
     InvalidCode { digits: usize },
-    /// Given together with a field that it excludes.
+    /// The other field is present, and the two exclude each other.
     Excludes(&'static str),
     /// A page or an app that is not configured.
     NotConfigured,

@@ -1,5 +1,5 @@
-//! The part of a problem that does not depend on the single case: type, status, `code`, and the
-//! keys of its texts.
+//! Types of problems: the members that all problems of a type share: type, status, `code`, and the
+//! keys of the texts.
 
 use axum::http::StatusCode;
 use sms_domain::locale::Locale;
@@ -11,15 +11,15 @@ pub(crate) struct ProblemKind {
     /// The end of its type, or the whole of a registered one.
     pub(crate) name: &'static str,
     pub(crate) status: StatusCode,
-    /// Its number in the tutorial's table.
+    /// The number in the tutorial's table.
     pub(crate) code: &'static str,
-    /// The key of the tutorial's words for it, in `[errmsg]`.
+    /// The key of the tutorial's text, in `[errmsg]`.
     errmsg: &'static str,
 }
 
 impl ProblemKind {
-    /// The name of its table in `templates/problems.*.toml`, and of its examples in the API's
-    /// description.
+    /// The name of the type's table in `templates/problems.*.toml`, and of its examples in the
+    /// API's description.
     pub(crate) fn table(&self) -> &'static str {
         self.name.rsplit_once('#').map_or(self.name, |(_, end)| end)
     }
@@ -28,7 +28,7 @@ impl ProblemKind {
         texts::find(locale, self.table(), "title").unwrap_or_default()
     }
 
-    /// The tutorial's words; the title in a language that it is not written in.
+    /// The tutorial's text; in a language without one, the title.
     pub(crate) fn errmsg(&self, locale: Locale) -> &'static str {
         texts::find(locale, "errmsg", self.errmsg).unwrap_or_else(|| self.title(locale))
     }

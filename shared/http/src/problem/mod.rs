@@ -1,7 +1,6 @@
-//! Everything that can be answered other than what was asked for: RFC 9457 problem documents, in
-//! one place.
+//! Problems: every error response of the API, as RFC 9457 documents.
 //!
-//! `code` and `errmsg` keep the numbers and words of the tutorial's `RETCODE` table.
+//! `code` and `errmsg` have the numbers and texts of the tutorial's `RETCODE` table.
 
 pub(crate) mod details;
 pub(crate) mod field_error;
@@ -18,8 +17,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sms_app::admission::AdmissionError;
 use sms_app::challenge::ChallengeTask;
+use sms_app::request_code::RequestCodeError;
 use sms_domain::locale::Locale;
 use sms_domain::phone::{Country, PhoneError};
 use sms_domain::refusal::{Exceeded, Refusal};
@@ -30,8 +29,7 @@ use tracing::error;
 use self::field_error::{BodyError, FieldError};
 use self::kinds::ProblemKind;
 
-/// `Retry-After` while a part is down, in seconds: reconnecting takes
-/// no longer.
+/// `Retry-After` while a part is down, in seconds: the longest time of a reconnection.
 const RETRY_UNAVAILABLE: u64 = 2;
 
 /// `Retry-After` while another call with the same idempotency key is in progress.
@@ -44,28 +42,28 @@ pub(crate) const CAPTCHA: &str = "captcha";
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// An error answer.
+/// An error response.
 #[derive(Debug, Clone)]
 pub enum Problem {
     /// The body is not JSON.
     BadJson(BodyError),
-    /// The body is JSON, and a field in it is not what it should be.
+    /// The body is JSON with an invalid field.
     BadField {
-        /// Its name.
+        /// The field's name.
         field: String,
-        /// The mistake.
+        /// The error.
         error: FieldError,
     },
-    /// A field that must be there is not.
+    /// A required field is missing.
     MissingField(&'static str),
     /// `to` is not a number that receives SMS.
     BadNumber(PhoneError),
-    /// The event of a function is not a valid HTTP request: a method, a path or a header that none
-    /// can have.
+    /// The event of a function is not a valid HTTP request: its method, its path or a header is
+    /// invalid.
     NotARequest,
-    /// The body says that it is something else than JSON.
+    /// The body's content type is not JSON.
     NotJson,
-    /// The body is compressed, or otherwise not as it is meant.
+    /// The body is compressed or otherwise encoded.
     Encoded,
     /// The body is too large.
     TooLarge(usize),
@@ -73,38 +71,38 @@ pub enum Problem {
     TooSlow,
     /// The code is wrong.
     WrongCode {
-        /// Further tries.
+        /// Remaining attempts.
         attempts_left: u32,
-        /// The lockout, if there are none.
+        /// The rest of the lockout, if there are none.
         locked_for: Duration,
     },
-    /// A verification that is unknown, expired, replaced or used: always the same answer.
+    /// The verification is unknown, expired, replaced or used: always the same response.
     NotFound,
-    /// A push whose signature or secret is not right.
+    /// The signature or the path secret of a delivery report is invalid.
     InvalidSignature,
-    /// A call without one of the keys that callers have.
+    /// The call has none of the API keys.
     Unauthorized,
-    /// An `Idempotency-Key` that is none.
+    /// The `Idempotency-Key` is invalid.
     BadIdempotencyKey,
-    /// An `Idempotency-Key` that was used for another request.
+    /// The `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
-    /// Another call with the same `Idempotency-Key` is at work.
+    /// Another call with the same `Idempotency-Key` is in progress.
     IdempotencyInProgress,
-    /// No `Host`, more than one, or one that is none.
+    /// No `Host`, more than one, or an invalid one.
     BadHost,
     /// No route for the path.
     NoSuchPath,
-    /// A route, but not for the method.
+    /// The path has a route, but not for the method.
     NoSuchMethod,
-    /// A page of another site asks where only a site's own pages may.
+    /// A page of another site calls a route that only a site's own pages may call.
     CrossSite,
-    /// Limits are reached.
+    /// Limits are exceeded.
     TooManyRequests(Refusal),
-    /// A task has to be solved first.
+    /// A challenge has to be solved first.
     Challenge {
-        /// The task.
+        /// The task to solve.
         task: ChallengeTask,
-        /// There was an answer, and it was wrong.
+        /// True if the request had a solution that was wrong.
         wrong: bool,
     },
     /// No codes are sent to the number's country.
@@ -113,7 +111,7 @@ pub enum Problem {
     Unavailable(Vec<&'static str>),
 }
 
-/// A field that is not what it should be.
+/// The problem of an invalid field.
 pub(crate) fn bad(field: &str, error: FieldError) -> Problem {
     Problem::BadField { field: field.to_owned(), error }
 }
@@ -153,7 +151,7 @@ impl Problem {
         }
     }
 
-    /// The members of the single case.
+    /// The members of the document that only some types of problems have.
     fn members(&self) -> Document<'_> {
         let mut members = Document::default();
         match self {
@@ -210,8 +208,8 @@ impl Problem {
         headers
     }
 
-    /// As in the tutorial's table, in its language unless the caller asks for another.
-    pub(crate) fn as_in_the_table(&self, locale: Locale) -> Retcode {
+    /// The `code` and `errmsg` of the tutorial's table.
+    pub(crate) fn retcode(&self, locale: Locale) -> Retcode {
         let kind = self.kind();
         Retcode { code: kind.code, errmsg: kind.errmsg(locale) }
     }
@@ -234,7 +232,7 @@ impl Problem {
         }
     }
 
-    /// The answer with the document.
+    /// The response with the document.
     #[must_use]
     pub fn response(&self, locale: Locale) -> Response {
         let mut headers = self.headers();
@@ -262,28 +260,28 @@ pub(crate) struct Document<'a> {
     title: &'static str,
     status: u16,
     detail: String,
-    /// As in the tutorial's table
+    /// The number in the tutorial's table
     code: &'static str,
     /// The tutorial's words in Chinese, or `title` in English, by `Accept-Language`
     errmsg: &'static str,
     /// The field of the request that is wrong
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
-    /// The digit that a mobile number of its country has and this one has not; `detail` says where
+    /// The digit that mobile numbers of the country have and this one lacks; `detail` says where
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<&'static str>,
     /// Wrong codes that may still be typed
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_left: Option<u32>,
-    /// All policies that stood in the way, the longest wait first: the member that the type
+    /// All policies that refused the request, the longest wait first: the member that the type
     /// `#quota-exceeded` defines
     #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
     violated_policies_of_the_type: Option<Vec<&'static str>>,
-    /// The same as `violated-policies`, under its older name here
+    /// `violated-policies` under its older name
     #[serde(skip_serializing_if = "Option::is_none")]
     violated_policies: Option<Vec<&'static str>>,
-    /// Seconds after which no policy stands in the way any more, or after the last wrong code the
-    /// number is no longer locked
+    /// Seconds until no policy refuses the request; after the last wrong code, until the lockout
+    /// ends
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,7 +292,8 @@ pub(crate) struct Document<'a> {
     down: Option<&'a [&'static str]>,
 }
 
-/// The document is written when the caller's language is known: see [`crate::app`].
+/// Keeps the problem in the response's extensions: middleware writes the document, in the caller's
+/// language ([`crate::with_defaults`]).
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.kind().status.into_response();
@@ -303,18 +302,18 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<AdmissionError> for Problem {
-    fn from(problem: AdmissionError) -> Self {
+impl From<RequestCodeError> for Problem {
+    fn from(problem: RequestCodeError) -> Self {
         match problem {
-            AdmissionError::Refused(refusal) => Self::TooManyRequests(refusal),
-            AdmissionError::Challenge { task, wrong } => Self::Challenge { task, wrong },
-            AdmissionError::Captcha(source) => {
+            RequestCodeError::Refused(refusal) => Self::TooManyRequests(refusal),
+            RequestCodeError::Challenge { task, wrong } => Self::Challenge { task, wrong },
+            RequestCodeError::Captcha(source) => {
                 error!(error = causes(&source), "the captcha cannot be verified");
                 Self::Unavailable(vec![CAPTCHA])
             }
-            AdmissionError::Country(country) => Self::Country(country),
-            AdmissionError::Store(source) => source.into(),
-            AdmissionError::Queue(source) => {
+            RequestCodeError::Country(country) => Self::Country(country),
+            RequestCodeError::Store(source) => source.into(),
+            RequestCodeError::Queue(source) => {
                 error!(error = causes(&source), "the queue is down");
                 Self::Unavailable(vec![QUEUE])
             }
@@ -329,8 +328,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// The field of draft-ietf-httpapi-ratelimit-headers: that nothing is left of these policies, and
-/// the time until there is more of each.
+/// The field `RateLimit` of draft-ietf-httpapi-ratelimit-headers: nothing is left of these
+/// policies, and the time until each admits a request again.
 pub(crate) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) -> String {
     let mut field = String::with_capacity(32);
     for (policy, wait) in waits {
@@ -341,7 +340,7 @@ pub(crate) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) 
     field
 }
 
-/// Rounded up: who comes back then is not too early.
+/// A time in seconds, rounded up so that a retry is not too early.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }

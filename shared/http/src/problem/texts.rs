@@ -1,9 +1,8 @@
 //! The texts of problems: `templates/problems.*.toml`, a file for each language, a table for each
 //! type of problem.
 //!
-//! A text is looked up in the file as it is: the functions that answer with problems carry no TOML
-//! parser, and their first request does not wait for one. A test reads the files with `toml` and
-//! holds this to it.
+//! A text is looked up by scanning the file: so the functions need no TOML parser, and their first
+//! request does not wait for one. A test compares the result with that of `toml`.
 
 use sms_domain::locale::Locale;
 
@@ -15,7 +14,7 @@ fn file(locale: Locale) -> &'static str {
     locale.choose(EN, ZH_CN, ZH_HANT)
 }
 
-/// The text of a key in a table, if the language has it.
+/// Finds the text of a key in a table; `None` if the language does not have it.
 pub(crate) fn find(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
     let is_table =
         |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(table);
@@ -28,7 +27,7 @@ fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"')
 }
 
-/// A text with its placeholders filled in.
+/// Fills in the placeholders of a text.
 pub(crate) fn fill(text: &str, values: &[(&str, String)]) -> String {
     values
         .iter()
@@ -65,7 +64,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Of a table `errmsg`, a language has all keys or none.
+    /// The table `errmsg` may be missing in a language; otherwise it has all keys.
     #[test]
     fn every_language_has_the_same_keys_and_placeholders() {
         type Placeholders<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;

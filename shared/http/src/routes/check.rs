@@ -1,6 +1,5 @@
-//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: type a code
-//! back, see how it stands, and end it; and `GET /.well-known/jwks.json`, for whoever is brought a
-//! token.
+//! `POST /v1/verifications/{id}/check`, and `GET` and `DELETE /v1/verifications/{id}`: check a
+//! code, and read or cancel a verification; and `GET /.well-known/jwks.json`, to verify tokens.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use sms_app::check::CheckCode;
+use sms_app::check_code::CheckCode;
 use sms_domain::code::Code;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
@@ -28,7 +27,7 @@ use crate::problem::{Problem, bad};
 use crate::views;
 
 pub(crate) struct Api {
-    checks: CheckCode,
+    check_code: CheckCode,
     region: Region,
     callers: Callers,
     tokens: TokenKeys,
@@ -49,7 +48,7 @@ pub(crate) struct CheckBody {
     region: Option<String>,
 }
 
-/// The answer to a right code
+/// The response to the right code
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(crate) struct Approved {
@@ -63,13 +62,13 @@ pub(crate) struct Approved {
     pub(crate) token: Option<String>,
 }
 
-/// An id in a path. What cannot be one is as gone as what once was one.
+/// An ID in a path. An invalid one is answered as an expired one is.
 pub(crate) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes. `region` is the country in which a number without `+` is read.
-pub fn router(checks: CheckCode, region: Region, callers: Callers) -> Router {
-    let tokens = TokenKeys::new(&checks.codes.secrets);
-    routes().with_state(Arc::new(Api { checks, region, callers, tokens }))
+pub fn router(check_code: CheckCode, region: Region, callers: Callers) -> Router {
+    let tokens = TokenKeys::new(&check_code.codes.secrets);
+    routes().with_state(Arc::new(Api { check_code, region, callers, tokens }))
 }
 
 routes! {
@@ -117,22 +116,22 @@ pub(crate) async fn check(
     Json(typed): Json<CheckBody>,
 ) -> Result<JsonAnswer<Approved>, Problem> {
     let tenant = caller.tenant(&api.callers.keys)?;
-    let checks = &api.checks;
+    let check_code = &api.check_code;
     let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
-    let digits = checks.codes.length.digits();
-    let typed = Code::parse(&typed, checks.codes.length)
+    let digits = check_code.codes.length.digits();
+    let typed = Code::parse(&typed, check_code.codes.length)
         .ok_or_else(|| bad("code", FieldError::InvalidCode { digits }))?;
     let id = parse(id)?;
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
-    let other_number = to.as_ref().is_some_and(|to| !checks.is_of(&id, to));
+    let other_number = to.as_ref().is_some_and(|to| !check_code.is_of(&id, to));
     let result = match other_number {
-        true => checks.wrong_number(&id, ip, request).await?,
-        false => checks.check(&id, &typed, ip, request).await?,
+        true => check_code.wrong_number(&id, ip, request).await?,
+        false => check_code.check(&id, &typed, ip, request).await?,
     };
     match result {
         CheckResult::Approved => {
-            let token = to.map(|to| checks.token(&api.tokens, &id, &to, tenant));
+            let token = to.map(|to| check_code.token(&api.tokens, &id, &to, tenant));
             let purpose = id.purpose().as_str().to_owned();
             Ok(JsonAnswer(Approved { id: id.to_string(), status: "approved", purpose, token }))
         }
@@ -146,19 +145,18 @@ pub(crate) async fn check(
 }
 
 impl Api {
-    /// The number of the person who types: it is what a token is about, since the store does not
-    /// know it.
+    /// Reads the number in a check: the subject of the token, which the store does not know.
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
         let region = region
             .map_or(Some(self.region), Region::parse)
             .ok_or(bad("region", FieldError::InvalidCountry))?;
-        let read = self.checks.codes.test_numbers.number(to, region);
+        let read = self.check_code.codes.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }
 }
 
-/// The same for everybody. A verifier that meets an unknown key asks again all the same.
-const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// `Cache-Control` of the keys. Verifiers that find an unknown key reload them before.
+const KEYS_CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// Keys of tokens
 #[cfg_attr(test, utoipa::path(
@@ -174,10 +172,10 @@ const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
     )),
 ))]
 pub(crate) async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    ([(CACHE_CONTROL, KEYS_KEPT)], JsonAnswer(api.tokens.set()))
+    ([(CACHE_CONTROL, KEYS_CACHED)], JsonAnswer(api.tokens.set()))
 }
 
-/// See how it stands
+/// Read a verification
 #[cfg_attr(test, utoipa::path(
     get,
     path = "/v1/verifications/{id}",
@@ -188,7 +186,7 @@ pub(crate) async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
     responses(
         (
             status = 200,
-            description = "As it is now; `delivery` is of the latest SMS.",
+            description = "The present state; `delivery` is that of the latest SMS.",
             body = views::Body,
             examples(("sent" = (value = json!(document::sent())))),
         ),
@@ -203,11 +201,11 @@ pub(crate) async fn status(
     caller: Caller,
 ) -> Result<JsonAnswer<views::Body>, Problem> {
     caller.tenant(&api.callers.keys)?;
-    let found = api.checks.find(&parse(id)?).await?;
+    let found = api.check_code.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::NotFound)
 }
 
-/// End it
+/// Cancel a verification
 #[cfg_attr(test, utoipa::path(
     delete,
     path = "/v1/verifications/{id}",
@@ -218,7 +216,7 @@ pub(crate) async fn status(
     responses(
         (
             status = 204,
-            description = "It was pending, and its code is no longer accepted. The cooldown stays.",
+            description = "Cancelled: the code is no longer accepted. The cooldown stays.",
         ),
         (status = 401, response = document::Unauthorized),
         (status = 404, response = document::NotFound),
@@ -231,7 +229,7 @@ pub(crate) async fn cancel(
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
     caller.tenant(&api.callers.keys)?;
-    let cancelled = api.checks.cancel(&parse(id)?).await?;
+    let cancelled = api.check_code.cancel(&parse(id)?).await?;
     if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }
 

@@ -1,5 +1,5 @@
-//! `POST /v1/receipts/{provider}`, and `…/{key}` where the vendor signs nothing: what a gateway
-//! tells about messages that it took before.
+//! `POST /v1/receipts/{provider}`, and `…/{key}` for vendors without signatures: delivery reports
+//! of the gateways.
 
 use std::collections::HashMap;
 
@@ -25,48 +25,49 @@ use crate::extract::json::is_encoded;
 use crate::problem::field_error::BodyError;
 use crate::problem::{Problem, STORE};
 
-/// Largest push in bytes: vendors put up to a few hundred receipts of about 300 bytes into one.
-pub(crate) const MAX_PUSH: usize = 256 * 1024;
+/// Maximum size of a callback in bytes: vendors put up to a few hundred reports of about 300 bytes
+/// into one.
+pub(crate) const MAX_CALLBACK: usize = 256 * 1024;
 
-/// The state of the routes.
+/// The state of the routes of delivery reports.
 #[derive(Clone)]
-pub struct Receipts {
-    /// Keeps the state of a message.
+pub struct DeliveryReports {
+    /// The store, which keeps the state of a message.
     pub store: Store,
-    /// Name a number's place in the store.
+    /// Keys for tagging numbers.
     pub secrets: Secrets,
-    /// Knows the vendors' formats, and how they sign.
-    pub provider: Gateways,
+    /// The gateways, with the vendors' formats and signatures.
+    pub gateways: Gateways,
 }
 
 /// The routes.
-pub fn router(receipts: Receipts) -> Router {
-    routes().layer(DefaultBodyLimit::max(MAX_PUSH)).with_state(receipts)
+pub fn router(api: DeliveryReports) -> Router {
+    routes().layer(DefaultBodyLimit::max(MAX_CALLBACK)).with_state(api)
 }
 
 routes! {
-    Receipts;
-    "/v1/receipts/{provider}": post(take);
-    "/v1/receipts/{provider}/{key}": post(take);
+    DeliveryReports;
+    "/v1/receipts/{provider}": post(receive);
+    "/v1/receipts/{provider}/{key}": post(receive);
 }
 
 async fn record(
-    receipts: &Receipts,
+    api: &DeliveryReports,
     gateway: &str,
-    receipt: &DeliveryReport,
+    report: &DeliveryReport,
 ) -> Result<(), StoreError> {
-    let tag = match &receipt.to {
-        Some(to) => Some(receipts.secrets.tag(to)),
-        None => receipts.store.message(gateway, &receipt.message_id).await?,
+    let tag = match &report.to {
+        Some(to) => Some(api.secrets.tag(to)),
+        None => api.store.message(gateway, &report.message_id).await?,
     };
-    // What is too old to be known, or another's.
+    // Without a tag the message is too old, or of another system.
     let Some(tag) = tag else { return Ok(()) };
-    receipts.store.record_delivery_report(tag, &receipt.message_id, receipt.delivered).await
+    api.store.record_delivery_report(tag, &report.message_id, report.delivered).await
 }
 
 /// Delivery reports of a gateway that signs them
 ///
-/// In the gateway's own format. No key is needed: a signature tells who sent it.
+/// In the gateway's own format. No key is needed: the signature authenticates the gateway.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v1/receipts/{provider}",
@@ -87,8 +88,8 @@ async fn record(
         (status = 503, response = document::ServiceUnavailable),
     ),
 ))]
-pub(crate) async fn take(
-    State(receipts): State<Receipts>,
+pub(crate) async fn receive(
+    State(api): State<DeliveryReports>,
     Path(path): Path<HashMap<String, String>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -96,7 +97,7 @@ pub(crate) async fn take(
     if is_encoded(&headers) {
         return Err(Problem::Encoded);
     }
-    let body = body.map_err(|_| Problem::TooLarge(MAX_PUSH))?;
+    let body = body.map_err(|_| Problem::TooLarge(MAX_CALLBACK))?;
     let name = path.get("provider").map(String::as_str).unwrap_or_default();
     let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -104,33 +105,33 @@ pub(crate) async fn take(
     let headers = headers.iter().filter_map(header).collect();
     #[expect(clippy::disallowed_methods, reason = "a signature's age is measured by the clock")]
     let now = Timestamp::now().as_second();
-    let push =
+    let callback =
         Callback { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
-    let all = receipts.provider.delivery_reports(name, &push).map_err(|error| {
-        warn!(gateway = name, %error, "receipts refused");
+    let reports = api.gateways.delivery_reports(name, &callback).map_err(|error| {
+        warn!(gateway = name, %error, "delivery reports refused");
         match error {
             DeliveryReportError::NotEnabled => Problem::NoSuchPath,
             DeliveryReportError::NotAuthentic => Problem::InvalidSignature,
             DeliveryReportError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
         }
     })?;
-    for receipt in &all {
-        record(&receipts, name, receipt).await.map_err(|error| {
+    for report in &reports {
+        record(&api, name, report).await.map_err(|error| {
             warn!(
                 error = causes(&error),
-                "a receipt cannot be recorded: the vendor has to push it again"
+                "a delivery report cannot be recorded: the vendor has to push it again"
             );
             Problem::Unavailable(vec![STORE])
         })?;
-        let to = receipt.to.as_ref().map(PhoneNumber::masked);
-        info!(gateway = name, to, delivered = receipt.delivered, "receipt");
+        let to = report.to.as_ref().map(PhoneNumber::masked);
+        info!(gateway = name, to, delivered = report.delivered, "delivery report");
     }
-    // Those of a push that cannot be recorded as a whole come again.
-    all.iter().for_each(|receipt| metrics::receipt(name, receipt.delivered));
+    // Counted after all are recorded: after an error the vendor repeats the whole callback.
+    reports.iter().for_each(|report| metrics::delivery_report(name, report.delivered));
     Ok(Json(acknowledgement()))
 }
 
-/// Delivery reports of a gateway that signs nothing
+/// Delivery reports of a gateway without signatures
 #[cfg(test)]
 #[utoipa::path(
     post,
@@ -152,8 +153,8 @@ pub(crate) async fn take(
         (status = 503, response = document::ServiceUnavailable),
     ),
 )]
-#[expect(dead_code, reason = "`take` serves it: this describes it")]
-pub(crate) fn take_with_key() {}
+#[expect(dead_code, reason = "`receive` serves it: this describes it")]
+pub(crate) fn receive_with_key() {}
 
 /// One body satisfies every vendor's expected acknowledgement.
 pub(crate) fn acknowledgement() -> Value {

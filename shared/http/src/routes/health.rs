@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`: is the process there, and can it do its work?
+//! `GET /healthz` and `GET /readyz`: liveness and readiness.
 
 use axum::extract::State;
 use axum::routing::get;
@@ -19,7 +19,7 @@ const READY: &str = "/readyz";
 #[cfg(test)]
 pub(crate) const ROUTES: &[(&str, &str)] = &[("get", ALIVE), ("get", READY)];
 
-/// The answer of a process that serves, and of one that is ready
+/// The response of a process that is alive or ready
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(crate) struct Health {
@@ -30,10 +30,9 @@ impl Health {
     pub(crate) const OK: Self = Self { status: "ok" };
 }
 
-/// The routes of a process with a store alone. (The functions that need no queue do not carry its
-/// clients.)
+/// The routes of a process with a store alone. (Functions without a queue do not link its clients.)
 pub fn store_router(store: Store) -> Router {
-    let ready = async |State(store): State<Store>| answer(vec![store_trouble(&store).await]);
+    let ready = async |State(store): State<Store>| answer(vec![store_error(&store).await]);
     healthz().route(READY, get(ready)).with_state(store)
 }
 
@@ -42,7 +41,7 @@ pub fn router(store: Store, queue: Queue) -> Router {
     healthz().route(READY, get(ready)).with_state((store, queue))
 }
 
-/// Can it do its work?
+/// Readiness: store and queue answer
 #[cfg_attr(test, utoipa::path(
     get,
     path = READY,
@@ -56,7 +55,7 @@ pub fn router(store: Store, queue: Queue) -> Router {
 pub(crate) async fn ready(
     State((store, queue)): State<(Store, Queue)>,
 ) -> Result<Json<Health>, Problem> {
-    let (store, queue) = tokio::join!(store_trouble(&store), queue_trouble(&queue));
+    let (store, queue) = tokio::join!(store_error(&store), queue_error(&queue));
     answer(vec![store, queue])
 }
 
@@ -64,7 +63,7 @@ fn healthz<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route(ALIVE, get(alive))
 }
 
-/// Does the process serve?
+/// Liveness: the process answers
 #[cfg_attr(test, utoipa::path(
     get,
     path = ALIVE,
@@ -76,13 +75,13 @@ pub(crate) async fn alive() -> Json<Health> {
     Json(Health::OK)
 }
 
-async fn store_trouble(store: &Store) -> Option<&'static str> {
+async fn store_error(store: &Store) -> Option<&'static str> {
     let error = store.ping().await.err()?;
     warn!(error = causes(&error), "not ready: store");
     Some(STORE)
 }
 
-async fn queue_trouble(queue: &Queue) -> Option<&'static str> {
+async fn queue_error(queue: &Queue) -> Option<&'static str> {
     let error = queue.ping().await.err()?;
     warn!(error = causes(&error), "not ready: queue");
     Some(QUEUE)

@@ -1,5 +1,5 @@
-//! `GET /sms_codes/{mobile}/`: what the tutorial's pages call, answered as its view does: always
-//! 200, and a `code` of its table.
+//! `GET /sms_codes/{mobile}/`: the path that the tutorial's pages call, with the responses of its
+//! view: always 200, and a `code` of its table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ routes! {
     "/sms_codes/{mobile}": get(sms_codes).head(no_head);
 }
 
-/// Ask for a code, as the tutorial's pages do
+/// Request a code, as the tutorial's pages do
 ///
 /// Works without the slash at its end too. `errmsg` is Chinese unless `Accept-Language` asks for
 /// English.
@@ -45,7 +45,7 @@ routes! {
     params(document::Mobile, document::PictureAnswer, document::AcceptLanguage),
     responses((
         status = 200,
-        description = "In any case; `code` tells what came of it.",
+        description = "Always; `code` is the outcome.",
         body = Retcode,
         examples(
             ("sent" = (value = json!(sent(Locale::ZhCn)))),
@@ -70,7 +70,7 @@ pub(crate) async fn sms_codes(
     let language = locale(&headers).unwrap_or(Locale::ZhCn);
     Json(match send(&api, asked, caller, &headers).await {
         Ok(()) => sent(language),
-        Err(problem) => problem.as_in_the_table(language),
+        Err(problem) => problem.retcode(language),
     })
 }
 
@@ -78,16 +78,15 @@ fn sent(language: Locale) -> Retcode {
     Retcode { code: "0", errmsg: language.choose("OK", "发送短信成功", "傳送簡訊成功") }
 }
 
-/// A HEAD would send an SMS as a GET does: whoever only looks whether a link leads somewhere asks
-/// with it.
+/// Refuses HEAD, which would send an SMS as GET does: programs that check links send it.
 async fn no_head() -> Problem {
     Problem::NoSuchMethod
 }
 
-/// An empty parameter counts as a missing one, as it does in the tutorial. Where no picture is
-/// asked for, what its pages send of one in any case does not matter.
+/// Reads a request. An empty parameter counts as missing, as in the tutorial. The parameters of a
+/// picture, which the tutorial's pages always send, are ignored where none is required.
 fn read(api: &RequestApi, mobile: String, query: &str) -> CreateVerification {
-    let pictures = api.admissions.abuse.challenge.as_ref().is_some_and(Challenge::is_picture);
+    let pictures = api.request_code.abuse.challenge.as_ref().is_some_and(Challenge::is_picture);
     let filled =
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| pictures && !value.is_empty());
     let mut query: HashMap<_, _> =
@@ -111,8 +110,8 @@ async fn send(
     api.admit(request, None).await.map(|_| ())
 }
 
-/// True if a page of another site makes a visitor's browser ask: a GET needs no permission, an
-/// `<img>` is enough.
+/// True if a page of another site sent the request from a visitor's browser: a GET needs no
+/// preflight, an `<img>` is enough.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }

@@ -1,10 +1,10 @@
-//! `GET /openapi.json`: the specification of this API, which tests hold against the code.
+//! `GET /openapi.json`: the API's description, which tests compare with the code.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
-/// OpenAPI 3.1.
+/// The API's description, OpenAPI 3.1.
 pub const SPECIFICATION: &str = include_str!("../../openapi.json");
 
 /// The route.
@@ -49,7 +49,7 @@ mod tests {
         object.as_object().expect("an object").keys().map(String::as_str).collect()
     }
 
-    /// `UPDATE_DOCS=1 cargo test --workspace --lib http::specification` writes it.
+    /// `UPDATE_DOCS=1 cargo test --workspace --lib openapi` writes the file.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn it_is_made_of_the_code() {
@@ -145,8 +145,8 @@ mod tests {
         assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
 
-    /// Pages that try calls out fill in what there is an example of: a key that was used before, or
-    /// a field that is not for everybody, would have a good request refused.
+    /// Documentation pages fill in examples when they try a call: an idempotency key that was used
+    /// before, or a field that is not configured, would make a valid request fail.
     #[test]
     fn it_fills_in_nothing_that_does_harm() {
         let document = document();
@@ -196,7 +196,7 @@ mod tests {
                 [
                     problem.kind().title(locale).to_owned(),
                     problem.detail(locale),
-                    problem.as_in_the_table(locale).errmsg.to_owned(),
+                    problem.retcode(locale).errmsg.to_owned(),
                 ]
             };
             for locale in Locale::ALL {

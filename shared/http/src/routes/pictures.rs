@@ -1,5 +1,5 @@
-//! `GET /v1/pictures/{uuid}`, and `/image_codes/{uuid}/` for the tutorial's pages: a picture that
-//! has to be read before a code is sent, where `CHALLENGE` says so.
+//! `GET /v1/pictures/{uuid}`, and `/image_codes/{uuid}/` for the tutorial's pages: the picture of a
+//! challenge, with `CHALLENGE=picture`.
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -68,7 +68,7 @@ pub(crate) async fn picture(
     responses(
         (
             status = 200,
-            description = "As of `/v1/pictures/{uuid}`.",
+            description = "The picture of `/v1/pictures/{uuid}`.",
             body = document::Picture,
             content_type = "image/png",
         ),

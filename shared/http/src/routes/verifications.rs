@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use sms_app::admission::{Request, RequestCode};
 use sms_app::challenge::Proof;
 use sms_app::detached::DetachOnDrop;
+use sms_app::request_code::{Request, RequestCode};
 use sms_domain::locale::Locale;
 use sms_domain::message::{AllowedAutofill, Autofill};
 use sms_domain::phone::Region;
@@ -36,17 +36,17 @@ use crate::views::Body;
 
 /// The state of the routes.
 pub struct RequestApi {
-    /// The use case.
-    pub admissions: RequestCode,
-    /// `TEST_NUMBERS`, which are taken although nobody may have them.
+    /// The use case `RequestCode`.
+    pub request_code: RequestCode,
+    /// `TEST_NUMBERS`, which are accepted although they are not valid numbers.
     pub test_numbers: TestNumbers,
-    /// The pages and apps that may have the code filled in.
+    /// The pages and apps that may fill in the code.
     pub autofill: AllowedAutofill,
     /// Region, callers and origins.
     pub settings: HttpSettings,
 }
 
-// Serialized again, whatever its spelling was, it tells whether two requests are the same.
+// It is serialized again to compare two requests whatever their formatting.
 /// The fields of a request for a code
 #[derive(Default, Deserialize, Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
@@ -60,17 +60,17 @@ pub(crate) struct CreateVerification {
     #[cfg_attr(test, schema(examples("CN")))]
     region: Option<String>,
     /// The SMS's language, as a BCP 47 tag: English, or Chinese in simplified or traditional
-    /// (`zh-Hant`, `zh-TW`, `zh-HK`) characters. By `Accept-Language` otherwise, and where it is
-    /// another
+    /// (`zh-Hant`, `zh-TW`, `zh-HK`) characters; `Accept-Language` otherwise, and for any other
+    /// language
     locale: Option<String>,
-    /// The purpose of the proof. A code for one purpose is worth nothing for another
+    /// The purpose of the verification. A code for one purpose is not valid for another
     #[cfg_attr(test, schema(examples("login")))]
     purpose: Option<String>,
-    /// The page that may fill the code in, such as `example.com`: one of `WEBOTP_ORIGINS`
+    /// The page that may fill in the code, such as `example.com`: one of `WEBOTP_ORIGINS`
     origin: Option<String>,
-    /// The app that may, such as `FA+9qCX9VSu`: one of `ANDROID_APP_HASHES`
+    /// The app that may fill in the code, such as `FA+9qCX9VSu`: one of `ANDROID_APP_HASHES`
     app_hash: Option<String>,
-    /// The answer to the task of a 403: of proof of work, or a captcha's token
+    /// The solution of the task of a 403: of proof of work, or a captcha's token
     proof: Option<String>,
     /// The UUID of the picture of a 403
     uuid: Option<String>,
@@ -88,9 +88,9 @@ routes! {
     "/v1/verifications": post(request);
 }
 
-/// Ask for a code
+/// Request a code
 ///
-/// Asking again after `resend_in` seconds, while the verification is pending, continues it: the
+/// Another request after `resend_in` seconds, while the verification is pending, continues it: the
 /// same `id`, the same code.
 #[cfg_attr(test, utoipa::path(
     post,
@@ -133,27 +133,28 @@ pub(crate) async fn request(
         .and_then(|_| serde_json::to_vec(&asked).ok())
         .unwrap_or_default();
     let request = api.read(asked, caller, tenant, locale(&headers))?;
-    let RequestCode { store, secrets, .. } = &api.admissions;
+    let RequestCode { store, secrets, .. } = &api.request_code;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
         Claimed::First(key) => {
             let (verification, wait) = api.admit(request, key).await?;
             Ok(([(RATE_LIMIT, rate_limit([wait]))], accepted(&verification)).into_response())
         }
-        Claimed::Answered(answer) => {
-            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&answer))
+        Claimed::Replay(response) => {
+            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&response))
                 .into_response())
         }
     }
 }
 
-/// Relative to the path that was asked (RFC 9110 §10.2.2): a proxy may have it below another one.
+/// The response 202. `Location` is relative to the request's path (RFC 9110 §10.2.2), since a proxy
+/// may serve the API below another one.
 fn accepted(verification: &Body) -> Response {
     let location = format!("verifications/{}", verification.id);
     (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
 }
 
 impl CreateVerification {
-    /// A request out of a path and its query.
+    /// A request made of a path and its query.
     pub(crate) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
         Self { to: Some(to), uuid, image_code, ..Self::default() }
     }
@@ -178,7 +179,7 @@ impl RequestApi {
             Some(tag) if !Locale::is_tag(&tag) => {
                 return Err(bad("locale", FieldError::InvalidLanguage));
             }
-            // What is not spoken here is as if it had not been asked for, as in the header.
+            // A language that is not available is ignored, as in the header.
             tag => tag
                 .as_deref()
                 .and_then(Locale::parse)
@@ -201,12 +202,12 @@ impl RequestApi {
             purpose,
             autofill,
             proof,
-            names: caller.names,
+            context: caller.context,
         })
     }
 
-    /// Asks for the code, and tells what another SMS waits for, too. A caller who hangs up does not
-    /// stop it between admission and queue.
+    /// Requests the code. Returns the verification, and the policy and time that another SMS has to
+    /// wait for. A caller who hangs up does not stop it between admission and queue.
     pub(crate) async fn admit(
         self: &Arc<Self>,
         request: Request,
@@ -214,13 +215,13 @@ impl RequestApi {
     ) -> Result<(Body, (Exceeded, Duration)), Problem> {
         let api = Arc::clone(self);
         let admission = async move {
-            let admitted = api.admissions.request(request, random_bytes()).await;
+            let admitted = api.request_code.request(request, random_bytes()).await;
             let admitted = admitted.map(|verification| {
                 let wait = (verification.waits_for, verification.resend_in);
                 (Body::from(verification), wait)
             });
             if let Some(key) = key {
-                key.settle(admitted.as_ref().ok().map(|(answer, _)| answer)).await;
+                key.complete(admitted.as_ref().ok().map(|(response, _)| response)).await;
             }
             admitted
         };
@@ -228,7 +229,7 @@ impl RequestApi {
     }
 }
 
-/// The answer to a task: a token, or what was read in a picture.
+/// Reads the solution of a task: a token, or the characters of a picture.
 fn proof(
     token: Option<String>,
     uuid: Option<&str>,

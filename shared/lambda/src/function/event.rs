@@ -1,5 +1,5 @@
-//! Events: of each only what is used. Whatever may be null or left out is, by one sender or
-//! another.
+//! Events of HTTP requests, reduced to the members that are used. Every member is optional, since
+//! some sender leaves it out or sends null.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 pub enum Event {
     /// A request.
     Http(Box<HttpEvent>),
-    /// Something else.
+    /// An event that is not a request.
     Other(Value),
 }
 
-/// A request as API Gateway (REST and HTTP APIs), function URLs and load balancers tell of it:
+/// A request in the format of API Gateway (REST and HTTP APIs), function URLs or load balancers:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>,
 /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>.
@@ -29,7 +29,7 @@ pub struct HttpEvent {
     pub(super) raw_path: Option<String>,
     /// The route, as it was configured: `/v1/verifications/{id}` or `/{proxy+}`.
     pub(super) resource: Option<String>,
-    /// The same with the method before it, or `$default`.
+    /// The method and the route, or `$default`.
     pub(super) route_key: Option<String>,
     pub(super) path_parameters: Option<Single>,
     pub(super) raw_query_string: Option<String>,
@@ -41,7 +41,7 @@ pub struct HttpEvent {
     pub(super) request_context: Context,
     pub(super) body: Option<String>,
     pub(super) is_base64_encoded: Option<bool>,
-    /// Only where an authorizer is asked, and no request handed on.
+    /// Present in events for authorizers, which carry no request.
     #[serde(alias = "routeArn")]
     method_arn: Option<IgnoredAny>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Context {
     http: Option<Http>,
     identity: Option<Identity>,
     elb: Option<IgnoredAny>,
-    /// Only of WebSockets.
+    /// Present in events of WebSockets.
     connection_id: Option<IgnoredAny>,
 }
 
@@ -77,14 +77,14 @@ struct Identity {
     source_ip: Option<String>,
 }
 
-/// The form of response that the sender of an event understands.
+/// The format of response that the sender of an event understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// REST APIs, and HTTP APIs with payloads of version 1.0.
     One,
     /// HTTP APIs, and function URLs.
     Two,
-    /// Load balancers; with `multiValueHeaders`, those whose target group has them switched on.
+    /// Load balancers; `multiple` if multi-value headers are enabled for the target group.
     LoadBalancer { multiple: bool },
 }
 
@@ -102,8 +102,8 @@ impl<'de> Deserialize<'de> for Event {
 
 impl HttpEvent {
     fn is_request(&self) -> bool {
-        let elsewhere = self.method_arn.is_some() || self.request_context.connection_id.is_some();
-        !elsewhere && !self.method().is_empty() && (self.path.is_some() || self.raw_path.is_some())
+        let foreign = self.method_arn.is_some() || self.request_context.connection_id.is_some();
+        !foreign && !self.method().is_empty() && (self.path.is_some() || self.raw_path.is_some())
     }
 
     pub(super) fn form(&self) -> Form {

@@ -1,9 +1,8 @@
-//! The edge of the two HTTP functions: an event of API Gateway, a function URL or a load balancer
-//! becomes a request for the routes, and their response what the sender of the event understands.
+//! The edge of the two HTTP functions: converts an event of API Gateway, a function URL or a load
+//! balancer into a request for the routes, and the response into the sender's format.
 //!
-//! Nothing that a caller can send ends a function, or keeps an environment busy with an error: what
-//! may not stand in a request is encoded or answered with 400. An event of anything else is
-//! answered by [`crate::invocation`].
+//! No caller can make a function fail: parts of an event that are not valid in a request are
+//! encoded or answered with 400. [`crate::invocation`] answers events of other sources.
 
 mod event;
 mod path;
@@ -45,18 +44,18 @@ pub struct Function {
 pub enum Answer {
     /// A response.
     Http(Response),
-    /// Nothing was asked.
+    /// The response to a warm-up.
     Warm(Warm),
 }
 
 impl Function {
-    /// Answers with `app` what stands behind `base_path`.
+    /// Creates a function that serves `app` below `base_path`.
     #[must_use]
     pub fn new(app: Router, base_path: BasePath) -> Self {
         Self { app, base_path }
     }
 
-    /// Answers an invocation, which is part of the trace that Lambda names.
+    /// Answers an invocation. `trace` is the X-Ray header that Lambda passes.
     ///
     /// # Errors
     /// [`Unexpected`] for an event that is no request.
@@ -79,7 +78,7 @@ impl Function {
         Ok(Answer::Http(Response::new(response, form).await))
     }
 
-    /// The request that an event tells of.
+    /// Builds the request of an event.
     fn request(
         &self,
         event: HttpEvent,
@@ -91,8 +90,8 @@ impl Function {
         let uri =
             path::uri(&event, &self.base_path).parse::<Uri>().map_err(|_| Problem::NotARequest)?;
         let peer = event.source_ip().and_then(read_address);
-        // Whoever reads addresses from the end of the list begins with the caller whom the event
-        // itself names.
+        // The list of addresses is read from its end, which must be the caller that the event
+        // names.
         if let Some(peer) = peer {
             let forwarded = forwarded_to(&headers, peer)?;
             headers.try_insert(FORWARDED_FOR, forwarded).map_err(|_| Problem::NotARequest)?;
@@ -120,8 +119,8 @@ fn body(event: HttpEvent) -> Result<Body, Problem> {
     STANDARD.decode(text).map(Body::from).map_err(|_| Problem::BadJson(BodyError::Unreadable))
 }
 
-/// Every header of an event that can be one. With several of a name, senders of events write all of
-/// them into the multi-valued map alone.
+/// Reads every valid header of an event. Senders write repeated headers into the multi-value map
+/// alone.
 fn headers_of(event: &HttpEvent, headers: &mut HeaderMap) -> Result<(), Problem> {
     let (single, multiple) =
         (event.headers.iter().flatten(), event.multi_value_headers.iter().flatten());
@@ -147,8 +146,8 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Problem> 
     headers.try_append(name, value).map(|_| ()).map_err(|_| Problem::NotARequest)
 }
 
-/// The same up to the caller that the event names. What follows is of AWS's own: an edge-optimised
-/// REST API writes the edge's address behind the caller's.
+/// `X-Forwarded-For` up to the caller that the event names. AWS adds further addresses: an
+/// edge-optimised REST API appends the edge's.
 fn forwarded_to(headers: &HeaderMap, peer: IpAddr) -> Result<HeaderValue, Problem> {
     let (peers, mut addresses) = (peer.to_string(), forwarded(headers).collect::<Vec<_>>());
     match addresses.iter().rposition(|address| read_address(address) == Some(peer)) {

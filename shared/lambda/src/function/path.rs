@@ -1,18 +1,19 @@
 //! The path of this API that an event asks for.
 //!
-//! The text before it depends on the sender of the event, as far as AWS documents it and others
-//! have seen it:
+//! The prefix before it depends on the sender of the event, as far as AWS documents it and others
+//! have observed it:
 //!
-//! | sender | the path in the event |
-//! |---|---|
-//! | REST API | without the stage; on a domain of one's own with the base path, and with the stage where the mapping has none |
-//! | HTTP API, payload 1.0 | behind the stage, unless it is `$default`; on a domain of one's own behind the mapping's path |
-//! | HTTP API, payload 2.0 | behind the stage, unless it is `$default`; never with the mapping's path |
-//! | function URL, load balancer | as it was called |
+//! - REST API: without the stage; on a custom domain with the base path, and with the stage if the
+//!   mapping has none.
+//! - HTTP API, payload 1.0: behind the stage, unless it is `$default`; on a custom domain behind
+//!   the mapping's path.
+//! - HTTP API, payload 2.0: behind the stage, unless it is `$default`; never with the mapping's
+//!   path.
+//! - Function URL, load balancer: as it was called.
 //!
-//! The route that matched (`resource`, `routeKey`) tells how long the API's own path is, and so
-//! what stands before it. What the event cannot tell, since a proxy in front or the rule of a load
-//! balancer put it there, `BASE_PATH` does.
+//! The route that matched (`resource`, `routeKey`) shows the length of the API's own path, and so
+//! the prefix. `BASE_PATH` names a prefix that the event does not show, because a proxy in front or
+//! the rule of a load balancer added it.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://github.com/aws-powertools/powertools-lambda-python/pull/579>,
@@ -68,7 +69,7 @@ fn path<'a>(event: &'a HttpEvent, base: &BasePath) -> &'a str {
         matched(event, path),
         stage.and_then(|stage| behind(path, &format!("/{stage}"))),
         Some(path),
-        // Where the stage is a part of the API's own path: `v1`.
+        // For a stage that is a part of the API's own path: `v1`.
         context.path.as_deref(),
     ];
     let candidates =
@@ -77,8 +78,7 @@ fn path<'a>(event: &'a HttpEvent, base: &BasePath) -> &'a str {
     own.next().unwrap_or(path)
 }
 
-/// A load balancer's own question whether the function is well, for the path that is asked unless
-/// another is configured.
+/// Returns true for a load balancer's health check, whose path is `/` unless another is configured.
 fn is_health_check(event: &HttpEvent) -> bool {
     let single =
         event.headers.iter().flatten().filter_map(|(name, value)| Some((name, value.as_ref()?)));
@@ -119,8 +119,8 @@ fn behind<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
 }
 
-/// The query as it was sent, as far as the event has it: gateways decode parameters, load balancers
-/// do not.
+/// The query as it was sent, as far as the event shows it: gateways decode parameters, load
+/// balancers do not.
 fn query(event: &HttpEvent) -> String {
     if let Some(query) = &event.raw_query_string {
         return utf8_percent_encode(query, QUERY).to_string();

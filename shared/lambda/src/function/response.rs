@@ -1,4 +1,4 @@
-//! Responses in the form that the sender of the event understands.
+//! Responses in the format that the sender of the event understands.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub struct Response {
     status_description: Option<String>,
     #[serde(flatten)]
     headers: Headers,
-    /// This API sets none; `cargo lambda watch` wants the list to be there.
+    /// Always empty; `cargo lambda watch` requires the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookies: Option<[String; 0]>,
     body: String,
@@ -29,7 +29,7 @@ pub struct Response {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Headers {
-    /// Several of a name in one line.
+    /// One line for each name, with all its values.
     Headers(HashMap<String, String>),
     MultiValueHeaders(HashMap<String, Vec<String>>),
 }
@@ -49,7 +49,7 @@ impl Response {
             }
         };
         let cookies = matches!(form, Form::Two).then_some([]);
-        // All bodies are in memory, and none can fail.
+        // All bodies are in memory, so that reading them cannot fail.
         let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let (body, is_base64_encoded) = match String::from_utf8(bytes.into()) {
             Ok(text) => (text, false),

@@ -1,4 +1,4 @@
-//! Events of every sender, and what a route sees of them.
+//! Events of every sender, and the requests that routes get from them.
 
 use axum::response::AppendHeaders;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use sms_http::SPECIFICATION;
 
 use super::*;
 
-/// A function that tells what it was asked.
-fn told(base_path: &str) -> Function {
+/// A function that answers with the request that it got.
+fn echo(base_path: &str) -> Function {
     let app = Router::new().fallback(async |request: Request| {
         let peer = request.extensions().get().map(|SourceIp(ip)| ip.to_string());
         let (parts, body) = request.into_parts();
@@ -51,24 +51,42 @@ async fn seen(event: &Value) -> Value {
 }
 
 async fn seen_behind(base_path: &str, event: &Value) -> Value {
-    let answer = answer(&told(base_path), event).await;
+    let answer = answer(&echo(base_path), event).await;
     serde_json::from_str(answer["body"].as_str().expect("a body")).unwrap_or(answer)
 }
 
-/// A REST API's, with the path in the event and the path behind the domain.
+/// An event of a REST API, with the path in the event and the path behind the domain.
 fn rest(resource: &str, proxy: &str, path: &str, whole: &str, stage: &str) -> Value {
-    json!({ "httpMethod": "GET", "resource": resource, "path": path, "pathParameters": { "proxy": proxy },
-        "requestContext": { "stage": stage, "path": whole, "identity": { "sourceIp": "198.51.100.7" } } })
+    json!({
+        "httpMethod": "GET",
+        "resource": resource,
+        "path": path,
+        "pathParameters": { "proxy": proxy },
+        "requestContext": {
+            "stage": stage,
+            "path": whole,
+            "identity": { "sourceIp": "198.51.100.7" },
+        },
+    })
 }
 
-/// An HTTP API's.
+/// An event of an HTTP API.
 fn two(route: &str, path: &str, stage: &str) -> Value {
-    json!({ "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": "",
-        "requestContext": { "stage": stage, "http": { "method": "GET", "path": path, "sourceIp": "198.51.100.7" } } })
+    json!({
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "requestContext": {
+            "stage": stage,
+            "http": { "method": "GET", "path": path, "sourceIp": "198.51.100.7" },
+        },
+    })
 }
 
 fn load_balancer(path: &str) -> Value {
-    json!({ "httpMethod": "GET", "path": path, "requestContext": { "elb": { "targetGroupArn": "arn" } } })
+    let context = json!({ "elb": { "targetGroupArn": "arn" } });
+    json!({ "httpMethod": "GET", "path": path, "requestContext": context })
 }
 
 const VERIFICATIONS: &str = "/v1/verifications";
@@ -149,7 +167,7 @@ async fn only_what_the_event_or_base_path_names_is_taken_away() {
     }
 }
 
-/// A path of this API that were not known for one would not be found behind a stage.
+/// Behind a stage, only paths that are listed in [`path::OWN`] are found.
 #[test]
 fn every_path_of_the_api_is_known() {
     let document: Value = serde_json::from_str(SPECIFICATION).expect("JSON");
@@ -249,7 +267,7 @@ async fn what_cannot_be_a_request_is_a_problem() {
         (with(event(), "multiValueHeaders", json!({ "a": ["b", "c\u{0}"] })), "bad-request"),
         (with(with(event(), "body", "%".into()), "isBase64Encoded", true.into()), "bad-json"),
     ] {
-        let answer = answer(&told(""), &event).await;
+        let answer = answer(&echo(""), &event).await;
         let body: Value =
             serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
         assert_eq!(
@@ -260,7 +278,7 @@ async fn what_cannot_be_a_request_is_a_problem() {
     }
     let mut chinese = two("$default", "/v1/a", "$default");
     chinese["headers"] = json!({ "accept-language": "zh-CN", "a": "b\nc" });
-    let answer = answer(&told(""), &chinese).await;
+    let answer = answer(&echo(""), &chinese).await;
     assert!(answer["body"].as_str().is_some_and(|body| body.contains("参数错误")), "{answer}");
     assert_eq!(
         (&answer["headers"]["cache-control"], &answer["statusDescription"]),
@@ -269,10 +287,20 @@ async fn what_cannot_be_a_request_is_a_problem() {
 }
 
 #[tokio::test]
-async fn whatever_may_be_null_may_be() {
-    let nothing = json!({ "httpMethod": "GET", "path": "/healthz", "requestContext": { "identity": null, "http": null },
-        "headers": null, "multiValueHeaders": { "a": null }, "pathParameters": null, "body": null, "resource": null,
-        "isBase64Encoded": null, "queryStringParameters": null, "multiValueQueryStringParameters": null });
+async fn members_may_be_null() {
+    let nothing = json!({
+        "httpMethod": "GET",
+        "path": "/healthz",
+        "requestContext": { "identity": null, "http": null },
+        "headers": null,
+        "multiValueHeaders": { "a": null },
+        "pathParameters": null,
+        "body": null,
+        "resource": null,
+        "isBase64Encoded": null,
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+    });
     assert_eq!(seen(&nothing).await["uri"], "/healthz");
     let mut event = load_balancer("/v1/a");
     event["headers"] = json!({ "accept": null });
@@ -307,7 +335,7 @@ async fn headers_with_several_values_go_both_ways() {
 
 #[tokio::test]
 async fn what_is_no_request_is_answered_as_such() {
-    assert_eq!(answer(&told(""), &json!({ "key1": "value1" })).await, json!({ "status": "ok" }));
+    assert_eq!(answer(&echo(""), &json!({ "key1": "value1" })).await, json!({ "status": "ok" }));
     let authorizer =
         json!({ "type": "REQUEST", "methodArn": "arn", "httpMethod": "GET", "path": "/v1/a" });
     let socket =
@@ -319,7 +347,7 @@ async fn what_is_no_request_is_answered_as_such() {
         (json!({ "httpMethod": 1, "path": "/" }), "the members httpMethod, path"),
     ] {
         let event: Event = serde_json::from_str(&event.to_string()).expect("an event");
-        let error = told("").answer(event, None).await.expect_err("no request").to_string();
+        let error = echo("").answer(event, None).await.expect_err("no request").to_string();
         assert!(error.contains(came) && error.contains("takes HTTP requests"), "{error}");
     }
 }

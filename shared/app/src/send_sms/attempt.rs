@@ -1,10 +1,10 @@
-//! One attempt: the gateways that a message may go through, one after the other, until one of them
-//! has it.
+//! One attempt: calls the gateways of the number's route, one after the other, until one accepts
+//! the message.
 //!
-//! The next gateway is tried when one could not take the message, took too many lately, does not
-//! serve the number, or has a problem with its account; never when the number or the text was
-//! refused for good, and when it has perhaps taken it only if the policy is to send at least once.
-//! A gateway whose circuit is open is passed over.
+//! The next gateway is tried when one could not take the message, is over its rate, does not serve
+//! the number, or has a problem with its account; never when the number or the text was refused for
+//! good; and when one has perhaps accepted it, only with the policy `at_least_once`. A gateway
+//! whose circuit is open is skipped.
 
 use std::time::{Duration, Instant};
 
@@ -25,54 +25,54 @@ use tracing::{Instrument, debug, debug_span, error, info, warn};
 use super::{DeliveryPolicy, LEASE, Outcome, SendSms, held, idempotency_key};
 use crate::metrics::{self, DeliveryOutcome};
 
-/// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's
-/// life.
+/// Settings of the circuit breaker. Five failures in a row are hardly chance; ten seconds are
+/// enough for a restart, and a small part of a code's lifetime.
 const BREAKER: Breaker = Breaker {
     failures: 5,
     open: Duration::from_secs(10),
     trial: Duration::from_secs(Gateways::TIMEOUT.as_secs() + 1),
 };
 
-/// A wait for a turn that is sat out; a longer one is spent in the queue, where it holds up nobody.
-const SHORT: Duration = Duration::from_millis(1_250);
+/// Longest wait for a rate slot within an attempt; for a longer one the job is requeued.
+const MAX_WAIT: Duration = Duration::from_millis(1_250);
 
-/// How much earlier than its turn a job leaves the queue, which may take a while to hand it out.
+/// Time before its rate slot at which a requeued job is due, since the queue may deliver it late.
 /// Queues count whole seconds.
 const EARLY: Duration = Duration::from_millis(250);
 
-/// No further gateway is tried when an attempt has taken as long as one call may: with that one it
-/// stays within the 20 s of the function.
+/// Time after which an attempt calls no further gateway. With one more call of the same length it
+/// stays within the function's timeout of 20 s.
 const BUDGET: Duration = Gateways::TIMEOUT;
 
-/// What a gateway's permit comes to for one message.
+/// The decision on whether a gateway is called for one message.
 enum CallDecision {
-    /// Call it; `tell` the store also if it goes well.
+    /// Call the gateway. `report_success`: report its result to the store even if it succeeds.
     Call { report_success: bool },
-    /// Its turn is far off.
+    /// The next rate slot is too far off to wait for it here.
     Later(Duration),
-    /// Its circuit is open, and worth another look then.
-    Closed(Duration),
-    /// It has no turn before the code expires.
-    Full,
+    /// The circuit is open; it may be tried again after this time.
+    CircuitOpen(Duration),
+    /// There is no rate slot before the code expires.
+    NoSlot,
 }
 
-/// An attempt on its way.
+/// An attempt in progress.
 struct Attempt<'a> {
-    deliveries: &'a SendSms,
+    send_sms: &'a SendSms,
     job: Job,
     sms: Sms,
-    /// 1 is the first.
+    /// The number of the attempt, from 1.
     number: u32,
     worker: u64,
     began: Instant,
-    /// Whether a gateway was called.
+    /// True if a gateway was called.
     called: bool,
-    /// Why the gateways that serve the number do not have the message.
+    /// Errors of the gateways that serve the number.
     errors: Vec<SendError>,
-    /// What the gateways that do not serve it said.
+    /// Errors of the gateways that do not serve it.
     not_here: Vec<SendError>,
-    /// When the first of the closed circuits is worth another look.
-    closed: Option<Duration>,
+    /// Shortest time until an open circuit may be tried again.
+    circuit_retry_in: Option<Duration>,
 }
 
 impl SendSms {
@@ -85,15 +85,15 @@ impl SendSms {
         worker: u64,
     ) -> Outcome {
         let Some(code) = self.codes.secrets.derive(&job.id, self.codes.length) else {
-            // A secret may reach the functions that ask for codes first; one that was taken away
-            // too early ends with the codes' expiry.
+            // During a rotation `request-code` may have the new secret first. If a secret was
+            // removed too early, the jobs end with the expiry of their codes.
             error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
             self.record_outcome(&job, SendOutcome::Requeued, worker).await;
-            return held(job, number, self.schedule.first(), "its secret is not known here");
+            return held(job, number, self.schedule.first(), "CODE_SECRET lacks its secret");
         };
         let sms = sms(&job, code, expires_in);
         let attempt = Attempt {
-            deliveries: self,
+            send_sms: self,
             job,
             sms,
             number,
@@ -102,23 +102,27 @@ impl SendSms {
             called: false,
             errors: Vec::new(),
             not_here: Vec::new(),
-            closed: None,
+            circuit_retry_in: None,
         };
         attempt.run().await
     }
 
-    /// Remembers which number a message went to, where its receipts may name it alone.
+    /// Stores the number tag of a message, where delivery reports name the message alone.
     async fn keep_message(&self, job: &Job, account: &Account, message_id: Option<String>) {
         if let Some(message_id) = message_id
             && let Err(error) =
                 self.store.keep_message(account.name(), &message_id, job.id.tag()).await
         {
-            warn!(id = %job.id, error = causes(&error), "a receipt that names the message alone will not be found");
+            warn!(
+                id = %job.id,
+                error = causes(&error),
+                "delivery reports that name this message alone will not be matched"
+            );
         }
     }
 
-    /// The time for which a gateway does not want to be called again.
-    fn least(&self, error: &SendError) -> Duration {
+    /// The minimum delay before a gateway is called again after this error.
+    fn min_delay(&self, error: &SendError) -> Duration {
         let throttled = (error.class == FailureClass::Throttled).then(|| self.schedule.longest());
         error.retry_after.or(throttled).unwrap_or_default()
     }
@@ -126,17 +130,17 @@ impl SendSms {
 
 impl Attempt<'_> {
     async fn run(mut self) -> Outcome {
-        let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
+        let accounts = self.send_sms.gateways.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
-            return self.dead(reason, DeliveryOutcome::Dead, None).await;
+            return self.dead_letter(reason, DeliveryOutcome::Dead, None).await;
         }
         let mut cut_short = false;
         for account in &accounts {
             if !self.is_served_by(account) {
                 continue;
             }
-            if self.called && !self.may_go_on().await {
+            if self.called && !self.may_try_next().await {
                 cut_short = true;
                 break;
             }
@@ -151,36 +155,38 @@ impl Attempt<'_> {
                         .hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate")
                         .await;
                 }
-                Ok(CallDecision::Later(_) | CallDecision::Full) => {}
-                Ok(CallDecision::Closed(wait)) => {
-                    self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)));
+                Ok(CallDecision::Later(_) | CallDecision::NoSlot) => {}
+                Ok(CallDecision::CircuitOpen(wait)) => {
+                    let soonest = self.circuit_retry_in.map_or(wait, |soonest| soonest.min(wait));
+                    self.circuit_retry_in = Some(soonest);
                 }
                 Err(error) if self.errors.is_empty() => {
-                    warn!(id = %self.job.id, error = causes(&error), "store trouble");
-                    let delay = self.deliveries.schedule.first();
-                    return self.hold(delay, "the store cannot be asked").await;
+                    warn!(id = %self.job.id, error = causes(&error), "the store does not answer");
+                    let delay = self.send_sms.schedule.first();
+                    return self.hold(delay, "the store does not answer").await;
                 }
                 Err(_) => break,
             }
         }
-        // Boxed, since what is rare should not make every attempt larger.
+        // Boxed, so that rare cases do not make the future of every attempt larger.
         if !accounts.iter().any(|account| self.is_served_by(account)) {
             let reason = "no gateway serves this number".to_owned();
-            Box::pin(self.dead(reason, DeliveryOutcome::Dead, Some(FailureClass::NotHere))).await
+            let class = Some(FailureClass::NotHere);
+            Box::pin(self.dead_letter(reason, DeliveryOutcome::Dead, class)).await
         } else if cut_short || !self.errors.is_empty() {
             Box::pin(self.failed()).await
         } else {
-            Box::pin(self.nobody_called()).await
+            Box::pin(self.no_gateway_available()).await
         }
     }
 
-    /// Whether a gateway serves the number, as far as is known. One that does not is as if it were
-    /// not in the route.
+    /// Returns true unless a gateway is known not to serve the number: then it is treated as if it
+    /// were not in the route.
     fn is_served_by(&self, account: &Account) -> bool {
         account.serves(&self.sms.to) && !self.job.not_here.contains(&account.id)
     }
 
-    /// What all the gateways said.
+    /// The errors of all gateways, as one text.
     fn reasons(&self) -> String {
         self.errors
             .iter()
@@ -190,14 +196,14 @@ impl Attempt<'_> {
             .join("; ")
     }
 
-    /// Before a further gateway: is there time, is the SMS still wanted, and is this worker still
-    /// the one to send it?
-    async fn may_go_on(&mut self) -> bool {
+    /// Returns true if a further gateway may be called: there is time, the SMS is still wanted, and
+    /// this worker still holds the lease.
+    async fn may_try_next(&mut self) -> bool {
         if self.began.elapsed() >= BUDGET {
             return false;
         }
         match self
-            .deliveries
+            .send_sms
             .store
             .acquire_lease(&self.job.id, self.job.sms_number, LEASE, self.worker)
             .await
@@ -210,7 +216,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a gateway may be called now. A short wait for its turn is over when this returns.
+    /// Decides whether a gateway is called now. Returns after a short wait for its rate slot.
     async fn decide_call(&mut self, account: &Account) -> Result<CallDecision, StoreError> {
         if account.is_known_closed() {
             return Ok(CallDecision::Call { report_success: false });
@@ -223,18 +229,18 @@ impl Attempt<'_> {
                 .filter(|slot| slot.account == account.id)
                 .map(|slot| slot.at);
             let asked = PermitRequest { rate: account.rate, slot, max_wait: self.sms.lifetime };
-            match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
+            match self.send_sms.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { report_success } => {
-                    // The turn of another account is still to come.
+                    // A slot of another account is kept for later.
                     self.job.rate_slot.take_if(|slot| slot.account == account.id);
                     account.granted(report_success);
                     return Ok(CallDecision::Call { report_success });
                 }
-                Permit::Open { retry_in } => return Ok(CallDecision::Closed(retry_in)),
-                Permit::Full => return Ok(CallDecision::Full),
+                Permit::Open { retry_in } => return Ok(CallDecision::CircuitOpen(retry_in)),
+                Permit::Full => return Ok(CallDecision::NoSlot),
                 Permit::Wait { wait, slot } => {
                     self.job.rate_slot = Some(RateSlot { account: account.id.clone(), at: slot });
-                    if wait > SHORT {
+                    if wait > MAX_WAIT {
                         return Ok(CallDecision::Later(wait));
                     }
                     tokio::time::sleep(wait).await;
@@ -243,12 +249,18 @@ impl Attempt<'_> {
         }
     }
 
-    /// Calls a gateway. No outcome means that the next one may be called.
+    /// Calls a gateway. Returns `None` if the next one may be called.
     async fn call(&mut self, account: &Account, report_success: bool) -> Option<Outcome> {
         self.called = true;
-        let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
+        let (send_sms, job, attempt) = (self.send_sms, &self.job, self.number);
         let began = Instant::now();
-        let span = debug_span!(target: "sms_verify::spans", "gateway", gateway = account.name(), result = Empty, "otel.status_code" = Empty);
+        let span = debug_span!(
+            target: "sms_verify::spans",
+            "gateway",
+            gateway = account.name(),
+            result = Empty,
+            "otel.status_code" = Empty
+        );
         let result = account.send(&self.sms).instrument(span.clone()).await;
         let failure = result.as_ref().err().map(|error| error.class);
         metrics::called(account.name(), failure, began.elapsed());
@@ -259,7 +271,7 @@ impl Attempt<'_> {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
                 metrics::delivered(DeliveryOutcome::Sent);
-                if let Some(age) = deliveries.age(job) {
+                if let Some(age) = send_sms.age(job) {
                     metrics::delivered_after(age);
                 }
                 let named = accepted
@@ -269,8 +281,8 @@ impl Attempt<'_> {
                     .cloned();
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
-                    deliveries.keep_message(job, account, named),
-                    deliveries.record_outcome(job, sent, self.worker)
+                    send_sms.keep_message(job, account, named),
+                    send_sms.record_outcome(job, sent, self.worker)
                 );
                 return Some(Outcome::Done);
             }
@@ -278,14 +290,21 @@ impl Attempt<'_> {
         };
         match error.class {
             FailureClass::Permanent => {
-                warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
+                warn!(
+                    id = %job.id,
+                    to = %job.to,
+                    attempt,
+                    error = causes(&error),
+                    "refused for good"
+                );
                 metrics::delivered(DeliveryOutcome::Refused);
                 metrics::refused(account.name(), &error.reason);
-                deliveries.record_outcome(job, SendOutcome::Failed, self.worker).await;
+                send_sms.record_outcome(job, SendOutcome::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
-            FailureClass::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
-                Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
+            FailureClass::Ambiguous if send_sms.policy == DeliveryPolicy::AtMostOnce => {
+                let reason = error.to_string();
+                Some(send_sms.dead_letter_perhaps_sent(job, self.worker, attempt, &reason).await)
             }
             FailureClass::NotHere => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not served");
@@ -305,32 +324,39 @@ impl Attempt<'_> {
         }
     }
 
-    /// Tells the store whether a gateway is up, if that is news.
+    /// Reports a gateway's health to the store, if it has changed.
     async fn report(&self, account: &Account, report_success: bool, health: Health) {
         if health == Health::Down {
             account.failed();
         }
         if (report_success || health == Health::Down)
-            && let Err(error) = self.deliveries.store.report(&account.id, health, BREAKER).await
+            && let Err(error) = self.send_sms.store.report(&account.id, health, BREAKER).await
         {
-            debug!(error = causes(&error), "the circuit is not told");
+            debug!(error = causes(&error), "the circuit breaker could not be updated");
         }
     }
 
-    /// The gateways that were called have failed.
+    /// Ends an attempt in which every gateway that was called failed: a retry or a dead letter.
     async fn failed(mut self) -> Outcome {
-        let Self { deliveries, number, worker, .. } = self;
+        let Self { send_sms, number, worker, .. } = self;
         let reasons = self.reasons();
-        // Of several gateways the one counts that may be called again soonest.
-        let least =
-            self.errors.iter().map(|error| deliveries.least(error)).min().unwrap_or_default();
-        match deliveries.schedule.after(number, least, worker) {
+        // The gateway that may be called again soonest decides.
+        let min_delay =
+            self.errors.iter().map(|error| send_sms.min_delay(error)).min().unwrap_or_default();
+        match send_sms.schedule.after(number, min_delay, worker) {
             Some(delay) if delay.total() < self.expires_in() => {
                 let (job, delay_ms) =
                     (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
-                warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
+                warn!(
+                    id = %job.id,
+                    to = %job.to,
+                    attempt = number,
+                    delay_ms,
+                    error = reasons,
+                    "will be tried again"
+                );
                 metrics::delivered(DeliveryOutcome::Retried);
-                deliveries.record_outcome(job, SendOutcome::Retrying, worker).await;
+                send_sms.record_outcome(job, SendOutcome::Retrying, worker).await;
                 self.job.attempts = number;
                 Outcome::Retry { job: self.job, delay }
             }
@@ -342,18 +368,20 @@ impl Attempt<'_> {
                     None => ("out of attempts", DeliveryOutcome::Dead),
                 };
                 let class = self.errors.last().map(|error| error.class);
-                self.dead(format!("{why}, after attempt {number}"), outcome, class).await
+                self.dead_letter(format!("{why}, after attempt {number}"), outcome, class).await
             }
         }
     }
 
-    /// Every circuit is open, or no turn comes in time.
-    async fn nobody_called(self) -> Outcome {
-        match self.closed.map(Delay::within).filter(|delay| delay.total() < self.expires_in()) {
+    /// Ends an attempt in which no gateway was called: every circuit is open, or no rate slot comes
+    /// in time.
+    async fn no_gateway_available(self) -> Outcome {
+        let delay = self.circuit_retry_in.map(Delay::within);
+        match delay.filter(|delay| delay.total() < self.expires_in()) {
             Some(delay) => self.hold(delay, "the gateway's circuit is open").await,
             None => {
                 let reason = "no gateway can be called before the code expires".to_owned();
-                self.dead(reason, DeliveryOutcome::Expired, None).await
+                self.dead_letter(reason, DeliveryOutcome::Expired, None).await
             }
         }
     }
@@ -363,11 +391,11 @@ impl Attempt<'_> {
     }
 
     async fn hold(self, delay: Delay, why: &str) -> Outcome {
-        self.deliveries.record_outcome(&self.job, SendOutcome::Requeued, self.worker).await;
+        self.send_sms.record_outcome(&self.job, SendOutcome::Requeued, self.worker).await;
         held(self.job, self.number, delay, why)
     }
 
-    async fn dead(
+    async fn dead_letter(
         self,
         reason: String,
         outcome: DeliveryOutcome,
@@ -378,16 +406,16 @@ impl Attempt<'_> {
         let reason = if reasons.is_empty() { reason } else { format!("{reason}: {reasons}") };
         let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
-        self.deliveries.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
+        self.send_sms.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
         Outcome::Dead(DeadLetterReason { text: reason, class, attempts })
     }
 }
 
-/// What a call has shown of the gateway: another message may fare otherwise.
+/// The health of a gateway after a call. An error of one message alone says nothing about it.
 fn health(result: &Result<Accepted, SendError>) -> Health {
     let Err(error) = result else { return Health::Up };
     match error.class {
-        // It is there, and says what is wrong with this number or this rate.
+        // The gateway works, and refused this number or this rate.
         FailureClass::Permanent | FailureClass::Throttled => Health::Up,
         FailureClass::NotHere | FailureClass::Unlisted => Health::Unknown,
         FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous

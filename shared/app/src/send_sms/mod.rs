@@ -1,4 +1,4 @@
-//! Delivery: one job's way to a gateway, and what is to be done with its message afterwards.
+//! `SendSms`: delivers a job to a gateway, and decides what happens to its message afterwards.
 
 mod attempt;
 
@@ -25,35 +25,35 @@ use crate::detached::retry_detached;
 use crate::event_source;
 use crate::metrics::{self, DeliveryOutcome};
 
-/// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the
-/// round trips around it. Taken anew before each further gateway is called.
+/// Duration of a job's lease: a short wait for a rate slot, a call to a gateway, and the round
+/// trips around it. It is renewed before each further gateway is called.
 const LEASE: Duration = Duration::from_secs(Gateways::TIMEOUT.as_secs() + 3);
 
-/// The use case: everything that a delivery needs.
+/// The use case `SendSms`: a job's SMS is sent through a gateway.
 #[derive(Debug, Clone)]
 pub struct SendSms {
-    /// Says whether an SMS may still be sent, and remembers what became of it.
+    /// The store, which grants the lease of a job and records its outcome.
     pub store: Store,
     /// The gateways.
-    pub provider: Gateways,
-    /// The codes.
+    pub gateways: Gateways,
+    /// Secrets, length and test numbers.
     pub codes: CodeSettings,
-    /// When to try again.
+    /// Times of the attempts.
     pub schedule: Schedule,
-    /// Whether to try again when nobody knows what came of an attempt.
+    /// The policy on attempts whose outcome is unknown.
     pub policy: DeliveryPolicy,
 }
 
-/// What is done about an SMS that a gateway has perhaps accepted: its answer was lost, or the
-/// worker that called it died.
+/// The policy on an SMS that a gateway has perhaps accepted: its response was lost, or the worker
+/// that called it died.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DeliveryPolicy {
-    /// It is sent again, with the same code and under the same idempotency key: nobody waits in
+    /// The SMS is sent again, with the same code and the same idempotency key: nobody waits in
     /// vain, and somebody may get the same code twice.
     #[default]
     AtLeastOnce,
-    /// It becomes a dead letter: nobody gets a second SMS, and somebody may wait for the cooldown
-    /// to ask again.
+    /// The job becomes a dead letter: nobody gets a second SMS, and somebody may have to request
+    /// another code after the cooldown.
     AtMostOnce,
 }
 
@@ -69,37 +69,37 @@ impl DeliveryPolicy {
     }
 }
 
-/// What is to be done with a message.
+/// The action that a message needs after its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Acknowledge it: it was sent, or there is nothing to send any more.
+    /// Acknowledge the message: its SMS was sent, or there is nothing to send any more.
     Done,
-    /// An attempt was spent: hand it out again after a delay. `job` has the attempts so far in it.
+    /// An attempt was spent: redeliver after a delay.
     Retry {
-        /// The job, for a queue that must be given it anew.
+        /// The job with the attempts so far, for a queue that needs a new message.
         job: Job,
-        /// When.
+        /// The delay until the next attempt.
         delay: Delay,
     },
-    /// No attempt was spent, since no gateway was called: queue `job` anew, with a delay, and
+    /// No attempt was spent, since no gateway was called: requeue `job` with a delay, and
     /// acknowledge the message.
     Hold {
         /// The job, with the attempts spent so far.
         job: Job,
-        /// When.
+        /// The delay until the next attempt.
         delay: Delay,
     },
-    /// Put it with the dead letters, for an operator.
+    /// Dead-letter the message, for an operator.
     Dead(DeadLetterReason),
 }
 
 impl Outcome {
-    /// Does what a queue that is not SQS needs before the message in hand is acknowledged: a job
-    /// that is to come again, or is dead, is in its new place before it leaves the old one.
+    /// Requeues or dead-letters the job, which a queue that is not SQS needs before the message is
+    /// acknowledged: the new message exists before the old one is removed.
     ///
     /// # Errors
-    /// When the queue did not take it: then the message must not be acknowledged.
-    pub async fn settle(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
+    /// If the queue did not take the new message: then the old one must not be acknowledged.
+    pub async fn apply(&self, queue: &Queue, body: &[u8]) -> Result<(), QueueError> {
         match self {
             Self::Done => Ok(()),
             Self::Retry { job, delay } | Self::Hold { job, delay } => {
@@ -110,7 +110,8 @@ impl Outcome {
     }
 }
 
-/// Why a message is not a job: of another service's event, which service sends it.
+/// The reason that a message is not a job; for an event of another service, the name of that
+/// service.
 fn unreadable(body: &[u8], error: &JobError) -> String {
     let event: Option<Value> = serde_json::from_slice(body).ok();
     match (error, event.as_ref().and_then(event_source::source)) {
@@ -122,15 +123,15 @@ fn unreadable(body: &[u8], error: &JobError) -> String {
 }
 
 impl SendSms {
-    /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many
-    /// times the queue has handed out this message, this time included; `random` is any number,
-    /// drawn for this call.
+    /// Delivers the job in `body` to a gateway, if its SMS is still wanted. `receives` counts the
+    /// deliveries of this message by the queue, including this one; `random` is any number, drawn
+    /// for this call.
     pub async fn deliver(&self, body: &[u8], receives: u32, random: u64) -> Outcome {
         self.deliver_and(body, receives, random, ready).await
     }
 
-    /// The same, and then what is to be done with the message: lines of it have the job's names,
-    /// too.
+    /// Delivers as [`SendSms::deliver`] does, and calls `then` with the outcome, so that its log
+    /// lines have the job's request ID, too.
     pub async fn deliver_and<T, F: Future<Output = T>>(
         &self,
         body: &[u8],
@@ -147,7 +148,7 @@ impl SendSms {
                 return then(Outcome::Dead(reason.as_str().into())).await;
             }
         };
-        // On whatever level lines are logged, they have it.
+        // An error span, so that log lines of every level have its fields.
         let RequestContext { request_id, trace } = &job.context;
         let trace_id = trace.as_ref().map(TraceParent::trace_id);
         let span = error_span!("delivery", request_id, trace_id);
@@ -174,17 +175,20 @@ impl SendSms {
             Ok(Lease::Granted { uncertain: true, .. })
                 if self.policy == DeliveryPolicy::AtMostOnce =>
             {
-                self.perhaps_sent(
+                self.dead_letter_perhaps_sent(
                     &job,
                     random,
                     attempt - 1,
-                    "an earlier attempt never told its outcome",
+                    "an earlier attempt has no recorded outcome",
                 )
                 .await
             }
             Ok(Lease::Granted { expires_in, uncertain }) => {
                 if uncertain {
-                    warn!(id = %job.id, "an earlier attempt never told its outcome; the same code is sent again");
+                    warn!(
+                        id = %job.id,
+                        "an earlier attempt has no recorded outcome; the same code is sent again"
+                    );
                 }
                 self.attempt(job, attempt, expires_in, random).await
             }
@@ -205,22 +209,27 @@ impl SendSms {
                 Outcome::Done
             }
             Err(error) => {
-                warn!(id = %job.id, error = causes(&error), "store trouble");
-                // What the store was too late to answer it may still carry out: then nobody holds
-                // this lease.
-                self.see_finished(&job, SendOutcome::Requeued, random);
-                held(job, attempt, self.schedule.first(), "the store cannot be asked")
+                warn!(id = %job.id, error = causes(&error), "the store does not answer");
+                // The store may have granted the lease and its reply be lost: it is given back.
+                self.record_outcome_later(&job, SendOutcome::Requeued, random);
+                held(job, attempt, self.schedule.first(), "the store does not answer")
             }
         }
     }
 
-    /// How long ago it was asked for.
+    /// The time since the code was requested.
     fn age(&self, job: &Job) -> Option<Duration> {
         let age = (self.store.clock().micros() / 1_000).saturating_sub(job.requested_at?);
         Some(Duration::from_millis(age.max(0).unsigned_abs()))
     }
 
-    async fn perhaps_sent(&self, job: &Job, worker: u64, attempts: u32, why: &str) -> Outcome {
+    async fn dead_letter_perhaps_sent(
+        &self,
+        job: &Job,
+        worker: u64,
+        attempts: u32,
+        why: &str,
+    ) -> Outcome {
         error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
         metrics::delivered(DeliveryOutcome::Dead);
         self.record_outcome(job, SendOutcome::Unknown, worker).await;
@@ -232,19 +241,19 @@ impl SendSms {
         })
     }
 
-    /// The outcome stands whether or not it can be recorded at once.
+    /// Records an outcome in the store; if the store does not answer, later.
     async fn record_outcome(&self, job: &Job, outcome: SendOutcome, worker: u64) {
         if let Err(error) =
             self.store.record_outcome(&job.id, job.sms_number, &outcome, worker).await
         {
             warn!(id = %job.id, error = causes(&error), "the outcome cannot be recorded yet");
-            self.see_finished(job, outcome, worker);
+            self.record_outcome_later(job, outcome, worker);
         }
     }
 
-    /// Records an outcome when the store answers again. If it never does and the message is handed
-    /// out once more, the outcome is unknown, and the policy decides.
-    fn see_finished(&self, job: &Job, outcome: SendOutcome, worker: u64) {
+    /// Records an outcome when the store answers again. If it never does and the message is
+    /// redelivered, the outcome is unknown, and the policy decides.
+    fn record_outcome_later(&self, job: &Job, outcome: SendOutcome, worker: u64) {
         let (store, id, sms_number) = (self.store.clone(), job.id.clone(), job.sms_number);
         retry_detached(move || {
             let (store, id, outcome) = (store.clone(), id.clone(), outcome.clone());
@@ -253,7 +262,7 @@ impl SendSms {
     }
 }
 
-/// Back into the queue, without having spent attempt `attempt`.
+/// Requeues a job without having spent attempt `attempt`.
 fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     info!(id = %job.id, why, "held back");
     metrics::delivered(DeliveryOutcome::Held);
@@ -261,8 +270,8 @@ fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     Outcome::Hold { job, delay }
 }
 
-/// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has
-/// room for.
+/// The idempotency key of a job: 128 bits of a hash of its ID and SMS number, in 32 hexadecimal
+/// digits, the maximum length of CCP's `reqId`.
 fn idempotency_key(job: &Job) -> String {
     let hash = Sha256::digest(format!("{}/{}", job.id, job.sms_number));
     hex::encode(&hash[..16])
@@ -276,7 +285,7 @@ mod tests {
     fn an_unreadable_message_of_another_service_names_the_service() {
         for (body, reason) in [
             (
-                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:eu-central-1:1:t","Message":"{}"}"#,
+                r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:1:t","Message":"{}"}"#,
                 "notification of SNS",
             ),
             (

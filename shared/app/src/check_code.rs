@@ -1,4 +1,4 @@
-//! Checking: a code that was typed back, and where a verification stands.
+//! `CheckCode`: compares a typed code, and reads or cancels a verification.
 
 use std::net::IpAddr;
 
@@ -14,25 +14,25 @@ use tracing::info;
 
 use crate::metrics;
 
-/// The use case: everything that a check needs.
+/// The use case `CheckCode`: a typed code is compared, and the attempt counted.
 #[derive(Debug, Clone)]
 pub struct CheckCode {
-    /// Counts and remembers.
+    /// The store, which counts attempts and keeps the verification.
     pub store: Store,
-    /// The codes.
+    /// Secrets, length and test numbers.
     pub codes: CodeSettings,
-    /// How many wrong codes there may be.
+    /// `LIMITS`, of which those of wrong codes are used.
     pub limits: Limits,
 }
 
 impl CheckCode {
-    /// Judges a typed code, which came from `ip` if that is known and counted. The store counts the
-    /// attempt before it acts on whether the code was right. `request` is a random number, drawn
-    /// for this call.
+    /// Checks a typed code. `ip` is the caller's address, if it is known and counted. The store
+    /// counts the attempt before it acts on the result. `request` is a random number, drawn for
+    /// this call.
     ///
     /// # Errors
-    /// When the store did not answer. It may have judged the code all the same: [`CheckCode::find`]
-    /// tells.
+    /// If the store did not answer. The check may have been counted all the same:
+    /// [`CheckCode::find`] shows it.
     pub async fn check(
         &self,
         id: &VerificationId,
@@ -54,14 +54,14 @@ impl CheckCode {
         Ok(result)
     }
 
-    /// Whether it is this number that a verification is of.
+    /// Returns true if the verification is of this number.
     #[must_use]
     pub fn is_of(&self, id: &VerificationId, number: &PhoneNumber) -> bool {
         self.codes.secrets.tag(number) == id.tag()
     }
 
-    /// Counts a number that is not the verification's as a wrong code, so that nobody tries numbers
-    /// out.
+    /// Counts a number that is not the verification's as a wrong code, against the guessing of
+    /// numbers.
     ///
     /// # Errors
     /// As [`CheckCode::check`].
@@ -76,11 +76,17 @@ impl CheckCode {
             .check(id, false, request, &self.limits.check(ip, &self.codes.secrets))
             .await?;
         metrics::checked(&result);
-        info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked with another number");
+        info!(
+            %id,
+            result = result.as_str(),
+            attempts_left = result.attempts_left(),
+            "checked with another number"
+        );
         Ok(result)
     }
 
-    /// A token that says that a number was verified, for whoever cannot ask the store.
+    /// Issues a signed token that the number was verified, for backends without access to the
+    /// store.
     #[must_use]
     pub fn token(
         &self,
@@ -92,20 +98,20 @@ impl CheckCode {
         keys.sign(id, number, tenant, self.store.clock().micros() / 1_000_000)
     }
 
-    /// Ends a verification that nobody waits for any more; whether there was one.
+    /// Cancels a verification. Returns true if it was pending.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// If the store does not answer.
     pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
         let cancelled = self.store.cancel(id).await?;
         info!(%id, cancelled, "cancelled by its caller");
         Ok(cancelled)
     }
 
-    /// Where a verification stands; nothing if it is unknown, expired or replaced.
+    /// Returns a verification; `None` if it is unknown, expired or replaced.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// If the store does not answer.
     pub async fn find(&self, id: &VerificationId) -> Result<Option<Verification>, StoreError> {
         self.store.find(id).await
     }

@@ -1,4 +1,4 @@
-//! Admission: a request for a code, decided in one step and queued in one call.
+//! `RequestCode`: decides on a request for a code in one store call, and queues its SMS in another.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -29,42 +29,45 @@ use crate::detached::retry_detached;
 use crate::meiduo_keys::MeiduoKeys;
 use crate::metrics;
 
-/// How long a caller who gets a 503 anyway waits for the admission to be taken back.
+/// Longest wait for the release of an admission whose job was not queued; the caller gets a 503
+/// anyway.
 const RELEASE_WAIT: Duration = Duration::from_millis(80);
+
+/// Longest wait for that release when the store was slow or down before.
 const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 
-/// The use case: everything that an admission needs.
+/// The use case `RequestCode`: a request for a code is admitted and its SMS queued.
 #[derive(Debug, Clone)]
 pub struct RequestCode {
-    /// Decides.
+    /// The store, which decides on the admission.
     pub store: Store,
-    /// Takes the job.
+    /// The queue, which takes the job.
     pub queue: Queue,
     /// Keys for tagging numbers and deriving codes.
     pub secrets: Secrets,
-    /// The defence against abuse.
+    /// Protection against abuse.
     pub abuse: AbuseSettings,
-    /// What an older site reads from the store, if there is one.
+    /// `MEIDUO_KEYS`: keys that a site of the tutorial reads from Redis.
     pub meiduo_keys: Option<MeiduoKeys>,
 }
 
-/// The defence against abuse, each part as it is configured.
+/// Protection against abuse, as it is configured.
 #[derive(Debug, Clone)]
 pub struct AbuseSettings {
-    /// `LIMITS`: how many SMS there may be.
+    /// `LIMITS`: limits of SMS and of wrong codes.
     pub limits: Limits,
-    /// `ALLOWED_COUNTRIES`: where they may go.
+    /// `ALLOWED_COUNTRIES`: the countries to which codes are sent.
     pub countries: Countries,
     /// `GUARD`: the conversion guard.
     pub guard: ConversionGuard,
-    /// `CHALLENGE`: what a suspicious request has to solve before it is sent an SMS.
+    /// `CHALLENGE`: the challenge that a suspicious request has to solve.
     pub challenge: Option<Challenge>,
-    /// `BUDGET` and `PRICES`: what they may cost.
+    /// `BUDGET` and `PRICES`: the most that SMS may cost.
     pub budget: Budget,
 }
 
 impl AbuseSettings {
-    /// No defence but the cooldown.
+    /// No protection but the cooldown.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -76,12 +79,12 @@ impl AbuseSettings {
         }
     }
 
-    /// Warns of prices that are only assumed.
+    /// Logs a warning for each allowed country whose price is only assumed.
     pub fn warn_of_assumed_prices(&self) {
         self.budget.warn_of_assumed(&self.countries);
     }
 
-    /// Loads what the first challenge needs.
+    /// Prepares the first challenge.
     pub async fn warm_up(&self) {
         if let Some(challenge) = &self.challenge {
             challenge.warm_up().await;
@@ -92,55 +95,55 @@ impl AbuseSettings {
 /// A request for a code.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Whom the code goes to.
+    /// The number that the code is sent to.
     pub to: PhoneNumber,
     /// The country of the number.
     pub country: Country,
-    /// Where the request comes from, if that is known and counted.
+    /// The caller's address; `None` if it is unknown or not counted.
     pub ip: Option<IpAddr>,
-    /// Who asks, where callers have keys.
+    /// The name of the caller's API key, where callers have keys.
     pub tenant: Option<String>,
     /// The SMS's language.
     pub locale: Locale,
-    /// What the proof is for.
+    /// The purpose of the verification.
     pub purpose: Purpose,
-    /// The page or the app that may fill the code in.
+    /// The page or app that may fill in the code.
     pub autofill: Option<Autofill>,
-    /// The answer to a task, if one was solved.
+    /// The solution of a challenge, if the request has one.
     pub proof: Option<Proof>,
-    /// What it is found by, and its job with it.
-    pub names: RequestContext,
+    /// Request ID and trace context, for its log lines and its job.
+    pub context: RequestContext,
 }
 
-/// Why no code is on its way.
+/// A request for a code failed: no SMS is on its way.
 #[derive(Debug, thiserror::Error)]
-pub enum AdmissionError {
-    /// There are limits in the way.
+pub enum RequestCodeError {
+    /// Limits are exceeded.
     #[error("too frequent")]
     Refused(Refusal),
-    /// A task has to be solved first.
+    /// A challenge has to be solved first.
     #[error("a challenge has to be solved first")]
     Challenge {
-        /// A new task.
+        /// A new task to solve.
         task: ChallengeTask,
-        /// There was an answer, and it was wrong, too late, or used before.
+        /// True if the request had a solution that was wrong, expired or used before.
         wrong: bool,
     },
-    /// The answer to a task cannot be judged: nothing is sent.
+    /// The captcha's vendor cannot verify the solution.
     #[error("the challenge cannot be verified")]
     Captcha(#[from] VendorError),
     /// No codes are sent to the number's country.
     #[error("no codes are sent to {}", .0.code())]
     Country(Country),
-    /// The store did not decide: nothing is sent.
-    #[error("the store cannot be asked")]
+    /// The store did not answer.
+    #[error("the store does not answer")]
     Store(#[from] StoreError),
-    /// The job was not queued, and the number is usable at once.
+    /// The job was not queued; the number may request another code at once.
     #[error("the job cannot be queued")]
     Queue(#[from] QueueError),
 }
 
-impl AdmissionError {
+impl RequestCodeError {
     /// The refusal, if policies refused the request.
     fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -149,7 +152,7 @@ impl AdmissionError {
         }
     }
 
-    /// The label `outcome` of the metric of requests.
+    /// The value of the label `outcome` of [`metrics::REQUESTS`].
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
@@ -162,18 +165,18 @@ impl AdmissionError {
 }
 
 impl RequestCode {
-    /// Admits a request for a code and queues its SMS, or says why not. `random` comes from the
-    /// operating system's generator.
+    /// Admits a request for a code and queues its SMS. `random` comes from the operating system's
+    /// generator.
     ///
     /// # Errors
-    /// [`AdmissionError`]: no SMS is on its way because of this call. (What the queue took although
-    /// its confirm was lost, the sender drops; unless the store fails too, within a tenth of a
-    /// second.)
+    /// [`RequestCodeError`]: no SMS is on its way because of this call. If the queue took the job
+    /// although its confirm was lost, the sender drops the job, unless the store fails too, within
+    /// a tenth of a second.
     pub async fn request(
         &self,
         request: Request,
         random: [u8; 16],
-    ) -> Result<Verification, AdmissionError> {
+    ) -> Result<Verification, RequestCodeError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
         match &result {
@@ -189,12 +192,13 @@ impl RequestCode {
         &self,
         request: Request,
         random: [u8; 16],
-    ) -> Result<Verification, AdmissionError> {
-        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, names } = request;
+    ) -> Result<Verification, RequestCodeError> {
+        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, context } =
+            request;
         if !self.abuse.countries.contains(country) {
-            return Err(AdmissionError::Country(country));
+            return Err(RequestCodeError::Country(country));
         }
-        let solved = self.solved(proof.as_ref(), &to, random).await?;
+        let solved = self.verify_proof(proof.as_ref(), &to, random).await?;
         let challenges = self.abuse.challenge.is_some() && solved.is_none();
         let guard =
             self.abuse.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
@@ -227,18 +231,22 @@ impl RequestCode {
         {
             Ok(Decision::Admitted { verification, sms_number, observed, alarm }) => {
                 if observed {
-                    warn!(id = %verification.id, to = %to, "codes of this block of numbers, or of its country, are not typed back as usual");
+                    warn!(
+                        id = %verification.id,
+                        to = %to,
+                        "conversion of this prefix, or of its country, is unusually low"
+                    );
                 }
                 if alarm {
                     error!("80 % of the budget of this hour or day is spent");
                 }
                 (verification, sms_number)
             }
-            Ok(Decision::Challenged) => return Err(self.demand(&to, random, false)),
+            Ok(Decision::Challenged) => return Err(self.challenge_required(&to, random, false)),
             Ok(Decision::Refused(refusal)) => return Err(self.refused(refusal, &to, random)),
             Err(error) => {
-                // The store may have admitted it and its answer be lost: taken back when the store
-                // answers again.
+                // The store may have admitted the request and its reply be lost: the release is
+                // retried until the store answers.
                 self.release(candidate, RELEASE_WAIT_LONG).await;
                 return Err(error.into());
             }
@@ -260,7 +268,7 @@ impl RequestCode {
             rate_slot: None,
             not_here: Vec::new(),
             requested_at: Some(self.now_ms()),
-            context: names,
+            context,
         };
         match self
             .queue
@@ -269,8 +277,7 @@ impl RequestCode {
             .await
         {
             Ok(()) => Ok(verification),
-            // A healthy store has done this long before the wait is over, and the number is usable
-            // at once.
+            // A healthy store answers well within this wait, and the number is usable at once.
             Err(error) => match self.release(candidate, RELEASE_WAIT).await {
                 Some(Release::Begun) => {
                     info!(id = %job.id, "the queue's confirm was lost, but a sender has the job");
@@ -281,24 +288,26 @@ impl RequestCode {
         }
     }
 
-    /// Whether a task was solved, and what that counts on. A wrong answer is a refusal, also where
-    /// none was needed.
-    async fn solved(
+    /// Verifies the solution of a challenge. Returns the quotas that it counts on, or `None` if the
+    /// request has none and needs none. A wrong solution is an error even where none is needed.
+    async fn verify_proof(
         &self,
         proof: Option<&Proof>,
         to: &PhoneNumber,
         random: [u8; 16],
-    ) -> Result<Option<Vec<Quota>>, AdmissionError> {
+    ) -> Result<Option<Vec<Quota>>, RequestCodeError> {
         match (&self.abuse.challenge, proof) {
             (Some(challenge), Some(proof)) => {
-                match challenge.judge(proof, &self.store, &self.secrets, to).await {
+                match challenge.verify(proof, &self.store, &self.secrets, to).await {
                     Ok(Some(quotas)) => Ok(Some(quotas)),
-                    Ok(None) => Err(self.demand(to, random, true)),
+                    Ok(None) => Err(self.challenge_required(to, random, true)),
                     Err(ChallengeError::Store(error)) => Err(error.into()),
                     Err(ChallengeError::Vendor(error)) => Err(error.into()),
                 }
             }
-            (Some(challenge), None) if challenge.always => Err(self.demand(to, random, false)),
+            (Some(challenge), None) if challenge.always => {
+                Err(self.challenge_required(to, random, false))
+            }
             _ => Ok(None),
         }
     }
@@ -307,31 +316,36 @@ impl RequestCode {
         self.store.clock().micros() / 1_000
     }
 
-    /// Asks for the answer to a new task.
-    fn demand(&self, to: &PhoneNumber, random: [u8; 16], wrong: bool) -> AdmissionError {
+    /// The error that asks the caller to solve a new task.
+    fn challenge_required(
+        &self,
+        to: &PhoneNumber,
+        random: [u8; 16],
+        wrong: bool,
+    ) -> RequestCodeError {
         let now = self.now_ms() / 1_000;
         let task =
             self.abuse.challenge.clone().unwrap_or_default().task(&self.secrets, to, now, random);
         info!(to = %to, wrong, "a challenge has to be solved first");
-        AdmissionError::Challenge { task, wrong }
+        RequestCodeError::Challenge { task, wrong }
     }
 
-    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> AdmissionError {
-        // An answer that was used before is told of only where nothing else stands in the way.
+    fn refused(&self, refusal: Refusal, to: &PhoneNumber, random: [u8; 16]) -> RequestCodeError {
+        // A solution that was used before is reported only if nothing else is exceeded.
         let refusal = refusal.without(Exceeded::Limit(Scope::Proof));
         if refusal.is_empty() {
-            return self.demand(to, random, true);
+            return self.challenge_required(to, random, true);
         }
         if refusal.contains(Exceeded::Limit(Scope::Budget)) {
             error!(to = %to, "the budget of this hour or day is spent: refused");
         }
-        AdmissionError::Refused(refusal)
+        RequestCodeError::Refused(refusal)
     }
 
-    /// Takes an admission back, and tries again while the store is slow: what it was too late to
-    /// answer it may still carry out. Should the job have been queued after all, either its sender
-    /// finds the admission gone and drops it, or the sender was faster, and then the request
-    /// stands. Nothing, if the store does not answer within `wait`.
+    /// Releases an admission, and retries while the store does not answer: a command whose reply
+    /// came too late may still have been executed. If the job was queued after all, either its
+    /// sender finds the admission gone and drops it, or the sender was faster, and then the request
+    /// stands. Returns `None` if the store does not answer within `wait`.
     async fn release(&self, candidate: AdmissionRequest, wait: Duration) -> Option<Release> {
         let (store, id) = (self.store.clone(), candidate.id.clone());
         let released = retry_detached(move || {
@@ -343,7 +357,10 @@ impl RequestCode {
             _ => None,
         };
         if released.is_none() {
-            warn!(%id, "the admission is not taken back yet: until it is, the number is in its cooldown");
+            warn!(
+                %id,
+                "the admission is not released yet: until then, the number is in its cooldown"
+            );
         }
         released
     }
