@@ -67,7 +67,7 @@ pub enum Command {
     },
     /// The former name of `gateway`
     #[command(hide = true)]
-    Provider {
+    Gateways {
         #[command(subcommand)]
         action: GatewayAction,
     },

@@ -1,15 +1,15 @@
 //! The parts that this process runs on: configured ones, or embedded ones where nothing is
 //! configured.
 
-use sms_app::admission::Admissions;
-use sms_app::check::Checks;
-use sms_app::delivery::Deliveries;
+use sms_app::admission::RequestCode;
+use sms_app::check::CheckCode;
+use sms_app::delivery::SendSms;
 use sms_app::eviction_watch::EvictionWatch;
 use sms_config::{Address, LocalConfig};
-use sms_gateways::{Inbox, Provider};
+use sms_gateways::{Gateways, Inbox};
 use sms_http::Receipts;
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_store::{Store, StoreError};
 
 use crate::ops::Ops;
@@ -20,7 +20,7 @@ pub struct Components {
     pub store: Store,
     pub queue: Queue,
     pub inbox: Inbox,
-    provider: Provider,
+    provider: Gateways,
 }
 
 /// A part could not be made from its URL.
@@ -45,7 +45,7 @@ impl Components {
             None => Queue::memory(),
         };
         let inbox = Inbox::default();
-        let provider = config.provider.clone().unwrap_or_else(|| Provider::inbox(inbox.clone()));
+        let provider = config.provider.clone().unwrap_or_else(|| Gateways::inbox(inbox.clone()));
         Ok(Self { config, store, queue, inbox, provider })
     }
 
@@ -54,8 +54,8 @@ impl Components {
         EvictionWatch::new(self.store.clone(), self.config.store.accepts_eviction).begin();
     }
 
-    pub fn admissions(&self) -> Admissions {
-        Admissions {
+    pub fn admissions(&self) -> RequestCode {
+        RequestCode {
             store: self.store.clone(),
             queue: self.queue.clone(),
             secrets: self.config.codes.secrets.clone(),
@@ -64,15 +64,15 @@ impl Components {
         }
     }
 
-    pub fn checks(&self) -> Checks {
-        Checks {
+    pub fn checks(&self) -> CheckCode {
+        CheckCode {
             store: self.store.clone(),
             codes: self.config.codes.clone(),
             limits: self.config.abuse.limits.clone(),
         }
     }
 
-    pub fn receipts(&self) -> Receipts {
+    pub fn delivery_reports(&self) -> Receipts {
         Receipts {
             store: self.store.clone(),
             secrets: self.config.codes.secrets.clone(),
@@ -89,8 +89,8 @@ impl Components {
         }
     }
 
-    pub fn deliveries(&self) -> Deliveries {
-        Deliveries {
+    pub fn deliveries(&self) -> SendSms {
+        SendSms {
             store: self.store.clone(),
             provider: self.provider.clone(),
             codes: self.config.codes.clone(),

@@ -19,12 +19,13 @@ use futures_util::future::join_all;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use sms_config::OpsToken;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::job::Job;
 use sms_domain::phone::Country;
 use sms_domain::times::rfc3339;
-use sms_gateways::Provider;
-use sms_queue::dead_letter::{Death, QueueError};
+use sms_gateways::Gateways;
+use sms_queue::dead_letter::DeadLetterReason;
+use sms_queue::error::QueueError;
 use sms_queue::{DeadLetters, Queue};
 use sms_store::Store;
 use sms_telemetry::set_level;
@@ -67,7 +68,7 @@ pub fn measure() {
 pub struct Ops {
     pub store: Store,
     pub queue: Queue,
-    pub provider: Provider,
+    pub provider: Gateways,
     pub token: Option<OpsToken>,
 }
 
@@ -157,7 +158,7 @@ async fn dead(State(ops): State<Arc<Ops>>) -> Result<Json<Vec<Value>>, StatusCod
 }
 
 async fn look(queue: Queue) -> Result<Vec<Value>, QueueError> {
-    let mut letters = queue.dead().await?;
+    let mut letters = queue.dead_letters().await?;
     let shown = first(&mut letters).await;
     // Also after an error.
     letters.close().await?;
@@ -171,10 +172,10 @@ async fn first(letters: &mut DeadLetters) -> Result<Vec<Value>, QueueError> {
     {
         let job = Job::decode(&letter.body).ok();
         let to = job.as_ref().map(|job| job.to.masked());
-        let Death { reason, class, attempts } = &letter.death;
+        let DeadLetterReason { reason, class, attempts } = &letter.death;
         shown.push(json!({
             "id": job.map(|job| job.id.to_string()), "to": to, "at": letter.at.map(rfc3339),
-            "attempts": attempts, "class": class.map(Class::as_str), "reason": reason,
+            "attempts": attempts, "class": class.map(FailureClass::as_str), "reason": reason,
         }));
     }
     Ok(shown)

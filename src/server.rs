@@ -9,8 +9,8 @@ use axum::middleware::from_fn;
 use axum_server::Handle;
 use sms_domain::phone;
 use sms_http::{
-    AllowedOrigins, RequestApi, app, check_router, health_router, one_host, pictures_router,
-    receipts_router, request_router, specification_router,
+    AllowedOrigins, RequestApi, check_router, health_router, one_host, pictures_router,
+    receipts_router, request_router, specification_router, with_defaults,
 };
 use sms_telemetry::causes;
 use tracing::{info, warn};
@@ -68,10 +68,10 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
     let routes = request_router(asking)
         .merge(check_router(components.checks(), http.region, http.callers.clone()))
         .merge(pictures_router(components.store.clone(), config.abuse.challenge.clone()))
-        .merge(receipts_router(components.receipts()))
+        .merge(receipts_router(components.delivery_reports()))
         .merge(specification_router())
         .merge(health_router(components.store.clone(), components.queue.clone()));
-    let api = app(routes, &http.origins);
+    let api = with_defaults(routes, &http.origins);
     let api = match http.base_path.as_str() {
         "" => api,
         base => api.clone().nest(base, api),
@@ -101,7 +101,7 @@ pub fn observed(
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
     info!(listen = %listener.local_addr().map_err(failed)?, "serving /metrics, /healthz and /readyz");
-    let health = app(
+    let health = with_defaults(
         health_router(components.store.clone(), components.queue.clone()),
         &AllowedOrigins::default(),
     );

@@ -16,10 +16,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use divan::{AllocProfiler, Bencher, black_box};
-use sms_app::admission::{AbuseSettings, Admissions};
+use sms_app::admission::{AbuseSettings, RequestCode};
 use sms_app::challenge::Challenge;
-use sms_app::conversion_guard::Guard;
-use sms_app::delivery::Deliveries;
+use sms_app::conversion_guard::ConversionGuard;
+use sms_app::delivery::SendSms;
 use sms_config::{LocalConfig, Role};
 use sms_domain::budget::Budget;
 use sms_domain::code::CodeLength;
@@ -31,13 +31,13 @@ use sms_domain::locale::Locale;
 use sms_domain::message;
 use sms_domain::phone::{Countries, PhoneNumber, Region};
 use sms_domain::secrets::Secrets;
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Policy;
 use sms_domain::verification_id::{Purpose, VerificationId};
-use sms_gateways::Provider;
-use sms_http::{RequestApi, app, request_router};
+use sms_gateways::Gateways;
+use sms_http::{RequestApi, request_router, with_defaults};
 use sms_queue::Queue;
-use sms_store::{Candidate, Store};
+use sms_store::{AdmissionRequest, Store};
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
@@ -72,15 +72,15 @@ fn id() -> VerificationId {
 fn job(to: PhoneNumber, id: VerificationId) -> Job {
     Job {
         id,
-        send: 1,
+        sms_number: 1,
         to,
         locale: Locale::ZhCn,
         autofill: None,
         attempts: 0,
-        turn: None,
+        rate_slot: None,
         not_here: Vec::new(),
         at: None,
-        names: Names::default(),
+        names: RequestContext::default(),
     }
 }
 
@@ -133,14 +133,14 @@ fn decode_a_job(bencher: Bencher<'_, '_>) {
 fn request(bencher: Bencher<'_, '_>, case: &str) {
     let runtime = runtime();
     // As by default, but for the blocks of numbers: there would soon be no room in one.
-    let admissions = Admissions {
+    let admissions = RequestCode {
         store: Store::memory(Policy::default()),
         queue: Queue::memory(),
         secrets: secrets(),
         abuse: AbuseSettings {
             limits: Limits::parse("prefix=3600000/hour").expect("a limit"),
             countries: Countries::only(Region::default()),
-            guard: Guard::new(GuardMode::default()),
+            guard: ConversionGuard::new(GuardMode::default()),
             challenge: Some(Challenge::default()),
             budget: Budget::none(),
         },
@@ -148,7 +148,7 @@ fn request(bencher: Bencher<'_, '_>, case: &str) {
     };
     let (test_numbers, autofill, settings) = Default::default();
     let api = RequestApi { admissions, test_numbers, autofill, settings };
-    let mut app: Router = app(request_router(api), &Default::default());
+    let mut app: Router = with_defaults(request_router(api), &Default::default());
     let to = fresh();
     let request = |national: u64| {
         Request::post("/v1/verifications")
@@ -172,9 +172,9 @@ fn deliver(bencher: Bencher<'_, '_>) {
     let runtime = runtime();
     let (store, secrets) = (Store::memory(Policy::default()), secrets());
     let config = LocalConfig::read(&|_| None, Role::All).expect("defaults");
-    let deliveries = Deliveries {
+    let deliveries = SendSms {
         store: store.clone(),
-        provider: Provider::from_dsn("null://default").expect("a gateway"),
+        provider: Gateways::from_dsn("null://default").expect("a gateway"),
         codes: CodeSettings::new(secrets.clone()),
         schedule: config.schedule,
         policy: config.policy,
@@ -189,7 +189,7 @@ fn deliver(bencher: Bencher<'_, '_>) {
             bytes,
             &Purpose::default(),
         );
-        let candidate = Candidate {
+        let candidate = AdmissionRequest {
             id: id.clone(),
             to: to.masked(),
             windows: Vec::new(),

@@ -33,7 +33,7 @@ struct Done {
 /// Does it, and says what was done. What was taken and stays is given back, however it ends.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
     let (mut letters, mut done, mut stop) =
-        (queue.dead().await?, Done::default(), Shutdown::on_signals()?);
+        (queue.dead_letters().await?, Done::default(), Shutdown::on_signals()?);
     let ended = tokio::select! {
         ended = act(&mut letters, &action, &mut done) => ended,
         () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
@@ -164,12 +164,12 @@ fn progress(count: usize, action: &DeadAction) -> ProgressBar {
 fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
     json!({
         "id": job.map(|job| job.id.as_str()),
-        "send": job.map(|job| job.send),
+        "send": job.map(|job| job.sms_number),
         "to": job.map(|job| job.to.masked()),
         "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.at?).ok()).map(rfc3339),
         "died_at": letter.at.map(rfc3339),
         "attempts": letter.death.attempts,
-        "class": letter.death.class.map(sms_domain::failure::Class::as_str),
+        "class": letter.death.class.map(sms_domain::failure::FailureClass::as_str),
         "reason": letter.death.reason,
         "bytes": letter.body.len(),
     })

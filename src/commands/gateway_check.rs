@@ -13,7 +13,7 @@ use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_bytes;
 use sms_domain::verification::Policy;
 use sms_domain::verification_id::Purpose;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_gateways::account::Account;
 use sms_gateways::gateway::Sms;
 
@@ -31,7 +31,7 @@ pub async fn run(to: Option<String>) -> Result<(), Box<dyn Error>> {
     let dsn = dsn.ok_or_else(|| {
         format!("SMS_DSN names no gateway; for example {}", settings::SMS_DSN.assignment())
     })?;
-    let provider = Provider::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
+    let provider = Gateways::from_dsn(&dsn).map_err(|error| format!("SMS_DSN {error}"))?;
     let number = PhoneNumber::parse(to.as_deref().unwrap_or(NOBODY), Region::default());
     let sms = sms(&number.map_err(|error| format!("--to: {error}"))?)?;
     let (stub, accounts) = match &to {

@@ -17,7 +17,7 @@ use sms_domain::job::Job;
 use sms_domain::random::random_u64;
 use sms_domain::retry_schedule::Schedule;
 use sms_queue::Queue;
-use sms_queue::dead_letter::Death;
+use sms_queue::dead_letter::DeadLetterReason;
 use sms_queue::message::{Consumer, Message};
 use sms_telemetry::causes;
 use tokio::sync::Semaphore;
@@ -118,7 +118,7 @@ impl Invoker {
             Some(delay) => Outcome::Retry { job, delay },
             None => {
                 let reason = format!("the function failed {} times", job.attempts);
-                Outcome::Dead(Death { reason, class: None, attempts: job.attempts })
+                Outcome::Dead(DeadLetterReason { reason, class: None, attempts: job.attempts })
             }
         }
     }

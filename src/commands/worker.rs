@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sms_app::delivery::{Deliveries, Outcome};
+use sms_app::delivery::{Outcome, SendSms};
 use sms_domain::message;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
@@ -22,12 +22,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Delivers until asked to stop; then finishes what is in hand and returns the rest to the queue.
 pub async fn run(
     mut consumer: Consumer,
-    deliveries: Deliveries,
+    deliveries: SendSms,
     queue: Queue,
     concurrency: u16,
     mut stop: Shutdown,
 ) {
-    message::prepare(deliveries.codes.length);
+    message::warm_up(deliveries.codes.length);
     let deliveries = Arc::new(deliveries);
     let free = Arc::new(Semaphore::new(usize::from(concurrency)));
     let mut in_hand = JoinSet::new();

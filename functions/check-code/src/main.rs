@@ -3,11 +3,11 @@
 //! `CHALLENGE=picture` `GET /v1/pictures/{uuid}`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::check::Checks;
+use sms_app::check::CheckCode;
 use sms_app::eviction_watch::EvictionWatch;
 use sms_config::{CheckConfig, environment};
 use sms_http::Receipts;
-use sms_lambda::flush::measured;
+use sms_lambda::flush::flush_metrics_after;
 use sms_lambda::function::{Event, Function};
 use sms_store::Store;
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let store = sms_telemetry::needed(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     // There is more of a processor now than for the first request.
-    store.prepare().await;
+    store.warm_up().await;
     let CheckConfig { codes, limits, challenge, provider, http: settings, .. } = config;
     let mut routes = sms_http::store_health_router(store.clone())
         .merge(sms_http::pictures_router(store.clone(), challenge))
@@ -27,10 +27,10 @@ async fn main() -> Result<(), Error> {
         let receipts = Receipts { store: store.clone(), secrets: codes.secrets.clone(), provider };
         routes = routes.merge(sms_http::receipts_router(receipts));
     }
-    let checks = Checks { store, codes, limits };
+    let checks = CheckCode { store, codes, limits };
     let check = sms_http::check_router(checks, settings.region, settings.callers);
-    let app = sms_http::app(check.merge(routes), &settings.origins);
-    let function = &Function::new(measured(app), settings.base_path);
+    let app = sms_http::with_defaults(check.merge(routes), &settings.origins);
+    let function = &Function::new(flush_metrics_after(app), settings.base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {
         function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
     }))

@@ -2,12 +2,12 @@
 //! then one queue call.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use sms_app::admission::Admissions;
+use sms_app::admission::RequestCode;
 use sms_app::eviction_watch::EvictionWatch;
 use sms_config::{RequestConfig, environment};
 use sms_domain::phone;
 use sms_http::RequestApi;
-use sms_lambda::flush::measured;
+use sms_lambda::flush::flush_metrics_after;
 use sms_lambda::function::{Event, Function};
 use sms_outbound::blocking::in_its_own_thread;
 use sms_queue::Queue;
@@ -24,14 +24,14 @@ async fn main() -> Result<(), Error> {
     // There is more of a processor now than for the first request.
     let region = config.http.region;
     let numbers = in_its_own_thread(async move { phone::warm_up(region) });
-    tokio::join!(numbers, store.prepare(), queue.prepare(), config.abuse.prepare());
+    tokio::join!(numbers, store.warm_up(), queue.warm_up(), config.abuse.warm_up());
     let health = sms_http::health_router(store.clone(), queue.clone());
     let RequestConfig { codes, abuse, http: settings, autofill, meiduo_keys, .. } = config;
-    let admissions = Admissions { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
+    let admissions = RequestCode { store, queue, secrets: codes.secrets, abuse, meiduo_keys };
     let (base_path, origins) = (settings.base_path.clone(), settings.origins.clone());
     let api = RequestApi { admissions, test_numbers: codes.test_numbers, autofill, settings };
-    let app = sms_http::app(sms_http::request_router(api).merge(health), &origins);
-    let function = &Function::new(measured(app), base_path);
+    let app = sms_http::with_defaults(sms_http::request_router(api).merge(health), &origins);
+    let function = &Function::new(flush_metrics_after(app), base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {
         function.answer(event.payload, event.context.xray_trace_id).await.map_err(Error::from)
     }))

@@ -14,18 +14,18 @@ use sms_domain::quota::{Quota, Scope};
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::retry_schedule::Delay;
 use sms_domain::secrets::Secrets;
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
-use sms_store::{Candidate, Decision, Release, Store, StoreError};
+use sms_queue::error::QueueError;
+use sms_store::{AdmissionRequest, Decision, Release, Store, StoreError};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, error, info, warn};
 
-use crate::challenge::{Challenge, ChallengeError, Proof, Task, VendorError};
-use crate::conversion_guard::Guard;
-use crate::detached::until_answered;
+use crate::challenge::{Challenge, ChallengeError, ChallengeTask, Proof, VendorError};
+use crate::conversion_guard::ConversionGuard;
+use crate::detached::retry_detached;
 use crate::meiduo_keys::MeiduoKeys;
 use crate::metrics;
 
@@ -35,7 +35,7 @@ const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 
 /// The use case: everything that an admission needs.
 #[derive(Debug, Clone)]
-pub struct Admissions {
+pub struct RequestCode {
     /// Decides.
     pub store: Store,
     /// Takes the job.
@@ -56,7 +56,7 @@ pub struct AbuseSettings {
     /// `ALLOWED_COUNTRIES`: where they may go.
     pub countries: Countries,
     /// `GUARD`: the conversion guard.
-    pub guard: Guard,
+    pub guard: ConversionGuard,
     /// `CHALLENGE`: what a suspicious request has to solve before it is sent an SMS.
     pub challenge: Option<Challenge>,
     /// `BUDGET` and `PRICES`: what they may cost.
@@ -70,7 +70,7 @@ impl AbuseSettings {
         Self {
             limits: Limits::none(),
             countries: Countries::all(),
-            guard: Guard::new(GuardMode::Off),
+            guard: ConversionGuard::new(GuardMode::Off),
             challenge: None,
             budget: Budget::none(),
         }
@@ -82,9 +82,9 @@ impl AbuseSettings {
     }
 
     /// Loads what the first challenge needs.
-    pub async fn prepare(&self) {
+    pub async fn warm_up(&self) {
         if let Some(challenge) = &self.challenge {
-            challenge.prepare().await;
+            challenge.warm_up().await;
         }
     }
 }
@@ -109,7 +109,7 @@ pub struct Request {
     /// The answer to a task, if one was solved.
     pub proof: Option<Proof>,
     /// What it is found by, and its job with it.
-    pub names: Names,
+    pub names: RequestContext,
 }
 
 /// Why no code is on its way.
@@ -122,7 +122,7 @@ pub enum AdmissionError {
     #[error("a challenge has to be solved first")]
     Challenge {
         /// A new task.
-        task: Task,
+        task: ChallengeTask,
         /// There was an answer, and it was wrong, too late, or used before.
         wrong: bool,
     },
@@ -141,6 +141,14 @@ pub enum AdmissionError {
 }
 
 impl AdmissionError {
+    /// The refusal, if policies refused the request.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The label `outcome` of the metric of requests.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -153,7 +161,7 @@ impl AdmissionError {
     }
 }
 
-impl Admissions {
+impl RequestCode {
     /// Admits a request for a code and queues its SMS, or says why not. `random` comes from the
     /// operating system's generator.
     ///
@@ -168,7 +176,12 @@ impl Admissions {
     ) -> Result<Verification, AdmissionError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
-        metrics::requested(country, self.abuse.budget.price(country), &result, began.elapsed());
+        match &result {
+            Ok(_) => {
+                metrics::accepted(country, self.abuse.budget.price(country), began.elapsed());
+            }
+            Err(error) => metrics::rejected(error.outcome(), error.refusal()),
+        }
         result
     }
 
@@ -190,7 +203,7 @@ impl Admissions {
             .limits
             .request(&to, country, ip, tenant.as_deref(), &self.secrets)
             .into_iter();
-        let candidate = Candidate {
+        let candidate = AdmissionRequest {
             guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
             id: VerificationId::new(
                 self.secrets.newest_key_id(),
@@ -206,20 +219,20 @@ impl Admissions {
                 .chain(solved.into_iter().flatten())
                 .collect(),
         };
-        let (verification, send) = match self
+        let (verification, sms_number) = match self
             .store
             .admit(&candidate)
             .instrument(debug_span!(target: "sms_verify::spans", "admit"))
             .await
         {
-            Ok(Decision::Admitted { verification, send, observed, alarm }) => {
+            Ok(Decision::Admitted { verification, sms_number, observed, alarm }) => {
                 if observed {
                     warn!(id = %verification.id, to = %to, "codes of this block of numbers, or of its country, are not typed back as usual");
                 }
                 if alarm {
                     error!("80 % of the budget of this hour or day is spent");
                 }
-                (verification, send)
+                (verification, sms_number)
             }
             Ok(Decision::Challenged) => return Err(self.demand(&to, random, false)),
             Ok(Decision::Refused(refusal)) => return Err(self.refused(refusal, &to, random)),
@@ -230,7 +243,7 @@ impl Admissions {
                 return Err(error.into());
             }
         };
-        info!(id = %verification.id, to = %to, send, "admitted");
+        info!(id = %verification.id, to = %to, sms_number, "admitted");
         if let Some(keys) = &self.meiduo_keys
             && let Err(error) = keys.write(&self.store, &self.secrets, &to, &verification).await
         {
@@ -239,12 +252,12 @@ impl Admissions {
         }
         let job = Job {
             id: verification.id.clone(),
-            send,
+            sms_number,
             to,
             locale,
             autofill,
             attempts: 0,
-            turn: None,
+            rate_slot: None,
             not_here: Vec::new(),
             at: Some(self.now_ms()),
             names,
@@ -319,9 +332,9 @@ impl Admissions {
     /// answer it may still carry out. Should the job have been queued after all, either its sender
     /// finds the admission gone and drops it, or the sender was faster, and then the request
     /// stands. Nothing, if the store does not answer within `wait`.
-    async fn release(&self, candidate: Candidate, wait: Duration) -> Option<Release> {
+    async fn release(&self, candidate: AdmissionRequest, wait: Duration) -> Option<Release> {
         let (store, id) = (self.store.clone(), candidate.id.clone());
-        let released = until_answered(move || {
+        let released = retry_detached(move || {
             let (store, candidate) = (store.clone(), candidate.clone());
             async move { store.release(&candidate).await }
         });

@@ -16,7 +16,7 @@ use crate::metrics;
 
 /// The use case: everything that a check needs.
 #[derive(Debug, Clone)]
-pub struct Checks {
+pub struct CheckCode {
     /// Counts and remembers.
     pub store: Store,
     /// The codes.
@@ -25,13 +25,13 @@ pub struct Checks {
     pub limits: Limits,
 }
 
-impl Checks {
+impl CheckCode {
     /// Judges a typed code, which came from `ip` if that is known and counted. The store counts the
     /// attempt before it acts on whether the code was right. `request` is a random number, drawn
     /// for this call.
     ///
     /// # Errors
-    /// When the store did not answer. It may have judged the code all the same: [`Checks::find`]
+    /// When the store did not answer. It may have judged the code all the same: [`CheckCode::find`]
     /// tells.
     pub async fn check(
         &self,
@@ -64,7 +64,7 @@ impl Checks {
     /// out.
     ///
     /// # Errors
-    /// As [`Checks::check`].
+    /// As [`CheckCode::check`].
     pub async fn wrong_number(
         &self,
         id: &VerificationId,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction, GuardMode};
 use sms_domain::phone::{Country, PhoneNumber};
-use sms_domain::quota::{Quota, block_quota, country_quota};
+use sms_domain::quota::{Quota, country_quota, prefix_quota};
 use sms_domain::secrets::Secrets;
 use sms_store::{Store, StoreError};
 
@@ -15,13 +15,13 @@ const FRESH: i64 = 60_000_000;
 
 /// The guard of a process. Clones share what they have learned.
 #[derive(Debug, Clone)]
-pub struct Guard {
+pub struct ConversionGuard {
     mode: GuardMode,
     /// By country, with the time at which the store said so.
     learned: Arc<Mutex<HashMap<String, (Conversion, i64)>>>,
 }
 
-impl Guard {
+impl ConversionGuard {
     /// A guard that has learned nothing yet.
     #[must_use]
     pub fn new(mode: GuardMode) -> Self {
@@ -49,10 +49,10 @@ impl Guard {
         };
         let country = country.code();
         let rate = self.conversion(store, &country).await?.rate();
-        let of_block = rate.and_then(|rate| CusumTest::of_block(rate, answer));
+        let of_block = rate.and_then(|rate| CusumTest::for_prefix(rate, answer));
         let of_country =
-            rate.and_then(|rate| CusumTest::of_country(rate, answer)).unwrap_or_default();
-        let block = of_block.map(|test| block_quota(block(to, secrets), test));
+            rate.and_then(|rate| CusumTest::for_country(rate, answer)).unwrap_or_default();
+        let block = of_block.map(|test| prefix_quota(block(to, secrets), test));
         Ok(block.into_iter().chain([country_quota(country, of_country)]).collect())
     }
 
@@ -81,5 +81,5 @@ impl Guard {
 /// other digits.
 #[must_use]
 pub fn block(to: &PhoneNumber, secrets: &Secrets) -> String {
-    secrets.pseudonym(to.block().as_bytes())
+    secrets.keyed_hash(to.prefix().as_bytes())
 }

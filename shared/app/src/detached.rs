@@ -16,22 +16,22 @@ const ATTEMPTS: u32 = 15;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// As many as may be under way: while the store is down there is no end of them.
-static UNDER_WAY: Semaphore = Semaphore::const_new(1_000);
+static MAX_DETACHED: Semaphore = Semaphore::const_new(1_000);
 
 /// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it
 /// goes on in a task of its own.
-pub struct ToTheEnd<F>(Option<Pin<Box<F>>>)
+pub struct DetachOnDrop<F>(Option<Pin<Box<F>>>)
 where
     F: Future<Output: Send> + Send + 'static;
 
-impl<F: Future<Output: Send> + Send + 'static> ToTheEnd<F> {
+impl<F: Future<Output: Send> + Send + 'static> DetachOnDrop<F> {
     /// A call that has not begun yet.
     pub fn new(call: F) -> Self {
         Self(Some(Box::pin(call)))
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Future for ToTheEnd<F> {
+impl<F: Future<Output: Send> + Send + 'static> Future for DetachOnDrop<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -45,7 +45,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for ToTheEnd<F> {
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Drop for ToTheEnd<F> {
+impl<F: Future<Output: Send> + Send + 'static> Drop for DetachOnDrop<F> {
     fn drop(&mut self) {
         if let (Some(call), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(call.instrument(Span::current()));
@@ -56,13 +56,13 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for ToTheEnd<F> {
 /// Makes a call until the store has answered it, in a task that goes on when nobody waits for it.
 /// (On Lambda it goes on while the function is invoked.) Gives nothing if the store did not answer
 /// for too long.
-pub fn until_answered<T, F>(call: impl Fn() -> F + Send + 'static) -> JoinHandle<Option<T>>
+pub fn retry_detached<T, F>(call: impl Fn() -> F + Send + 'static) -> JoinHandle<Option<T>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send,
 {
     let calls = async move {
-        let permit = UNDER_WAY.try_acquire();
+        let permit = MAX_DETACHED.try_acquire();
         let attempts = if permit.is_ok() { ATTEMPTS } else { 1 };
         for _ in 0..attempts {
             match call().await {
@@ -84,7 +84,7 @@ mod tests {
     async fn what_goes_on_is_part_of_the_span_that_it_began_in() {
         let _spans = tracing::subscriber::set_default(tracing_subscriber::registry());
         let span = tracing::error_span!("request");
-        let called = span.in_scope(|| until_answered(|| async { Ok(Span::current().id()) }));
+        let called = span.in_scope(|| retry_detached(|| async { Ok(Span::current().id()) }));
         assert_eq!(called.await.expect("no panic"), Some(span.id()));
     }
 }

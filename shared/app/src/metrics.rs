@@ -9,13 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::phone::Country;
 use sms_domain::refusal::Refusal;
-use sms_domain::verification::Verification;
 use sms_store::CheckResult;
-
-use crate::admission::AdmissionError;
 
 /// Requests for a code, by `outcome`.
 pub const REQUESTS: &str = "sms_verify_requests_total";
@@ -82,7 +79,7 @@ const MOST_CODES: usize = 100;
 
 /// What became of a job that was handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryOutcome {
     /// A gateway has accepted its SMS.
     Sent,
     /// Nothing is sent to a test number.
@@ -101,7 +98,7 @@ pub(crate) enum Delivery {
     Expired,
 }
 
-impl Delivery {
+impl DeliveryOutcome {
     fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -116,22 +113,20 @@ impl Delivery {
     }
 }
 
-pub(crate) fn requested(
-    country: Country,
-    price: u64,
-    result: &Result<Verification, AdmissionError>,
-    took: Duration,
-) {
-    if let Err(AdmissionError::Refused(refusal)) = result {
+/// Counts an accepted request.
+pub(crate) fn accepted(country: Country, price: u64, took: Duration) {
+    counter!(REQUESTS, "outcome" => "accepted").increment(1);
+    counter!(ACCEPTED, "country" => country.code()).increment(1);
+    counter!(SPENT).increment(price);
+    histogram!(REQUEST_SECONDS).record(took);
+}
+
+/// Counts a request that was not accepted, by the outcome and, if policies refused it, by these.
+pub(crate) fn rejected(outcome: &'static str, refusal: Option<&Refusal>) {
+    if let Some(refusal) = refusal {
         throttled(refusal);
     }
-    let outcome = result.as_ref().map_or_else(AdmissionError::outcome, |_| "accepted");
     counter!(REQUESTS, "outcome" => outcome).increment(1);
-    if result.is_ok() {
-        counter!(ACCEPTED, "country" => country.code()).increment(1);
-        counter!(SPENT).increment(price);
-        histogram!(REQUEST_SECONDS).record(took);
-    }
 }
 
 fn throttled(refusal: &Refusal) {
@@ -151,7 +146,7 @@ pub(crate) fn handed_out(age: Duration) {
     histogram!(QUEUE_AGE_SECONDS).record(age);
 }
 
-pub(crate) fn delivered(outcome: Delivery) {
+pub(crate) fn delivered(outcome: DeliveryOutcome) {
     counter!(DELIVERIES, "outcome" => outcome.as_str()).increment(1);
 }
 
@@ -159,8 +154,8 @@ pub(crate) fn delivered_after(since_request: Duration) {
     histogram!(DELIVERY_SECONDS).record(since_request);
 }
 
-pub(crate) fn called(gateway: &str, failure: Option<Class>, took: Duration) {
-    let result = failure.map_or("accepted", Class::as_str);
+pub(crate) fn called(gateway: &str, failure: Option<FailureClass>, took: Duration) {
+    let result = failure.map_or("accepted", FailureClass::as_str);
     counter!(GATEWAY_CALLS, "gateway" => gateway.to_owned(), "result" => result).increment(1);
     histogram!(GATEWAY_SECONDS, "gateway" => gateway.to_owned()).record(took);
 }
@@ -240,20 +235,21 @@ mod tests {
         let keys = Keys::default();
         with_local_recorder(&keys, || {
             let country = Country::from(Region::default());
-            requested(country, 1, &Err(AdmissionError::Country(country)), Duration::ZERO);
+            accepted(country, 1, Duration::ZERO);
+            rejected("throttled", Some(&Refusal::default()));
             let wrong = CheckResult::Wrong { attempts_left: 1, locked_for: Duration::ZERO };
             [CheckResult::Gone, wrong, CheckResult::Refused(Refusal::default())]
                 .iter()
                 .for_each(checked);
             for outcome in [
-                Delivery::Sent,
-                Delivery::Test,
-                Delivery::Retried,
-                Delivery::Held,
-                Delivery::Dropped,
-                Delivery::Refused,
-                Delivery::Dead,
-                Delivery::Expired,
+                DeliveryOutcome::Sent,
+                DeliveryOutcome::Test,
+                DeliveryOutcome::Retried,
+                DeliveryOutcome::Held,
+                DeliveryOutcome::Dropped,
+                DeliveryOutcome::Refused,
+                DeliveryOutcome::Dead,
+                DeliveryOutcome::Expired,
             ] {
                 delivered(outcome);
             }

@@ -21,7 +21,7 @@ use sms_domain::limits::Limits;
 use sms_domain::message::AllowedAutofill;
 use sms_domain::retry_schedule::Schedule;
 use sms_domain::verification::Policy;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_http::HttpSettings;
 
 pub use self::address::Address;
@@ -112,7 +112,7 @@ pub struct CheckConfig {
     /// `CHALLENGE`: for pictures.
     pub challenge: Option<Challenge>,
     /// `SMS_DSN`: only to read delivery reports, which are not taken without it.
-    pub provider: Option<Provider>,
+    pub provider: Option<Gateways>,
     /// How the API is served, and to whom.
     pub http: HttpSettings,
 }
@@ -127,7 +127,7 @@ pub struct SendConfig {
     /// `DEAD_QUEUE_URL`: on SQS only.
     pub dead_queue: Option<Address>,
     /// `SMS_DSN`.
-    pub provider: Provider,
+    pub provider: Gateways,
     /// How long codes live, and what is accepted of the store.
     pub store: StoreSettings,
     /// Secrets, length and test numbers.

@@ -10,7 +10,7 @@ use sms_domain::message::AllowedAutofill;
 use sms_domain::random::random_bytes;
 use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_http::{Callers, HttpSettings, TrustedProxies};
 
 use crate::settings::{self, Setting};
@@ -29,7 +29,7 @@ pub struct LocalConfig {
     /// `DEAD_QUEUE_URL`.
     pub dead_queue: Option<Address>,
     /// `SMS_DSN`.
-    pub provider: Option<Provider>,
+    pub provider: Option<Gateways>,
     /// How long codes live, and what is accepted of the store.
     pub store: StoreSettings,
     /// Secrets (random ones, unless set), length and test numbers.
@@ -104,7 +104,7 @@ impl LocalConfig {
             if !has_pages(listen, &http.callers) {
                 vars.problem(&settings::SMS_DSN, NO_INBOX);
             } else if role == Role::Worker {
-                provider = Provider::from_dsn(&format!("inbox+http://{listen}")).ok();
+                provider = Gateways::from_dsn(&format!("inbox+http://{listen}")).ok();
             }
         }
         let (store, length) = (vars.store(), vars.code_length());

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
-use sms_app::conversion_guard::Guard;
+use sms_app::conversion_guard::ConversionGuard;
 use sms_app::delivery::DeliveryPolicy;
 use sms_app::meiduo_keys::MeiduoKeys;
 use sms_domain::budget::Budget;
@@ -24,7 +24,7 @@ use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
 use sms_domain::test_numbers::TestNumbers;
 use sms_domain::verification::Policy;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_http::{AllowedOrigins, ApiKeys, BasePath, Callers, HttpSettings, TrustedProxies};
 use sms_outbound::proxy;
 use subtle::ConstantTimeEq;
@@ -105,7 +105,7 @@ impl<'a> Vars<'a> {
         AbuseSettings {
             limits: self.limits(),
             countries: self.countries(region),
-            guard: Guard::new(self.guard()),
+            guard: ConversionGuard::new(self.guard()),
             challenge: self.challenge(),
             budget: self.budget(),
         }
@@ -129,7 +129,7 @@ impl<'a> Vars<'a> {
             .ok()
     }
 
-    pub(super) fn provider(&mut self) -> Option<Provider> {
+    pub(super) fn provider(&mut self) -> Option<Gateways> {
         let dsn = self.get(&settings::SMS_DSN)?;
         if dsn == INBOX {
             return None;
@@ -141,13 +141,13 @@ impl<'a> Vars<'a> {
                  SOCKS is not supported",
             );
         }
-        Provider::from_dsn(&dsn)
+        Gateways::from_dsn(&dsn)
             .inspect_err(|error| self.problem(&settings::SMS_DSN, &error.to_string()))
             .ok()
     }
 
     /// Codes must fit into the gateways' templates.
-    pub(super) fn fit(&mut self, provider: Option<&Provider>, length: CodeLength) {
+    pub(super) fn fit(&mut self, provider: Option<&Gateways>, length: CodeLength) {
         if let Some((gateway, most)) =
             provider.and_then(|provider| provider.too_long_for(length.digits()))
         {

@@ -11,13 +11,13 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::phone::{Countries, Country, Region};
-use crate::quota::{Allowance, Quota, Rule, Scope};
+use crate::quota::{BudgetRule, Quota, QuotaRule, Scope};
 
 /// Prices that hold where `PRICES` says nothing else.
 const PRICES: &str = include_str!("../prices.toml");
 
 /// Spans by their names.
-const SPANS: [(&str, u64); 2] = [("hour", 3600), ("day", 86_400)];
+const PERIODS: [(&str, u64); 2] = [("hour", 3600), ("day", 86_400)];
 
 /// What may be spent beyond the budget, for numbers that were verified before: a fifth of it.
 const RESERVE: u64 = 5;
@@ -89,15 +89,15 @@ impl Budget {
         let mut spending = Spending::with_prices(prices)?;
         for item in items(budget) {
             let form = || BudgetError::Form(item.to_owned());
-            let (amount, span) = item.split_once('/').ok_or_else(form)?;
+            let (amount, period) = item.split_once('/').ok_or_else(form)?;
             let amount = money(amount).filter(|amount| *amount > 0).ok_or_else(form)?;
             let (_, seconds) =
-                SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
-            let span = Duration::from_secs(seconds);
-            if spending.most.iter().any(|(_, other)| *other == span) {
+                PERIODS.into_iter().find(|(name, _)| *name == period).ok_or_else(form)?;
+            let period = Duration::from_secs(seconds);
+            if spending.most.iter().any(|(_, other)| *other == period) {
                 return Err(BudgetError::Twice(item.to_owned()));
             }
-            spending.most.push((amount, span));
+            spending.most.push((amount, period));
         }
         Ok(Self(Arc::new(spending)))
     }
@@ -155,8 +155,13 @@ impl Budget {
     #[must_use]
     pub fn quotas(&self, country: Country) -> Vec<Quota> {
         let price = self.price(country);
-        let quota = |&(most, span): &(Micros, Duration)| {
-            let rule = Rule::Budget(Allowance { price, most, at_all: most + most / RESERVE, span });
+        let quota = |&(soft_cap, period): &(Micros, Duration)| {
+            let rule = QuotaRule::Budget(BudgetRule {
+                price,
+                soft_cap,
+                hard_cap: soft_cap + soft_cap / RESERVE,
+                period,
+            });
             Quota { scope: Scope::Budget, subject: String::new(), rule }
         };
         self.0.most.iter().map(quota).collect()
@@ -234,9 +239,9 @@ mod tests {
         Country::parse(code).expect(code)
     }
 
-    fn allowances(budget: &Budget, code: &str) -> Vec<Allowance> {
+    fn allowances(budget: &Budget, code: &str) -> Vec<BudgetRule> {
         let allowance = |quota: Quota| match quota.rule {
-            Rule::Budget(allowance) => allowance,
+            QuotaRule::Budget(allowance) => allowance,
             other => panic!("{other:?}"),
         };
         budget.quotas(country(code)).into_iter().map(allowance).collect()
@@ -246,8 +251,8 @@ mod tests {
     fn an_sms_costs_what_its_country_does() {
         let budget = Budget::parse("20/hour, 12.50/day", "CN=0.05, other=0.2").expect("valid");
         let [hour, day] = allowances(&budget, "CN")[..] else { panic!("two") };
-        assert_eq!((hour.price, hour.most, hour.at_all), (50_000, 20_000_000, 24_000_000));
-        assert_eq!((day.most, day.span.as_secs()), (12_500_000, 86_400));
+        assert_eq!((hour.price, hour.soft_cap, hour.hard_cap), (50_000, 20_000_000, 24_000_000));
+        assert_eq!((day.soft_cap, day.period.as_secs()), (12_500_000, 86_400));
         assert_eq!(allowances(&budget, "FO")[0].price, 200_000, "any other");
         let network = allowances(&budget, "+881")[0].price;
         assert!(network > 0 && network != 200_000, "no country has it: {network}");

@@ -86,22 +86,22 @@ pub struct CusumTest {
     /// The score from which on something is wrong.
     pub threshold: f64,
     /// What an SMS without an approval adds.
-    pub up: f64,
+    pub miss_weight: f64,
     /// What one with an approval adds.
-    pub down: f64,
+    pub hit_weight: f64,
 }
 
 impl CusumTest {
     /// The test of a block against the base rate of its country; nothing where there is none to
     /// test against.
     #[must_use]
-    pub fn of_block(rate: f64, answer: GuardAction) -> Option<Self> {
+    pub fn for_prefix(rate: f64, answer: GuardAction) -> Option<Self> {
         Self::against(rate, ABUSED, ERROR, answer)
     }
 
     /// The test of a country against its own base rate.
     #[must_use]
-    pub fn of_country(rate: f64, answer: GuardAction) -> Option<Self> {
+    pub fn for_country(rate: f64, answer: GuardAction) -> Option<Self> {
         Self::against(rate, COUNTRY_ABUSED, COUNTRY_ERROR, answer)
     }
 
@@ -111,8 +111,8 @@ impl CusumTest {
         let test = Self {
             answer,
             threshold: -error.ln(),
-            up: ((1.0 - bad) / (1.0 - good)).ln(),
-            down: (bad / good).ln(),
+            miss_weight: ((1.0 - bad) / (1.0 - good)).ln(),
+            hit_weight: (bad / good).ln(),
         };
         (rate >= LEAST_RATE).then_some(test)
     }
@@ -143,11 +143,11 @@ mod tests {
     fn nothing_is_concluded_from_little_or_from_nothing_typed_back() {
         assert_eq!(Conversion { sent: 199.0, approved: 180.0 }.rate(), None);
         assert_eq!(Conversion { sent: 200.0, approved: 180.0 }.rate(), Some(0.9));
-        assert_eq!(CusumTest::of_block(0.0, GuardAction::Refuse), None, "a load test");
-        assert_eq!(CusumTest::of_block(0.29, GuardAction::Refuse), None);
-        let strictest = CusumTest::of_block(1.0, GuardAction::Refuse).expect("a test");
+        assert_eq!(CusumTest::for_prefix(0.0, GuardAction::Refuse), None, "a load test");
+        assert_eq!(CusumTest::for_prefix(0.29, GuardAction::Refuse), None);
+        let strictest = CusumTest::for_prefix(1.0, GuardAction::Refuse).expect("a test");
         assert!(
-            strictest.up * 3.0 < strictest.threshold,
+            strictest.miss_weight * 3.0 < strictest.threshold,
             "three who mistyped are no abuse: {strictest:?}"
         );
     }
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn what_is_like_all_others_is_rarely_taken_for_abused() {
         let mut random = 7_u64;
-        let of_block = |rate| (CusumTest::of_block(rate, GuardAction::Refuse), 100);
-        let of_country = |rate| (CusumTest::of_country(rate, GuardAction::Refuse), 1);
+        let of_block = |rate| (CusumTest::for_prefix(rate, GuardAction::Refuse), 100);
+        let of_country = |rate| (CusumTest::for_country(rate, GuardAction::Refuse), 1);
         for (rate, (test, most)) in [0.5, 0.8, 0.9]
             .into_iter()
             .flat_map(|rate| [(rate, of_block(rate)), (rate, of_country(rate))])
@@ -169,7 +169,8 @@ mod tests {
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 let typed_back = (random >> 40) as f64 / (1_u64 << 24) as f64 <= rate;
-                score = (score + if typed_back { test.down } else { test.up }).max(0.0);
+                score =
+                    (score + if typed_back { test.hit_weight } else { test.miss_weight }).max(0.0);
                 if score >= test.threshold {
                     (score, alarms) = (0.0, alarms + 1);
                 }

@@ -2,7 +2,7 @@
 
 /// What a failure means for the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum FailureClass {
     /// The gateway could not take it now: try again.
     Transient,
     /// It refuses this number or this rate for now: do not try again there at once.
@@ -19,7 +19,7 @@ pub enum Class {
     Unlisted,
 }
 
-impl Class {
+impl FailureClass {
     /// All of them.
     const ALL: [Self; 7] = [
         Self::Transient,
@@ -31,7 +31,7 @@ impl Class {
         Self::Unlisted,
     ];
 
-    /// Reads what [`Class::as_str`] gave.
+    /// Reads what [`FailureClass::as_str`] gave.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == word)
     }

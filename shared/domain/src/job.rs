@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::locale::Locale;
 use crate::message::Autofill;
 use crate::phone::PhoneNumber;
-use crate::trace_context::{Names, TraceParent};
+use crate::trace_context::{RequestContext, TraceParent};
 use crate::verification_id::VerificationId;
 
 /// One SMS to be sent. The code is derived from the id by whoever delivers it.
@@ -15,7 +15,7 @@ pub struct Job {
     pub id: VerificationId,
     /// Which SMS of that verification: 1 for the first, 2 after the first resend. With the id it
     /// names the job, so that a job that is delivered twice is sent once.
-    pub send: u32,
+    pub sms_number: u32,
     /// Where it goes.
     pub to: PhoneNumber,
     /// In which language.
@@ -25,18 +25,18 @@ pub struct Job {
     /// Calls to a provider that were made before this message was queued.
     pub attempts: u32,
     /// The turn at a gateway that the job waits for.
-    pub turn: Option<Turn>,
+    pub rate_slot: Option<RateSlot>,
     /// The accounts at gateways that do not serve the number, as they have answered.
     pub not_here: Vec<String>,
     /// When it was asked for, in milliseconds since 1970: how old it is, is measured.
     pub at: Option<i64>,
     /// What the request is found by.
-    pub names: Names,
+    pub names: RequestContext,
 }
 
 /// A place in the rate of an account at a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct RateSlot {
     /// The account.
     pub account: String,
     /// When it comes, in milliseconds since 1970 by the store's clock.
@@ -86,7 +86,8 @@ impl JobError {
 struct Wire<'a> {
     v: u32,
     id: &'a str,
-    send: u32,
+    #[serde(rename = "send")]
+    sms_number: u32,
     to: &'a str,
     locale: &'a str,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +116,7 @@ impl Job {
         let wire = Wire {
             v: VERSION,
             id: self.id.as_str(),
-            send: self.send,
+            sms_number: self.sms_number,
             to: self.to.e164(),
             locale: self.locale.tag(),
             origin: match &self.autofill {
@@ -127,7 +128,7 @@ impl Job {
                 _ => None,
             },
             attempts: self.attempts,
-            turn: self.turn.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
+            turn: self.rate_slot.as_ref().map(|turn| (turn.account.as_str(), turn.at)),
             not_here: self.not_here.iter().map(String::as_str).collect(),
             at: self.at,
             request: self.names.request_id.as_deref(),
@@ -166,15 +167,15 @@ impl Job {
         };
         Ok(Self {
             id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
-            send: wire.send,
+            sms_number: wire.sms_number,
             to: PhoneNumber::from_e164(wire.to).ok_or(JobError::Field("to"))?,
             locale: Locale::parse(wire.locale).ok_or(JobError::Field("locale"))?,
             autofill,
             attempts: wire.attempts,
-            turn: wire.turn.map(|(account, at)| Turn { account: account.to_owned(), at }),
+            rate_slot: wire.turn.map(|(account, at)| RateSlot { account: account.to_owned(), at }),
             not_here: wire.not_here.into_iter().map(ToOwned::to_owned).collect(),
             at: wire.at,
-            names: Names {
+            names: RequestContext {
                 request_id: wire.request.map(ToOwned::to_owned),
                 trace: wire.trace.and_then(TraceParent::parse),
             },
@@ -195,15 +196,15 @@ mod tests {
                 [3; 16],
                 &Purpose::default(),
             ),
-            send: 2,
+            sms_number: 2,
             to: PhoneNumber::from_e164("+8613800138000").expect("valid"),
             locale: Locale::ZhCn,
             autofill: Autofill::origin("example.com"),
             attempts: 1,
-            turn: Some(Turn { account: "a1".to_owned(), at: 1_700_000_000_000 }),
+            rate_slot: Some(RateSlot { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             not_here: vec!["a2".to_owned()],
             at: Some(1_700_000_000_000),
-            names: Names {
+            names: RequestContext {
                 request_id: Some("request-1".to_owned()),
                 trace: TraceParent::parse(
                     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

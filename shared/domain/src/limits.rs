@@ -10,21 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::phone::{Country, PhoneNumber};
-use crate::quota::{Quota, Rule, Scope, Window};
+use crate::quota::{Quota, QuotaRule, Scope, Window};
 use crate::secrets::Secrets;
 
 /// What holds where nothing else is set.
 const DEFAULT: &str = "number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour";
 
 /// Spans by their names.
-const SPANS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
+const PERIODS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
 
 /// A cell rate is kept in microseconds: at this distance between two, rounding makes it wrong by a
 /// thousandth at most.
-const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Most SMS of a number's window: the store keeps the time of each of them.
-const MOST_OF_A_NUMBER: u32 = 100;
+const MAX_PER_NUMBER: u32 = 100;
 
 /// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. What it does not name
 /// stays as it is by default; `off` alone is no limits at all.
@@ -45,7 +45,7 @@ pub enum LimitsError {
     /// Not a number of 1 or more, or too many for the span.
     #[error(
         "limit {0:?} must allow at least 1, and at most 1000 per second \
-         (at most {MOST_OF_A_NUMBER} for number)"
+         (at most {MAX_PER_NUMBER} for number)"
     )]
     Most(String),
     /// Named twice.
@@ -91,7 +91,7 @@ impl Limits {
     ) -> Vec<Quota> {
         self.quotas(|scope| match scope {
             Scope::Ip => ip.map(|ip| address(ip, secrets)),
-            Scope::Prefix => Some(to.block().to_owned()),
+            Scope::Prefix => Some(to.prefix().to_owned()),
             Scope::Country => Some(country.code()),
             Scope::Tenant => tenant.map(ToOwned::to_owned),
             Scope::Total => Some(String::new()),
@@ -111,7 +111,7 @@ impl Limits {
 
     fn quotas(&self, subject: impl Fn(Scope) -> Option<String>) -> Vec<Quota> {
         let quotas = self.0.iter().map(|&(scope, window)| {
-            Some(Quota { scope, subject: subject(scope)?, rule: Rule::Rate(window) })
+            Some(Quota { scope, subject: subject(scope)?, rule: QuotaRule::Rate(window) })
         });
         quotas.flatten().collect()
     }
@@ -148,7 +148,7 @@ impl List {
                 if list
                     .windows
                     .iter()
-                    .any(|&(of, Window { span, .. })| (of, span) == (scope, window.span))
+                    .any(|&(of, Window { period, .. })| (of, period) == (scope, window.period))
                 {
                     return Err(LimitsError::Twice(value.to_owned()));
                 }
@@ -162,16 +162,16 @@ impl List {
 /// Reads `100/hour`.
 fn window(scope: Scope, text: &str) -> Result<Window, LimitsError> {
     let form = || LimitsError::Form(format!("{}={text}", scope.as_str()));
-    let (most, span) = text.split_once('/').ok_or_else(form)?;
-    let most: u32 = most.parse().map_err(|_| form())?;
-    let (_, seconds) = SPANS.into_iter().find(|(name, _)| *name == span).ok_or_else(form)?;
-    let span = Duration::from_secs(seconds);
-    let fits = most > 0
+    let (max, period) = text.split_once('/').ok_or_else(form)?;
+    let max: u32 = max.parse().map_err(|_| form())?;
+    let (_, seconds) = PERIODS.into_iter().find(|(name, _)| *name == period).ok_or_else(form)?;
+    let period = Duration::from_secs(seconds);
+    let fits = max > 0
         && match scope {
-            Scope::Number => most <= MOST_OF_A_NUMBER,
-            _ => span / most >= LEAST_INTERVAL,
+            Scope::Number => max <= MAX_PER_NUMBER,
+            _ => period / max >= MIN_INTERVAL,
         };
-    fits.then_some(Window { most, span }).ok_or_else(|| LimitsError::Most(text.to_owned()))
+    fits.then_some(Window { max, period }).ok_or_else(|| LimitsError::Most(text.to_owned()))
 }
 
 /// What is counted for one address. The store holds no address, as it holds no number.
@@ -181,7 +181,7 @@ fn address(ip: IpAddr, secrets: &Secrets) -> String {
         // Whoever has one address has all of its /64.
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
     };
-    secrets.pseudonym(block.to_string().as_bytes())
+    secrets.keyed_hash(block.to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -201,7 +201,7 @@ mod tests {
         let limits = Limits::parse(" ip=7/minute  number=off country=100/day,5/second wrong=9/day")
             .expect("valid");
         let most = |scope| {
-            limits.of(scope).map(|window| (window.most, window.span.as_secs())).collect::<Vec<_>>()
+            limits.of(scope).map(|window| (window.max, window.period.as_secs())).collect::<Vec<_>>()
         };
         assert_eq!((most(Scope::Ip), most(Scope::Number)), (vec![(7, 60)], vec![]));
         assert_eq!(most(Scope::Country), [(100, 86_400), (5, 1)]);

@@ -24,7 +24,7 @@ const MAX_ANSWER: usize = 1024;
 
 /// The task, as ALTCHA's widgets take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Task {
+pub struct PowChallenge {
     algorithm: &'static str,
     challenge: String,
     maxnumber: u64,
@@ -34,7 +34,7 @@ pub struct Task {
 
 /// The answer, as ALTCHA's widgets give it.
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct Solution {
     algorithm: String,
     challenge: String,
     number: u64,
@@ -42,14 +42,15 @@ struct Answer {
     signature: String,
 }
 
-impl Task {
+impl PowChallenge {
     /// Does the work.
     #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
     pub fn solve(&self) -> Option<String> {
         let number =
             (0..=self.maxnumber).find(|number| challenge(&self.salt, *number) == self.challenge)?;
         let Self { challenge, salt, signature, .. } = self.clone();
-        let answer = Answer { algorithm: ALGORITHM.to_owned(), challenge, number, salt, signature };
+        let answer =
+            Solution { algorithm: ALGORITHM.to_owned(), challenge, number, salt, signature };
         Some(
             STANDARD
                 .encode(serde_json::to_vec(&answer).expect("numbers and strings always serialize")),
@@ -64,27 +65,27 @@ pub fn task(
     to: &PhoneNumber,
     now: i64,
     random: [u8; 16],
-) -> Task {
+) -> PowChallenge {
     // It ends with &, or whoever solved it could move digits between salt and number, and so change
     // its end.
     let salt =
         format!("{}?expires={}&to={}&", hex::encode(random), now + LIFETIME, secrets.tag(to));
     // Nobody can compute it from what the task shows.
-    let drawn = secrets.seal(&[b"number", salt.as_bytes()].concat());
+    let drawn = secrets.mac(&[b"number", salt.as_bytes()].concat());
     let number = u64::from_be_bytes(std::array::from_fn(|index| drawn[index])) % (maxnumber + 1);
     let challenge = challenge(&salt, number);
-    let signature = hex::encode(secrets.seal(challenge.as_bytes()));
-    Task { algorithm: ALGORITHM, challenge, maxnumber, salt, signature }
+    let signature = hex::encode(secrets.mac(challenge.as_bytes()));
+    PowChallenge { algorithm: ALGORITHM, challenge, maxnumber, salt, signature }
 }
 
 /// Whether a text is the answer to a task for this phone number; then a name for the task, which is
 /// to be used once.
-pub fn solved(text: &str, secrets: &Secrets, to: &PhoneNumber, now: i64) -> Option<String> {
+pub fn verify(text: &str, secrets: &Secrets, to: &PhoneNumber, now: i64) -> Option<String> {
     if text.len() > MAX_ANSWER {
         return None;
     }
-    let answer: Answer = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
-    let signed = secrets.seals(answer.challenge.as_bytes());
+    let answer: Solution = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+    let signed = secrets.macs(answer.challenge.as_bytes());
     let authentic = signed
         .iter()
         .any(|seal| hex::encode(seal).as_bytes().ct_eq(answer.signature.as_bytes()).into());
@@ -118,14 +119,14 @@ mod tests {
         PhoneNumber::parse(text, Region::default()).expect("a number")
     }
 
-    fn answer(task: &Task, number: u64, salt: &str) -> String {
-        let Task { algorithm, challenge, signature, .. } = task;
+    fn answer(task: &PowChallenge, number: u64, salt: &str) -> String {
+        let PowChallenge { algorithm, challenge, signature, .. } = task;
         let answer = json!({ "algorithm": algorithm, "challenge": challenge, "number": number, "salt": salt,
             "signature": signature, "took": 120 });
         STANDARD.encode(answer.to_string())
     }
 
-    fn solution(task: &Task) -> u64 {
+    fn solution(task: &PowChallenge) -> u64 {
         (0..=task.maxnumber)
             .find(|number| challenge(&task.salt, *number) == task.challenge)
             .expect("a solution")
@@ -136,11 +137,11 @@ mod tests {
         let (secrets, to) = (secrets(), of("13800138000"));
         let task = task(1000, &secrets, &to, NOW, [3; 16]);
         let text = task.solve().expect("a solution");
-        assert_eq!(solved(&text, &secrets, &to, NOW + LIFETIME - 1), Some(task.challenge.clone()));
-        assert_eq!(solved(&text, &secrets, &to, NOW + LIFETIME), None, "too late");
-        assert_eq!(solved(&text, &secrets, &of("13800138001"), NOW), None, "for another number");
+        assert_eq!(verify(&text, &secrets, &to, NOW + LIFETIME - 1), Some(task.challenge.clone()));
+        assert_eq!(verify(&text, &secrets, &to, NOW + LIFETIME), None, "too late");
+        assert_eq!(verify(&text, &secrets, &of("13800138001"), NOW), None, "for another number");
         assert_eq!(
-            solved(&text, &Secrets::from_random([2; 32]), &to, NOW),
+            verify(&text, &Secrets::from_random([2; 32]), &to, NOW),
             None,
             "of somebody else"
         );
@@ -152,11 +153,11 @@ mod tests {
         let task = task(1000, &secrets, &to, NOW, [3; 16]);
         let number = solution(&task);
         assert!(
-            solved(&answer(&task, number, &task.salt), &secrets, &to, NOW).is_some(),
+            verify(&answer(&task, number, &task.salt), &secrets, &to, NOW).is_some(),
             "with what else widgets tell"
         );
         let own_salt = format!("?expires=9999999999&to={}&", secrets.tag(&to));
-        let own_task = Task { challenge: challenge(&own_salt, 1), ..task.clone() };
+        let own_task = PowChallenge { challenge: challenge(&own_salt, 1), ..task.clone() };
         for text in [
             String::new(),
             "x".repeat(MAX_ANSWER + 1),
@@ -166,7 +167,7 @@ mod tests {
             answer(&task, number % 10, &format!("{}{}", task.salt, number / 10)),
             answer(&task, number, &task.salt.replace("expires=1", "expires=2")),
         ] {
-            assert_eq!(solved(&text, &secrets, &to, NOW), None, "{text}");
+            assert_eq!(verify(&text, &secrets, &to, NOW), None, "{text}");
         }
     }
 

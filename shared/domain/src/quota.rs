@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::conversion_test::CusumTest;
-use crate::refusal::Exceeded;
 
 /// What a limit is a limit of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +67,15 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// How many.
-    pub most: u32,
+    pub max: u32,
     /// In how long.
-    pub span: Duration,
+    pub period: Duration,
 }
 
 impl Window {
     /// The time for which one of them counts in a cell rate.
     pub fn interval(self) -> Duration {
-        self.span / self.most
+        self.period / self.max
     }
 }
 
@@ -88,12 +87,12 @@ pub struct Quota {
     /// Who or what it is counted for; empty where it is counted for all.
     pub subject: String,
     /// When there is room.
-    pub rule: Rule,
+    pub rule: QuotaRule,
 }
 
 /// When a limit has room.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rule {
+pub enum QuotaRule {
     /// While there are no more than so many in so long.
     Rate(Window),
     /// While the codes of a block of numbers are typed back.
@@ -102,38 +101,30 @@ pub enum Rule {
     /// refuses nothing.
     Country(CusumTest),
     /// While there is money.
-    Budget(Allowance),
+    Budget(BudgetRule),
 }
 
 /// What one SMS counts on a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
+pub struct BudgetRule {
     /// What the SMS costs.
     pub price: u64,
     /// What may be spent on all numbers.
-    pub most: u64,
+    pub soft_cap: u64,
     /// What may be spent on numbers that were verified before.
-    pub at_all: u64,
+    pub hard_cap: u64,
     /// The hour, or the day.
-    pub span: Duration,
-}
-
-impl Quota {
-    /// The policy that stands in the way when there is no room.
-    #[must_use]
-    pub fn exceeded(&self) -> Exceeded {
-        Exceeded::Limit(self.scope)
-    }
+    pub period: Duration,
 }
 
 /// The limit of a block.
 #[must_use]
-pub fn block_quota(subject: String, test: CusumTest) -> Quota {
-    Quota { scope: Scope::Conversion, subject, rule: Rule::Conversion(test) }
+pub fn prefix_quota(subject: String, test: CusumTest) -> Quota {
+    Quota { scope: Scope::Conversion, subject, rule: QuotaRule::Conversion(test) }
 }
 
 /// The limit of a country.
 #[must_use]
 pub fn country_quota(subject: String, test: CusumTest) -> Quota {
-    Quota { scope: Scope::Conversion, subject, rule: Rule::Country(test) }
+    Quota { scope: Scope::Conversion, subject, rule: QuotaRule::Country(test) }
 }

@@ -12,7 +12,7 @@ use crate::phone::PhoneNumber;
 use crate::verification_id::{NumberTag, VerificationId};
 
 /// 80 bits, as of a number's tag.
-const PSEUDONYM_BYTES: usize = 10;
+const KEYED_HASH_BYTES: usize = 10;
 
 /// `CODE_SECRET`: one secret, or several separated by commas with the newest first.
 ///
@@ -93,21 +93,21 @@ impl Secrets {
     /// What stands in the store for an address: the same for the same one, and nothing that it
     /// could be read from.
     #[must_use]
-    pub fn pseudonym(&self, of: &[u8]) -> String {
+    pub fn keyed_hash(&self, of: &[u8]) -> String {
         let oldest = &self.0[self.0.len() - 1];
         let hash = hmac(&oldest.tag_key, &[b"pseudonym", of]);
-        URL_SAFE_NO_PAD.encode(&hash[..PSEUDONYM_BYTES])
+        URL_SAFE_NO_PAD.encode(&hash[..KEYED_HASH_BYTES])
     }
 
     /// Something's seal: that it was made here, nobody else can claim.
     #[must_use]
-    pub fn seal(&self, what: &[u8]) -> [u8; 32] {
-        self.0[0].seal(what)
+    pub fn mac(&self, what: &[u8]) -> [u8; 32] {
+        self.0[0].mac(what)
     }
 
     /// The seals of all secrets of the list: one of them is that of something made here lately.
-    pub fn seals(&self, what: &[u8]) -> Vec<[u8; 32]> {
-        self.0.iter().map(|secret| secret.seal(what)).collect()
+    pub fn macs(&self, what: &[u8]) -> Vec<[u8; 32]> {
+        self.0.iter().map(|secret| secret.mac(what)).collect()
     }
 
     /// What the keys that sign tokens come from, the newest first.
@@ -134,7 +134,7 @@ impl Secret {
         }
     }
 
-    fn seal(&self, what: &[u8]) -> [u8; 32] {
+    fn mac(&self, what: &[u8]) -> [u8; 32] {
         hmac(&self.tag_key, &[b"seal", what])
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What a request is found by, and its job with it: its lines and spans have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct RequestContext {
     /// That of the HTTP request.
     pub request_id: Option<String>,
     /// The trace that it is part of.

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 /// What came in at `POST /v1/receipts/…`.
 #[derive(Debug, Clone, Copy)]
-pub struct Push<'a> {
+pub struct Callback<'a> {
     /// The last part of the path, which is a secret where the vendor signs nothing.
     pub key: Option<&'a str>,
     /// The headers, by lower-case name.
@@ -22,7 +22,7 @@ pub struct Push<'a> {
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct DeliveryReport {
     /// The number that it went to; without one its name alone says which it is.
     pub to: Option<PhoneNumber>,
     /// The gateway's name for it.
@@ -33,7 +33,7 @@ pub struct Receipt {
 
 /// Why a push holds no receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReceiptError {
+pub enum DeliveryReportError {
     /// No such gateway is configured, or not for receipts.
     #[error("no receipts are expected here")]
     None,
@@ -45,7 +45,7 @@ pub enum ReceiptError {
     Unreadable,
 }
 
-impl Receipt {
+impl DeliveryReport {
     /// A receipt, if the number can be read: international with `+`, or national within `region`.
     pub(crate) fn new(
         number: &str,
@@ -65,9 +65,9 @@ impl Receipt {
 
 /// The secret that ends the path of a vendor's receipts where the vendor signs nothing: the option
 /// `receipts`.
-pub(crate) struct Key(Option<String>);
+pub(crate) struct PathSecret(Option<String>);
 
-impl Key {
+impl PathSecret {
     /// Fewest characters: who guesses it can mark messages as delivered.
     const MIN_LENGTH: usize = 16;
 
@@ -85,19 +85,22 @@ impl Key {
     }
 
     /// The body as JSON, if the path ends in the secret.
-    pub(crate) fn open(&self, push: &Push<'_>) -> Result<Value, ReceiptError> {
-        let expected = self.0.as_ref().ok_or(ReceiptError::None)?;
+    pub(crate) fn open(&self, push: &Callback<'_>) -> Result<Value, DeliveryReportError> {
+        let expected = self.0.as_ref().ok_or(DeliveryReportError::None)?;
         let given = push.key.unwrap_or_default();
         if !bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
-            return Err(ReceiptError::NotAuthentic);
+            return Err(DeliveryReportError::NotAuthentic);
         }
-        serde_json::from_slice(push.body).map_err(|_| ReceiptError::Unreadable)
+        serde_json::from_slice(push.body).map_err(|_| DeliveryReportError::Unreadable)
     }
 }
 
 /// The objects of an array, or the one object that stands in its place. What is no receipt among
 /// them is skipped: the vendor would push it again and again.
-pub(crate) fn each(body: &Value, read: impl Fn(&Value) -> Option<Receipt>) -> Vec<Receipt> {
+pub(crate) fn each(
+    body: &Value,
+    read: impl Fn(&Value) -> Option<DeliveryReport>,
+) -> Vec<DeliveryReport> {
     match body {
         Value::Array(items) => items.iter().filter_map(read).collect(),
         item => read(item).into_iter().collect(),

@@ -12,7 +12,7 @@ use sms_domain::message::{self, Autofill};
 use sms_domain::phone::PhoneNumber;
 use sms_domain::verification_id::Purpose;
 
-use crate::delivery_report::{Push, Receipt, ReceiptError};
+use crate::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use crate::send_error::SendError;
 
 /// What a gateway is given.
@@ -85,7 +85,7 @@ pub(crate) trait Gateway: fmt::Debug + Send + Sync {
     }
 
     /// Reads beforehand what the first message would otherwise wait for.
-    fn prepare(&self) -> BoxFuture<'_, ()> {
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
     }
 
@@ -96,7 +96,10 @@ pub(crate) trait Gateway: fmt::Debug + Send + Sync {
 
     /// Reads what the vendor pushed about messages that it took before, if the push is the
     /// vendor's.
-    fn receipts(&self, _push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
-        Err(ReceiptError::None)
+    fn delivery_reports(
+        &self,
+        _push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
+        Err(DeliveryReportError::None)
     }
 }

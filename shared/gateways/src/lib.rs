@@ -28,7 +28,7 @@ use sms_outbound::dsn::DsnError;
 use sms_outbound::http_client;
 
 use self::account::Account;
-use self::delivery_report::{Push, Receipt, ReceiptError};
+use self::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use self::routing::Routes;
 pub use self::vendors::inbox::{Inbox, InboxMessage};
 
@@ -48,16 +48,16 @@ pub enum SmsDsnError {
 
 /// The configured gateways, and the way to them.
 #[derive(Clone)]
-pub struct Provider(Arc<Routes>);
+pub struct Gateways(Arc<Routes>);
 
-impl fmt::Debug for Provider {
+impl fmt::Debug for Gateways {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.all().iter().map(|account| &account.gateway)).finish()
     }
 }
 
 /// The gateways by name, and by host where that is not the vendor's own.
-impl fmt::Display for Provider {
+impl fmt::Display for Gateways {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, account) in self.all().into_iter().enumerate() {
             f.write_str(if index == 0 { "" } else { ", " })?;
@@ -70,7 +70,7 @@ impl fmt::Display for Provider {
     }
 }
 
-impl Provider {
+impl Gateways {
     /// Longest time that a call to a gateway may take, connection included.
     pub const TIMEOUT: Duration = http_client::TOTAL_TIMEOUT;
 
@@ -91,10 +91,10 @@ impl Provider {
 
     /// Reads beforehand what the first message would otherwise wait for, such as the system's
     /// certificates.
-    pub async fn prepare(&self) {
+    pub async fn warm_up(&self) {
         let this = self.clone();
         in_its_own_thread(async move {
-            join_all(this.all().iter().map(|account| account.gateway.prepare())).await
+            join_all(this.all().iter().map(|account| account.gateway.warm_up())).await
         })
         .await;
     }
@@ -126,13 +126,19 @@ impl Provider {
     /// gateway; with several accounts there, the push has to be authentic for one of them.
     ///
     /// # Errors
-    /// [`ReceiptError`] says why nothing can be read.
-    pub fn receipts(&self, name: &str, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
-        let mut result = Err(ReceiptError::None);
+    /// [`DeliveryReportError`] says why nothing can be read.
+    pub fn delivery_reports(
+        &self,
+        name: &str,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
+        let mut result = Err(DeliveryReportError::None);
         for account in self.all().into_iter().filter(|account| account.name() == name) {
-            match account.gateway.receipts(push) {
-                Err(ReceiptError::None) => {}
-                Err(ReceiptError::NotAuthentic) => result = Err(ReceiptError::NotAuthentic),
+            match account.gateway.delivery_reports(push) {
+                Err(DeliveryReportError::None) => {}
+                Err(DeliveryReportError::NotAuthentic) => {
+                    result = Err(DeliveryReportError::NotAuthentic);
+                }
                 decided => return decided,
             }
         }
@@ -190,13 +196,13 @@ mod tests {
             ("webhook+http://:hunter2hunter2hunter2@example.com/sms", "on this machine only"),
             ("failover(ccp://sid:hunter2@h?app_id=A&template=1 || smtp://u:hunter2@h)", "smtp://"),
         ] {
-            let error = Provider::from_dsn(dsn).map(|_| ()).expect_err(dsn);
+            let error = Gateways::from_dsn(dsn).map(|_| ()).expect_err(dsn);
             let shown = format!("{error} {error:?}");
             assert!(error.to_string().contains(problem), "{dsn}: {error}");
             assert!(!shown.contains("hunter2"), "{shown}");
         }
         let dsn = "ccp://sid:hunter2@127.0.0.1:1?app_id=A&template=1&tls=false";
-        assert!(!format!("{:?}", Provider::from_dsn(dsn)).contains("hunter2"));
+        assert!(!format!("{:?}", Gateways::from_dsn(dsn)).contains("hunter2"));
     }
 
     #[test]
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn gateways_are_shown_by_name_and_host() {
-        let shown = |dsn| Provider::from_dsn(dsn).map(|provider| provider.to_string()).expect(dsn);
+        let shown = |dsn| Gateways::from_dsn(dsn).map(|provider| provider.to_string()).expect(dsn);
         assert_eq!(shown("inbox+http://[::1]:8080"), "inbox ([::1]:8080)");
         let ccp = "ccp://sid:hunter2@app.cloopen.com:8883?app_id=A&template=1";
         let both = format!("failover({ccp} || twilio://AC1:hunter2@default?from=+15005550006)");
@@ -225,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_gateway_that_sends_nothing_has_no_options() {
-        assert!(Provider::from_dsn("null://default").is_ok());
-        assert!(Provider::from_dsn("null://default?template=1").is_err());
+        assert!(Gateways::from_dsn("null://default").is_ok());
+        assert!(Gateways::from_dsn("null://default?template=1").is_err());
     }
 }

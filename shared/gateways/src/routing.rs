@@ -12,11 +12,11 @@ use crate::SmsDsnError;
 use crate::account::Account;
 
 #[derive(Debug)]
-pub(crate) struct Routes(Vec<Rule>);
+pub(crate) struct Routes(Vec<RouteRule>);
 
 /// A number's beginning, `+` included, and empty for all numbers.
 #[derive(Debug)]
-struct Rule {
+struct RouteRule {
     prefix: String,
     route: Route,
 }
@@ -30,15 +30,15 @@ enum Route {
 
 impl Routes {
     pub(crate) fn to(account: Account) -> Self {
-        Self(vec![Rule { prefix: String::new(), route: Route::One(Box::new(account)) }])
+        Self(vec![RouteRule { prefix: String::new(), route: Route::One(Box::new(account)) }])
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, SmsDsnError> {
-        let mut rules: Vec<Rule> = Vec::new();
+        let mut rules: Vec<RouteRule> = Vec::new();
         for text in split(text, ";").into_iter().filter(|text| !text.is_empty()) {
             let rule = match prefix(text) {
-                Some((prefix, route)) => Rule { prefix, route: Route::parse(route)? },
-                None => Rule { prefix: String::new(), route: Route::parse(text)? },
+                Some((prefix, route)) => RouteRule { prefix, route: Route::parse(route)? },
+                None => RouteRule { prefix: String::new(), route: Route::parse(text)? },
             };
             if rules.iter().any(|other| other.prefix == rule.prefix) {
                 return Err(SmsDsnError::Route("has two routes for the same numbers"));

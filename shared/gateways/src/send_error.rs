@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_outbound::http_client::{CallError, HttpResponse};
 
 use crate::codes::Table;
@@ -14,7 +14,7 @@ pub struct SendError {
     /// Which gateway.
     pub gateway: &'static str,
     /// What it means.
-    pub class: Class,
+    pub class: FailureClass,
     /// The gateway's own code, or what went wrong on the way.
     pub reason: String,
     /// What the code means, in words; empty if it says so itself.
@@ -30,7 +30,11 @@ pub struct SendError {
 
 impl SendError {
     /// A gateway's answer that is a refusal. `reason` is its code for it.
-    pub(crate) fn refused(gateway: &'static str, class: Class, reason: impl Into<String>) -> Self {
+    pub(crate) fn refused(
+        gateway: &'static str,
+        class: FailureClass,
+        reason: impl Into<String>,
+    ) -> Self {
         Self {
             gateway,
             class,
@@ -54,7 +58,7 @@ impl SendError {
 /// A refusal of this class, with the time that the gateway asked for.
 pub(crate) fn refused(
     gateway: &'static str,
-    class: Class,
+    class: FailureClass,
     reason: impl Into<String>,
     answer: &HttpResponse,
 ) -> SendError {
@@ -71,7 +75,7 @@ pub(crate) fn refused_with(
     let (class, meaning) = table.find(code);
     let class = match class {
         // A server's error leaves open how far the request came, whatever code stands in it.
-        Class::Transient | Class::Unlisted if answer.status.is_server_error() => {
+        FailureClass::Transient | FailureClass::Unlisted if answer.status.is_server_error() => {
             class_of_status(answer.status.as_u16())
         }
         class => class,
@@ -90,17 +94,17 @@ pub(crate) fn status_error(gateway: &'static str, answer: &HttpResponse) -> Send
 }
 
 /// What an HTTP status means by itself.
-pub(crate) fn class_of_status(status: u16) -> Class {
+pub(crate) fn class_of_status(status: u16) -> FailureClass {
     match status {
         // Not now.
-        503 => Class::Transient,
-        429 => Class::Throttled,
+        503 => FailureClass::Transient,
+        429 => FailureClass::Throttled,
         // The request was refused as it is: wrong credentials, path or account.
-        400..=499 => Class::Configuration,
+        400..=499 => FailureClass::Configuration,
         // 500, 502 and 504 leave open how far the request came, and so does a 200 that cannot be
         // read. (A proxy answers 502 also when the gateway took the request and its answer broke
         // off.)
-        _ => Class::Ambiguous,
+        _ => FailureClass::Ambiguous,
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 use serde_json::{Serializer, Value};
-use sms_app::challenge::{Challenge as Tasks, Task};
+use sms_app::challenge::{Challenge as Tasks, ChallengeTask};
 use sms_domain::locale::Locale;
 use sms_domain::phone::{Country, PhoneError, PhoneNumber};
 use sms_domain::quota::Scope;
@@ -427,7 +427,7 @@ pub(crate) struct CaptchaTask {
 const CAPTCHAS: [&str; 3] = ["turnstile", "hcaptcha", "recaptcha"];
 
 /// A task of each kind.
-pub(crate) fn tasks() -> Vec<Task> {
+pub(crate) fn tasks() -> Vec<ChallengeTask> {
     let captchas = CAPTCHAS.map(|vendor| format!("{vendor}://0x4AAAAAAAkey:secret@default"));
     let settings = ["pow".to_owned(), "picture".to_owned()].into_iter().chain(captchas);
     let task = |setting: String| {

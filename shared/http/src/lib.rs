@@ -60,6 +60,9 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest key: a UUID has 36 characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
 /// How the API is served, and to whom.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
@@ -75,13 +78,13 @@ pub struct HttpSettings {
 
 /// A whole application out of its routes: with answers for what no route takes, problems in the
 /// caller's language, nothing kept in caches, and open to pages of `origins`.
-pub fn app(routes: Router, origins: &AllowedOrigins) -> Router {
+pub fn with_defaults(routes: Router, origins: &AllowedOrigins) -> Router {
     let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         // One layer, of which the first is the outer one: for each, axum copies and boxes what is
         // below.
-        .layer((from_fn(request_id::named), DefaultBodyLimit::max(MAX_BODY)));
+        .layer((from_fn(request_id::request_context), DefaultBodyLimit::max(MAX_BODY)));
     match origins.layer() {
         Some(cors) => app.layer(cors),
         None => app,

@@ -19,11 +19,11 @@ use futures_util::future::join_all;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use sms_app::delivery::{Deliveries, Outcome};
+use sms_app::delivery::{Outcome, SendSms};
 use sms_app::metrics;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_telemetry::causes;
 use tracing::{error, warn};
 
@@ -96,7 +96,7 @@ pub enum Response {
 /// On Amazon MQ, when the outcome of a message could not be put into the queue; and when the event
 /// is not from a queue.
 pub async fn deliver_event(
-    deliveries: &Deliveries,
+    deliveries: &SendSms,
     queue: &Queue,
     event: Event,
 ) -> Result<Response, EventError> {
@@ -113,7 +113,7 @@ pub async fn deliver_event(
     }
 }
 
-async fn deliver_sqs(deliveries: &Deliveries, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
+async fn deliver_sqs(deliveries: &SendSms, queue: &Queue, event: SqsEvent) -> SqsBatchResponse {
     metrics::batch(event.records.len());
     let records = event.records.iter();
     all(records
@@ -140,7 +140,7 @@ async fn all(
 }
 
 /// Whether the message may be deleted.
-async fn deliver_record(deliveries: &Deliveries, queue: &Queue, record: &SqsMessage) -> bool {
+async fn deliver_record(deliveries: &SendSms, queue: &Queue, record: &SqsMessage) -> bool {
     let body = record.body.as_deref().unwrap_or_default().as_bytes();
     let receives = record
         .attributes
@@ -174,7 +174,7 @@ async fn settle(queue: &Queue, record: &SqsMessage, body: &[u8], outcome: Outcom
 }
 
 async fn deliver_rabbitmq(
-    deliveries: &Deliveries,
+    deliveries: &SendSms,
     queue: &Queue,
     event: RabbitMqEvent,
 ) -> Result<(), QueueError> {

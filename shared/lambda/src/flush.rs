@@ -7,7 +7,7 @@ use sms_telemetry::emf;
 
 /// An application of a function: what it has measured is told before each answer, since it is
 /// frozen then.
-pub fn measured(app: Router) -> Router {
+pub fn flush_metrics_after(app: Router) -> Router {
     emf::install();
     app.layer(from_fn(async |request: Request, next: Next| {
         let response = next.run(request).await;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use url::Url;
 
 use crate::proxy::Proxy;
@@ -34,7 +34,7 @@ pub struct HttpClient(OnceLock<Client>);
 
 impl HttpClient {
     /// Makes it, unless the first message will say why it cannot be made.
-    pub fn prepare(&self) -> BoxFuture<'_, ()> {
+    pub fn warm_up(&self) -> BoxFuture<'_, ()> {
         async {
             if let (None, Ok(client)) = (self.0.get(), build()) {
                 self.0.get_or_init(|| client);
@@ -52,7 +52,7 @@ impl HttpClient {
             return Ok(client.post(url));
         }
         let client = build().map_err(|source| CallError {
-            class: Class::Configuration,
+            class: FailureClass::Configuration,
             reason: "the HTTP client does not start",
             source,
         })?;
@@ -97,7 +97,7 @@ pub struct HttpResponse {
 #[error("{reason}")]
 pub struct CallError {
     /// What it means for the message.
-    pub class: Class,
+    pub class: FailureClass,
     /// In words.
     pub reason: &'static str,
     /// The transport's error, without the URL: that holds an account and a signature.
@@ -143,13 +143,13 @@ impl From<reqwest::Error> for CallError {
     /// Before the connection stood nothing was sent; after that nobody knows.
     fn from(error: reqwest::Error) -> Self {
         let (class, reason) = if error.is_builder() {
-            (Class::Configuration, "not sent")
+            (FailureClass::Configuration, "not sent")
         } else if error.is_connect() {
-            (Class::Transient, "no connection")
+            (FailureClass::Transient, "no connection")
         } else if error.is_timeout() {
-            (Class::Ambiguous, "no answer in time")
+            (FailureClass::Ambiguous, "no answer in time")
         } else {
-            (Class::Ambiguous, "the connection broke")
+            (FailureClass::Ambiguous, "the connection broke")
         };
         Self { class, reason, source: error.without_url() }
     }

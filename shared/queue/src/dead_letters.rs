@@ -9,7 +9,8 @@ use std::time::Duration;
 use sms_domain::job::Job;
 use sms_domain::retry_schedule::Delay;
 
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle};
+use crate::error::QueueError;
 use crate::{Backend, Queue, memory, rabbitmq, sqs};
 
 /// How long an operator waits for a queue that is far off: as long as a connection may take, and an
@@ -36,35 +37,22 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue cannot be read.
-    pub async fn dead(&self) -> Result<DeadLetters, QueueError> {
+    pub async fn dead_letters(&self) -> Result<DeadLetters, QueueError> {
         let (source, count) = match &self.0 {
             Backend::Sqs(queue) => {
-                let (letters, count) = queue.dead().await?;
+                let (letters, count) = queue.dead_letters().await?;
                 (DeadLetterSource::Sqs(Box::new(letters)), count)
             }
             Backend::RabbitMq(queue) => {
-                let (letters, count) = queue.dead().await?;
+                let (letters, count) = queue.dead_letters().await?;
                 (DeadLetterSource::RabbitMq(Box::new(letters)), count)
             }
             Backend::Memory(queue) => {
-                let (letters, count) = queue.dead();
+                let (letters, count) = queue.dead_letters();
                 (DeadLetterSource::Memory(letters), count)
             }
         };
         Ok(DeadLetters { queue: self.clone(), count, source })
-    }
-
-    /// All dead letters, which stay where they are. For tests: there may be many.
-    ///
-    /// # Errors
-    /// When the queue cannot be read.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
-        let (mut letters, mut all) = (self.dead().await?, Vec::new());
-        while let Some(letter) = letters.next().await? {
-            all.push(letter);
-        }
-        letters.close().await?;
-        Ok(all)
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod dead_letter;
 mod dead_letters;
+pub mod error;
 mod memory;
 pub mod message;
 mod rabbitmq;
@@ -25,7 +26,8 @@ use tracing::debug;
 
 pub use self::dead_letters::DeadLetters;
 pub use self::rabbitmq::DEFAULT_QUEUE;
-use crate::dead_letter::{Death, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth};
+use crate::error::QueueError;
 use crate::message::{Consumer, ConsumerBackend};
 
 /// A queue, chosen by URL scheme.
@@ -71,9 +73,9 @@ impl Queue {
 
     /// Does beforehand what the first message would otherwise wait for: reads settings and
     /// certificates, and connects. If it cannot, the first message will tell.
-    pub async fn prepare(&self) {
+    pub async fn warm_up(&self) {
         if let Backend::Sqs(queue) = &self.0 {
-            queue.prepare().await;
+            queue.warm_up().await;
         }
         if let Err(error) = self.ping().await {
             debug!(error = causes(&error), "the queue is not there yet");
@@ -96,7 +98,7 @@ impl Queue {
         deadline: Duration,
     ) -> Result<(), QueueError> {
         let body = job.encode();
-        self.ready().await;
+        self.client_ready().await;
         self.within(deadline, async {
             match &self.0 {
                 // The SDK's calls are large values, which nobody else should have to move.
@@ -119,15 +121,19 @@ impl Queue {
     ///
     /// # Errors
     /// When it may not be there.
-    pub async fn bury(&self, body: &[u8], death: impl Into<Death>) -> Result<(), QueueError> {
+    pub async fn dead_letter(
+        &self,
+        body: &[u8],
+        death: impl Into<DeadLetterReason>,
+    ) -> Result<(), QueueError> {
         let death = death.into();
-        self.ready().await;
+        self.client_ready().await;
         self.in_time(async {
             match &self.0 {
-                Backend::Sqs(queue) => Box::pin(queue.bury(body, &death)).await,
-                Backend::RabbitMq(queue) => queue.bury(body, &death).await,
+                Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &death)).await,
+                Backend::RabbitMq(queue) => queue.dead_letter(body, &death).await,
                 Backend::Memory(queue) => {
-                    queue.bury(body, death);
+                    queue.dead_letter(body, death);
                     Ok(())
                 }
             }
@@ -143,7 +149,7 @@ impl Queue {
     pub async fn postpone(&self, receipt_handle: &str, delay: Delay) -> Result<(), QueueError> {
         match &self.0 {
             Backend::Sqs(queue) => {
-                self.ready().await;
+                self.client_ready().await;
                 self.in_time(Box::pin(queue.postpone(receipt_handle, delay.total()))).await
             }
             _ => Ok(()),
@@ -157,7 +163,7 @@ impl Queue {
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
             Backend::Sqs(queue) => {
-                self.ready().await;
+                self.client_ready().await;
                 self.in_time(Box::pin(queue.ping())).await
             }
             Backend::RabbitMq(queue) => self.in_time(queue.ping()).await,
@@ -212,9 +218,9 @@ pub fn check_url(url: &str) -> Result<(), DsnError> {
 
 impl Queue {
     /// Reading certificates and settings is no call yet, and not counted.
-    async fn ready(&self) {
+    async fn client_ready(&self) {
         if let Backend::Sqs(queue) = &self.0 {
-            queue.ready().await;
+            queue.client_ready().await;
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, Death, Depth};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, Depth};
 use crate::message::{AckHandle as AnyAckHandle, Message};
 
 type Sender = mpsc::UnboundedSender<Vec<u8>>;
@@ -50,7 +50,7 @@ impl MemoryQueue {
         clippy::disallowed_methods,
         reason = "an operator wants to know since when it is dead"
     )]
-    pub(super) fn bury(&self, body: &[u8], death: Death) {
+    pub(super) fn dead_letter(&self, body: &[u8], death: DeadLetterReason) {
         self.buried().push(DeadLetter {
             body: body.to_vec(),
             death,
@@ -67,7 +67,7 @@ impl MemoryQueue {
         Message { body, handle: AnyAckHandle::Memory(handle) }
     }
 
-    pub(super) fn dead(&self) -> (DeadLetters, usize) {
+    pub(super) fn dead_letters(&self) -> (DeadLetters, usize) {
         let count = self.buried().len();
         (DeadLetters { queue: self.clone(), next: 0, left: count }, count)
     }

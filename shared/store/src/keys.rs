@@ -2,7 +2,7 @@
 //! share it share a shard.
 
 use sms_domain::picture_id::PictureId;
-use sms_domain::quota::{Quota, Rule};
+use sms_domain::quota::{Quota, QuotaRule};
 use sms_domain::verification_id::NumberTag;
 
 /// Where a number's entry stands.
@@ -23,12 +23,12 @@ pub(super) fn verified_key(entry: &str) -> String {
 /// Where a limit stands.
 pub(super) fn limit_key(quota: &Quota) -> String {
     let Quota { scope, subject, rule } = quota;
-    let span = match rule {
-        Rule::Rate(window) => window.span,
-        Rule::Budget(allowance) => allowance.span,
-        Rule::Conversion(_) | Rule::Country(_) => return guard_key(subject),
+    let period = match rule {
+        QuotaRule::Rate(window) => window.period,
+        QuotaRule::Budget(budget) => budget.period,
+        QuotaRule::Conversion(_) | QuotaRule::Country(_) => return guard_key(subject),
     };
-    format!("sms-verify:{}:{}:{subject}", scope.as_str(), span.as_secs())
+    format!("sms-verify:{}:{}:{subject}", scope.as_str(), period.as_secs())
 }
 
 /// Where it stands what a picture shows: under the name that the tutorial has for it.

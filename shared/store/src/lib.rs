@@ -35,8 +35,8 @@ use self::keys::{
     sent_key, verified_key,
 };
 pub use self::types::{
-    Asked, Begin, Breaker, Candidate, CheckResult, Circuit, Claim, ClaimedKey, Decision, Finish,
-    Health, Permit, Release,
+    AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Decision, Health, Lease,
+    Permit, PermitRequest, Release, SendOutcome,
 };
 
 /// A store, chosen by URL scheme.
@@ -132,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked: then nothing is admitted.
-    pub async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
+    pub async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
         dispatch!(self.admit(candidate))
     }
 
@@ -144,7 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
+    pub async fn release(&self, candidate: &AdmissionRequest) -> Result<Release, StoreError> {
         dispatch!(self.release(candidate))
     }
 
@@ -189,19 +189,19 @@ impl Store {
         dispatch!(self.cancel(id))
     }
 
-    /// Asks whether SMS number `send` of a verification may be sent, and takes the lease on it.
+    /// Asks whether SMS number `sms_number` of a verification may be sent, and takes the lease on it.
     /// `worker` names the caller: who already holds the lease gets it again.
     ///
     /// # Errors
     /// When the store cannot be asked: then nothing is sent.
-    pub async fn begin(
+    pub async fn acquire_lease(
         &self,
         id: &VerificationId,
-        send: u32,
+        sms_number: u32,
         lease: Duration,
         worker: u64,
-    ) -> Result<Begin, StoreError> {
-        dispatch!(self.begin(id, send, lease, worker))
+    ) -> Result<Lease, StoreError> {
+        dispatch!(self.acquire_lease(id, sms_number, lease, worker))
     }
 
     /// Records what came of the call to the gateway, and gives the lease back. A failure counts
@@ -209,14 +209,14 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn finish(
+    pub async fn record_outcome(
         &self,
         id: &VerificationId,
-        send: u32,
-        outcome: &Finish,
+        sms_number: u32,
+        outcome: &SendOutcome,
         worker: u64,
     ) -> Result<(), StoreError> {
-        dispatch!(self.finish(id, send, outcome, worker))
+        dispatch!(self.record_outcome(id, sms_number, outcome, worker))
     }
 
     /// Records what a gateway tells about a message that it took before. One that nobody knows is
@@ -224,13 +224,13 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn receipt(
+    pub async fn record_delivery_report(
         &self,
         tag: NumberTag,
         message_id: &str,
         delivered: bool,
     ) -> Result<(), StoreError> {
-        dispatch!(self.receipt(tag, message_id, delivered))
+        dispatch!(self.record_delivery_report(tag, message_id, delivered))
     }
 
     /// Remembers for a while which number a gateway's message went to, where its receipts name the
@@ -266,7 +266,7 @@ impl Store {
     pub async fn permit(
         &self,
         account: &str,
-        asked: Asked,
+        asked: PermitRequest,
         breaker: Breaker,
     ) -> Result<Permit, StoreError> {
         dispatch!(self.permit(account, asked, breaker))
@@ -335,13 +335,13 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn settle(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
-        dispatch!(self.settle(key, answer))
+    pub async fn complete(&self, key: &ClaimedKey, answer: Option<&str>) -> Result<(), StoreError> {
+        dispatch!(self.complete(key, answer))
     }
 
     /// Connects beforehand, so that the first request need not wait for it. If it cannot, that will
     /// tell.
-    pub async fn prepare(&self) {
+    pub async fn warm_up(&self) {
         if let Err(error) = self.ping().await {
             debug!(error = causes(&error), "the store is not there yet");
         }
@@ -398,8 +398,13 @@ fn micros(duration: Duration) -> i64 {
 /// costs a script time.
 fn as_weighed(test: CusumTest) -> CusumTest {
     let short = |value: f64| (value * 1e4).round() / 1e4;
-    let CusumTest { answer, threshold, up, down } = test;
-    CusumTest { answer, threshold: short(threshold), up: short(up), down: short(down) }
+    let CusumTest { answer, threshold, miss_weight, hit_weight } = test;
+    CusumTest {
+        answer,
+        threshold: short(threshold),
+        miss_weight: short(miss_weight),
+        hit_weight: short(hit_weight),
+    }
 }
 
 /// The time from `now` until `then`, both in milliseconds; zero if it has passed.

@@ -10,7 +10,7 @@ use sms_domain::verification_id::VerificationId;
 
 /// A request for a code, before the store has decided on it.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct AdmissionRequest {
     /// The id that the verification gets if a new one begins. Drawn anew for every request, it also
     /// names the request: a repeated call with the same candidate is the same request.
     pub id: VerificationId,
@@ -25,15 +25,15 @@ pub struct Candidate {
     pub guarded: Vec<String>,
 }
 
-/// What the store decided on a [`Candidate`].
+/// What the store decided on a [`AdmissionRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// A verification began or goes on, and its SMS number `send` may be queued.
+    /// A verification began or goes on, and its SMS number `sms_number` may be queued.
     Admitted {
         /// The verification, as it now is.
         verification: Verification,
         /// Which SMS of this verification.
-        send: u32,
+        sms_number: u32,
         /// The conversion guard finds it suspicious, and does nothing about it.
         observed: bool,
         /// It is the one that brings a budget to the share at which that is told.
@@ -86,9 +86,9 @@ impl CheckResult {
 
 /// Whether a job's SMS may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
+pub enum Lease {
     /// Yes, and for the length of the lease nobody else may.
-    Go {
+    Granted {
         /// The time for which the code will still be accepted.
         expires_in: Duration,
         /// An earlier call to a gateway never told its outcome: another may be the second SMS.
@@ -104,7 +104,7 @@ pub enum Begin {
 
 /// What came of a call to a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finish {
+pub enum SendOutcome {
     /// The gateway accepted the message: never send this job again.
     Sent {
         /// The gateway's name for it, which its receipts refer to.
@@ -113,19 +113,19 @@ pub enum Finish {
     /// It did not; it will be tried again.
     Retrying,
     /// No gateway was called: the job is back in the queue.
-    Held,
+    Requeued,
     /// It did not, and it will not be tried again unless an operator redrives it.
     Failed,
     /// Nobody knows, and it will not be tried again: whoever redrives it is told so.
     Unknown,
 }
 
-impl Finish {
+impl SendOutcome {
     pub(super) fn as_str(&self) -> &'static str {
         match self {
             Self::Sent { .. } => "sent",
             Self::Retrying => "retrying",
-            Self::Held => "queued",
+            Self::Requeued => "queued",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
         }
@@ -143,7 +143,7 @@ impl Finish {
         match self {
             Self::Sent { .. } => DeliveryState::Sent,
             Self::Retrying => DeliveryState::Retrying,
-            Self::Held => DeliveryState::Queued,
+            Self::Requeued => DeliveryState::Queued,
             Self::Failed | Self::Unknown => DeliveryState::Failed,
         }
     }
@@ -161,13 +161,13 @@ pub enum Release {
 
 /// What a message needs to know of an account before a gateway is called.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
+pub struct PermitRequest {
     /// Messages that the account takes in a second, if there is a limit.
     pub rate: Option<NonZeroU32>,
     /// The turn that the message was given before, in milliseconds since 1970.
-    pub turn: Option<i64>,
+    pub slot: Option<i64>,
     /// The longest wait that makes sense: no turn is taken that comes later.
-    pub patience: Duration,
+    pub max_wait: Duration,
 }
 
 /// Whether a gateway may be called now.
@@ -176,16 +176,16 @@ pub enum Permit {
     /// Yes.
     Granted {
         /// It has failed lately: [`Store::report`] is to be told if it does not this time.
-        tell: bool,
+        report_success: bool,
     },
     /// Not now: the account takes so many in a second, and this message's turn comes later.
     Wait {
         /// The time until then.
         wait: Duration,
-        /// The turn, to be asked with again.
-        turn: i64,
+        /// The slot, to be asked with again.
+        slot: i64,
     },
-    /// Not in time: there is no turn before the message's patience ends.
+    /// Not in time: there is no turn before the message's max_wait ends.
     Full,
     /// Its circuit is open: it has failed several times in a row.
     Open {
@@ -242,11 +242,11 @@ pub struct ClaimedKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// Nothing: the call is the first, and [`Store::settle`] is to be told what came of it.
-    First,
+    Acquired,
     /// The first call with it is at work.
-    AtWork,
+    InProgress,
     /// It was used for another request.
-    Other,
+    KeyReused,
     /// The request was answered before.
-    Answered(String),
+    Replay(String),
 }

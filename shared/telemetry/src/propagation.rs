@@ -26,12 +26,12 @@ pub fn propagate(by: Box<dyn Propagation>) {
 }
 
 /// A trace that begins here; none, where an exporter names those.
-pub fn begun() -> Option<TraceParent> {
+pub fn start_trace() -> Option<TraceParent> {
     PROPAGATION.get().is_none().then(|| TraceParent::new(random_bytes()))
 }
 
 /// Makes a span the child of one elsewhere, and tells what children of it elsewhere are to be told.
-pub fn continued(span: &Span, parent: Option<TraceParent>) -> Option<TraceParent> {
+pub fn link_parent(span: &Span, parent: Option<TraceParent>) -> Option<TraceParent> {
     let Some(propagation) = PROPAGATION.get() else { return parent };
     if let Some(parent) = &parent {
         propagation.set_parent(span, parent);

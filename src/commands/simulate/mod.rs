@@ -13,7 +13,7 @@ use std::path::Path;
 
 use sms_app::admission::AbuseSettings;
 use sms_app::challenge::Challenge;
-use sms_app::conversion_guard::Guard;
+use sms_app::conversion_guard::ConversionGuard;
 use sms_config::{Setting, environment, settings};
 use sms_domain::budget::Budget;
 use sms_domain::conversion_test::GuardMode;
@@ -37,7 +37,7 @@ enum Layer {
     /// The tutorial's throttle: one SMS to a number in a minute.
     Cooldown,
     Limits,
-    Guard,
+    ConversionGuard,
     Challenge,
     /// The same, against bots that solve it.
     Solved,
@@ -45,14 +45,20 @@ enum Layer {
 }
 
 impl Layer {
-    const ALL: [Self; 6] =
-        [Self::Cooldown, Self::Limits, Self::Guard, Self::Challenge, Self::Solved, Self::Budget];
+    const ALL: [Self; 6] = [
+        Self::Cooldown,
+        Self::Limits,
+        Self::ConversionGuard,
+        Self::Challenge,
+        Self::Solved,
+        Self::Budget,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Cooldown => "cooldown alone",
             Self::Limits => "with limits",
-            Self::Guard => "with the guard",
+            Self::ConversionGuard => "with the guard",
             Self::Challenge => "with challenges",
             Self::Solved => "bots solve them",
             Self::Budget => "with the budget",
@@ -92,11 +98,12 @@ impl Settings {
 
     fn defence(&self, layer: Layer) -> Result<AbuseSettings, Box<dyn Error>> {
         let challenge = if layer >= Layer::Challenge { Challenge::parse(CHALLENGE)? } else { None };
-        let guard = if layer >= Layer::Guard { GuardMode::Enforce } else { GuardMode::Off };
+        let guard =
+            if layer >= Layer::ConversionGuard { GuardMode::Enforce } else { GuardMode::Off };
         Ok(AbuseSettings {
             limits: if layer >= Layer::Limits { self.limits.clone() } else { Limits::none() },
             countries: Countries::only(Region::default()),
-            guard: Guard::new(guard),
+            guard: ConversionGuard::new(guard),
             challenge,
             budget: if layer >= Layer::Budget { self.budget.clone() } else { Budget::none() },
         })

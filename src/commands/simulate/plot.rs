@@ -18,7 +18,7 @@ fn colour(layer: Layer) -> &'static str {
     match layer {
         Layer::Cooldown => "#b0b0b0",
         Layer::Limits => "#8ec1e6",
-        Layer::Guard => "#4a90c8",
+        Layer::ConversionGuard => "#4a90c8",
         Layer::Challenge => "#1f5f99",
         Layer::Solved => "#d08a3a",
         Layer::Budget => "#7a4fa3",

@@ -7,15 +7,15 @@ use std::error::Error;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sms_app::admission::{AbuseSettings, AdmissionError, Admissions, Request};
+use sms_app::admission::{AbuseSettings, AdmissionError, Request, RequestCode};
 use sms_app::challenge::Proof;
-use sms_app::check::Checks;
+use sms_app::check::CheckCode;
 use sms_domain::code::{Code, CodeLength};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;
 use sms_domain::phone::Region;
 use sms_domain::secrets::Secrets;
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
@@ -41,8 +41,8 @@ pub struct Outcome {
 }
 
 pub struct World {
-    admissions: Admissions,
-    checks: Checks,
+    admissions: RequestCode,
+    checks: CheckCode,
     clock: Clock,
     rng: Rng,
     /// Since the day began.
@@ -60,14 +60,14 @@ impl World {
         let store = store.with_clock(clock.clone());
         let secrets = Secrets::from_random(bytes(&mut rng));
         let limits = defence.limits.clone();
-        let admissions = Admissions {
+        let admissions = RequestCode {
             store: store.clone(),
             queue: Queue::memory(),
             secrets: secrets.clone(),
             abuse: defence,
             meiduo_keys: None,
         };
-        let checks = Checks { store, codes: CodeSettings::new(secrets), limits };
+        let checks = CheckCode { store, codes: CodeSettings::new(secrets), limits };
         Ok(Self {
             admissions,
             checks,
@@ -169,7 +169,7 @@ impl World {
             purpose: Purpose::default(),
             autofill: None,
             proof,
-            names: Names::default(),
+            names: RequestContext::default(),
         };
         self.admissions.request(request, bytes(&mut self.rng)).await
     }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sms_app::admission::{AbuseSettings, AdmissionError, Admissions, Request};
+use sms_app::admission::{AbuseSettings, AdmissionError, Request, RequestCode};
 use sms_app::challenge::Challenge;
-use sms_app::conversion_guard::Guard;
+use sms_app::conversion_guard::ConversionGuard;
 use sms_domain::conversion_test::GuardMode;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::quota::Scope;
@@ -20,7 +20,7 @@ use sms_store::{CheckResult, Clock, Store};
 use crate::support::{admissions, number, request};
 
 struct Scene {
-    admissions: Admissions,
+    admissions: RequestCode,
     clock: Clock,
 }
 
@@ -30,8 +30,8 @@ impl Scene {
         let clock = Clock::virtual_from(Timestamp::now());
         let store = Store::memory(Policy::default()).with_clock(clock.clone());
         let admissions = admissions(store, Queue::memory(), Secrets::from_random(random_bytes()));
-        let abuse = AbuseSettings { guard: Guard::new(mode), ..AbuseSettings::none() };
-        Self { admissions: Admissions { abuse, ..admissions }, clock }
+        let abuse = AbuseSettings { guard: ConversionGuard::new(mode), ..AbuseSettings::none() };
+        Self { admissions: RequestCode { abuse, ..admissions }, clock }
     }
 
     /// Somebody asks for a code and types it back, or does not.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::verification_id::VerificationId;
 use sms_queue::Queue;
-use sms_queue::dead_letter::Death;
+use sms_queue::dead_letter::DeadLetterReason;
 
 use super::on_a_terminal;
 use crate::support::process::{Environment, Process};
@@ -22,7 +22,7 @@ async fn redrive_shows_its_progress() {
         let body =
             format!(r#"{{"v":1,"id":"{id}","send":1,"to":"{to}","locale":"en","attempts":4}}"#);
         eventually("a dead letter", || async {
-            queue.bury(body.as_bytes(), "out of attempts").await.ok()
+            queue.dead_letter(body.as_bytes(), "out of attempts").await.ok()
         })
         .await;
     }
@@ -50,15 +50,16 @@ async fn four_dead_letters() -> Option<Environment> {
             r#"{{"v":1,"id":"{id}","send":1,"to":"{to}","locale":"en","attempts":3,"at":{at}}}"#
         )
     };
-    let died = |reason: &str, class, attempts| Death { reason: reason.into(), class, attempts };
+    let died =
+        |reason: &str, class, attempts| DeadLetterReason { reason: reason.into(), class, attempts };
     let now = jiff::Timestamp::now().as_millisecond();
     for (body, death) in [
-        (letter(0, now), died("out of attempts", Some(Class::Transient), 4)),
-        (letter(1, 1_000), died("out of attempts", Some(Class::Throttled), 4)),
-        (letter(2, now), died("perhaps sent", Some(Class::Ambiguous), 1)),
+        (letter(0, now), died("out of attempts", Some(FailureClass::Transient), 4)),
+        (letter(1, 1_000), died("out of attempts", Some(FailureClass::Throttled), 4)),
+        (letter(2, now), died("perhaps sent", Some(FailureClass::Ambiguous), 1)),
         ("no job".to_owned(), died("cannot be read", None, 0)),
     ] {
-        queue.bury(body.as_bytes(), death).await.ok()?;
+        queue.dead_letter(body.as_bytes(), death).await.ok()?;
     }
     Some(environment)
 }

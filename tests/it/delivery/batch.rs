@@ -6,32 +6,32 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_app::delivery::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
 use sms_domain::random::random_bytes;
 use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
 use sms_domain::verification::{DeliveryState, Policy, Verification};
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_lambda::batch::{Response, deliver_event};
 use sms_queue::Queue;
 use sms_store::Store;
 
 use crate::support::gateway::{Gateway, Reply};
-use crate::support::{admissions, number, request};
+use crate::support::{admissions, dead_letters, number, request};
 
 /// `send-sms` in this process, on a gateway.
 struct Function {
-    deliveries: Deliveries,
+    deliveries: SendSms,
     queue: Queue,
 }
 
 impl Function {
     fn new(gateway: &Gateway) -> Self {
-        let deliveries = Deliveries {
+        let deliveries = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Provider::from_dsn(&gateway.dsn()).expect("a DSN"),
+            provider: Gateways::from_dsn(&gateway.dsn()).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy: DeliveryPolicy::default(),
@@ -85,7 +85,7 @@ async fn one_bad_message_never_fails_its_neighbours() {
         .await;
     assert_eq!(again, Vec::<String>::new());
     assert_eq!(gateway.calls().len(), 2);
-    let dead = function.queue.dead_letters().await.expect("an answer");
+    let dead = dead_letters(&function.queue).await.expect("an answer");
     assert_eq!(dead.len(), 2, "each with its reason: {dead:?}");
 }
 
@@ -109,7 +109,7 @@ async fn permanent_refusal_is_deleted_and_shown_as_failed() {
     let (verification, body) = function.job(1).await;
     assert_eq!(function.receives(&[("a", &body, 1)]).await, Vec::<String>::new());
     assert_eq!(function.state(&verification).await, DeliveryState::Failed);
-    assert_eq!(function.queue.dead_letters().await.expect("an answer"), []);
+    assert_eq!(dead_letters(&function.queue).await.expect("an answer"), []);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn attempts_end_with_the_receives() {
         assert_eq!(function.receives(&[("a", &body, receives)]).await, ["a"]);
     }
     assert_eq!(function.receives(&[("a", &body, 4)]).await, Vec::<String>::new());
-    let dead = function.queue.dead_letters().await.expect("an answer");
+    let dead = dead_letters(&function.queue).await.expect("an answer");
     assert_eq!(dead[0].body, body.as_bytes());
     assert!(dead[0].death.reason.contains("after attempt 4"), "{}", dead[0].death.reason);
     assert_eq!(function.state(&verification).await, DeliveryState::Failed);
@@ -143,7 +143,7 @@ async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     let response =
         deliver_event(&function.deliveries, &function.queue, event).await.expect("settled");
     assert_eq!(serde_json::to_value(response).expect("JSON"), Value::Null);
-    assert_eq!(function.queue.dead_letters().await.expect("an answer").len(), 1);
+    assert_eq!(dead_letters(&function.queue).await.expect("an answer").len(), 1);
     let again = function.queue.consumer(1).expect("a consumer").receive().await;
     assert_eq!(Job::decode(&again.body).expect("a job").attempts, 1);
 }
@@ -187,7 +187,7 @@ async fn event_of_no_queue_is_a_named_error() {
             "{warm_up}"
         );
     }
-    assert_eq!(queue.dead_letters().await.expect("an answer"), [], "nothing to bury");
+    assert_eq!(dead_letters(&queue).await.expect("an answer"), [], "nothing to bury");
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn dead_letter_for_foreign_messages_says_what_they_are() {
         json!({ "Records": [{ "messageId": "3", "attributes": {}, "eventSource": "aws:sqs" }] });
     let event = serde_json::from_value(without_body).expect("an SQS event");
     deliver_event(&function.deliveries, &function.queue, event).await.expect("delivered");
-    let dead = function.queue.dead_letters().await.expect("an answer");
+    let dead = dead_letters(&function.queue).await.expect("an answer");
     let mut reasons: Vec<_> = dead.iter().map(|letter| letter.death.reason.as_str()).collect();
     reasons.sort_unstable();
     let look = "and not a job: look at what else sends into this queue";

@@ -33,7 +33,7 @@ mod gateway_check;
 use std::time::Duration;
 
 use sms_app::admission::Request;
-use sms_app::delivery::{Deliveries, DeliveryPolicy, Outcome};
+use sms_app::delivery::{DeliveryPolicy, Outcome, SendSms};
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;
@@ -44,7 +44,7 @@ use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
 use sms_domain::verification::{DeliveryState, Policy};
 use sms_domain::verification_id::{Purpose, VerificationId};
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_queue::Queue;
 use sms_store::Store;
 
@@ -53,7 +53,7 @@ use crate::support::{admissions, request};
 
 /// A sender in this process.
 struct Sender {
-    deliveries: Deliveries,
+    deliveries: SendSms,
     locale: Locale,
     purpose: Purpose,
     autofill: Option<Autofill>,
@@ -67,9 +67,9 @@ struct Queued {
 
 impl Sender {
     fn new(dsn: &str, policy: DeliveryPolicy) -> Self {
-        let deliveries = Deliveries {
+        let deliveries = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Provider::from_dsn(dsn).expect("a DSN"),
+            provider: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(random_bytes())),
             schedule: Schedule::default(),
             policy,
@@ -92,7 +92,7 @@ impl Sender {
     /// A job as `request-code` queues it.
     async fn job(&self, to: &PhoneNumber) -> Queued {
         let queue = Queue::memory();
-        let Deliveries { store, codes, .. } = &self.deliveries;
+        let SendSms { store, codes, .. } = &self.deliveries;
         let admissions = admissions(store.clone(), queue.clone(), codes.secrets.clone());
         let (locale, purpose, autofill) =
             (self.locale, self.purpose.clone(), self.autofill.clone());

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sms_app::delivery::{DeliveryPolicy, Outcome};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::random::random_u64;
 use sms_domain::verification::DeliveryState;
-use sms_queue::dead_letter::Death;
-use sms_store::{Asked, Breaker, Health};
+use sms_queue::dead_letter::DeadLetterReason;
+use sms_store::{Breaker, Health, PermitRequest};
 
 use super::Sender;
 use crate::support::gateway::{Gateway, Reply};
@@ -134,7 +134,7 @@ async fn failover_serves_what_one_gateway_does_not() {
         second.says(Vendor::Tencent.refuses(200, "UnsupportedOperation.UnsupportedRegion"));
         let job = sender.job(&number(100)).await;
         let Outcome::Dead(death) = sender.deliver(&job).await else { panic!("nobody serves it") };
-        assert_eq!((death.class, death.attempts), (Some(Class::NotHere), 1));
+        assert_eq!((death.class, death.attempts), (Some(FailureClass::NotHere), 1));
         assert!(
             death.reason.contains("21608") && death.reason.contains("UnsupportedRegion"),
             "{}",
@@ -188,7 +188,7 @@ async fn rate_slot_is_kept_past_a_gateway_that_does_not_serve_the_number() {
 async fn take_slots(sender: &Sender, count: u32) {
     let minute = Duration::from_secs(60);
     let account = sender.deliveries.provider.all()[1];
-    let asked = Asked { rate: account.rate, turn: None, patience: minute };
+    let asked = PermitRequest { rate: account.rate, slot: None, max_wait: minute };
     let closed = Breaker { failures: 5, open: minute, trial: minute };
     for _ in 0..count {
         sender.deliveries.store.permit(&account.id, asked, closed).await.expect("an answer");
@@ -211,7 +211,7 @@ async fn rate_slot_is_kept_while_another_gateway_is_tried() {
     take_slots(&sender, 3).await;
     let outcome = sender.deliver(&sender.job(&number(1)).await).await;
     let Outcome::Hold { job, delay } = outcome else { panic!("{outcome:?}") };
-    assert!(job.turn.is_some());
+    assert!(job.rate_slot.is_some());
     // It comes a little before its slot, and time goes on when the first gateway was called.
     sender.advance(delay.total());
     let body = job.encode();
@@ -242,7 +242,7 @@ async fn failover_with_all_down_spends_an_attempt_and_keeps_the_reasons() {
                 assert_eq!(next.attempts, attempt);
                 job.body = next.encode().into_bytes();
             }
-            Outcome::Dead(Death { reason, .. }) => {
+            Outcome::Dead(DeadLetterReason { reason, .. }) => {
                 assert!(
                     attempt == 4 && reason.contains("160000") && reason.contains("HTTP 503"),
                     "{reason}"

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use sms_app::delivery::{DeliveryPolicy, Outcome};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::verification::DeliveryState;
 use sms_gateways::send_error::SendError;
 
@@ -164,12 +164,12 @@ async fn error_code_is_never_a_number() {
 async fn tencent_error_of_a_whole_call_has_its_class() {
     let stub = Stub::start(Vendor::Tencent).await;
     for (code, class) in [
-        ("UnsupportedRegion", Class::Configuration),
-        ("AuthFailure.TokenFailure", Class::Configuration),
-        ("AuthFailure.NeverHeardOf", Class::Configuration),
-        ("RequestLimitExceeded.IPLimitExceeded", Class::Throttled),
-        ("InternalError", Class::Transient),
-        ("NeverHeardOf", Class::Unlisted),
+        ("UnsupportedRegion", FailureClass::Configuration),
+        ("AuthFailure.TokenFailure", FailureClass::Configuration),
+        ("AuthFailure.NeverHeardOf", FailureClass::Configuration),
+        ("RequestLimitExceeded.IPLimitExceeded", FailureClass::Throttled),
+        ("InternalError", FailureClass::Transient),
+        ("NeverHeardOf", FailureClass::Unlisted),
     ] {
         stub.says(Says(
             200,
@@ -210,13 +210,13 @@ async fn credentials_may_be_temporary_or_api_keys() {
     let key = "SK00112233445566778899aabbccddeeff";
     let dsn = |options: &str| format!("twilio://{key}:{SECRET}@default?from=+15005550006{options}");
     let problem =
-        |options| sms_gateways::Provider::from_dsn(&dsn(options)).expect_err(options).to_string();
+        |options| sms_gateways::Gateways::from_dsn(&dsn(options)).expect_err(options).to_string();
     assert!(problem("").contains("lacks account"), "{}", problem(""));
     let pushed = format!("&account={ACCOUNT}&callback=https://sms.example.com/v1/receipts/twilio");
     assert!(problem(&pushed).contains("lacks auth_token or shared_key"), "{}", problem(&pushed));
     for keys in ["&auth_token=0123", "&shared_key=webhooks_sharedkey_1:0123"] {
         assert!(
-            sms_gateways::Provider::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(),
+            sms_gateways::Gateways::from_dsn(&dsn(&format!("{pushed}{keys}"))).is_ok(),
             "{keys}"
         );
     }
@@ -247,7 +247,7 @@ async fn a_wrong_secret_is_a_configuration_error() {
             .expect_err("refused");
         assert_eq!(
             (error.class, stub.sent().len(), stub.refused()),
-            (Class::Configuration, 0, 1),
+            (FailureClass::Configuration, 0, 1),
             "{vendor:?}"
         );
     }
@@ -265,7 +265,7 @@ async fn unreachable_gateway_is_a_transient_error() {
             .send(&super::gateway_check::sms())
             .await
             .expect_err("nobody");
-        assert_eq!(error.class, Class::Transient, "{vendor:?}: {error}");
+        assert_eq!(error.class, FailureClass::Transient, "{vendor:?}: {error}");
     }
 }
 

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use sms_app::check::Checks;
-use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_app::check::CheckCode;
+use sms_app::delivery::{DeliveryPolicy, SendSms};
 use sms_config::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
@@ -24,7 +24,7 @@ use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
 use sms_domain::test_numbers::TestNumbers;
 use sms_domain::verification::Policy;
-use sms_gateways::{Inbox, Provider};
+use sms_gateways::{Gateways, Inbox};
 use sms_http::{self, HttpSettings};
 use sms_lambda::batch::{Event, EventError, Response, deliver_event};
 use sms_queue::Queue;
@@ -178,7 +178,7 @@ fn app() -> Router {
     let (store, queue, secrets) =
         (Store::memory(Policy::default()), Queue::memory(), Secrets::from_random(random_bytes()));
     let admissions = admissions(store.clone(), queue, secrets.clone());
-    let checks = Checks { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
+    let checks = CheckCode { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
     let settings = HttpSettings::default();
     let HttpSettings { region, callers, origins, .. } = settings.clone();
     let asking = sms_http::RequestApi {
@@ -187,7 +187,7 @@ fn app() -> Router {
         autofill: AllowedAutofill::default(),
         settings,
     };
-    sms_http::app(
+    sms_http::with_defaults(
         sms_http::request_router(asking).merge(sms_http::check_router(checks, region, callers)),
         &origins,
     )
@@ -240,8 +240,8 @@ fn fuzz_requests() {
 }
 
 /// A sender in this process with an inbox.
-fn sender(provider: Provider) -> Deliveries {
-    Deliveries {
+fn sender(provider: Gateways) -> SendSms {
+    SendSms {
         store: Store::memory(Policy::default()),
         provider,
         codes: CodeSettings::new(Secrets::from_random(random_bytes())),
@@ -255,7 +255,7 @@ fn fuzz_events() {
     let runtime = runtime();
     let _inside = runtime.enter();
     let inbox = Inbox::default();
-    let (deliveries, queue) = (sender(Provider::inbox(inbox.clone())), Queue::memory());
+    let (deliveries, queue) = (sender(Gateways::inbox(inbox.clone())), Queue::memory());
     let body = prop_oneof![
         any_body().prop_map(|body| String::from_utf8_lossy(&body).into_owned()),
         any::<String>()
@@ -341,7 +341,7 @@ fn fuzz_dsns_and_urls() {
         r"|\|\||&&|;|\)|[a-z? ]){1,12}"
     );
     fuzz(&prop_oneof![near, other, routes, any::<String>()], |dsn| {
-        let provider = Provider::from_dsn(&dsn);
+        let provider = Gateways::from_dsn(&dsn);
         let lookup = |name: &str| match name {
             "CODE_SECRET" => Some("hunter2".repeat(8)),
             // What is wrong with it is quoted.

@@ -7,12 +7,12 @@ use axum::http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sms_domain::code::CodeLength;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::locale::Locale;
 use sms_domain::random::random_bytes;
 use sms_domain::secrets::Secrets;
 use sms_domain::verification::Policy;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_gateways::gateway::Sms;
 use sms_http::{self, Receipts};
 use sms_store::Store;
@@ -28,7 +28,7 @@ use crate::support::vendor::{Says, Stub, VENDORS, Vendor};
 fn fuzz_answers_of_ccp() {
     let runtime = runtime();
     let gateway = runtime.block_on(Gateway::start(&[], Reply::Accept));
-    let provider = Provider::from_dsn(&gateway.dsn()).expect("a DSN");
+    let provider = Gateways::from_dsn(&gateway.dsn()).expect("a DSN");
     let secrets = Secrets::from_random(random_bytes());
     let status = prop_oneof![Just(200), 200_u16..300, 400_u16..600]
         .prop_filter("without a body", |status| ![204, 205].contains(status));
@@ -52,7 +52,7 @@ fn fuzz_answers_of_ccp() {
                 let known = serde_json::from_slice::<Value>(&body)
                     .is_ok_and(|body| body["statusCode"].is_string());
                 assert!(
-                    known || status != 200 || error.class == Class::Ambiguous,
+                    known || status != 200 || error.class == FailureClass::Ambiguous,
                     "unreadable is ambiguous: {error}"
                 );
             }
@@ -67,7 +67,7 @@ fn fuzz_answers_of_the_other_gateways() {
     let secrets = Secrets::from_random(random_bytes());
     for vendor in VENDORS {
         let stub = runtime.block_on(Stub::start(vendor));
-        let provider = Provider::from_dsn(&stub.dsn()).expect("a DSN");
+        let provider = Gateways::from_dsn(&stub.dsn()).expect("a DSN");
         let status = prop_oneof![200_u16..300, 400_u16..600]
             .prop_filter("without a body", |status| ![204, 205].contains(status));
         let answer = (status, prop_oneof![near_answer(), any_json()]);
@@ -138,14 +138,16 @@ fn fuzz_delivery_reports() {
         vendor.dsn("127.0.0.1:9", &options)
     });
     let _inside = runtime.enter();
-    let provider = Provider::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
+    let provider = Gateways::from_dsn(&format!("failover({})", dsns.join(" || "))).expect("DSNs");
     let receipts = Receipts {
         store: Store::memory(Policy::default()),
         secrets: Secrets::from_random(random_bytes()),
         provider,
     };
-    let app =
-        sms_http::app(sms_http::receipts_router(receipts), &sms_http::AllowedOrigins::default());
+    let app = sms_http::with_defaults(
+        sms_http::receipts_router(receipts),
+        &sms_http::AllowedOrigins::default(),
+    );
     let name = prop::sample::select(vec![
         "aliyun", "aws", "tencent", "twilio", "webhook", "ccp", "%00", "x",
     ]);

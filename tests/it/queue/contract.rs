@@ -7,11 +7,11 @@ use futures_util::stream::{self, StreamExt};
 use sms_domain::job::Job;
 use sms_domain::locale::Locale;
 use sms_domain::retry_schedule::Delay;
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 
 use crate::support::contract::contract;
 use crate::support::taker::{Subject, Taker};
-use crate::support::{TestNumber, eventually, number};
+use crate::support::{TestNumber, dead_letters, eventually, number};
 
 contract! {
     queues;
@@ -31,15 +31,15 @@ contract! {
 fn job(index: u32) -> Job {
     Job {
         id: TestNumber::new().request().id,
-        send: 1,
+        sms_number: 1,
         to: number(index),
         locale: Locale::ZhCn,
         autofill: None,
         attempts: 0,
-        turn: None,
+        rate_slot: None,
         not_here: Vec::new(),
         at: None,
-        names: Names::default(),
+        names: RequestContext::default(),
     }
 }
 
@@ -54,8 +54,8 @@ async fn send(subject: &Subject, job: &Job, delay: Delay) {
     subject.call(async |queue| queue.send(job, delay).await).await;
 }
 
-async fn bury(subject: &Subject, body: &[u8], reason: &str) {
-    subject.call(async |queue| queue.bury(body, reason).await).await;
+async fn dead_letter(subject: &Subject, body: &[u8], reason: &str) {
+    subject.call(async |queue| queue.dead_letter(body, reason).await).await;
 }
 
 async fn receive(taker: &mut Taker) -> Job {
@@ -172,11 +172,11 @@ async fn long_delay_does_not_hold_up_a_short_one(subject: Subject) {
 }
 
 async fn dead_letter_keeps_body_and_reason(subject: Subject) {
-    bury(&subject, b"\xff not a job", "cannot be read").await;
+    dead_letter(&subject, b"\xff not a job", "cannot be read").await;
     // Looking does not take away.
     for _ in 0..2 {
         let letters = eventually("the dead letter", || async {
-            subject.queue.dead_letters().await.ok().filter(|letters| !letters.is_empty())
+            dead_letters(&subject.queue).await.ok().filter(|letters| !letters.is_empty())
         });
         let letters = letters.await;
         assert!(letters.len() == 1 || !subject.is_countable(), "{letters:?}");
@@ -190,9 +190,9 @@ async fn dead_letter_keeps_body_and_reason(subject: Subject) {
 
 async fn redrive_brings_jobs_back_with_all_their_attempts(subject: Subject) {
     let tired = Job { attempts: 4, ..job(1) };
-    bury(&subject, tired.encode().as_bytes(), "out of attempts").await;
-    bury(&subject, b"not a job", "cannot be read").await;
-    let mut letters = subject.queue.dead().await.expect("dead letters");
+    dead_letter(&subject, tired.encode().as_bytes(), "out of attempts").await;
+    dead_letter(&subject, b"not a job", "cannot be read").await;
+    let mut letters = subject.queue.dead_letters().await.expect("dead letters");
     assert!(letters.count == 2 || !subject.is_countable(), "{}", letters.count);
     while let Some(letter) = letters.next().await.expect("an answer") {
         if let Ok(job) = Job::decode(&letter.body) {
@@ -203,19 +203,19 @@ async fn redrive_brings_jobs_back_with_all_their_attempts(subject: Subject) {
     let mut consumer = subject.taker(10);
     assert_eq!(receive(&mut consumer).await, Job { attempts: 0, ..tired });
     let left = eventually("the message that is no job", || async {
-        subject.queue.dead_letters().await.ok().filter(|letters| !letters.is_empty())
+        dead_letters(&subject.queue).await.ok().filter(|letters| !letters.is_empty())
     });
     assert_eq!(left.await[0].body, b"not a job");
     is_empty(&subject, &mut consumer).await;
 }
 
 async fn purge_deletes_dead_letters(subject: Subject) {
-    bury(&subject, b"1", "x").await;
-    bury(&subject, b"2", "x").await;
-    let mut letters = subject.queue.dead().await.expect("dead letters");
+    dead_letter(&subject, b"1", "x").await;
+    dead_letter(&subject, b"2", "x").await;
+    let mut letters = subject.queue.dead_letters().await.expect("dead letters");
     while let Some(letter) = letters.next().await.expect("an answer") {
         letters.delete(&letter).await.expect("deleted");
     }
     letters.close().await.expect("closed");
-    assert_eq!(subject.queue.dead_letters().await.expect("an answer"), []);
+    assert_eq!(dead_letters(&subject.queue).await.expect("an answer"), []);
 }

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use sms_app::delivery::{Deliveries, DeliveryPolicy};
+use sms_app::delivery::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
 use sms_domain::locale::Locale;
 use sms_domain::retry_schedule::{Delay, Schedule};
 use sms_domain::secrets::Secrets;
-use sms_domain::trace_context::{Names, TraceParent};
+use sms_domain::trace_context::{RequestContext, TraceParent};
 use sms_domain::verification::Policy;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_lambda::batch::{Response, deliver_event};
 use sms_queue::Queue;
 use sms_store::Store;
@@ -22,7 +22,9 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
 use crate::support::services::sqs_endpoint;
 use crate::support::sqs::{Queues, client, client_in};
-use crate::support::{GIVE_UP, TestNumber, admissions, eventually, number, request, unique};
+use crate::support::{
+    GIVE_UP, TestNumber, admissions, dead_letters, eventually, number, request, unique,
+};
 
 struct Fixture {
     queue: Queue,
@@ -40,15 +42,15 @@ async fn fixture() -> Fixture {
 fn job() -> Job {
     Job {
         id: TestNumber::new().request().id,
-        send: 1,
+        sms_number: 1,
         to: number(1),
         locale: Locale::En,
         autofill: None,
         attempts: 0,
-        turn: None,
+        rate_slot: None,
         not_here: Vec::new(),
         at: None,
-        names: Names::default(),
+        names: RequestContext::default(),
     }
 }
 
@@ -65,7 +67,7 @@ async fn receive(client: &Client, url: &str) -> Message {
 async fn job_is_one_message_with_its_trace() {
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
-    let traced = Job { names: Names { request_id: None, trace: trace.clone() }, ..job() };
+    let traced = Job { names: RequestContext { request_id: None, trace: trace.clone() }, ..job() };
     eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
     let message = receive(&client, &queues.url).await;
     let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
@@ -98,7 +100,7 @@ async fn postponed_message_comes_again_soon() {
 async fn dead_letter_reason_is_an_attribute() {
     let Fixture { queue, client, queues } = fixture().await;
     eventually("SQS takes the letter", || async {
-        queue.bury(b"not a job", "cannot be read").await.ok()
+        queue.dead_letter(b"not a job", "cannot be read").await.ok()
     })
     .await;
     let letter = receive(&client, &queues.dead_url).await;
@@ -128,7 +130,7 @@ async fn queue_region_is_that_of_its_url() {
 /// `request-code` and `send-sms` in this process, on the queues of a fixture.
 struct Mapping<'a> {
     fixture: &'a Fixture,
-    deliveries: Deliveries,
+    deliveries: SendSms,
 }
 
 impl<'a> Mapping<'a> {
@@ -137,9 +139,9 @@ impl<'a> Mapping<'a> {
     }
 
     fn with(fixture: &'a Fixture, dsn: &str) -> Self {
-        let deliveries = Deliveries {
+        let deliveries = SendSms {
             store: Store::memory(Policy::default()),
-            provider: Provider::from_dsn(dsn).expect("a DSN"),
+            provider: Gateways::from_dsn(dsn).expect("a DSN"),
             codes: CodeSettings::new(Secrets::from_random(sms_domain::random::random_bytes())),
             schedule: Schedule { backoff: Duration::from_secs(1), max_retries: 3 },
             policy: DeliveryPolicy::default(),
@@ -260,7 +262,7 @@ async fn redrive_policy_ends_jobs_whose_function_never_answers() {
         (queues.dead().await == 1).then_some(())
     })
     .await;
-    let letters = queue.dead_letters().await.expect("an answer");
+    let letters = dead_letters(&queue).await.expect("an answer");
     assert!(letters[0].death.reason.contains("maxReceiveCount"), "{letters:?}");
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use sms_domain::quota::{Allowance, Quota, Rule, Scope};
+use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope};
 use sms_domain::random::random_u64;
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::verification::Policy;
-use sms_store::{Candidate, CheckResult, Clock, Decision, Release, Store};
+use sms_store::{AdmissionRequest, CheckResult, Clock, Decision, Release, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};
@@ -51,17 +51,18 @@ impl BudgetCase {
     }
 
     /// Ten SMS, and two more for numbers that were verified before.
-    fn request(&self, number: &TestNumber) -> Candidate {
+    fn request(&self, number: &TestNumber) -> AdmissionRequest {
         self.request_at(number, 10)
     }
 
-    fn request_at(&self, number: &TestNumber, price: u64) -> Candidate {
-        let rule = Rule::Budget(Allowance { price, most: 100, at_all: 120, span: HOUR });
+    fn request_at(&self, number: &TestNumber, price: u64) -> AdmissionRequest {
+        let rule =
+            QuotaRule::Budget(BudgetRule { price, soft_cap: 100, hard_cap: 120, period: HOUR });
         let quotas = vec![Quota { scope: Scope::Budget, subject: self.subject.clone(), rule }];
-        Candidate { quotas, ..number.request() }
+        AdmissionRequest { quotas, ..number.request() }
     }
 
-    async fn admit(&self, candidate: &Candidate) -> Decision {
+    async fn admit(&self, candidate: &AdmissionRequest) -> Decision {
         self.store.admit(candidate).await.expect("an answer")
     }
 

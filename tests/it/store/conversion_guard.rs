@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sms_domain::conversion_test::{CusumTest, GuardAction};
-use sms_domain::quota::{Scope, block_quota, country_quota};
+use sms_domain::quota::{Scope, country_quota, prefix_quota};
 use sms_domain::random::random_u64;
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::verification::{Policy, Verification};
-use sms_store::{Candidate, CheckResult, Clock, Decision, Store};
+use sms_store::{AdmissionRequest, CheckResult, Clock, Decision, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};
@@ -58,7 +58,7 @@ impl PrefixCase {
             clock,
             subject: unique("prefix"),
             country: unique("country"),
-            test: CusumTest::of_block(0.8, GuardAction::Refuse).expect("a test"),
+            test: CusumTest::for_prefix(0.8, GuardAction::Refuse).expect("a test"),
             of_country: CusumTest::default(),
         }
     }
@@ -67,21 +67,21 @@ impl PrefixCase {
     /// challenge.
     fn of_the_country(mut self) -> Self {
         self.test = CusumTest::default();
-        self.of_country = CusumTest::of_country(0.8, GuardAction::Challenge).expect("a test");
+        self.of_country = CusumTest::for_country(0.8, GuardAction::Challenge).expect("a test");
         self
     }
 
     /// SMS without an approval that it takes until the prefix is refused.
-    fn patience(&self) -> u32 {
+    fn max_wait(&self) -> u32 {
         (1..100)
-            .find(|count| f64::from(*count) * self.test.up >= self.test.threshold)
+            .find(|count| f64::from(*count) * self.test.miss_weight >= self.test.threshold)
             .expect("an end")
     }
 
-    fn request(&self) -> Candidate {
+    fn request(&self) -> AdmissionRequest {
         let of_country = country_quota(self.country.clone(), self.of_country);
-        let quotas = vec![block_quota(self.subject.clone(), self.test), of_country];
-        Candidate {
+        let quotas = vec![prefix_quota(self.subject.clone(), self.test), of_country];
+        AdmissionRequest {
             quotas,
             guarded: vec![self.subject.clone(), self.country.clone()],
             ..TestNumber::new().request()
@@ -105,10 +105,15 @@ impl PrefixCase {
     async fn sends_solved(&self) -> Verification {
         let solved = |test: CusumTest| CusumTest { answer: GuardAction::Refuse, ..test };
         let quotas = vec![
-            block_quota(self.subject.clone(), solved(self.test)),
+            prefix_quota(self.subject.clone(), solved(self.test)),
             country_quota(self.country.clone(), solved(self.of_country)),
         ];
-        match self.store.admit(&Candidate { quotas, ..self.request() }).await.expect("an answer") {
+        match self
+            .store
+            .admit(&AdmissionRequest { quotas, ..self.request() })
+            .await
+            .expect("an answer")
+        {
             Decision::Admitted { verification, .. } => verification,
             other => panic!("not admitted: {other:?}"),
         }
@@ -141,7 +146,7 @@ impl PrefixCase {
 }
 
 async fn prefix_without_approvals_is_refused_but_for_a_probe(prefix: PrefixCase) {
-    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends_without_approval(prefix.max_wait()).await;
     for hours in [2, 4, 8, 16, 16] {
         let refusal = prefix.sends().await.expect_err("refused");
         let (exceeded, retry_after) = (refusal.exceeded(), refusal.retry_after());
@@ -193,14 +198,14 @@ async fn pending_sms_are_not_held_against_a_prefix(prefix: PrefixCase) {
 }
 
 async fn pending_sms_are_held_against_a_suspect_prefix(prefix: PrefixCase) {
-    prefix.sends_without_approval(prefix.patience() - 1).await;
+    prefix.sends_without_approval(prefix.max_wait() - 1).await;
     prefix.sends().await.expect("room for one");
     prefix.sends().await.expect("the first probe");
     prefix.sends().await.expect_err("without waiting for what becomes of them");
 }
 
 async fn late_approval_is_made_good(prefix: PrefixCase) {
-    let count = prefix.patience() - 1;
+    let count = prefix.max_wait() - 1;
     for round in 0..3 {
         let mut sent = Vec::new();
         for _ in 0..count {
@@ -216,7 +221,7 @@ async fn late_approval_is_made_good(prefix: PrefixCase) {
 }
 
 async fn prefix_recovers_by_its_probes(prefix: PrefixCase) {
-    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends_without_approval(prefix.max_wait()).await;
     for _ in 0..3 {
         prefix.clock.advance(HOUR * 2);
         let (probe, _) = prefix.sends().await.expect("a probe");
@@ -229,7 +234,7 @@ async fn prefix_recovers_by_its_probes(prefix: PrefixCase) {
 }
 
 async fn released_probe_is_available_again(prefix: PrefixCase) {
-    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends_without_approval(prefix.max_wait()).await;
     prefix.clock.advance(HOUR * 2);
     for _ in 0..3 {
         let probe = prefix.request();
@@ -242,7 +247,7 @@ async fn released_probe_is_available_again(prefix: PrefixCase) {
 }
 
 async fn pending_sms_make_no_refusal_longer(prefix: PrefixCase) {
-    for _ in 0..prefix.patience() * 2 {
+    for _ in 0..prefix.max_wait() * 2 {
         prefix.sends().await.expect("room, while nobody knows");
         prefix.clock.advance(Duration::from_secs(11));
     }
@@ -252,7 +257,7 @@ async fn pending_sms_make_no_refusal_longer(prefix: PrefixCase) {
 }
 
 async fn prefix_is_forgiven_in_time(prefix: PrefixCase) {
-    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends_without_approval(prefix.max_wait()).await;
     prefix.sends().await.expect_err("refused");
     prefix.clock.advance(HOUR * 48);
     for _ in 0..3 {
@@ -262,7 +267,7 @@ async fn prefix_is_forgiven_in_time(prefix: PrefixCase) {
 
 async fn observe_mode_reports_and_refuses_nothing(mut prefix: PrefixCase) {
     prefix.test.answer = GuardAction::Observe;
-    prefix.sends_without_approval(prefix.patience()).await;
+    prefix.sends_without_approval(prefix.max_wait()).await;
     let mut observed = Vec::new();
     for _ in 0..3 {
         observed.push(prefix.sends().await.expect("never refused").1);
@@ -271,7 +276,7 @@ async fn observe_mode_reports_and_refuses_nothing(mut prefix: PrefixCase) {
 }
 
 async fn released_request_counts_as_not_sent(prefix: PrefixCase) {
-    for _ in 0..prefix.patience() * 2 {
+    for _ in 0..prefix.max_wait() * 2 {
         let candidate = prefix.request();
         assert!(matches!(prefix.store.admit(&candidate).await, Ok(Decision::Admitted { .. })));
         prefix.clock.advance(Duration::from_secs(15));
@@ -305,9 +310,9 @@ async fn country_baseline_is_learned(prefix: PrefixCase) {
 
 async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
     prefix.test.answer = GuardAction::Challenge;
-    let patience = prefix.patience();
+    let max_wait = prefix.max_wait();
     let sent = prefix.sends_until_challenged().await;
-    assert_eq!(sent, patience.div_ceil(2), "at a half of what it takes to be refused");
+    assert_eq!(sent, max_wait.div_ceil(2), "at a half of what it takes to be refused");
     for _ in 0..20 {
         assert!(prefix.is_challenged().await, "and what is not sent counts for nothing");
     }
@@ -321,7 +326,7 @@ async fn suspect_prefix_asks_for_a_challenge(mut prefix: PrefixCase) {
         solved += 1;
         prefix.clock.advance(KNOWN);
     }
-    assert!((1..=patience).contains(&solved), "refused at last, whatever is solved: {solved}");
+    assert!((1..=max_wait).contains(&solved), "refused at last, whatever is solved: {solved}");
 }
 
 async fn country_asks_for_challenges_for_longer_each_time(prefix: PrefixCase) {

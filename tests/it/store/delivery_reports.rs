@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sms_domain::verification::{DeliveryState, Policy, Verification};
-use sms_store::{Begin, Candidate, Decision, Finish, Store};
+use sms_store::{AdmissionRequest, Decision, Lease, SendOutcome, Store};
 
 use super::LEASE;
 use crate::support::contract::{Open, contract};
@@ -17,19 +17,20 @@ contract! {
     delivery_report_for_an_unknown_number_leaves_nothing_behind
 }
 
-async fn sending(store: &Store, candidate: &Candidate, send: u32) -> Verification {
+async fn sending(store: &Store, candidate: &AdmissionRequest, sms_number: u32) -> Verification {
     let decision = store.admit(candidate).await.expect("an answer");
     let Decision::Admitted { verification, .. } = decision else {
         panic!("not admitted: {decision:?}")
     };
-    let begun = store.begin(&verification.id, send, LEASE, 1).await.expect("an answer");
-    assert!(matches!(begun, Begin::Go { .. }), "{begun:?}");
+    let begun =
+        store.acquire_lease(&verification.id, sms_number, LEASE, 1).await.expect("an answer");
+    assert!(matches!(begun, Lease::Granted { .. }), "{begun:?}");
     verification
 }
 
-async fn sent(store: &Store, verification: &Verification, send: u32, name: &str) {
-    let outcome = Finish::Sent { message_id: Some(name.to_owned()) };
-    store.finish(&verification.id, send, &outcome, 1).await.expect("an answer");
+async fn sent(store: &Store, verification: &Verification, sms_number: u32, name: &str) {
+    let outcome = SendOutcome::Sent { message_id: Some(name.to_owned()) };
+    store.record_outcome(&verification.id, sms_number, &outcome, 1).await.expect("an answer");
 }
 
 async fn delivery(store: &Store, verification: &Verification) -> DeliveryState {
@@ -43,13 +44,19 @@ async fn delivery_report_moves_its_own_sms(open: Open) {
         let (candidate, name) = (number.request(), unique("message"));
         let verification = sending(&store, &candidate, 1).await;
         sent(&store, &verification, 1, &name).await;
-        store.receipt(candidate.id.tag(), &unique("other"), delivered).await.expect("an answer");
+        store
+            .record_delivery_report(candidate.id.tag(), &unique("other"), delivered)
+            .await
+            .expect("an answer");
         assert_eq!(
             delivery(&store, &verification).await,
             DeliveryState::Sent,
             "about another message"
         );
-        store.receipt(candidate.id.tag(), &name, delivered).await.expect("an answer");
+        store
+            .record_delivery_report(candidate.id.tag(), &name, delivered)
+            .await
+            .expect("an answer");
         assert_eq!(delivery(&store, &verification).await, state);
     }
 }
@@ -59,11 +66,11 @@ async fn delivery_report_before_its_record_counts(open: Open) {
     let number = TestNumber::new();
     let (candidate, name) = (number.request(), unique("message"));
     let verification = sending(&store, &candidate, 1).await;
-    store.receipt(candidate.id.tag(), &name, true).await.expect("an answer");
+    store.record_delivery_report(candidate.id.tag(), &name, true).await.expect("an answer");
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Queued);
     sent(&store, &verification, 1, &name).await;
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Delivered);
-    store.receipt(candidate.id.tag(), &name, false).await.expect("an answer");
+    store.record_delivery_report(candidate.id.tag(), &name, false).await.expect("an answer");
     assert_eq!(
         delivery(&store, &verification).await,
         DeliveryState::Delivered,
@@ -80,7 +87,7 @@ async fn delivery_report_of_an_earlier_sms_leaves_the_latest(open: Open) {
     sent(&store, &verification, 1, &name).await;
     store.clock().advance(Duration::from_millis(3));
     sending(&store, &number.request(), 2).await;
-    store.receipt(candidate.id.tag(), &name, true).await.expect("an answer");
+    store.record_delivery_report(candidate.id.tag(), &name, true).await.expect("an answer");
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Queued);
 }
 
@@ -88,7 +95,7 @@ async fn delivery_report_for_an_unknown_number_leaves_nothing_behind(open: Open)
     let store = open(Policy::default());
     let number = TestNumber::new();
     let candidate = number.request();
-    store.receipt(candidate.id.tag(), "message", true).await.expect("an answer");
+    store.record_delivery_report(candidate.id.tag(), "message", true).await.expect("an answer");
     let verification = sending(&store, &candidate, 1).await;
     sent(&store, &verification, 1, "message").await;
     assert_eq!(delivery(&store, &verification).await, DeliveryState::Sent);

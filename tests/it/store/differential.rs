@@ -16,11 +16,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
 use sms_domain::picture_id::PictureId;
-use sms_domain::quota::{Allowance, Quota, Rule, Scope, Window, block_quota, country_quota};
+use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope, Window, country_quota, prefix_quota};
 use sms_domain::verification::Policy;
 use sms_domain::verification_id::VerificationId;
 use sms_store::{
-    Asked, Breaker, Candidate, ClaimedKey, Clock, Decision, Finish, Health, Permit, Store,
+    AdmissionRequest, Breaker, ClaimedKey, Clock, Decision, Health, Permit, PermitRequest,
+    SendOutcome, Store,
 };
 use tokio::runtime::Runtime;
 
@@ -52,12 +53,12 @@ enum Operation {
     Check { person: usize, back: usize, right: bool, request: u64, limits: Limits },
     Find { person: usize, back: usize },
     Cancel { person: usize, back: usize },
-    Begin { person: usize, back: usize, send: u32, lease: u64, worker: u64 },
-    Finish { person: usize, back: usize, send: u32, outcome: Finish, worker: u64 },
-    Receipt { person: usize, message: u8, delivered: bool },
+    Lease { person: usize, back: usize, sms_number: u32, lease: u64, worker: u64 },
+    SendOutcome { person: usize, back: usize, sms_number: u32, outcome: SendOutcome, worker: u64 },
+    DeliveryReport { person: usize, message: u8, delivered: bool },
     KeepMessage { person: usize, message: u8 },
     Message { message: u8 },
-    Permit { account: u8, rate: u32, has_turn: bool, patience: u64 },
+    Permit { account: u8, rate: u32, has_turn: bool, max_wait: u64 },
     Report { account: u8, health: Health },
     Circuit { account: u8 },
     Conversion,
@@ -169,10 +170,10 @@ fn sms() -> impl Strategy<Value = u32> {
 
 fn begin(people: usize) -> BoxedStrategy<Operation> {
     (whose(people), sms(), 5..40_u64, 1..3_u64)
-        .prop_map(|((person, back), send, lease, worker)| Operation::Begin {
+        .prop_map(|((person, back), sms_number, lease, worker)| Operation::Lease {
             person,
             back,
-            send,
+            sms_number,
             lease,
             worker,
         })
@@ -181,14 +182,19 @@ fn begin(people: usize) -> BoxedStrategy<Operation> {
 
 fn finish(people: usize) -> BoxedStrategy<Operation> {
     let sent = prop::option::of(0..2_u8)
-        .prop_map(|id| Finish::Sent { message_id: id.map(|id| format!("m{id}")) });
-    let others = vec![Finish::Retrying, Finish::Held, Finish::Failed, Finish::Unknown];
+        .prop_map(|id| SendOutcome::Sent { message_id: id.map(|id| format!("m{id}")) });
+    let others = vec![
+        SendOutcome::Retrying,
+        SendOutcome::Requeued,
+        SendOutcome::Failed,
+        SendOutcome::Unknown,
+    ];
     let outcome = prop_oneof![sent, prop::sample::select(others)];
     (whose(people), sms(), outcome, 1..3_u64)
-        .prop_map(|((person, back), send, outcome, worker)| Operation::Finish {
+        .prop_map(|((person, back), sms_number, outcome, worker)| Operation::SendOutcome {
             person,
             back,
-            send,
+            sms_number,
             outcome,
             worker,
         })
@@ -197,7 +203,11 @@ fn finish(people: usize) -> BoxedStrategy<Operation> {
 
 fn receipt(people: usize) -> BoxedStrategy<Operation> {
     (0..people, 0..2_u8, any::<bool>())
-        .prop_map(|(person, message, delivered)| Operation::Receipt { person, message, delivered })
+        .prop_map(|(person, message, delivered)| Operation::DeliveryReport {
+            person,
+            message,
+            delivered,
+        })
         .boxed()
 }
 
@@ -249,11 +259,11 @@ fn conversions() -> BoxedStrategy<Operation> {
 
 fn accounts() -> BoxedStrategy<Operation> {
     let permit = (0..2_u8, 0..8_u32, any::<bool>(), 1..9_u64).prop_map(
-        |(account, rate, has_turn, patience)| Operation::Permit {
+        |(account, rate, has_turn, max_wait)| Operation::Permit {
             account,
             rate,
             has_turn,
-            patience,
+            max_wait,
         },
     );
     let health =
@@ -344,7 +354,7 @@ struct Pair {
     steps: u32,
     people: Vec<TestNumber>,
     /// Of each person.
-    candidates: Vec<Vec<Candidate>>,
+    candidates: Vec<Vec<AdmissionRequest>>,
     ids: Vec<Vec<VerificationId>>,
     /// The latest turn at each account.
     turns: [Option<i64>; 2],
@@ -392,20 +402,21 @@ impl Pair {
 
     fn quota(&self, limit: Limit, answer: GuardAction) -> Quota {
         let own = |scope, rule| Quota { scope, subject: self.own("all"), rule };
-        let budget = |price, most, at_all, span| {
-            let allowance = Allowance { price, most, at_all, span };
-            own(Scope::Budget, Rule::Budget(allowance))
+        let budget = |price, soft_cap, hard_cap, period| {
+            let budget = BudgetRule { price, soft_cap, hard_cap, period };
+            own(Scope::Budget, QuotaRule::Budget(budget))
         };
         // Of few SMS, and not the four decimals that scripts are told.
-        let test = CusumTest { answer, threshold: 1.4, up: 0.699_96, down: -1.100_04 };
+        let test =
+            CusumTest { answer, threshold: 1.4, miss_weight: 0.699_96, hit_weight: -1.100_04 };
         match limit {
             Limit::Minute => {
-                own(Scope::Ip, Rule::Rate(Window { most: 3, span: Duration::from_secs(60) }))
+                own(Scope::Ip, QuotaRule::Rate(Window { max: 3, period: Duration::from_secs(60) }))
             }
-            Limit::Hour => own(Scope::Prefix, Rule::Rate(Window { most: 6, span: HOUR })),
+            Limit::Hour => own(Scope::Prefix, QuotaRule::Rate(Window { max: 6, period: HOUR })),
             Limit::BudgetOfHour => budget(2, 12, 14, HOUR),
             Limit::BudgetOfDay => budget(3, 15, 21, DAY),
-            Limit::Block => block_quota(self.own("block"), test),
+            Limit::Block => prefix_quota(self.own("block"), test),
             Limit::Country => country_quota(self.own("country"), test),
         }
     }
@@ -416,20 +427,20 @@ impl Pair {
         purpose: usize,
         windows: usize,
         on: &Limits,
-    ) -> Candidate {
+    ) -> AdmissionRequest {
         let windows =
-            [Window { most: 2, span: Duration::from_secs(120) }, Window { most: 4, span: HOUR }]
+            [Window { max: 2, period: Duration::from_secs(120) }, Window { max: 4, period: HOUR }]
                 [..windows]
                 .to_vec();
         let guarded = vec![self.own("block"), self.own("country")];
         let candidate = self.people[person].request_for(PURPOSES[purpose]);
-        let candidate = Candidate { windows, quotas: self.quotas(on), guarded, ..candidate };
+        let candidate = AdmissionRequest { windows, quotas: self.quotas(on), guarded, ..candidate };
         self.candidates[person].push(candidate.clone());
         candidate
     }
 
     /// One that was asked with before, if there is one.
-    fn earlier(&self, person: usize, back: usize) -> Option<&Candidate> {
+    fn earlier(&self, person: usize, back: usize) -> Option<&AdmissionRequest> {
         self.candidates[person].iter().rev().nth(back)
     }
 
@@ -438,7 +449,7 @@ impl Pair {
         self.ids[person].iter().rev().nth(back).cloned().unwrap_or_else(unknown)
     }
 
-    async fn admit(&mut self, person: usize, candidate: &Candidate) -> Answers {
+    async fn admit(&mut self, person: usize, candidate: &AdmissionRequest) -> Answers {
         let answers = both(async |store| store.admit(candidate).await, self).await;
         if let (Decision::Admitted { verification, .. }, _) = &answers
             && self.ids[person].last() != Some(&verification.id)
@@ -448,14 +459,14 @@ impl Pair {
         told(answers)
     }
 
-    async fn permit(&mut self, account: u8, rate: u32, has_turn: bool, patience: u64) -> Answers {
-        let turn = self.turns[usize::from(account)].filter(|_| has_turn && rate > 0);
-        let patience = Duration::from_millis(patience * 125);
-        let asked = Asked { rate: NonZeroU32::new(rate), turn, patience };
+    async fn permit(&mut self, account: u8, rate: u32, has_turn: bool, max_wait: u64) -> Answers {
+        let slot = self.turns[usize::from(account)].filter(|_| has_turn && rate > 0);
+        let max_wait = Duration::from_millis(max_wait * 125);
+        let asked = PermitRequest { rate: NonZeroU32::new(rate), slot, max_wait };
         let name = self.own(&format!("account-{account}"));
         let answers = both(async |store| store.permit(&name, asked, BREAKER).await, self).await;
-        if let (Permit::Wait { turn, .. }, _) = answers {
-            self.turns[usize::from(account)] = Some(turn);
+        if let (Permit::Wait { slot, .. }, _) = answers {
+            self.turns[usize::from(account)] = Some(slot);
         }
         told(answers)
     }
@@ -481,15 +492,15 @@ impl Pair {
                 let Some(candidate) = self.earlier(person, back) else { return told(((), ())) };
                 told(both(async |store| store.release(candidate).await, self).await)
             }
-            Operation::Permit { account, rate, has_turn, patience } => {
-                self.permit(account, rate, has_turn, patience).await
+            Operation::Permit { account, rate, has_turn, max_wait } => {
+                self.permit(account, rate, has_turn, max_wait).await
             }
             Operation::Check { .. }
             | Operation::Find { .. }
             | Operation::Cancel { .. }
-            | Operation::Begin { .. }
-            | Operation::Finish { .. }
-            | Operation::Receipt { .. } => self.on_a_verification(operation).await,
+            | Operation::Lease { .. }
+            | Operation::SendOutcome { .. }
+            | Operation::DeliveryReport { .. } => self.on_a_verification(operation).await,
             _ => self.on_something_else(operation).await,
         }
     }
@@ -510,20 +521,36 @@ impl Pair {
                 let id = self.id(person, back);
                 told(both(async |store| store.cancel(&id).await, self).await)
             }
-            Operation::Begin { person, back, send, lease, worker } => {
+            Operation::Lease { person, back, sms_number, lease, worker } => {
                 let (id, lease) = (self.id(person, back), Duration::from_secs(lease));
-                told(both(async |store| store.begin(&id, send, lease, worker).await, self).await)
-            }
-            Operation::Finish { person, back, send, outcome, worker } => {
-                let id = self.id(person, back);
                 told(
-                    both(async |store| store.finish(&id, send, &outcome, worker).await, self).await,
+                    both(
+                        async |store| store.acquire_lease(&id, sms_number, lease, worker).await,
+                        self,
+                    )
+                    .await,
                 )
             }
-            Operation::Receipt { person, message, delivered } => {
+            Operation::SendOutcome { person, back, sms_number, outcome, worker } => {
+                let id = self.id(person, back);
+                told(
+                    both(
+                        async |store| store.record_outcome(&id, sms_number, &outcome, worker).await,
+                        self,
+                    )
+                    .await,
+                )
+            }
+            Operation::DeliveryReport { person, message, delivered } => {
                 let (tag, message) =
                     (self.people[person].request().id.tag(), format!("m{message}"));
-                told(both(async |store| store.receipt(tag, &message, delivered).await, self).await)
+                told(
+                    both(
+                        async |store| store.record_delivery_report(tag, &message, delivered).await,
+                        self,
+                    )
+                    .await,
+                )
             }
             other => panic!("{other:?} is about no verification"),
         }
@@ -563,7 +590,7 @@ impl Pair {
             Operation::Settle { key, fingerprint, call, has_answer } => {
                 let (key, answer) = (self.claimed(key, fingerprint, call), format!("to {call}"));
                 let answer = has_answer.then_some(answer.as_str());
-                told(both(async |store| store.settle(&key, answer).await, self).await)
+                told(both(async |store| store.complete(&key, answer).await, self).await)
             }
             Operation::KeepPicture { picture } => {
                 let picture = &self.pictures[usize::from(picture)];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sms_domain::verification::Policy;
-use sms_store::{Asked, Breaker, Health, Permit, Store};
+use sms_store::{Breaker, Health, Permit, PermitRequest, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::unique;
@@ -23,13 +23,13 @@ const BREAKER: Breaker =
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-const UNLIMITED: Asked = Asked { rate: None, turn: None, patience: PATIENCE };
+const UNLIMITED: PermitRequest = PermitRequest { rate: None, slot: None, max_wait: PATIENCE };
 
-pub(super) fn rate(rate: u32) -> Asked {
-    Asked { rate: NonZeroU32::new(rate), ..UNLIMITED }
+pub(super) fn rate(rate: u32) -> PermitRequest {
+    PermitRequest { rate: NonZeroU32::new(rate), ..UNLIMITED }
 }
 
-pub(super) async fn permit(store: &Store, account: &str, asked: Asked) -> Permit {
+pub(super) async fn permit(store: &Store, account: &str, asked: PermitRequest) -> Permit {
     store.permit(account, asked, BREAKER).await.expect("an answer")
 }
 
@@ -51,8 +51,8 @@ async fn circuit_opens_for_all_after_failures_in_a_row(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
     for failure in 0..3 {
-        let tell = failure > 0;
-        assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell });
+        let report_success = failure > 0;
+        assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { report_success });
         report(&store, &account, Health::Down).await;
     }
     let all = join_all((0..50).map(|_| permit(&store, &account, UNLIMITED))).await;
@@ -62,7 +62,7 @@ async fn circuit_opens_for_all_after_failures_in_a_row(open: Open) {
     assert!(all.iter().all(open), "{all:?}");
     assert_eq!(
         permit(&store, &unique("account"), UNLIMITED).await,
-        Permit::Granted { tell: false }
+        Permit::Granted { report_success: false }
     );
 }
 
@@ -74,7 +74,10 @@ async fn circuit_stays_closed_by_a_success_between_failures(open: Open) {
         report(&store, &account, Health::Down).await;
         report(&store, &account, Health::Up).await;
     }
-    assert_eq!(permit(&store, &account, UNLIMITED).await, Permit::Granted { tell: false });
+    assert_eq!(
+        permit(&store, &account, UNLIMITED).await,
+        Permit::Granted { report_success: false }
+    );
 }
 
 async fn circuit_half_open_is_tried_by_one_at_a_time(open: Open) {
@@ -83,20 +86,32 @@ async fn circuit_half_open_is_tried_by_one_at_a_time(open: Open) {
     for _ in 0..3 {
         report(&store, &account, Health::Down).await;
     }
-    assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
+    assert_eq!(
+        permit_when_open_is_over(&store, &account).await,
+        Permit::Granted { report_success: true }
+    );
     assert!(
         matches!(permit(&store, &account, UNLIMITED).await, Permit::Open { .. }),
         "another is at it"
     );
     // Nothing was heard of that one: another tries, and fails, and the circuit is open again at
     // once.
-    assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
+    assert_eq!(
+        permit_when_open_is_over(&store, &account).await,
+        Permit::Granted { report_success: true }
+    );
     report(&store, &account, Health::Down).await;
     assert!(matches!(permit(&store, &account, UNLIMITED).await, Permit::Open { .. }));
-    assert_eq!(permit_when_open_is_over(&store, &account).await, Permit::Granted { tell: true });
+    assert_eq!(
+        permit_when_open_is_over(&store, &account).await,
+        Permit::Granted { report_success: true }
+    );
     report(&store, &account, Health::Up).await;
     let all = join_all((0..10).map(|_| permit(&store, &account, UNLIMITED))).await;
-    assert!(all.iter().all(|permit| *permit == Permit::Granted { tell: false }), "{all:?}");
+    assert!(
+        all.iter().all(|permit| *permit == Permit::Granted { report_success: false }),
+        "{all:?}"
+    );
 }
 
 async fn circuit_ignores_outcomes_that_say_nothing_of_the_gateway(open: Open) {
@@ -109,19 +124,19 @@ async fn circuit_ignores_outcomes_that_say_nothing_of_the_gateway(open: Open) {
     }
     assert_eq!(
         permit(&store, &account, UNLIMITED).await,
-        Permit::Granted { tell: true },
+        Permit::Granted { report_success: true },
         "two failures, still"
     );
     report(&store, &account, Health::Down).await;
     for _ in 0..3 {
         assert_eq!(
             permit_when_open_is_over(&store, &account).await,
-            Permit::Granted { tell: true }
+            Permit::Granted { report_success: true }
         );
         report(&store, &account, Health::Unknown).await;
         assert_eq!(
             permit(&store, &account, UNLIMITED).await,
-            Permit::Granted { tell: true },
+            Permit::Granted { report_success: true },
             "the next may try"
         );
         report(&store, &account, Health::Down).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sms_domain::verification::Policy;
-use sms_store::{Asked, Permit};
+use sms_store::{Permit, PermitRequest};
 
 use super::gateway_circuits::{PATIENCE, permit, rate};
 use crate::support::contract::{Open, contract};
@@ -23,7 +23,7 @@ async fn rate_slots_are_handed_out_evenly_and_once(open: Open) {
     let mut turns: Vec<i64> = all
         .iter()
         .filter_map(
-            |permit| if let Permit::Wait { turn, .. } = permit { Some(*turn) } else { None },
+            |permit| if let Permit::Wait { slot, .. } = permit { Some(*slot) } else { None },
         )
         .collect();
     turns.sort_unstable();
@@ -31,16 +31,16 @@ async fn rate_slots_are_handed_out_evenly_and_once(open: Open) {
     // Each 50 ms a turn; whole milliseconds, rounded up.
     assert!(turns.windows(2).all(|two| (49..=51).contains(&(two[1] - two[0]))), "{turns:?}");
     let (last, wait) = (turns[turns.len() - 1], Duration::from_millis(4_000));
-    match permit(&store, &account, Asked { turn: Some(last), ..rate(20) }).await {
-        Permit::Wait { turn, wait: left } => {
-            assert!(turn == last && left > wait && left < PATIENCE, "{left:?}");
+    match permit(&store, &account, PermitRequest { slot: Some(last), ..rate(20) }).await {
+        Permit::Wait { slot, wait: left } => {
+            assert!(slot == last && left > wait && left < PATIENCE, "{left:?}");
         }
         other => panic!("a turn that was given is kept: {other:?}"),
     }
-    let late = Asked { turn: Some(turns[0] - 60_000), ..rate(20) };
+    let late = PermitRequest { slot: Some(turns[0] - 60_000), ..rate(20) };
     assert_eq!(
         permit(&store, &account, late).await,
-        Permit::Granted { tell: false },
+        Permit::Granted { report_success: false },
         "its turn has come"
     );
 }
@@ -48,7 +48,7 @@ async fn rate_slots_are_handed_out_evenly_and_once(open: Open) {
 async fn rate_slot_that_comes_too_late_is_not_taken(open: Open) {
     let store = open(Policy::default());
     let account = unique("account");
-    let soon = Asked { patience: Duration::from_secs(2), ..rate(1) };
+    let soon = PermitRequest { max_wait: Duration::from_secs(2), ..rate(1) };
     let mut full = 0;
     for _ in 0..5 {
         full += u32::from(permit(&store, &account, soon).await == Permit::Full);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sms_domain::quota::{Quota, Rule, Scope, Window};
+use sms_domain::quota::{Quota, QuotaRule, Scope, Window};
 use sms_domain::random::random_u64;
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::verification::{Policy, Verification};
-use sms_store::{Candidate, CheckResult, Decision, Release, Store};
+use sms_store::{AdmissionRequest, CheckResult, Decision, Release, Store};
 
 use crate::support::contract::{Open, contract};
 use crate::support::{TestNumber, unique};
@@ -33,26 +33,26 @@ fn impatient() -> Policy {
 }
 
 fn window(most: u32, span: Duration) -> Window {
-    Window { most, span }
+    Window { max: most, period: span }
 }
 
 /// A limit that nobody else counts on.
 fn quota(scope: Scope, most: u32, span: Duration) -> Quota {
-    Quota { scope, subject: unique("test"), rule: Rule::Rate(window(most, span)) }
+    Quota { scope, subject: unique("test"), rule: QuotaRule::Rate(window(most, span)) }
 }
 
-fn request(number: &TestNumber, quotas: &[Quota]) -> Candidate {
-    Candidate { quotas: quotas.to_vec(), ..number.request() }
+fn request(number: &TestNumber, quotas: &[Quota]) -> AdmissionRequest {
+    AdmissionRequest { quotas: quotas.to_vec(), ..number.request() }
 }
 
-async fn admitted(store: &Store, candidate: &Candidate) -> Verification {
+async fn admitted(store: &Store, candidate: &AdmissionRequest) -> Verification {
     match store.admit(candidate).await.expect("an answer") {
         Decision::Admitted { verification, .. } => verification,
         other => panic!("not admitted: {other:?}"),
     }
 }
 
-async fn refused(store: &Store, candidate: &Candidate) -> Refusal {
+async fn refused(store: &Store, candidate: &AdmissionRequest) -> Refusal {
     match store.admit(candidate).await.expect("an answer") {
         Decision::Refused(refusal) => refusal,
         other => panic!("not refused: {other:?}"),
@@ -120,9 +120,10 @@ async fn refusal_consumes_no_quota(open: Open) {
 async fn release_refunds_quota(open: Open) {
     let (store, number, quotas) =
         (open(impatient()), TestNumber::new(), [quota(Scope::Total, 1, HOUR)]);
-    let candidate = Candidate { windows: vec![window(2, HOUR)], ..request(&number, &quotas) };
+    let candidate =
+        AdmissionRequest { windows: vec![window(2, HOUR)], ..request(&number, &quotas) };
     for _ in 0..3 {
-        let candidate = Candidate { id: number.request().id, ..candidate.clone() };
+        let candidate = AdmissionRequest { id: number.request().id, ..candidate.clone() };
         admitted(&store, &candidate).await;
         for _ in 0..2 {
             assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Released);
@@ -134,13 +135,13 @@ async fn release_refunds_quota(open: Open) {
         refused(&store, &request(&number, &quotas)).await.exceeded(),
         [Exceeded::Limit(Scope::Total)]
     );
-    let resend = Candidate { windows: vec![window(2, HOUR)], ..number.request() };
+    let resend = AdmissionRequest { windows: vec![window(2, HOUR)], ..number.request() };
     let resent = admitted(&store, &resend).await;
     assert!(resent.resend_in > HOUR / 2, "the window is full: {:?}", resent.resend_in);
     assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
     let found = store.find(&resent.id).await.expect("an answer").expect("goes on");
     assert_eq!(found.resend_in, Duration::ZERO);
-    let again = Candidate { id: number.request().id, ..resend };
+    let again = AdmissionRequest { id: number.request().id, ..resend };
     admitted(&store, &again).await;
 }
 
@@ -149,8 +150,10 @@ async fn sliding_window_of_a_number_is_exact(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
     let mut times = Vec::new();
     while times.len() < 10 {
-        let candidate =
-            Candidate { windows: vec![window(3, span), window(100, HOUR)], ..number.request() };
+        let candidate = AdmissionRequest {
+            windows: vec![window(3, span), window(100, HOUR)],
+            ..number.request()
+        };
         match store.admit(&candidate).await.expect("an answer") {
             Decision::Admitted { verification, .. } => {
                 times.push(verification.expires_at);
@@ -197,7 +200,7 @@ async fn refusal_names_every_exceeded_limit(open: Open) {
         quota(Scope::Total, 9, HOUR),
     ];
     let candidate =
-        || Candidate { windows: vec![window(1, HOUR * 2)], ..request(&number, &quotas) };
+        || AdmissionRequest { windows: vec![window(1, HOUR * 2)], ..request(&number, &quotas) };
     admitted(&store, &candidate()).await;
     let refusal = refused(&store, &candidate()).await;
     let limit = Exceeded::Limit;
@@ -219,7 +222,7 @@ async fn refusal_names_every_exceeded_limit(open: Open) {
 
 async fn resend_in_is_true(open: Open) {
     let (store, number) = (open(Policy::default()), TestNumber::new());
-    let candidate = Candidate { windows: vec![window(1, HOUR)], ..number.request() };
+    let candidate = AdmissionRequest { windows: vec![window(1, HOUR)], ..number.request() };
     let verification = admitted(&store, &candidate).await;
     assert_eq!(
         (verification.waits_for, verification.resend_in),
@@ -233,17 +236,17 @@ async fn resend_in_is_true(open: Open) {
     let found = store.find(&verification.id).await.expect("an answer").expect("is there");
     assert!(found.resend_in > HOUR - Duration::from_secs(10), "{:?}", found.resend_in);
     assert_eq!(found.waits_for, Exceeded::Limit(Scope::Number));
-    let other = Candidate { windows: vec![window(9, HOUR)], ..TestNumber::new().request() };
+    let other = AdmissionRequest { windows: vec![window(9, HOUR)], ..TestNumber::new().request() };
     assert_eq!(admitted(&store, &other).await.waits_for, Exceeded::Cooldown);
 }
 
 /// As after a deploy with other LIMITS.
 async fn resend_in_is_that_of_the_windows_of_the_last_sms(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
-    let first = Candidate { windows: vec![window(1, HOUR)], ..number.request() };
+    let first = AdmissionRequest { windows: vec![window(1, HOUR)], ..number.request() };
     let id = admitted(&store, &first).await.id;
     store.clock().advance(Duration::from_millis(3));
-    let second = Candidate { windows: vec![window(9, HOUR)], ..number.request() };
+    let second = AdmissionRequest { windows: vec![window(9, HOUR)], ..number.request() };
     let resent = admitted(&store, &second).await;
     assert_eq!((resent.id.clone(), resent.waits_for), (id, Exceeded::Cooldown));
     let found = store.find(&resent.id).await.expect("an answer").expect("is there");

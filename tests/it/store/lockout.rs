@@ -62,8 +62,8 @@ async fn attempts_outlive_a_resend_and_a_new_verification(open: Open) {
     }
     let (resent, _) = admitted_later(&store, &number.request_for("a")).await;
     assert_eq!(resent.attempts_left, 2);
-    let (anew, send) = admitted_later(&store, &number.request_for("b")).await;
-    assert_eq!((send, anew.attempts_left), (1, 2));
+    let (anew, sms_number) = admitted_later(&store, &number.request_for("b")).await;
+    assert_eq!((sms_number, anew.attempts_left), (1, 2));
     check(&store, &anew, false).await;
     check(&store, &anew, false).await;
     let CheckResult::Refused(refusal) = check(&store, &anew, true).await else {
@@ -112,7 +112,11 @@ async fn attempts_are_forgotten_by_an_approval(open: Open) {
         check(&store, &first, false).await;
     }
     assert_eq!(check(&store, &first, true).await, CheckResult::Approved);
-    let (next, send) = admitted_later(&store, &number.request()).await;
-    assert_eq!((send, next.attempts_left), (1, 5), "what is approved is over: a new one begins");
+    let (next, sms_number) = admitted_later(&store, &number.request()).await;
+    assert_eq!(
+        (sms_number, next.attempts_left),
+        (1, 5),
+        "what is approved is over: a new one begins"
+    );
     assert_ne!(next.id, first.id);
 }

@@ -43,10 +43,10 @@ use std::time::Duration;
 
 use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{Policy, Verification};
-use sms_store::{Begin, Candidate, CheckResult, Decision, Finish, Store};
+use sms_store::{AdmissionRequest, CheckResult, Decision, Lease, SendOutcome, Store};
 
 /// Sent, by a gateway that has no name for the message.
-const SENT: Finish = Finish::Sent { message_id: None };
+const SENT: SendOutcome = SendOutcome::Sent { message_id: None };
 
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -63,19 +63,19 @@ fn impatient() -> Policy {
     Policy { resend_interval: Duration::from_millis(1), ..Policy::default() }
 }
 
-async fn admitted(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+async fn admitted(store: &Store, candidate: &AdmissionRequest) -> (Verification, u32) {
     match store.admit(candidate).await.expect("an answer") {
-        Decision::Admitted { verification, send, .. } => (verification, send),
+        Decision::Admitted { verification, sms_number, .. } => (verification, sms_number),
         refused => panic!("not admitted: {refused:?}"),
     }
 }
 
-async fn admitted_later(store: &Store, candidate: &Candidate) -> (Verification, u32) {
+async fn admitted_later(store: &Store, candidate: &AdmissionRequest) -> (Verification, u32) {
     store.clock().advance(Duration::from_millis(3));
     admitted(store, candidate).await
 }
 
-async fn is_refused(store: &Store, candidate: &Candidate, by: Exceeded) -> bool {
+async fn is_refused(store: &Store, candidate: &AdmissionRequest, by: Exceeded) -> bool {
     let decision = store.admit(candidate).await;
     matches!(decision, Ok(Decision::Refused(refusal)) if refusal.exceeded() == [by])
 }
@@ -87,6 +87,6 @@ async fn check(store: &Store, verification: &Verification, right: bool) -> Check
         .expect("an answer")
 }
 
-async fn begin(store: &Store, verification: &Verification, send: u32, worker: u64) -> Begin {
-    store.begin(&verification.id, send, LEASE, worker).await.expect("an answer")
+async fn begin(store: &Store, verification: &Verification, sms_number: u32, worker: u64) -> Lease {
+    store.acquire_lease(&verification.id, sms_number, LEASE, worker).await.expect("an answer")
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use sms_domain::picture_id::PictureId;
 use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
-use sms_store::{Begin, Candidate, CheckResult, Decision, Release};
+use sms_store::{AdmissionRequest, CheckResult, Decision, Lease, Release};
 
 use super::{SENT, SOON, admitted, admitted_later, begin, check, impatient, is_refused, wrong};
 use crate::support::TestNumber;
@@ -52,9 +52,9 @@ async fn cooldown_admits_one_of_a_thousand_requests(open: Open) {
     let (mut admitted, mut refused) = (0, 0);
     for decision in decisions.await {
         match decision {
-            Decision::Admitted { verification, send, .. } => {
+            Decision::Admitted { verification, sms_number, .. } => {
                 admitted += 1;
-                assert_eq!((send, verification.attempts_left), (1, 5));
+                assert_eq!((sms_number, verification.attempts_left), (1, 5));
                 assert_eq!(verification.expires_in, Duration::from_secs(300));
                 assert_eq!(verification.resend_in, Duration::from_secs(60));
             }
@@ -76,16 +76,16 @@ async fn cooldown_admits_one_of_a_thousand_requests(open: Open) {
 async fn resend_after_the_cooldown_continues_the_verification(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
     let (first, _) = admitted(&store, &number.request()).await;
-    let (second, send) = admitted_later(&store, &number.request()).await;
-    assert_eq!((&second.id, send), (&first.id, 2));
+    let (second, sms_number) = admitted_later(&store, &number.request()).await;
+    assert_eq!((&second.id, sms_number), (&first.id, 2));
     assert!(second.expires_at > first.expires_at, "the code lives on");
 }
 
 async fn another_purpose_begins_a_new_verification(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
     let (login, _) = admitted(&store, &number.request_for("login")).await;
-    let (pay, send) = admitted_later(&store, &number.request_for("pay")).await;
-    assert_eq!((send, pay.id.purpose().as_str()), (1, "pay"));
+    let (pay, sms_number) = admitted_later(&store, &number.request_for("pay")).await;
+    assert_eq!((sms_number, pay.id.purpose().as_str()), (1, "pay"));
     assert_eq!(check(&store, &login, true).await, CheckResult::Gone);
     assert_eq!(check(&store, &pay, true).await, CheckResult::Approved);
 }
@@ -116,8 +116,8 @@ async fn admission_repeated_is_the_same_request(open: Open) {
     let (store, number) = (open(Policy::default()), TestNumber::new());
     let candidate = number.request();
     let (first, _) = admitted(&store, &candidate).await;
-    let (again, send) = admitted(&store, &candidate).await;
-    assert_eq!((again.id, send, again.expires_at), (first.id, 1, first.expires_at));
+    let (again, sms_number) = admitted(&store, &candidate).await;
+    assert_eq!((again.id, sms_number, again.expires_at), (first.id, 1, first.expires_at));
     assert!(is_refused(&store, &number.request(), Exceeded::Cooldown).await, "another is not");
 }
 
@@ -128,15 +128,15 @@ async fn release_makes_the_number_usable_at_once(open: Open) {
     store.release(&candidate).await.expect("an answer");
     assert_eq!(
         begin(&store, &released, 1, 1).await,
-        Begin::Gone,
+        Lease::Gone,
         "its job, queued after all, is dropped"
     );
-    let (next, send) = admitted(&store, &number.request()).await;
-    assert_eq!(send, 1);
+    let (next, sms_number) = admitted(&store, &number.request()).await;
+    assert_eq!(sms_number, 1);
     assert_ne!(next.id, released.id);
     store.release(&candidate).await.expect("an answer");
     assert!(
-        matches!(begin(&store, &next, 1, 1).await, Begin::Go { .. }),
+        matches!(begin(&store, &next, 1, 1).await, Lease::Granted { .. }),
         "only what was its own is taken back"
     );
 }
@@ -145,21 +145,21 @@ async fn release_of_a_resend_leaves_the_verification(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
     let (first, _) = admitted(&store, &number.request()).await;
     begin(&store, &first, 1, 1).await;
-    store.finish(&first.id, 1, &SENT, 1).await.expect("an answer");
+    store.record_outcome(&first.id, 1, &SENT, 1).await.expect("an answer");
     assert!(matches!(
         check(&store, &first, false).await,
         CheckResult::Wrong { attempts_left: 4, .. }
     ));
     store.clock().advance(Duration::from_millis(3));
     let resend = number.request();
-    let (_, send) = admitted(&store, &resend).await;
+    let (_, sms_number) = admitted(&store, &resend).await;
     store.release(&resend).await.expect("an answer");
     assert_eq!(
-        begin(&store, &first, send, 1).await,
-        Begin::Gone,
+        begin(&store, &first, sms_number, 1).await,
+        Lease::Gone,
         "its job, queued after all, is dropped"
     );
-    assert_eq!(begin(&store, &first, 1, 1).await, Begin::AlreadySent);
+    assert_eq!(begin(&store, &first, 1, 1).await, Lease::AlreadySent);
     let found = store.find(&first.id).await.expect("an answer").expect("is still there");
     assert_eq!((found.attempts_left, found.resend_in), (4, Duration::ZERO));
     assert_eq!(
@@ -169,7 +169,7 @@ async fn release_of_a_resend_leaves_the_verification(open: Open) {
     );
     let (_, next) = admitted(&store, &number.request()).await;
     assert!(
-        matches!(begin(&store, &first, next, 1).await, Begin::Go { .. }),
+        matches!(begin(&store, &first, next, 1).await, Lease::Granted { .. }),
         "the next one is sent"
     );
 }
@@ -181,7 +181,7 @@ async fn release_is_refused_once_a_sender_has_begun(open: Open) {
     begin(&store, &verification, 1, 1).await;
     for finished in [None, Some(SENT)] {
         if let Some(outcome) = &finished {
-            store.finish(&verification.id, 1, outcome, 1).await.expect("an answer");
+            store.record_outcome(&verification.id, 1, outcome, 1).await.expect("an answer");
         }
         assert_eq!(
             store.release(&candidate).await.expect("an answer"),
@@ -241,7 +241,7 @@ async fn expired_verification_is_gone(open: Open) {
     store.clock().advance(SOON);
     assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
-    assert_eq!(begin(&store, &verification, 1, 1).await, Begin::Gone);
+    assert_eq!(begin(&store, &verification, 1, 1).await, Lease::Gone);
     assert!(
         is_refused(&store, &number.request(), Exceeded::Cooldown).await,
         "the cooldown is not over"
@@ -253,14 +253,14 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     let cancel = async |verification: &Verification| {
         store.cancel(&verification.id).await.expect("an answer")
     };
-    let (verification, send) = admitted(&store, &number.request()).await;
+    let (verification, sms_number) = admitted(&store, &number.request()).await;
     assert_eq!(check(&store, &verification, false).await, wrong(4));
     assert!(
         cancel(&verification).await && cancel(&verification).await,
         "and again, with the same answer"
     );
     assert_eq!(check(&store, &verification, true).await, CheckResult::Gone);
-    assert_eq!(begin(&store, &verification, send, 1).await, Begin::Gone);
+    assert_eq!(begin(&store, &verification, sms_number, 1).await, Lease::Gone);
     assert_eq!(store.find(&verification.id).await.expect("an answer"), None);
     assert!(is_refused(&store, &number.request(), Exceeded::Cooldown).await);
 
@@ -269,7 +269,7 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     assert_eq!(check(&store, &first, false).await, wrong(4));
     assert!(store.cancel(&first.id).await.expect("an answer"));
     let (ended, _) = admitted_later(&store, &number.request()).await;
-    let resend = Candidate { id: number.request().id, ..number.request() };
+    let resend = AdmissionRequest { id: number.request().id, ..number.request() };
     admitted_later(&store, &resend).await;
     assert!(store.cancel(&ended.id).await.expect("an answer"));
     assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);

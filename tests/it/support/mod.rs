@@ -17,15 +17,17 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
-use sms_app::admission::{AbuseSettings, Admissions, Request};
+use sms_app::admission::{AbuseSettings, Request, RequestCode};
 use sms_domain::locale::Locale;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
 use sms_domain::secrets::Secrets;
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
-use sms_store::{Candidate, Store};
+use sms_queue::dead_letter::DeadLetter;
+use sms_queue::error::QueueError;
+use sms_store::{AdmissionRequest, Store};
 
 /// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.
 macro_rules! assert_snapshot {
@@ -40,6 +42,16 @@ pub(crate) use assert_snapshot;
 /// A name that no other test and no earlier run has.
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{:016x}", random_u64())
+}
+
+/// All dead letters of a queue, which stay where they are.
+pub async fn dead_letters(queue: &Queue) -> Result<Vec<DeadLetter>, QueueError> {
+    let (mut letters, mut all) = (queue.dead_letters().await?, Vec::new());
+    while let Some(letter) = letters.next().await? {
+        all.push(letter);
+    }
+    letters.close().await?;
+    Ok(all)
 }
 
 /// A mobile number, a different one for each `index`.
@@ -63,12 +75,12 @@ impl TestNumber {
     }
 
     /// A request for a code.
-    pub fn request(&self) -> Candidate {
+    pub fn request(&self) -> AdmissionRequest {
         self.request_for("")
     }
 
     /// A request for a code for a purpose.
-    pub fn request_for(&self, purpose: &str) -> Candidate {
+    pub fn request_for(&self, purpose: &str) -> AdmissionRequest {
         let purpose = Purpose::parse(purpose).expect("a purpose");
         let tag = self.secrets.tag(&self.number);
         let id = VerificationId::new(
@@ -77,7 +89,7 @@ impl TestNumber {
             sms_domain::random::random_bytes(),
             &purpose,
         );
-        Candidate {
+        AdmissionRequest {
             id,
             to: self.number.masked(),
             windows: Vec::new(),
@@ -88,8 +100,8 @@ impl TestNumber {
 }
 
 /// The use case, without limits.
-pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> Admissions {
-    Admissions { store, queue, secrets, abuse: AbuseSettings::none(), meiduo_keys: None }
+pub fn admissions(store: Store, queue: Queue, secrets: Secrets) -> RequestCode {
+    RequestCode { store, queue, secrets, abuse: AbuseSettings::none(), meiduo_keys: None }
 }
 
 /// A request for a code in English.
@@ -104,7 +116,7 @@ pub fn request(to: PhoneNumber) -> Request {
         purpose,
         autofill: None,
         proof: None,
-        names: Names::default(),
+        names: RequestContext::default(),
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::gateway::{Call, Gateway, Reply};
 use super::process::{Client, Environment, Process, base_url};
 use super::proxy::Proxy;
-use super::{GIVE_UP, eventually, number};
+use super::{GIVE_UP, dead_letters, eventually, number};
 
 /// The two policies on SMS that were perhaps sent.
 pub const POLICIES: [&str; 2] = ["at_least_once", "at_most_once"];
@@ -320,7 +320,7 @@ impl Scene {
     async fn dead_letters(&self) -> HashSet<String> {
         let queue = Queue::from_url(self.services.get("QUEUE_URL"), None).expect("a URL");
         let letters = eventually("dead letters", || async {
-            timeout(ANSWER, queue.dead_letters()).await.ok()?.ok()
+            timeout(ANSWER, dead_letters(&queue)).await.ok()?.ok()
         })
         .await;
         letters

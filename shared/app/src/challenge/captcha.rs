@@ -69,8 +69,8 @@ impl Captcha {
         }))
     }
 
-    pub(super) async fn prepare(&self) {
-        self.http.prepare().await;
+    pub(super) async fn warm_up(&self) {
+        self.http.warm_up().await;
     }
 
     /// Asks the vendor whether a token is a person's.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::picture_id::PictureId;
 use sms_domain::proof_of_work;
-use sms_domain::quota::{Quota, Rule, Scope, Window};
+use sms_domain::quota::{Quota, QuotaRule, Scope, Window};
 use sms_domain::secrets::Secrets;
 use sms_outbound::blocking::in_its_own_thread;
 use sms_outbound::dsn::{Dsn, DsnError};
@@ -38,13 +38,13 @@ const USED: Duration = Duration::from_secs(2 * proof_of_work::LIFETIME.unsigned_
 /// `CHALLENGE`: what a request has to solve, and when.
 #[derive(Debug, Clone)]
 pub struct Challenge {
-    kind: Arc<Kind>,
+    kind: Arc<ChallengeKind>,
     /// Every request, not only a suspicious one.
     pub always: bool,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum ChallengeKind {
     Pow { effort: u64 },
     Picture,
     Captcha(Captcha),
@@ -52,7 +52,7 @@ enum Kind {
 
 /// A task, as a caller is told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Task {
+pub struct ChallengeTask {
     kind: &'static str,
     #[serde(flatten)]
     details: Details,
@@ -61,12 +61,12 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum Details {
-    Pow(proof_of_work::Task),
+    Pow(proof_of_work::PowChallenge),
     Picture { uuid: PictureId },
     Captcha { sitekey: String },
 }
 
-impl Task {
+impl ChallengeTask {
     /// Whether a picture has to be read.
     pub fn is_picture(&self) -> bool {
         matches!(self.details, Details::Picture { .. })
@@ -150,11 +150,11 @@ pub enum ChallengeDsnError {
 impl Challenge {
     /// Reads beforehand what a captcha's first verification would otherwise wait for: the system's
     /// certificates.
-    pub async fn prepare(&self) {
+    pub async fn warm_up(&self) {
         let kind = Arc::clone(&self.kind);
         in_its_own_thread(async move {
-            if let Kind::Captcha(captcha) = &*kind {
-                captcha.prepare().await;
+            if let ChallengeKind::Captcha(captcha) = &*kind {
+                captcha.warm_up().await;
             }
         })
         .await;
@@ -168,12 +168,12 @@ impl Challenge {
         let dsn = if text.contains("://") { text.to_owned() } else { format!("{text}://default") };
         let mut dsn = Dsn::parse(&dsn)?;
         let kind = match Captcha::from_dsn(&mut dsn)? {
-            Some(captcha) => Kind::Captcha(captcha),
+            Some(captcha) => ChallengeKind::Captcha(captcha),
             None => match dsn.scheme() {
                 "off" => return Ok(None),
-                "picture" => Kind::Picture,
+                "picture" => ChallengeKind::Picture,
                 "pow" => match dsn.option("effort")?.unwrap_or(EFFORT) {
-                    effort @ 1..=MOST_EFFORT => Kind::Pow { effort },
+                    effort @ 1..=MOST_EFFORT => ChallengeKind::Pow { effort },
                     _ => return Err(DsnError::Value("effort").into()),
                 },
                 _ => return Err(ChallengeDsnError::Unknown),
@@ -190,23 +190,29 @@ impl Challenge {
 
     /// Whether pictures have to be read.
     pub fn is_picture(&self) -> bool {
-        matches!(*self.kind, Kind::Picture)
+        matches!(*self.kind, ChallengeKind::Picture)
     }
 
     /// A task for whoever asks for a code for this number. `now` is in seconds since 1970; `random`
     /// is drawn for this call.
     #[must_use]
-    pub fn task(&self, secrets: &Secrets, to: &PhoneNumber, now: i64, random: [u8; 16]) -> Task {
+    pub fn task(
+        &self,
+        secrets: &Secrets,
+        to: &PhoneNumber,
+        now: i64,
+        random: [u8; 16],
+    ) -> ChallengeTask {
         match &*self.kind {
-            Kind::Pow { effort } => Task {
+            ChallengeKind::Pow { effort } => ChallengeTask {
                 kind: "pow",
                 details: Details::Pow(proof_of_work::task(*effort, secrets, to, now, random)),
             },
-            Kind::Picture => Task {
+            ChallengeKind::Picture => ChallengeTask {
                 kind: "picture",
                 details: Details::Picture { uuid: PictureId::random(random) },
             },
-            Kind::Captcha(captcha) => Task {
+            ChallengeKind::Captcha(captcha) => ChallengeTask {
                 kind: captcha.vendor,
                 details: Details::Captcha { sitekey: captcha.sitekey.clone() },
             },
@@ -225,16 +231,15 @@ impl Challenge {
         to: &PhoneNumber,
     ) -> Result<Option<Vec<Quota>>, ChallengeError> {
         let right = match (&*self.kind, proof) {
-            (Kind::Pow { .. }, Proof::Token(token)) => {
+            (ChallengeKind::Pow { .. }, Proof::Token(token)) => {
                 let now = store.clock().micros() / 1_000_000;
-                return Ok(
-                    proof_of_work::solved(token, secrets, to, now).map(|task| vec![once(task)])
-                );
+                return Ok(proof_of_work::verify(token, secrets, to, now)
+                    .map(|task| vec![single_use_quota(task)]));
             }
-            (Kind::Picture, Proof::Picture { uuid, text }) => {
+            (ChallengeKind::Picture, Proof::Picture { uuid, text }) => {
                 store.take_picture(uuid).await?.is_some_and(|shown| picture::is_right(text, &shown))
             }
-            (Kind::Captcha(captcha), Proof::Token(token)) => captcha.verify(token).await?,
+            (ChallengeKind::Captcha(captcha), Proof::Token(token)) => captcha.verify(token).await?,
             _ => false,
         };
         Ok(right.then(Vec::new))
@@ -250,7 +255,7 @@ impl Challenge {
         uuid: &PictureId,
         store: &Store,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let Kind::Picture = &*self.kind else { return Ok(None) };
+        let ChallengeKind::Picture = &*self.kind else { return Ok(None) };
         let Some((text, png)) = picture::draw() else { return Ok(None) };
         store.keep_picture(uuid, &text).await?;
         Ok(Some(png))
@@ -260,13 +265,17 @@ impl Challenge {
 /// The default: proof of work, for what is suspicious.
 impl Default for Challenge {
     fn default() -> Self {
-        Self { kind: Arc::new(Kind::Pow { effort: EFFORT }), always: false }
+        Self { kind: Arc::new(ChallengeKind::Pow { effort: EFFORT }), always: false }
     }
 }
 
 /// A limit of one, for a task that was solved.
-fn once(task: String) -> Quota {
-    Quota { scope: Scope::Proof, subject: task, rule: Rule::Rate(Window { most: 1, span: USED }) }
+fn single_use_quota(task: String) -> Quota {
+    Quota {
+        scope: Scope::Proof,
+        subject: task,
+        rule: QuotaRule::Rate(Window { max: 1, period: USED }),
+    }
 }
 
 #[cfg(test)]

@@ -9,28 +9,28 @@
 use std::time::{Duration, Instant};
 
 use sms_domain::code::Code;
-use sms_domain::failure::Class;
-use sms_domain::job::{Job, Turn};
+use sms_domain::failure::FailureClass;
+use sms_domain::job::{Job, RateSlot};
 use sms_domain::retry_schedule::Delay;
-use sms_gateways::Provider;
+use sms_gateways::Gateways;
 use sms_gateways::account::Account;
 use sms_gateways::gateway::{Accepted, Sms};
 use sms_gateways::send_error::SendError;
-use sms_queue::dead_letter::Death;
-use sms_store::{Asked, Begin, Breaker, Finish, Health, Permit, StoreError};
+use sms_queue::dead_letter::DeadLetterReason;
+use sms_store::{Breaker, Health, Lease, Permit, PermitRequest, SendOutcome, StoreError};
 use sms_telemetry::causes;
 use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span, error, info, warn};
 
-use super::{Deliveries, DeliveryPolicy, LEASE, Outcome, held, idempotency_key};
-use crate::metrics::{self, Delivery};
+use super::{DeliveryPolicy, LEASE, Outcome, SendSms, held, idempotency_key};
+use crate::metrics::{self, DeliveryOutcome};
 
 /// Five failures in a row are no chance; ten seconds are time for a restart, and little of a code's
 /// life.
 const BREAKER: Breaker = Breaker {
     failures: 5,
     open: Duration::from_secs(10),
-    trial: Duration::from_secs(Provider::TIMEOUT.as_secs() + 1),
+    trial: Duration::from_secs(Gateways::TIMEOUT.as_secs() + 1),
 };
 
 /// A wait for a turn that is sat out; a longer one is spent in the queue, where it holds up nobody.
@@ -42,12 +42,12 @@ const EARLY: Duration = Duration::from_millis(250);
 
 /// No further gateway is tried when an attempt has taken as long as one call may: with that one it
 /// stays within the 20 s of the function.
-const BUDGET: Duration = Provider::TIMEOUT;
+const BUDGET: Duration = Gateways::TIMEOUT;
 
 /// What a gateway's permit comes to for one message.
-enum Way {
+enum CallDecision {
     /// Call it; `tell` the store also if it goes well.
-    Call { tell: bool },
+    Call { report_success: bool },
     /// Its turn is far off.
     Later(Duration),
     /// Its circuit is open, and worth another look then.
@@ -58,7 +58,7 @@ enum Way {
 
 /// An attempt on its way.
 struct Attempt<'a> {
-    deliveries: &'a Deliveries,
+    deliveries: &'a SendSms,
     job: Job,
     sms: Sms,
     /// 1 is the first.
@@ -75,7 +75,7 @@ struct Attempt<'a> {
     closed: Option<Duration>,
 }
 
-impl Deliveries {
+impl SendSms {
     /// Makes attempt `number` at a job whose lease `worker` holds.
     pub(super) async fn attempt(
         &self,
@@ -88,7 +88,7 @@ impl Deliveries {
             // A secret may reach the functions that ask for codes first; one that was taken away
             // too early ends with the codes' expiry.
             error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
-            self.finish(&job, Finish::Held, worker).await;
+            self.record_outcome(&job, SendOutcome::Requeued, worker).await;
             return held(job, number, self.schedule.first(), "its secret is not known here");
         };
         let sms = sms(&job, code, expires_in);
@@ -119,7 +119,7 @@ impl Deliveries {
 
     /// The time for which a gateway does not want to be called again.
     fn least(&self, error: &SendError) -> Duration {
-        let throttled = (error.class == Class::Throttled).then(|| self.schedule.longest());
+        let throttled = (error.class == FailureClass::Throttled).then(|| self.schedule.longest());
         error.retry_after.or(throttled).unwrap_or_default()
     }
 }
@@ -129,7 +129,7 @@ impl Attempt<'_> {
         let accounts = self.deliveries.provider.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
-            return self.dead(reason, Delivery::Dead, None).await;
+            return self.dead(reason, DeliveryOutcome::Dead, None).await;
         }
         let mut cut_short = false;
         for account in &accounts {
@@ -140,19 +140,19 @@ impl Attempt<'_> {
                 cut_short = true;
                 break;
             }
-            match self.way(account).await {
-                Ok(Way::Call { tell }) => {
-                    if let Some(outcome) = self.call(account, tell).await {
+            match self.decide_call(account).await {
+                Ok(CallDecision::Call { report_success }) => {
+                    if let Some(outcome) = self.call(account, report_success).await {
                         return outcome;
                     }
                 }
-                Ok(Way::Later(wait)) if self.errors.is_empty() => {
+                Ok(CallDecision::Later(wait)) if self.errors.is_empty() => {
                     return self
                         .hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate")
                         .await;
                 }
-                Ok(Way::Later(_) | Way::Full) => {}
-                Ok(Way::Closed(wait)) => {
+                Ok(CallDecision::Later(_) | CallDecision::Full) => {}
+                Ok(CallDecision::Closed(wait)) => {
                     self.closed = Some(self.closed.map_or(wait, |soonest| soonest.min(wait)));
                 }
                 Err(error) if self.errors.is_empty() => {
@@ -166,7 +166,7 @@ impl Attempt<'_> {
         // Boxed, since what is rare should not make every attempt larger.
         if !accounts.iter().any(|account| self.is_served_by(account)) {
             let reason = "no gateway serves this number".to_owned();
-            Box::pin(self.dead(reason, Delivery::Dead, Some(Class::NotHere))).await
+            Box::pin(self.dead(reason, DeliveryOutcome::Dead, Some(FailureClass::NotHere))).await
         } else if cut_short || !self.errors.is_empty() {
             Box::pin(self.failed()).await
         } else {
@@ -196,8 +196,13 @@ impl Attempt<'_> {
         if self.began.elapsed() >= BUDGET {
             return false;
         }
-        match self.deliveries.store.begin(&self.job.id, self.job.send, LEASE, self.worker).await {
-            Ok(Begin::Go { expires_in, .. }) => {
+        match self
+            .deliveries
+            .store
+            .acquire_lease(&self.job.id, self.job.sms_number, LEASE, self.worker)
+            .await
+        {
+            Ok(Lease::Granted { expires_in, .. }) => {
                 self.sms.lifetime = expires_in;
                 true
             }
@@ -206,31 +211,31 @@ impl Attempt<'_> {
     }
 
     /// Whether a gateway may be called now. A short wait for its turn is over when this returns.
-    async fn way(&mut self, account: &Account) -> Result<Way, StoreError> {
+    async fn decide_call(&mut self, account: &Account) -> Result<CallDecision, StoreError> {
         if account.is_known_closed() {
-            return Ok(Way::Call { tell: false });
+            return Ok(CallDecision::Call { report_success: false });
         }
         loop {
-            let turn = self
+            let slot = self
                 .job
-                .turn
+                .rate_slot
                 .as_ref()
-                .filter(|turn| turn.account == account.id)
-                .map(|turn| turn.at);
-            let asked = Asked { rate: account.rate, turn, patience: self.sms.lifetime };
+                .filter(|slot| slot.account == account.id)
+                .map(|slot| slot.at);
+            let asked = PermitRequest { rate: account.rate, slot, max_wait: self.sms.lifetime };
             match self.deliveries.store.permit(&account.id, asked, BREAKER).await? {
-                Permit::Granted { tell } => {
+                Permit::Granted { report_success } => {
                     // The turn of another account is still to come.
-                    self.job.turn.take_if(|turn| turn.account == account.id);
-                    account.granted(tell);
-                    return Ok(Way::Call { tell });
+                    self.job.rate_slot.take_if(|slot| slot.account == account.id);
+                    account.granted(report_success);
+                    return Ok(CallDecision::Call { report_success });
                 }
-                Permit::Open { retry_in } => return Ok(Way::Closed(retry_in)),
-                Permit::Full => return Ok(Way::Full),
-                Permit::Wait { wait, turn } => {
-                    self.job.turn = Some(Turn { account: account.id.clone(), at: turn });
+                Permit::Open { retry_in } => return Ok(CallDecision::Closed(retry_in)),
+                Permit::Full => return Ok(CallDecision::Full),
+                Permit::Wait { wait, slot } => {
+                    self.job.rate_slot = Some(RateSlot { account: account.id.clone(), at: slot });
                     if wait > SHORT {
-                        return Ok(Way::Later(wait));
+                        return Ok(CallDecision::Later(wait));
                     }
                     tokio::time::sleep(wait).await;
                 }
@@ -239,7 +244,7 @@ impl Attempt<'_> {
     }
 
     /// Calls a gateway. No outcome means that the next one may be called.
-    async fn call(&mut self, account: &Account, tell: bool) -> Option<Outcome> {
+    async fn call(&mut self, account: &Account, report_success: bool) -> Option<Outcome> {
         self.called = true;
         let (deliveries, job, attempt) = (self.deliveries, &self.job, self.number);
         let began = Instant::now();
@@ -247,13 +252,13 @@ impl Attempt<'_> {
         let result = account.send(&self.sms).instrument(span.clone()).await;
         let failure = result.as_ref().err().map(|error| error.class);
         metrics::called(account.name(), failure, began.elapsed());
-        span.record("result", failure.map_or("accepted", Class::as_str));
+        span.record("result", failure.map_or("accepted", FailureClass::as_str));
         span.record("otel.status_code", if failure.is_some() { "ERROR" } else { "OK" });
-        self.tell(account, tell, health(&result)).await;
+        self.report(account, report_success, health(&result)).await;
         let error = match result {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
-                metrics::delivered(Delivery::Sent);
+                metrics::delivered(DeliveryOutcome::Sent);
                 if let Some(age) = deliveries.age(job) {
                     metrics::delivered_after(age);
                 }
@@ -262,37 +267,37 @@ impl Attempt<'_> {
                     .as_ref()
                     .filter(|_| account.names_messages_alone())
                     .cloned();
-                let sent = Finish::Sent { message_id: accepted.message_id };
+                let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
                     deliveries.keep_message(job, account, named),
-                    deliveries.finish(job, sent, self.worker)
+                    deliveries.record_outcome(job, sent, self.worker)
                 );
                 return Some(Outcome::Done);
             }
             Err(error) => error,
         };
         match error.class {
-            Class::Permanent => {
+            FailureClass::Permanent => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "refused for good");
-                metrics::delivered(Delivery::Refused);
+                metrics::delivered(DeliveryOutcome::Refused);
                 metrics::refused(account.name(), &error.reason);
-                deliveries.finish(job, Finish::Failed, self.worker).await;
+                deliveries.record_outcome(job, SendOutcome::Failed, self.worker).await;
                 Some(Outcome::Done)
             }
-            Class::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
+            FailureClass::Ambiguous if deliveries.policy == DeliveryPolicy::AtMostOnce => {
                 Some(deliveries.perhaps_sent(job, self.worker, attempt, &error.to_string()).await)
             }
-            Class::NotHere => {
+            FailureClass::NotHere => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not served");
                 self.job.not_here.push(account.id.clone());
                 self.not_here.push(error);
                 None
             }
-            Class::Ambiguous
-            | Class::Transient
-            | Class::Throttled
-            | Class::Configuration
-            | Class::Unlisted => {
+            FailureClass::Ambiguous
+            | FailureClass::Transient
+            | FailureClass::Throttled
+            | FailureClass::Configuration
+            | FailureClass::Unlisted => {
                 warn!(id = %job.id, to = %job.to, attempt, error = causes(&error), "not accepted");
                 self.errors.push(error);
                 None
@@ -301,11 +306,11 @@ impl Attempt<'_> {
     }
 
     /// Tells the store whether a gateway is up, if that is news.
-    async fn tell(&self, account: &Account, tell: bool, health: Health) {
+    async fn report(&self, account: &Account, report_success: bool, health: Health) {
         if health == Health::Down {
             account.failed();
         }
-        if (tell || health == Health::Down)
+        if (report_success || health == Health::Down)
             && let Err(error) = self.deliveries.store.report(&account.id, health, BREAKER).await
         {
             debug!(error = causes(&error), "the circuit is not told");
@@ -324,15 +329,17 @@ impl Attempt<'_> {
                 let (job, delay_ms) =
                     (&self.job, u64::try_from(delay.total().as_millis()).unwrap_or(u64::MAX));
                 warn!(id = %job.id, to = %job.to, attempt = number, delay_ms, error = reasons, "will be tried again");
-                metrics::delivered(Delivery::Retried);
-                deliveries.finish(job, Finish::Retrying, worker).await;
+                metrics::delivered(DeliveryOutcome::Retried);
+                deliveries.record_outcome(job, SendOutcome::Retrying, worker).await;
                 self.job.attempts = number;
                 Outcome::Retry { job: self.job, delay }
             }
             next => {
                 let (why, outcome) = match next {
-                    Some(_) => ("the code expires before the next attempt", Delivery::Expired),
-                    None => ("out of attempts", Delivery::Dead),
+                    Some(_) => {
+                        ("the code expires before the next attempt", DeliveryOutcome::Expired)
+                    }
+                    None => ("out of attempts", DeliveryOutcome::Dead),
                 };
                 let class = self.errors.last().map(|error| error.class);
                 self.dead(format!("{why}, after attempt {number}"), outcome, class).await
@@ -346,7 +353,7 @@ impl Attempt<'_> {
             Some(delay) => self.hold(delay, "the gateway's circuit is open").await,
             None => {
                 let reason = "no gateway can be called before the code expires".to_owned();
-                self.dead(reason, Delivery::Expired, None).await
+                self.dead(reason, DeliveryOutcome::Expired, None).await
             }
         }
     }
@@ -356,18 +363,23 @@ impl Attempt<'_> {
     }
 
     async fn hold(self, delay: Delay, why: &str) -> Outcome {
-        self.deliveries.finish(&self.job, Finish::Held, self.worker).await;
+        self.deliveries.record_outcome(&self.job, SendOutcome::Requeued, self.worker).await;
         held(self.job, self.number, delay, why)
     }
 
-    async fn dead(self, reason: String, outcome: Delivery, class: Option<Class>) -> Outcome {
+    async fn dead(
+        self,
+        reason: String,
+        outcome: DeliveryOutcome,
+        class: Option<FailureClass>,
+    ) -> Outcome {
         metrics::delivered(outcome);
         let reasons = self.reasons();
         let reason = if reasons.is_empty() { reason } else { format!("{reason}: {reasons}") };
         let attempts = if self.called { self.number } else { self.number - 1 };
         error!(id = %self.job.id, to = %self.job.to, attempt = self.number, reason, "dead letter");
-        self.deliveries.finish(&self.job, Finish::Failed, self.worker).await;
-        Outcome::Dead(Death { reason, class, attempts })
+        self.deliveries.record_outcome(&self.job, SendOutcome::Failed, self.worker).await;
+        Outcome::Dead(DeadLetterReason { reason, class, attempts })
     }
 }
 
@@ -376,12 +388,16 @@ fn health(result: &Result<Accepted, SendError>) -> Health {
     let Err(error) = result else { return Health::Up };
     match error.class {
         // It is there, and says what is wrong with this number or this rate.
-        Class::Permanent | Class::Throttled => Health::Up,
-        Class::NotHere | Class::Unlisted => Health::Unknown,
-        Class::Transient | Class::Configuration | Class::Ambiguous if error.for_some => {
+        FailureClass::Permanent | FailureClass::Throttled => Health::Up,
+        FailureClass::NotHere | FailureClass::Unlisted => Health::Unknown,
+        FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous
+            if error.for_some =>
+        {
             Health::Unknown
         }
-        Class::Transient | Class::Configuration | Class::Ambiguous => Health::Down,
+        FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous => {
+            Health::Down
+        }
     }
 }
 

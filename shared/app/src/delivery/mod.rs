@@ -8,33 +8,34 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sms_domain::code_settings::CodeSettings;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_domain::job::{Job, JobError};
 use sms_domain::retry_schedule::{Delay, Schedule};
-use sms_domain::trace_context::{Names, TraceParent};
-use sms_gateways::Provider;
+use sms_domain::trace_context::{RequestContext, TraceParent};
+use sms_gateways::Gateways;
 use sms_queue::Queue;
-use sms_queue::dead_letter::{Death, QueueError};
-use sms_store::{Begin, Finish, Store};
+use sms_queue::dead_letter::DeadLetterReason;
+use sms_queue::error::QueueError;
+use sms_store::{Lease, SendOutcome, Store};
 use sms_telemetry::causes;
-use sms_telemetry::propagation::continued;
+use sms_telemetry::propagation::link_parent;
 use tracing::{Instrument, error, error_span, info, warn};
 
-use crate::detached::until_answered;
+use crate::detached::retry_detached;
 use crate::event_source;
-use crate::metrics::{self, Delivery};
+use crate::metrics::{self, DeliveryOutcome};
 
 /// How long nobody else may send a job's SMS: a short wait for a turn, a call to a gateway, and the
 /// round trips around it. Taken anew before each further gateway is called.
-const LEASE: Duration = Duration::from_secs(Provider::TIMEOUT.as_secs() + 3);
+const LEASE: Duration = Duration::from_secs(Gateways::TIMEOUT.as_secs() + 3);
 
 /// The use case: everything that a delivery needs.
 #[derive(Debug, Clone)]
-pub struct Deliveries {
+pub struct SendSms {
     /// Says whether an SMS may still be sent, and remembers what became of it.
     pub store: Store,
     /// The gateways.
-    pub provider: Provider,
+    pub provider: Gateways,
     /// The codes.
     pub codes: CodeSettings,
     /// When to try again.
@@ -89,7 +90,7 @@ pub enum Outcome {
         delay: Delay,
     },
     /// Put it with the dead letters, for an operator.
-    Dead(Death),
+    Dead(DeadLetterReason),
 }
 
 impl Outcome {
@@ -104,7 +105,7 @@ impl Outcome {
             Self::Retry { job, delay } | Self::Hold { job, delay } => {
                 Box::pin(queue.send(job, *delay)).await
             }
-            Self::Dead(death) => Box::pin(queue.bury(body, death.clone())).await,
+            Self::Dead(death) => Box::pin(queue.dead_letter(body, death.clone())).await,
         }
     }
 }
@@ -120,7 +121,7 @@ fn unreadable(body: &[u8], error: &JobError) -> String {
     }
 }
 
-impl Deliveries {
+impl SendSms {
     /// Brings the job in `body` to the gateway, if its SMS is still wanted. `receives` is how many
     /// times the queue has handed out this message, this time included; `random` is any number,
     /// drawn for this call.
@@ -142,15 +143,15 @@ impl Deliveries {
             Err(error) => {
                 let reason = unreadable(body, &error);
                 error!(error = reason, "unreadable message: dead letter");
-                metrics::delivered(Delivery::Dead);
+                metrics::delivered(DeliveryOutcome::Dead);
                 return then(Outcome::Dead(reason.as_str().into())).await;
             }
         };
         // On whatever level lines are logged, they have it.
-        let Names { request_id, trace } = &job.names;
+        let RequestContext { request_id, trace } = &job.names;
         let trace_id = trace.as_ref().map(TraceParent::trace_id);
         let span = error_span!("delivery", request_id, trace_id);
-        continued(&span, trace.clone());
+        link_parent(&span, trace.clone());
         async move { then(self.deliver_job(job, receives, random).await).await }
             .instrument(span)
             .await
@@ -158,19 +159,21 @@ impl Deliveries {
 
     async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {
         let attempt = job.attempts.saturating_add(receives.max(1));
-        if let (1, None, Some(age)) = (attempt, &job.turn, self.age(&job)) {
+        if let (1, None, Some(age)) = (attempt, &job.rate_slot, self.age(&job)) {
             metrics::handed_out(age);
         }
-        match self.store.begin(&job.id, job.send, LEASE, random).await {
-            Ok(Begin::Go { .. })
+        match self.store.acquire_lease(&job.id, job.sms_number, LEASE, random).await {
+            Ok(Lease::Granted { .. })
                 if self.codes.test_numbers.code(&self.codes.secrets, job.id.tag()).is_some() =>
             {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
-                self.finish(&job, Finish::Sent { message_id: None }, random).await;
-                metrics::delivered(Delivery::Test);
+                self.record_outcome(&job, SendOutcome::Sent { message_id: None }, random).await;
+                metrics::delivered(DeliveryOutcome::Test);
                 Outcome::Done
             }
-            Ok(Begin::Go { uncertain: true, .. }) if self.policy == DeliveryPolicy::AtMostOnce => {
+            Ok(Lease::Granted { uncertain: true, .. })
+                if self.policy == DeliveryPolicy::AtMostOnce =>
+            {
                 self.perhaps_sent(
                     &job,
                     random,
@@ -179,33 +182,33 @@ impl Deliveries {
                 )
                 .await
             }
-            Ok(Begin::Go { expires_in, uncertain }) => {
+            Ok(Lease::Granted { expires_in, uncertain }) => {
                 if uncertain {
                     warn!(id = %job.id, "an earlier attempt never told its outcome; the same code is sent again");
                 }
                 self.attempt(job, attempt, expires_in, random).await
             }
-            Ok(Begin::Busy) => held(
+            Ok(Lease::Busy) => held(
                 job,
                 attempt,
                 self.schedule.first(),
                 "another delivery of this job is under way",
             ),
-            Ok(Begin::AlreadySent) => {
+            Ok(Lease::AlreadySent) => {
                 info!(id = %job.id, "already sent");
-                metrics::delivered(Delivery::Dropped);
+                metrics::delivered(DeliveryOutcome::Dropped);
                 Outcome::Done
             }
-            Ok(Begin::Gone) => {
+            Ok(Lease::Gone) => {
                 info!(id = %job.id, "dropped: approved, expired or replaced");
-                metrics::delivered(Delivery::Dropped);
+                metrics::delivered(DeliveryOutcome::Dropped);
                 Outcome::Done
             }
             Err(error) => {
                 warn!(id = %job.id, error = causes(&error), "store trouble");
                 // What the store was too late to answer it may still carry out: then nobody holds
                 // this lease.
-                self.see_finished(&job, Finish::Held, random);
+                self.see_finished(&job, SendOutcome::Requeued, random);
                 held(job, attempt, self.schedule.first(), "the store cannot be asked")
             }
         }
@@ -219,15 +222,17 @@ impl Deliveries {
 
     async fn perhaps_sent(&self, job: &Job, worker: u64, attempts: u32, why: &str) -> Outcome {
         error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
-        metrics::delivered(Delivery::Dead);
-        self.finish(job, Finish::Unknown, worker).await;
+        metrics::delivered(DeliveryOutcome::Dead);
+        self.record_outcome(job, SendOutcome::Unknown, worker).await;
         let reason = format!("perhaps sent, and the policy is at_most_once: {why}");
-        Outcome::Dead(Death { reason, class: Some(Class::Ambiguous), attempts })
+        Outcome::Dead(DeadLetterReason { reason, class: Some(FailureClass::Ambiguous), attempts })
     }
 
     /// The outcome stands whether or not it can be recorded at once.
-    async fn finish(&self, job: &Job, outcome: Finish, worker: u64) {
-        if let Err(error) = self.store.finish(&job.id, job.send, &outcome, worker).await {
+    async fn record_outcome(&self, job: &Job, outcome: SendOutcome, worker: u64) {
+        if let Err(error) =
+            self.store.record_outcome(&job.id, job.sms_number, &outcome, worker).await
+        {
             warn!(id = %job.id, error = causes(&error), "the outcome cannot be recorded yet");
             self.see_finished(job, outcome, worker);
         }
@@ -235,11 +240,11 @@ impl Deliveries {
 
     /// Records an outcome when the store answers again. If it never does and the message is handed
     /// out once more, the outcome is unknown, and the policy decides.
-    fn see_finished(&self, job: &Job, outcome: Finish, worker: u64) {
-        let (store, id, send) = (self.store.clone(), job.id.clone(), job.send);
-        until_answered(move || {
+    fn see_finished(&self, job: &Job, outcome: SendOutcome, worker: u64) {
+        let (store, id, sms_number) = (self.store.clone(), job.id.clone(), job.sms_number);
+        retry_detached(move || {
             let (store, id, outcome) = (store.clone(), id.clone(), outcome.clone());
-            async move { store.finish(&id, send, &outcome, worker).await }
+            async move { store.record_outcome(&id, sms_number, &outcome, worker).await }
         });
     }
 }
@@ -247,7 +252,7 @@ impl Deliveries {
 /// Back into the queue, without having spent attempt `attempt`.
 fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     info!(id = %job.id, why, "held back");
-    metrics::delivered(Delivery::Held);
+    metrics::delivered(DeliveryOutcome::Held);
     job.attempts = attempt - 1;
     Outcome::Hold { job, delay }
 }
@@ -255,7 +260,7 @@ fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
 /// 128 bits of a hash of what names the job, in the 32 hexadecimal digits that CCP's `reqId` has
 /// room for.
 fn idempotency_key(job: &Job) -> String {
-    let hash = Sha256::digest(format!("{}/{}", job.id, job.send));
+    let hash = Sha256::digest(format!("{}/{}", job.id, job.sms_number));
     hex::encode(&hash[..16])
 }
 

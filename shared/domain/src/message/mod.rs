@@ -35,7 +35,7 @@ pub fn text(
 /// Reads the texts, in a thread beside the start, and says which will be charged as more than one
 /// SMS. (The line for autofill comes on top, and so does the signature that some gateways put in
 /// front.)
-pub fn prepare(code_length: CodeLength) {
+pub fn warm_up(code_length: CodeLength) {
     std::thread::spawn(move || {
         let longest = "0".repeat(code_length.digits());
         for locale in Locale::ALL {

@@ -199,7 +199,7 @@ impl PhoneNumber {
 
     /// The block of numbers that it is of: without its last four digits.
     #[must_use]
-    pub fn block(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         &self.e164[..self.e164.len() - BLOCK_DIGITS]
     }
 

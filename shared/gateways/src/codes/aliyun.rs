@@ -1,7 +1,7 @@
 //! Aliyun's codes: those of `SendSms`, of the calls beside it and of its international twin, and of
 //! the gateway before all of its APIs.
 
-use super::Class::{Configuration, NotHere, Permanent, Throttled, Transient};
+use super::FailureClass::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const ALIYUN: Table = Table {

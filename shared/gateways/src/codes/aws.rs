@@ -1,6 +1,6 @@
 //! AWS's exceptions, each with its reason where it has one.
 
-use super::Class::{Configuration, NotHere, Permanent, Throttled, Transient};
+use super::FailureClass::{Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const AWS: Table = Table {

@@ -1,7 +1,7 @@
 //! CCP's codes: those of `TemplateSMS`, of the calls beside it, and the SDKs' own words for what
 //! went wrong on the way.
 
-use super::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
+use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const CCP: Table = Table {

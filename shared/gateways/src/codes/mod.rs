@@ -11,7 +11,7 @@ mod ccp;
 mod tencent;
 mod twilio;
 
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 
 pub(crate) use self::aliyun::ALIYUN;
 pub(crate) use self::aws::AWS;
@@ -33,7 +33,7 @@ pub(crate) struct Table {
     pub(crate) source: &'static str,
     /// The code, or the beginning of a family of codes and a `*`; its class; what it means. The
     /// first that fits counts.
-    pub(crate) rows: &'static [(&'static str, Class, &'static str)],
+    pub(crate) rows: &'static [(&'static str, FailureClass, &'static str)],
     /// Those of the account's codes that only some messages meet, such as all with one template or
     /// to one country: other messages are not kept from the gateway for that.
     pub(crate) some: &'static [&'static str],
@@ -41,9 +41,11 @@ pub(crate) struct Table {
 
 impl Table {
     /// What a code means: the class, and in words.
-    pub(crate) fn find(&self, code: &str) -> (Class, &'static str) {
+    pub(crate) fn find(&self, code: &str) -> (FailureClass, &'static str) {
         let row = self.rows.iter().find(|(pattern, ..)| fits(pattern, code));
-        row.map_or((Class::Unlisted, "not known here"), |&(_, class, meaning)| (class, meaning))
+        row.map_or((FailureClass::Unlisted, "not known here"), |&(_, class, meaning)| {
+            (class, meaning)
+        })
     }
 
     /// Whether only some messages meet it.
@@ -88,16 +90,19 @@ mod tests {
                     (4..=70).contains(&meaning.len()) && meaning.is_ascii(),
                     "{vendor} {pattern}: {meaning}"
                 );
-                assert_ne!(class, Class::Unlisted, "{vendor} {pattern}");
+                assert_ne!(class, FailureClass::Unlisted, "{vendor} {pattern}");
             }
             for pattern in table.some {
                 let (class, _) = table.find(pattern.trim_end_matches('*'));
                 assert!(
-                    matches!(class, Class::Configuration | Class::Ambiguous),
+                    matches!(class, FailureClass::Configuration | FailureClass::Ambiguous),
                     "{vendor} {pattern}: {class:?}"
                 );
             }
-            assert_eq!(table.find("a code that nobody has"), (Class::Unlisted, "not known here"));
+            assert_eq!(
+                table.find("a code that nobody has"),
+                (FailureClass::Unlisted, "not known here")
+            );
         }
     }
 

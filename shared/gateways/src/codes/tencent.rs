@@ -1,6 +1,6 @@
 //! Tencent's codes: those of `SendSms`, of the calls beside it, and of all of its APIs.
 
-use super::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
+use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const TENCENT: Table = Table {

@@ -1,7 +1,7 @@
 //! Twilio's codes: what creating a message is answered with, and those of delivery and of channels,
 //! should one ever be an answer.
 
-use super::Class::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
+use super::FailureClass::{Ambiguous, Configuration, NotHere, Permanent, Throttled, Transient};
 use super::Table;
 
 pub(in super::super) const TWILIO: Table = Table {

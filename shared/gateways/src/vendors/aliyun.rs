@@ -21,7 +21,9 @@ use sms_outbound::signing::{hmac_sha256, sha256_hex};
 use url::Url;
 
 use crate::codes::ALIYUN;
-use crate::delivery_report::{Key, Push, Receipt, ReceiptError, each, text};
+use crate::delivery_report::{
+    Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
+};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, plain, refused_with, status_error};
 use crate::template_ids::{self, Templates};
@@ -47,7 +49,7 @@ pub(crate) struct Aliyun {
     variables: (String, Option<String>),
     most_digits: Option<usize>,
     session_token: Option<String>,
-    receipts: Key,
+    receipts: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
@@ -76,7 +78,8 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aliyun, DsnError> {
     let code = dsn.option("code")?.unwrap_or_else(|| "code".to_owned());
     let minutes = dsn.option_or_empty("minutes").unwrap_or_else(|| "minutes".to_owned());
     let variables = (code, Some(minutes).filter(|name| !name.is_empty()));
-    let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
+    let (receipts, endpoint) =
+        (PathSecret::from_dsn(&mut dsn)?, dsn.base_url("dysmsapi.aliyuncs.com")?);
     let (most_digits, session_token) =
         (template_ids::most_digits(&mut dsn, VERIFICATION_DIGITS)?, dsn.option("session_token")?);
     dsn.finish()?;
@@ -204,8 +207,8 @@ fn canonical_query<const N: usize>(parameters: [(&str, &str); N]) -> String {
 }
 
 impl Gateway for Aliyun {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
@@ -219,10 +222,18 @@ impl Gateway for Aliyun {
 
     /// `SmsReport` over HTTP: an array of `{"phone_number", "success", "biz_id", …}`. Aliyun signs
     /// nothing.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value, plus: &str| {
             let number = format!("{plus}{}", text(item, "phone_number")?);
-            Receipt::new(&number, "CN", text(item, "biz_id")?, item.get("success")?.as_bool()?)
+            DeliveryReport::new(
+                &number,
+                "CN",
+                text(item, "biz_id")?,
+                item.get("success")?.as_bool()?,
+            )
         };
         // National, or with a country code and no plus: eleven digits may be either, and only one
         // is known in the store.

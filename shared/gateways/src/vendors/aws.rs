@@ -28,7 +28,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use hyper_util::client::legacy::Error as Connect;
 use reqwest::StatusCode;
 use serde_json::Value;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_outbound::dsn::{Dsn, DsnError};
 use sms_outbound::http_client::{CONNECT_TIMEOUT, TOTAL_TIMEOUT};
 use sms_outbound::transcript;
@@ -37,7 +37,9 @@ use tracing::{info, warn};
 use url::Url;
 
 use crate::codes::AWS;
-use crate::delivery_report::{Key, Push, Receipt, ReceiptError, each, text};
+use crate::delivery_report::{
+    Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
+};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, class_of_status, plain};
 
@@ -54,7 +56,7 @@ pub(crate) struct Aws {
     configuration_set: Option<String>,
     region: Option<String>,
     endpoint: Option<Url>,
-    receipts: Key,
+    receipts: PathSecret,
     /// Made with the first message: credentials may have to be asked for.
     client: OnceCell<Client>,
 }
@@ -62,7 +64,7 @@ pub(crate) struct Aws {
 pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Aws, DsnError> {
     let (origination, configuration_set) =
         (dsn.required("origination")?, dsn.option("configuration_set")?);
-    let (region, receipts) = (dsn.option("region")?, Key::from_dsn(&mut dsn)?);
+    let (region, receipts) = (dsn.option("region")?, PathSecret::from_dsn(&mut dsn)?);
     let vendor = "default";
     let endpoint = Some(dsn.base_url(vendor)?).filter(|url| url.host_str() != Some(vendor));
     dsn.finish()?;
@@ -119,22 +121,24 @@ fn failure(error: SdkError<SendTextMessageError>) -> SendError {
         SdkError::ServiceError(service) => {
             return refusal(service.err(), service.raw().status().as_u16());
         }
-        SdkError::ConstructionFailure(_) => (Class::Configuration, "no credentials, or no region"),
+        SdkError::ConstructionFailure(_) => {
+            (FailureClass::Configuration, "no credentials, or no region")
+        }
         SdkError::DispatchFailure(failure) if failure.is_user() => {
-            (Class::Configuration, "not sent")
+            (FailureClass::Configuration, "not sent")
         }
         // The only timeout of the connector is that for connecting.
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            (Class::Transient, "no connection")
+            (FailureClass::Transient, "no connection")
         }
         SdkError::DispatchFailure(failure)
             if failure.as_connector_error().is_some_and(is_connect) =>
         {
-            (Class::Transient, "no connection")
+            (FailureClass::Transient, "no connection")
         }
-        SdkError::TimeoutError(_) => (Class::Ambiguous, "no answer in time"),
-        SdkError::ResponseError(_) => (Class::Ambiguous, "an answer that cannot be read"),
-        _ => (Class::Ambiguous, "the connection broke"),
+        SdkError::TimeoutError(_) => (FailureClass::Ambiguous, "no answer in time"),
+        SdkError::ResponseError(_) => (FailureClass::Ambiguous, "an answer that cannot be read"),
+        _ => (FailureClass::Ambiguous, "the connection broke"),
     };
     SendError { source: error.into_source().ok(), ..SendError::refused(NAME, class, reason) }
 }
@@ -146,7 +150,9 @@ fn refusal(error: &SendTextMessageError, status: u16) -> SendError {
     let class = match class {
         // Refused before the service looked at it: a signature, a token, a clock. A 5xx leaves open
         // how far it came.
-        Class::Unlisted if !(error.is_conflict_exception() || error.is_validation_exception()) => {
+        FailureClass::Unlisted
+            if !(error.is_conflict_exception() || error.is_validation_exception()) =>
+        {
             class_of_status(status)
         }
         class => class,
@@ -197,7 +203,7 @@ fn code_of(error: &SendTextMessageError) -> Option<String> {
 }
 
 impl Gateway for Aws {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
         self.client.get_or_init(|| self.connect()).map(|_| ()).boxed()
     }
 
@@ -212,10 +218,13 @@ impl Gateway for Aws {
     /// Events: as SNS pushes them, `{"Type": "Notification", "Message": an event in JSON}`, or by
     /// themselves ("raw message delivery"); and as EventBridge does, in `detail`, through an API
     /// destination or through SNS.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let body = match self.receipts.open(push) {
             // A topic may carry prose, such as a test message.
-            Err(ReceiptError::Unreadable)
+            Err(DeliveryReportError::Unreadable)
                 if push.headers.get("x-amz-sns-rawdelivery").is_some_and(|raw| raw == "true") =>
             {
                 return Ok(Vec::new());
@@ -250,12 +259,12 @@ impl Gateway for Aws {
 }
 
 /// A receipt, if the event decides. EventBridge's events do not tell the number.
-fn event(item: &Value) -> Option<Receipt> {
+fn event(item: &Value) -> Option<DeliveryReport> {
     let event = item.get("detail").unwrap_or(item);
     let (message_id, delivered) = (text(event, "messageId")?, is_delivered(event)?);
     match text(event, "destinationPhoneNumber").filter(|number| !number.is_empty()) {
-        Some(number) => Receipt::new(number, "US", message_id, delivered),
-        None => Some(Receipt::of_message(message_id, delivered)),
+        Some(number) => DeliveryReport::new(number, "US", message_id, delivered),
+        None => Some(DeliveryReport::of_message(message_id, delivered)),
     }
 }
 

@@ -22,7 +22,9 @@ use sms_outbound::http_client::{HttpClient, call};
 use url::Url;
 
 use crate::codes::CCP;
-use crate::delivery_report::{Key, Push, Receipt, ReceiptError, each, text};
+use crate::delivery_report::{
+    Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
+};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, refused_with, status_error};
 use crate::template_ids::{self, Templates};
@@ -40,7 +42,7 @@ pub(crate) struct Ccp {
     account: Account,
     app_id: String,
     templates: Templates,
-    receipts: Key,
+    receipts: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
@@ -81,8 +83,11 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Ccp, DsnError> {
     };
     let mut endpoint = dsn.base_url("app.cloopen.com:8883")?;
     endpoint.set_path(&format!("/2013-12-26/Accounts/{}/SMS/TemplateSMS", account.sid));
-    let (app_id, templates, receipts) =
-        (dsn.required("app_id")?, template_ids::templates(&mut dsn)?, Key::from_dsn(&mut dsn)?);
+    let (app_id, templates, receipts) = (
+        dsn.required("app_id")?,
+        template_ids::templates(&mut dsn)?,
+        PathSecret::from_dsn(&mut dsn)?,
+    );
     dsn.finish()?;
     Ok(Ccp { account, app_id, templates, receipts, endpoint, client: HttpClient::default() })
 }
@@ -131,8 +136,8 @@ fn read(body: &[u8]) -> Option<Answer> {
 }
 
 impl Gateway for Ccp {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
@@ -146,13 +151,16 @@ impl Gateway for Ccp {
 
     /// Status reports: `{"Request": {"action": "SMSArrived", "smsType": "1", "content": the
     /// message's id, "fromNum", "status": "0" for success, …}}`. CCP signs nothing.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value| {
             let report = item.get("Request").unwrap_or(item);
             if text(report, "smsType") != Some("1") {
                 return None;
             }
-            Receipt::new(
+            DeliveryReport::new(
                 text(report, "fromNum")?,
                 "CN",
                 text(report, "content")?,

@@ -94,8 +94,8 @@ pub(crate) fn from_dsn(dsn: Dsn) -> Result<InboxClient, DsnError> {
 }
 
 impl Gateway for InboxClient {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {

@@ -20,7 +20,9 @@ use sms_outbound::signing::{hmac_sha256, sha256_hex};
 use url::Url;
 
 use crate::codes::TENCENT;
-use crate::delivery_report::{Key, Push, Receipt, ReceiptError, each, text};
+use crate::delivery_report::{
+    Callback, DeliveryReport, DeliveryReportError, PathSecret, each, text,
+};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, plain, refused_with, status_error};
 use crate::template_ids::{self, Templates};
@@ -46,7 +48,7 @@ pub(crate) struct Tencent {
     most_digits: Option<usize>,
     region: String,
     session_token: Option<String>,
-    receipts: Key,
+    receipts: PathSecret,
     endpoint: Url,
     client: HttpClient,
 }
@@ -94,7 +96,8 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
     let most_digits = template_ids::most_digits(&mut dsn, VERIFICATION_DIGITS)?;
     let region = dsn.option("region")?.unwrap_or_else(|| "ap-guangzhou".to_owned());
     let session_token = dsn.option("session_token")?;
-    let (receipts, endpoint) = (Key::from_dsn(&mut dsn)?, dsn.base_url("sms.tencentcloudapi.com")?);
+    let (receipts, endpoint) =
+        (PathSecret::from_dsn(&mut dsn)?, dsn.base_url("sms.tencentcloudapi.com")?);
     dsn.finish()?;
     let client = HttpClient::default();
     Ok(Tencent {
@@ -199,8 +202,8 @@ impl Call<'_> {
 }
 
 impl Gateway for Tencent {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
@@ -214,10 +217,13 @@ impl Gateway for Tencent {
 
     /// Status notifications: an array of `{"nationcode", "mobile", "report_status": "SUCCESS" or
     /// "FAIL", "sid", …}`. Tencent signs nothing.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         let report = |item: &Value| {
             let number = format!("+{}{}", text(item, "nationcode")?, text(item, "mobile")?);
-            Receipt::new(
+            DeliveryReport::new(
                 &number,
                 "CN",
                 text(item, "sid")?,

@@ -18,7 +18,7 @@ use url::{Url, form_urlencoded};
 
 use super::twilio_signature::{Keys, SharedKeys, is_authentic};
 use crate::codes::TWILIO;
-use crate::delivery_report::{Push, Receipt, ReceiptError};
+use crate::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, refused_with, status_error};
 
@@ -148,8 +148,8 @@ fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
 }
 
 impl Gateway for Twilio {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
@@ -157,12 +157,16 @@ impl Gateway for Twilio {
     }
 
     /// Status callbacks: a form with `MessageSid`, `MessageStatus` and `To`, signed.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
-        let Receipts { callback, keys } = self.receipts.as_ref().ok_or(ReceiptError::None)?;
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
+        let Receipts { callback, keys } =
+            self.receipts.as_ref().ok_or(DeliveryReportError::None)?;
         let form: BTreeSet<(String, String)> =
             form_urlencoded::parse(push.body).into_owned().collect();
         if !is_authentic(keys, callback, &form, push.headers) {
-            return Err(ReceiptError::NotAuthentic);
+            return Err(DeliveryReportError::NotAuthentic);
         }
         let form: HashMap<String, String> = form.into_iter().collect();
         let receipt = || {
@@ -172,7 +176,7 @@ impl Gateway for Twilio {
                 // On its way.
                 _ => return None,
             };
-            Receipt::new(form.get("To")?, "US", form.get("MessageSid")?, delivered)
+            DeliveryReport::new(form.get("To")?, "US", form.get("MessageSid")?, delivered)
         };
         Ok(receipt().into_iter().collect())
     }

@@ -16,14 +16,14 @@ use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_outbound::dsn::{Dsn, DsnError};
 use sms_outbound::http_client::{HttpClient, HttpResponse, call};
 use sms_outbound::signing::hmac_sha256;
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use crate::delivery_report::{Push, Receipt, ReceiptError};
+use crate::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use crate::gateway::{Accepted, Gateway, Sms};
 use crate::send_error::{SendError, plain, refused, status_error};
 
@@ -135,7 +135,7 @@ impl Webhook {
     }
 
     /// Whether one of the signatures is right and the timestamp is recent.
-    fn is_authentic(&self, push: &Push<'_>) -> Option<()> {
+    fn is_authentic(&self, push: &Callback<'_>) -> Option<()> {
         let header = |name: &str| push.headers.get(name).map(String::as_str);
         let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?.parse().ok()?);
         let expected = format!("v1,{}", self.sign(id, time, push.body));
@@ -155,12 +155,12 @@ fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
         return Err(status_error(NAME, answer));
     };
     let class = match class {
-        ClassWord::Transient => Class::Transient,
-        ClassWord::Throttled => Class::Throttled,
-        ClassWord::Permanent => Class::Permanent,
-        ClassWord::NotHere => Class::NotHere,
-        ClassWord::Configuration => Class::Configuration,
-        ClassWord::Ambiguous => Class::Ambiguous,
+        ClassWord::Transient => FailureClass::Transient,
+        ClassWord::Throttled => FailureClass::Throttled,
+        ClassWord::Permanent => FailureClass::Permanent,
+        ClassWord::NotHere => FailureClass::NotHere,
+        ClassWord::Configuration => FailureClass::Configuration,
+        ClassWord::Ambiguous => FailureClass::Ambiguous,
     };
     let reason = reason.as_deref().and_then(plain).map(str::to_owned);
     let reason = reason.unwrap_or_else(|| format!("HTTP {}", answer.status.as_u16()));
@@ -168,8 +168,8 @@ fn read(answer: &HttpResponse) -> Result<Accepted, SendError> {
 }
 
 impl Gateway for Webhook {
-    fn prepare(&self) -> BoxFuture<'_, ()> {
-        self.client.prepare()
+    fn warm_up(&self) -> BoxFuture<'_, ()> {
+        self.client.warm_up()
     }
 
     fn send<'a>(&'a self, sms: &'a Sms) -> BoxFuture<'a, Result<Accepted, SendError>> {
@@ -179,16 +179,19 @@ impl Gateway for Webhook {
 
     /// `{"id", "to", "status": "delivered" or "failed"}`, signed in the same way with the same
     /// secret.
-    fn receipts(&self, push: &Push<'_>) -> Result<Vec<Receipt>, ReceiptError> {
+    fn delivery_reports(
+        &self,
+        push: &Callback<'_>,
+    ) -> Result<Vec<DeliveryReport>, DeliveryReportError> {
         if !self.takes_receipts {
-            return Err(ReceiptError::None);
+            return Err(DeliveryReportError::None);
         }
-        self.is_authentic(push).ok_or(ReceiptError::NotAuthentic)?;
+        self.is_authentic(push).ok_or(DeliveryReportError::NotAuthentic)?;
         let report: Report =
-            serde_json::from_slice(push.body).map_err(|_| ReceiptError::Unreadable)?;
+            serde_json::from_slice(push.body).map_err(|_| DeliveryReportError::Unreadable)?;
         let receipt =
-            Receipt::new(&report.to, "US", &report.id, report.status == Status::Delivered);
-        receipt.map(|receipt| vec![receipt]).ok_or(ReceiptError::Unreadable)
+            DeliveryReport::new(&report.to, "US", &report.id, report.status == Status::Delivered);
+        receipt.map(|receipt| vec![receipt]).ok_or(DeliveryReportError::Unreadable)
     }
 }
 

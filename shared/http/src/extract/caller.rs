@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
-use sms_domain::trace_context::Names;
+use sms_domain::trace_context::RequestContext;
 use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
@@ -82,7 +82,7 @@ pub(crate) struct Caller {
     /// The last first; nothing where it is no address.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
-    pub(crate) names: Names,
+    pub(crate) names: RequestContext,
 }
 
 impl Caller {
@@ -124,7 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
         });
-        let names = parts.extensions.remove::<Names>().unwrap_or_default();
+        let names = parts.extensions.remove::<RequestContext>().unwrap_or_default();
         Ok(Self { peer, forwarded, bearer, names })
     }
 }

@@ -6,20 +6,18 @@
 //! was not accepted did nothing, and may be asked again.
 
 use axum::http::{HeaderMap, HeaderName};
-use sms_app::detached::until_answered;
+use sms_app::detached::retry_detached;
 use sms_domain::random::random_u64;
 use sms_domain::secrets::Secrets;
 use sms_store::{Claim, ClaimedKey, Store};
 use tokio::runtime::Handle;
 
+use crate::MAX_IDEMPOTENCY_KEY;
 use crate::problem::Problem;
 use crate::views::Body;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// Longest key: a UUID has 36 characters.
-pub(crate) const MAX_KEY: usize = 255;
 
 /// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
 /// or the store did not say whether it has it, it is given back.
@@ -55,22 +53,22 @@ pub(crate) async fn claim(
     };
     // No tenant's name holds a slash.
     let subject =
-        secrets.pseudonym(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
-    let key = ClaimedKey { subject, fingerprint: secrets.pseudonym(body), call: random_u64() };
+        secrets.keyed_hash(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
+    let key = ClaimedKey { subject, fingerprint: secrets.keyed_hash(body), call: random_u64() };
     let mut held = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
-    if claim == Claim::First {
+    if claim == Claim::Acquired {
         return Ok(Claimed::First(Some(held)));
     }
     // It is another call's.
     held.key = None;
     match claim {
         // An answer of another release, whose form is another, cannot be given again.
-        Claim::Answered(answer) => serde_json::from_str(&answer)
+        Claim::Replay(answer) => serde_json::from_str(&answer)
             .map(Claimed::Answered)
             .map_err(|_| Problem::IdempotencyKeyReused),
-        Claim::First | Claim::AtWork => Err(Problem::IdempotencyInProgress),
-        Claim::Other => Err(Problem::IdempotencyKeyReused),
+        Claim::Acquired | Claim::InProgress => Err(Problem::IdempotencyInProgress),
+        Claim::KeyReused => Err(Problem::IdempotencyKeyReused),
     }
 }
 
@@ -83,7 +81,7 @@ fn read(value: &str) -> Option<String> {
             Some(value).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))?.to_owned()
         }
     };
-    (1..=MAX_KEY).contains(&key.len()).then_some(key)
+    (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()).then_some(key)
 }
 
 /// The text before the closing quote, which has to be the end of the value.
@@ -104,7 +102,7 @@ impl IdempotencyGuard {
     pub(crate) async fn settle(mut self, answer: Option<&Body>) {
         let answer = answer.and_then(|answer| serde_json::to_string(answer).ok());
         if let Some(key) = self.key.take()
-            && self.store.settle(&key, answer.as_deref()).await.is_err()
+            && self.store.complete(&key, answer.as_deref()).await.is_err()
         {
             settle_later(self.store.clone(), key, answer);
         }
@@ -123,9 +121,9 @@ impl Drop for IdempotencyGuard {
 
 /// When the store answers again.
 fn settle_later(store: Store, key: ClaimedKey, answer: Option<String>) {
-    until_answered(move || {
+    retry_detached(move || {
         let (store, key, answer) = (store.clone(), key.clone(), answer.clone());
-        async move { store.settle(&key, answer.as_deref()).await }
+        async move { store.complete(&key, answer.as_deref()).await }
     });
 }
 

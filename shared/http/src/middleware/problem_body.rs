@@ -12,7 +12,7 @@ use super::host;
 use crate::problem::Problem;
 
 /// Writes a problem in the caller's language, and marks every answer as not to be stored.
-pub(crate) async fn finish(request: Request, next: Next) -> Response {
+pub(crate) async fn render_problems(request: Request, next: Next) -> Response {
     let asked_for = request.headers().get(ACCEPT_LANGUAGE).cloned();
     let mut response = if host::is_bad(&request) {
         Problem::BadHost.into_response()

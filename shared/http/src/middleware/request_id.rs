@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use sms_domain::random::random_bytes;
-use sms_domain::trace_context::{Names, TraceParent};
+use sms_domain::trace_context::{RequestContext, TraceParent};
 use sms_telemetry::is_exported;
-use sms_telemetry::propagation::{begun, continued};
+use sms_telemetry::propagation::{link_parent, start_trace};
 use tracing::field::Empty;
 use tracing::{Instrument, error_span};
 
-use super::problem_body::finish;
+use super::problem_body::render_problems;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,9 +28,9 @@ pub const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const MAX_NAME: usize = 64;
 
 /// Names a request, and lets it be answered. A caller's own names are kept, if they are such.
-pub(crate) async fn named(mut request: Request, next: Next) -> Response {
+pub(crate) async fn request_context(mut request: Request, next: Next) -> Response {
     let told = trace(request.headers());
-    let begun = if told.is_none() { begun() } else { None };
+    let begun = if told.is_none() { start_trace() } else { None };
     // Where a trace begins here, the request is its first span, and has that name.
     let first = begun.as_ref().map(|begun| begun.parent_id().to_owned());
     let request_id =
@@ -40,14 +40,14 @@ pub(crate) async fn named(mut request: Request, next: Next) -> Response {
     // On whatever level lines are logged, they have it.
     let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
     let is_known = trace_id.is_some();
-    let trace = continued(&span, parent);
+    let trace = link_parent(&span, parent);
     if let (false, Some(trace)) = (is_known, &trace) {
         span.record("trace_id", trace.trace_id());
     }
-    request.extensions_mut().insert(Names { request_id: Some(request_id.clone()), trace });
+    request.extensions_mut().insert(RequestContext { request_id: Some(request_id.clone()), trace });
     // For exporters: no line of a log comes after it.
     let exported = is_exported().then(|| span.clone());
-    let mut response = finish(request, next).instrument(span).await;
+    let mut response = render_problems(request, next).instrument(span).await;
     if let Some(span) = exported {
         span.record("http.response.status_code", response.status().as_u16());
     }

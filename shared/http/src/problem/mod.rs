@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sms_app::admission::AdmissionError;
-use sms_app::challenge::Task;
+use sms_app::challenge::ChallengeTask;
 use sms_domain::locale::Locale;
 use sms_domain::phone::{Country, PhoneError};
 use sms_domain::refusal::{Exceeded, Refusal};
@@ -103,7 +103,7 @@ pub enum Problem {
     /// A task has to be solved first.
     Challenge {
         /// The task.
-        task: Task,
+        task: ChallengeTask,
         /// There was an answer, and it was wrong.
         wrong: bool,
     },
@@ -288,7 +288,7 @@ pub(crate) struct Document<'a> {
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schema(value_type = crate::document::Challenge, required = false))]
-    challenge: Option<&'a Task>,
+    challenge: Option<&'a ChallengeTask>,
     /// The parts that do not answer
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<&'a [&'static str]>,

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use sms_app::check::Checks;
+use sms_app::check::CheckCode;
 use sms_domain::code::Code;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
@@ -28,7 +28,7 @@ use crate::problem::{Problem, bad};
 use crate::views;
 
 pub(crate) struct Api {
-    checks: Checks,
+    checks: CheckCode,
     region: Region,
     callers: Callers,
     tokens: TokenKeys,
@@ -67,7 +67,7 @@ pub(crate) struct Approved {
 pub(crate) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// The routes. `region` is the country in which a number without `+` is read.
-pub fn router(checks: Checks, region: Region, callers: Callers) -> Router {
+pub fn router(checks: CheckCode, region: Region, callers: Callers) -> Router {
     let tokens = TokenKeys::new(&checks.codes.secrets);
     routes().with_state(Arc::new(Api { checks, region, callers, tokens }))
 }

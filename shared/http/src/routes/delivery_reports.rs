@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use sms_app::metrics;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::secrets::Secrets;
-use sms_gateways::Provider;
-use sms_gateways::delivery_report::{Push, Receipt, ReceiptError};
+use sms_gateways::Gateways;
+use sms_gateways::delivery_report::{Callback, DeliveryReport, DeliveryReportError};
 use sms_store::{Store, StoreError};
 use sms_telemetry::causes;
 use tracing::{info, warn};
@@ -36,7 +36,7 @@ pub struct Receipts {
     /// Name a number's place in the store.
     pub secrets: Secrets,
     /// Knows the vendors' formats, and how they sign.
-    pub provider: Provider,
+    pub provider: Gateways,
 }
 
 /// The routes.
@@ -50,14 +50,18 @@ routes! {
     "/v1/receipts/{provider}/{key}": post(take);
 }
 
-async fn record(receipts: &Receipts, gateway: &str, receipt: &Receipt) -> Result<(), StoreError> {
+async fn record(
+    receipts: &Receipts,
+    gateway: &str,
+    receipt: &DeliveryReport,
+) -> Result<(), StoreError> {
     let tag = match &receipt.to {
         Some(to) => Some(receipts.secrets.tag(to)),
         None => receipts.store.message(gateway, &receipt.message_id).await?,
     };
     // What is too old to be known, or another's.
     let Some(tag) = tag else { return Ok(()) };
-    receipts.store.receipt(tag, &receipt.message_id, receipt.delivered).await
+    receipts.store.record_delivery_report(tag, &receipt.message_id, receipt.delivered).await
 }
 
 /// Delivery reports of a gateway that signs them
@@ -101,13 +105,13 @@ pub(crate) async fn take(
     #[expect(clippy::disallowed_methods, reason = "a signature's age is measured by the clock")]
     let now = Timestamp::now().as_second();
     let push =
-        Push { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
-    let all = receipts.provider.receipts(name, &push).map_err(|error| {
+        Callback { key: path.get("key").map(String::as_str), headers: &headers, body: &body, now };
+    let all = receipts.provider.delivery_reports(name, &push).map_err(|error| {
         warn!(gateway = name, %error, "receipts refused");
         match error {
-            ReceiptError::None => Problem::NoSuchPath,
-            ReceiptError::NotAuthentic => Problem::InvalidSignature,
-            ReceiptError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
+            DeliveryReportError::None => Problem::NoSuchPath,
+            DeliveryReportError::NotAuthentic => Problem::InvalidSignature,
+            DeliveryReportError::Unreadable => Problem::BadJson(BodyError::NotADeliveryReport),
         }
     })?;
     for receipt in &all {

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Serialize};
-use sms_app::admission::{Admissions, Request};
+use sms_app::admission::{Request, RequestCode};
 use sms_app::challenge::Proof;
-use sms_app::detached::ToTheEnd;
+use sms_app::detached::DetachOnDrop;
 use sms_domain::locale::Locale;
 use sms_domain::message::{AllowedAutofill, Autofill};
 use sms_domain::phone::Region;
@@ -37,7 +37,7 @@ use crate::views::Body;
 /// The state of the routes.
 pub struct RequestApi {
     /// The use case.
-    pub admissions: Admissions,
+    pub admissions: RequestCode,
     /// `TEST_NUMBERS`, which are taken although nobody may have them.
     pub test_numbers: TestNumbers,
     /// The pages and apps that may have the code filled in.
@@ -133,7 +133,7 @@ pub(crate) async fn request(
         .and_then(|_| serde_json::to_vec(&asked).ok())
         .unwrap_or_default();
     let request = api.read(asked, caller, tenant, locale(&headers))?;
-    let Admissions { store, secrets, .. } = &api.admissions;
+    let RequestCode { store, secrets, .. } = &api.admissions;
     match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
         Claimed::First(key) => {
             let (verification, wait) = api.admit(request, key).await?;
@@ -224,7 +224,7 @@ impl RequestApi {
             }
             admitted
         };
-        Ok(ToTheEnd::new(admission).await?)
+        Ok(DetachOnDrop::new(admission).await?)
     }
 }
 

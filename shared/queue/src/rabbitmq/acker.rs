@@ -19,7 +19,7 @@ const ROUND: usize = 1_000;
 
 /// Settles the messages of one channel.
 #[derive(Debug, Clone)]
-pub(super) struct Acks(mpsc::UnboundedSender<Settled>);
+pub(super) struct Acker(mpsc::UnboundedSender<Settled>);
 
 #[derive(Debug)]
 enum Settled {
@@ -27,7 +27,7 @@ enum Settled {
     GivenBack(u64),
 }
 
-impl Acks {
+impl Acker {
     /// The task ends with the last clone of what it is given by, when all is settled.
     pub(super) fn start(channel: Channel) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::unbounded_channel();

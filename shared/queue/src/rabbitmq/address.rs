@@ -4,7 +4,7 @@
 use sms_outbound::dsn::{Dsn, DsnError};
 use url::{Host, Url};
 
-use super::topology::Kind;
+use super::topology::QueueType;
 
 /// Name of the queue, unless the URL has `?queue=`.
 pub const DEFAULT_QUEUE: &str = "sms-verify";
@@ -23,7 +23,7 @@ pub(super) struct Address {
     /// With the options that the client knows.
     pub(super) url: Url,
     pub(super) queue: String,
-    pub(super) kind: Kind,
+    pub(super) kind: QueueType,
 }
 
 impl Address {
@@ -61,7 +61,7 @@ impl Address {
         let kind = dsn
             .option("type")
             .map_err(|_| DsnError::Value("type (quorum or classic)"))?
-            .unwrap_or(Kind::Quorum);
+            .unwrap_or(QueueType::Quorum);
         let heartbeat = dsn.option("heartbeat")?.unwrap_or(HEARTBEAT);
         if heartbeat == 0 {
             return wrong(

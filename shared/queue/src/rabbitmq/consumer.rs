@@ -10,16 +10,16 @@ use sms_telemetry::causes;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::acker::Acks;
+use super::acker::Acker;
 use super::{END_TIMEOUT, RabbitMqQueue, close};
-use crate::dead_letter::QueueError;
+use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 
 /// A message in hand, on the channel that it came by.
 #[derive(Debug)]
 pub(crate) struct AckHandle {
     tag: u64,
-    acks: Acks,
+    acks: Acker,
 }
 
 impl AckHandle {
@@ -45,7 +45,7 @@ pub(crate) struct RabbitMqConsumer {
 pub(super) struct Open {
     connection: Connection,
     messages: lapin::Consumer,
-    acks: Acks,
+    acks: Acker,
     acknowledging: JoinHandle<()>,
 }
 
@@ -95,7 +95,7 @@ impl RabbitMqConsumer {
             .basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await?;
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
-        let (acks, acknowledging) = Acks::start(channel);
+        let (acks, acknowledging) = Acker::start(channel);
         Ok(Open { connection, messages, acks, acknowledging })
     }
 

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection};
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 
 use super::topology::{DELIVERY_LIMIT, text};
 use super::{RabbitMqQueue, close, count};
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, Death, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
+use crate::error::QueueError;
 
 /// Headers of a dead letter.
 const REASON: &str = "reason";
@@ -24,7 +25,7 @@ pub(crate) struct DeadLetters {
 }
 
 impl RabbitMqQueue {
-    pub(crate) async fn dead(&self) -> Result<(DeadLetters, usize), QueueError> {
+    pub(crate) async fn dead_letters(&self) -> Result<(DeadLetters, usize), QueueError> {
         let (connection, channel) = self.open("dead letters").await?;
         // For redriven jobs: opened now, when there is time for it.
         self.publisher().await?;
@@ -63,7 +64,7 @@ impl DeadLetters {
 
 /// What is written beside a dead letter.
 #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
-pub(super) fn properties(properties: BasicProperties, death: &Death) -> BasicProperties {
+pub(super) fn properties(properties: BasicProperties, death: &DeadLetterReason) -> BasicProperties {
     let mut headers = FieldTable::default();
     headers.insert(REASON.into(), text(&death.reason));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(death.attempts));
@@ -85,7 +86,7 @@ fn words(value: Option<&AMQPValue>) -> Option<String> {
 }
 
 /// As we wrote it, or RabbitMQ's: only the delivery limit makes a dead letter without us.
-fn death(properties: &BasicProperties) -> Death {
+fn death(properties: &BasicProperties) -> DeadLetterReason {
     let attempts = match header(properties, ATTEMPTS) {
         Some(AMQPValue::LongUInt(attempts)) => *attempts,
         // As a shovel may have written it.
@@ -93,11 +94,11 @@ fn death(properties: &BasicProperties) -> Death {
         Some(AMQPValue::LongInt(attempts)) => u32::try_from(*attempts).unwrap_or(0),
         _ => 0,
     };
-    Death {
+    DeadLetterReason {
         reason: words(header(properties, REASON)).unwrap_or_else(|| {
             format!("handed out more than {DELIVERY_LIMIT} times without an outcome")
         }),
-        class: words(header(properties, CLASS)).and_then(|class| Class::parse(&class)),
+        class: words(header(properties, CLASS)).and_then(|class| FailureClass::parse(&class)),
         attempts,
     }
 }

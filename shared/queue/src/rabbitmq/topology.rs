@@ -19,7 +19,7 @@ const DEAD_DELIVERY_LIMIT: i32 = 1_000_000;
 /// What the main queue is. Those of waiting jobs and of dead letters, which see little, are always
 /// quorum queues.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum QueueType {
     /// On the disks of most nodes before it is confirmed.
     Quorum,
     /// On one node, and the quicker for it. It knows no delivery limit: a job that kills its
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Classic,
 }
 
-impl FromStr for Kind {
+impl FromStr for QueueType {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -43,11 +43,11 @@ impl FromStr for Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     name: Arc<str>,
-    kind: Kind,
+    kind: QueueType,
 }
 
 impl Topology {
-    pub(super) fn new(name: &str, kind: Kind) -> Self {
+    pub(super) fn new(name: &str, kind: QueueType) -> Self {
         Self { name: name.into(), kind }
     }
 
@@ -73,8 +73,8 @@ impl Topology {
     pub(super) async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
         declare(channel, &self.dead(), quorum(DEAD_DELIVERY_LIMIT)).await?;
         let main = match self.kind {
-            Kind::Quorum => dead_letters_to(&self.dead()),
-            Kind::Classic => typed("classic"),
+            QueueType::Quorum => dead_letters_to(&self.dead()),
+            QueueType::Classic => typed("classic"),
         };
         declare(channel, self.main(), main).await
     }

@@ -9,12 +9,13 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName,
 };
 use jiff::Timestamp;
-use sms_domain::failure::Class;
+use sms_domain::failure::FailureClass;
 use sms_telemetry::causes;
 use tracing::warn;
 
 use super::{SqsQueue, about, failed, whole_seconds};
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, Death, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
+use crate::error::QueueError;
 
 /// Attributes of a dead letter.
 const REASON: &str = "reason";
@@ -46,7 +47,7 @@ pub(crate) struct DeadLetters {
 }
 
 impl SqsQueue {
-    pub(crate) async fn dead(&self) -> Result<(DeadLetters, usize), QueueError> {
+    pub(crate) async fn dead_letters(&self) -> Result<(DeadLetters, usize), QueueError> {
         let timeouts = TimeoutConfig::builder()
             .operation_timeout(PATIENCE)
             .operation_attempt_timeout(PATIENCE)
@@ -147,20 +148,20 @@ impl DeadLetters {
 }
 
 /// What is written beside a dead letter.
-pub(super) fn attributes(death: &Death) -> Vec<(&'static str, String)> {
+pub(super) fn attributes(death: &DeadLetterReason) -> Vec<(&'static str, String)> {
     let class = death.class.map(|class| (CLASS, class.as_str().to_owned()));
     let all = [(REASON, death.reason.clone()), (ATTEMPTS, death.attempts.to_string())];
     all.into_iter().chain(class).collect()
 }
 
 /// As we wrote it; the queue's redrive policy says nothing.
-fn death(message: &Message) -> Death {
+fn death(message: &Message) -> DeadLetterReason {
     let attribute = |name| message.message_attributes.as_ref()?.get(name)?.string_value.clone();
-    Death {
+    DeadLetterReason {
         reason: attribute(REASON).unwrap_or_else(|| {
             "received more often than the queue's maxReceiveCount without an outcome".to_owned()
         }),
-        class: attribute(CLASS).and_then(|class| Class::parse(&class)),
+        class: attribute(CLASS).and_then(|class| FailureClass::parse(&class)),
         attempts: attribute(ATTEMPTS).and_then(|count| count.parse().ok()).unwrap_or(0),
     }
 }

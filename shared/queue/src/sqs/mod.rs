@@ -21,7 +21,8 @@ use sms_telemetry::xray;
 
 pub(super) use self::dead_letters::DeadLetters;
 use crate::DEADLINE;
-use crate::dead_letter::{Death, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth};
+use crate::error::QueueError;
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -49,12 +50,12 @@ impl SqsQueue {
     }
 
     /// Makes the client.
-    pub(super) async fn prepare(&self) {
+    pub(super) async fn warm_up(&self) {
         in_its_own_thread(self.client.clone()).await;
     }
 
     /// The client is there.
-    pub(super) async fn ready(&self) {
+    pub(super) async fn client_ready(&self) {
         self.client().await;
     }
 
@@ -82,7 +83,11 @@ impl SqsQueue {
         request.send().await.map(|_| ()).map_err(failed)
     }
 
-    pub(super) async fn bury(&self, body: &[u8], death: &Death) -> Result<(), QueueError> {
+    pub(super) async fn dead_letter(
+        &self,
+        body: &[u8],
+        death: &DeadLetterReason,
+    ) -> Result<(), QueueError> {
         let dead_url = self.dead_url()?;
         let mut request = self.client().await.send_message().queue_url(dead_url);
         for (name, value) in dead_letters::attributes(death) {

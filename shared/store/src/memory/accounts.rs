@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::constants::HALF_OPEN_WAIT;
-use crate::{Asked, Breaker, Circuit, Health, Permit, millis, until};
+use crate::{Breaker, Circuit, Health, Permit, PermitRequest, millis, until};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accounts(Arc<Mutex<HashMap<String, Account>>>);
@@ -21,7 +21,13 @@ struct Account {
 }
 
 impl Accounts {
-    pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker, now: i64) -> Permit {
+    pub(super) fn permit(
+        &self,
+        account: &str,
+        asked: PermitRequest,
+        breaker: Breaker,
+        now: i64,
+    ) -> Permit {
         self.with(account, |account| {
             if now < account.open_until {
                 return Permit::Open { retry_in: until(now, account.open_until) };
@@ -32,21 +38,21 @@ impl Accounts {
                 };
             }
             if let Some(rate) = asked.rate {
-                let turn = match asked.turn {
-                    Some(turn) => turn,
-                    None => match account.take_turn(rate, now, millis(asked.patience)) {
-                        Some(turn) => turn,
+                let slot = match asked.slot {
+                    Some(slot) => slot,
+                    None => match account.take_slot(rate, now, millis(asked.max_wait)) {
+                        Some(slot) => slot,
                         None => return Permit::Full,
                     },
                 };
-                if turn > now {
-                    return Permit::Wait { wait: until(now, turn), turn };
+                if slot > now {
+                    return Permit::Wait { wait: until(now, slot), slot };
                 }
             }
             if account.open_until > 0 {
                 account.trial_until = now + millis(breaker.trial);
             }
-            Permit::Granted { tell: account.failures > 0 }
+            Permit::Granted { report_success: account.failures > 0 }
         })
     }
 
@@ -85,9 +91,9 @@ impl Accounts {
 }
 
 impl Account {
-    fn take_turn(&mut self, rate: NonZeroU32, now: i64, patience: i64) -> Option<i64> {
+    fn take_slot(&mut self, rate: NonZeroU32, now: i64, max_wait: i64) -> Option<i64> {
         let turn = self.next.max(now * 1000);
-        if turn - now * 1000 >= patience * 1000 {
+        if turn - now * 1000 >= max_wait * 1000 {
             return None;
         }
         // To the nearest microsecond.

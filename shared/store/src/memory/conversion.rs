@@ -38,7 +38,9 @@ impl Slot {
     /// A score with it, if what nobody knows is in vain. (Added as the script adds it: a sum in
     /// another order may be another.)
     fn added_to(self, score: f64, test: CusumTest) -> f64 {
-        score + test.up * f64::from(self.unknown) + test.down * f64::from(self.approved)
+        score
+            + test.miss_weight * f64::from(self.unknown)
+            + test.hit_weight * f64::from(self.approved)
     }
 }
 
@@ -144,7 +146,7 @@ impl Guarded {
             }
             // It took so long that it was taken for one that never is.
             None => {
-                self.score = (self.score - self.test.up + self.test.down).max(0.0);
+                self.score = (self.score - self.test.miss_weight + self.test.hit_weight).max(0.0);
                 self.approved += 1.0;
                 if !self.is_country {
                     (self.probe, self.probes_in_vain) = (0, 0);

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use sms_domain::conversion_test::{Conversion, GuardAction};
-use sms_domain::quota::{Allowance, Quota, Rule, Window};
+use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Window};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification_id::NumberTag;
 
@@ -47,29 +47,31 @@ impl Counts {
         let mut check = QuotaCheck::default();
         for quota in quotas {
             match quota.rule {
-                Rule::Rate(window) => {
+                QuotaRule::Rate(window) => {
                     let interval = micros(window.interval());
-                    let ahead = interval * i64::from(window.most);
+                    let ahead = interval * i64::from(window.max);
                     let late = self.time(quota, now) + interval - now * 1000 - ahead;
                     if late > 0 {
                         // In whole milliseconds, rounded up.
-                        check.exceeded.add(quota.exceeded(), until(0, (late + 999) / 1000));
+                        check.exceeded.add(quota.into(), until(0, (late + 999) / 1000));
                     }
                 }
-                Rule::Budget(allowance) => self.evaluate_budget(quota, allowance, now, &mut check),
-                Rule::Conversion(test) => {
+                QuotaRule::Budget(allowance) => {
+                    self.evaluate_budget(quota, allowance, now, &mut check);
+                }
+                QuotaRule::Conversion(test) => {
                     let (_, wait, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, false);
                     match test.answer {
                         GuardAction::Observe => check.observed |= wait > 0,
                         _ if wait > 0 => {
-                            check.exceeded.add(quota.exceeded(), until(0, wait * 1000));
+                            check.exceeded.add(quota.into(), until(0, wait * 1000));
                         }
                         GuardAction::Refuse => {}
                         GuardAction::Challenge => check.suspicious |= suspicious,
                     }
                 }
-                Rule::Country(test) => {
+                QuotaRule::Country(test) => {
                     let (_, _, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, true);
                     check.observed |= suspicious && test.answer == GuardAction::Observe;
@@ -83,19 +85,20 @@ impl Counts {
     fn evaluate_budget(
         &self,
         quota: &Quota,
-        allowance: Allowance,
+        allowance: BudgetRule,
         now: i64,
         check: &mut QuotaCheck,
     ) {
-        let Allowance { price, most, at_all, span } = allowance;
-        let (present, spent) = self.spent(quota, span, now);
-        let (after, left) = (spent + price, until(now, (present + 1) * millis(span)));
-        if after > at_all {
-            check.exceeded.add(quota.exceeded(), left);
-        } else if after > most {
-            check.reserved.add(quota.exceeded(), left);
+        let BudgetRule { price, soft_cap, hard_cap, period } = allowance;
+        let (present, spent) = self.spent(quota, period, now);
+        let (after, left) = (spent + price, until(now, (present + 1) * millis(period)));
+        if after > hard_cap {
+            check.exceeded.add(quota.into(), left);
+        } else if after > soft_cap {
+            check.reserved.add(quota.into(), left);
         }
-        check.alarm |= spent * 100 < ALARM_PERCENT * most && after * 100 >= ALARM_PERCENT * most;
+        check.alarm |=
+            spent * 100 < ALARM_PERCENT * soft_cap && after * 100 >= ALARM_PERCENT * soft_cap;
     }
 
     pub(super) fn commit(&mut self, quotas: &[Quota], now: i64) {
@@ -104,16 +107,16 @@ impl Counts {
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
-                Rule::Rate(window) => {
+                QuotaRule::Rate(window) => {
                     let time = self.time(quota, now) + micros(window.interval());
                     self.rates.insert(key, time);
                 }
-                Rule::Budget(Allowance { price, span, .. }) => {
-                    let (present, spent) = self.spent(quota, span, now);
+                QuotaRule::Budget(BudgetRule { price, period, .. }) => {
+                    let (present, spent) = self.spent(quota, period, now);
                     self.budgets.insert(key, (present, spent + price));
                 }
-                Rule::Conversion(test) | Rule::Country(test) => {
-                    let is_country = matches!(quota.rule, Rule::Country(_));
+                QuotaRule::Conversion(test) | QuotaRule::Country(test) => {
+                    let is_country = matches!(quota.rule, QuotaRule::Country(_));
                     let (counted, _, _) = self.guarded(&key, now).counted(test, is_country);
                     self.guarded.insert(key, counted);
                 }
@@ -125,16 +128,16 @@ impl Counts {
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
-                Rule::Rate(window) => {
+                QuotaRule::Rate(window) => {
                     if let Some(time) = self.rates.get_mut(&key) {
                         *time -= micros(window.interval());
                     }
                 }
-                Rule::Budget(Allowance { price, span, .. }) => {
-                    let (present, spent) = self.spent(quota, span, now);
+                QuotaRule::Budget(BudgetRule { price, period, .. }) => {
+                    let (present, spent) = self.spent(quota, period, now);
                     self.budgets.insert(key, (present, spent.saturating_sub(price)));
                 }
-                Rule::Conversion(_) | Rule::Country(_) => {
+                QuotaRule::Conversion(_) | QuotaRule::Country(_) => {
                     if self.guarded.contains_key(&key) {
                         let mut guarded = self.guarded(&key, now);
                         guarded.refund(now / 1000);
@@ -159,8 +162,8 @@ impl Counts {
     }
 
     /// The present span of a budget, counted since 1970, and what was spent in it.
-    fn spent(&self, quota: &Quota, span: Duration, now: i64) -> (i64, u64) {
-        let present = now / millis(span);
+    fn spent(&self, quota: &Quota, period: Duration, now: i64) -> (i64, u64) {
+        let present = now / millis(period);
         let latest = self.budgets.get(&limit_key(quota)).filter(|(latest, _)| *latest == present);
         (present, latest.map_or(0, |(_, spent)| *spent))
     }
@@ -187,16 +190,16 @@ impl Sent {
     pub(super) fn room(&self, tag: NumberTag, windows: &[Window]) -> i64 {
         let Some((times, _)) = self.by_tag.get(&tag) else { return 0 };
         let room =
-            |window: &Window| Some(times.get(window.most as usize - 1)? + millis(window.span));
+            |window: &Window| Some(times.get(window.max as usize - 1)? + millis(window.period));
         windows.iter().filter_map(room).max().unwrap_or(0)
     }
 
     pub(super) fn add(&mut self, tag: NumberTag, windows: &[Window], now: i64) {
-        let Some(longest) = windows.iter().map(|window| window.span).max() else { return };
+        let Some(longest) = windows.iter().map(|window| window.period).max() else { return };
         sweep(&mut self.by_tag, &mut self.sweep_at, |(_, until)| *until > now);
         let (times, until) = self.by_tag.entry(tag).or_default();
         times.insert(0, now);
-        times.truncate(windows.iter().map(|window| window.most as usize).max().unwrap_or(0));
+        times.truncate(windows.iter().map(|window| window.max as usize).max().unwrap_or(0));
         *until = now + millis(longest);
     }
 

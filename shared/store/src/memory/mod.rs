@@ -23,9 +23,9 @@ use self::expiring_map::ExpiringMap;
 use self::limits::{Counts, QuotaCheck, Sent, sweep};
 use self::number::{ActiveVerification, NumberRecord, SmsState};
 use crate::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Candidate, CheckResult, Circuit, Claim,
-    ClaimedKey, Clock, Decision, Finish, Health, Permit, Release, message_key, millis, resend,
-    timestamp, until,
+    ANSWER_KEPT, AdmissionRequest, Breaker, CLAIM_HELD, CheckResult, Circuit, Claim, ClaimedKey,
+    Clock, Decision, Health, Lease, Permit, PermitRequest, Release, SendOutcome, message_key,
+    millis, resend, timestamp, until,
 };
 
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl MemoryStore {
         &self.clock
     }
 
-    pub(super) fn admit(&self, candidate: &Candidate) -> Decision {
+    pub(super) fn admit(&self, candidate: &AdmissionRequest) -> Decision {
         let (now, policy) = (self.now(), &self.policy);
         let tag = candidate.id.tag();
         let mut entries = self.lock();
@@ -85,7 +85,7 @@ impl MemoryStore {
             let verification = self.view(entry, current, now);
             return Decision::Admitted {
                 verification,
-                send: current.send,
+                sms_number: current.sms_number,
                 observed: false,
                 alarm: false,
             };
@@ -121,8 +121,8 @@ impl MemoryStore {
                     && current.created_at + life - now >= interval.min(ttl) =>
             {
                 current.previous = Some((current.expires, current.reported_sms, current.delivery));
-                current.send += 1;
-                current.reported_sms = current.send;
+                current.sms_number += 1;
+                current.reported_sms = current.sms_number;
                 current.delivery = DeliveryState::Queued;
                 current
             }
@@ -136,18 +136,19 @@ impl MemoryStore {
         current.guarded.clone_from(&candidate.guarded);
         counts.commit(&candidate.quotas, now);
         let verification = self.view(entry, &current, now);
-        let decision = Decision::Admitted { verification, send: current.send, observed, alarm };
+        let decision =
+            Decision::Admitted { verification, sms_number: current.sms_number, observed, alarm };
         entry.current = Some(current);
         decision
     }
 
-    pub(super) fn release(&self, candidate: &Candidate) -> Release {
+    pub(super) fn release(&self, candidate: &AdmissionRequest) -> Release {
         let mut entries = self.lock();
         let Entries { by_tag, sent, counts, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
-                if current.sms.contains_key(&current.send) {
+                if current.sms.contains_key(&current.sms_number) {
                     return Release::Begun;
                 }
                 if let Some(previous) = current.previous.take() {
@@ -157,7 +158,7 @@ impl MemoryStore {
                     if !current.cancelled {
                         current.expires = expires;
                     }
-                    current.sms.insert(current.send, SmsState::Released);
+                    current.sms.insert(current.sms_number, SmsState::Released);
                     (current.resend_at, current.limits_free_at) = (0, 0);
                     current.candidate = None;
                 } else {
@@ -259,16 +260,16 @@ impl MemoryStore {
         match entries.claims.get(&key.subject, now) {
             None => {
                 entries.claims.insert(key.subject.clone(), (key.clone(), None), now, CLAIM_HELD);
-                Claim::First
+                Claim::Acquired
             }
-            Some((first, _)) if first.fingerprint != key.fingerprint => Claim::Other,
-            Some((_, Some(answer))) => Claim::Answered(answer.clone()),
-            Some((first, None)) if first.call == key.call => Claim::First,
-            Some(_) => Claim::AtWork,
+            Some((first, _)) if first.fingerprint != key.fingerprint => Claim::KeyReused,
+            Some((_, Some(answer))) => Claim::Replay(answer.clone()),
+            Some((first, None)) if first.call == key.call => Claim::Acquired,
+            Some(_) => Claim::InProgress,
         }
     }
 
-    pub(super) fn settle(&self, key: &ClaimedKey, answer: Option<&str>) {
+    pub(super) fn complete(&self, key: &ClaimedKey, answer: Option<&str>) {
         let (now, mut entries) = (self.now(), self.lock());
         let claims = &mut entries.claims;
         if claims.get(&key.subject, now).is_none_or(|(first, _)| first.call != key.call) {
@@ -303,70 +304,81 @@ impl MemoryStore {
         current.cancelled
     }
 
-    pub(super) fn begin(
+    pub(super) fn acquire_lease(
         &self,
         id: &VerificationId,
-        send: u32,
+        sms_number: u32,
         lease: Duration,
         worker: u64,
-    ) -> Begin {
+    ) -> Lease {
         let now = self.now();
         let mut entries = self.lock();
-        let Some(current) = entries.current(id).filter(|current| send <= current.send) else {
-            return Begin::Gone;
+        let Some(current) = entries.current(id).filter(|current| sms_number <= current.sms_number)
+        else {
+            return Lease::Gone;
         };
-        let state = current.sms.get(&send).copied();
+        let state = current.sms.get(&sms_number).copied();
         match state {
-            Some(SmsState::Sent) => return Begin::AlreadySent,
-            Some(SmsState::Released) => return Begin::Gone,
+            Some(SmsState::Sent) => return Lease::AlreadySent,
+            Some(SmsState::Released) => return Lease::Gone,
             _ => {}
         }
         if current.status != Status::Pending || now >= current.expires {
-            return Begin::Gone;
+            return Lease::Gone;
         }
         let unknown = match state {
             Some(SmsState::Leased { worker: holder, until, .. })
                 if holder != worker && now < until =>
             {
-                return Begin::Busy;
+                return Lease::Busy;
             }
             Some(SmsState::Leased { worker: holder, unknown, .. }) => holder != worker || unknown,
             Some(SmsState::Unknown) => true,
             _ => false,
         };
-        current.sms.insert(send, SmsState::Leased { worker, until: now + millis(lease), unknown });
-        Begin::Go { expires_in: until(now, current.expires), uncertain: unknown }
+        current
+            .sms
+            .insert(sms_number, SmsState::Leased { worker, until: now + millis(lease), unknown });
+        Lease::Granted { expires_in: until(now, current.expires), uncertain: unknown }
     }
 
-    pub(super) fn finish(&self, id: &VerificationId, send: u32, outcome: &Finish, worker: u64) {
+    pub(super) fn record_outcome(
+        &self,
+        id: &VerificationId,
+        sms_number: u32,
+        outcome: &SendOutcome,
+        worker: u64,
+    ) {
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return };
-        let held = match current.sms.get(&send) {
+        let held = match current.sms.get(&sms_number) {
             Some(SmsState::Leased { worker: holder, unknown, .. }) if *holder == worker => {
                 Some(*unknown)
             }
             _ => None,
         };
         match (outcome, held) {
-            (Finish::Sent { .. }, _) => current.sms.insert(send, SmsState::Sent),
+            (SendOutcome::Sent { .. }, _) => current.sms.insert(sms_number, SmsState::Sent),
             // The lease ran out: what the next worker does, or has done, counts.
             (_, None) => return,
-            (Finish::Unknown, _) | (_, Some(true)) => current.sms.insert(send, SmsState::Unknown),
-            (Finish::Retrying | Finish::Held | Finish::Failed, Some(false)) => {
-                current.sms.remove(&send)
+            (SendOutcome::Unknown, _) | (_, Some(true)) => {
+                current.sms.insert(sms_number, SmsState::Unknown)
+            }
+            (SendOutcome::Retrying | SendOutcome::Requeued | SendOutcome::Failed, Some(false)) => {
+                current.sms.remove(&sms_number)
             }
         };
         let mut state = outcome.state();
         if let Some(message_id) = outcome.message_id() {
-            current.messages.insert(message_id.to_owned(), send);
+            current.messages.insert(message_id.to_owned(), sms_number);
             state = current.receipts.get(message_id).copied().unwrap_or(state);
         }
-        if current.reported_sms == send && current.delivery != DeliveryState::Delivered {
+        if current.reported_sms == sms_number && current.delivery != DeliveryState::Delivered {
             current.delivery = state;
         }
     }
 
-    pub(super) fn receipt(&self, tag: NumberTag, message_id: &str, delivered: bool) {
+    pub(super) fn record_delivery_report(&self, tag: NumberTag, message_id: &str, delivered: bool) {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
         let mut entries = self.lock();
         let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut())
@@ -379,15 +391,17 @@ impl MemoryStore {
                     current.receipts.insert(message_id.to_owned(), state);
                 }
             }
-            Some(send) => {
-                if *send == current.reported_sms && current.delivery != DeliveryState::Delivered {
+            Some(sms_number) => {
+                if *sms_number == current.reported_sms
+                    && current.delivery != DeliveryState::Delivered
+                {
                     current.delivery = state;
                 }
             }
         }
     }
 
-    pub(super) fn permit(&self, account: &str, asked: Asked, breaker: Breaker) -> Permit {
+    pub(super) fn permit(&self, account: &str, asked: PermitRequest, breaker: Breaker) -> Permit {
         self.accounts.permit(account, asked, breaker, self.now())
     }
 

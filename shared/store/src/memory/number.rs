@@ -6,7 +6,7 @@ use std::time::Duration;
 use sms_domain::verification::{DeliveryState, Status};
 use sms_domain::verification_id::VerificationId;
 
-use crate::{Candidate, CheckResult, until};
+use crate::{AdmissionRequest, CheckResult, until};
 
 /// All that is known of one number. Times are milliseconds since 1970, as in the scripts.
 #[derive(Debug, Default, Clone)]
@@ -28,7 +28,7 @@ pub(super) struct ActiveVerification {
     pub(super) resend_at: i64,
     /// When the number's windows have room again.
     pub(super) limits_free_at: i64,
-    pub(super) send: u32,
+    pub(super) sms_number: u32,
     /// The SMS whose delivery is shown: the latest that was not released.
     pub(super) reported_sms: u32,
     /// What a release goes back to: `expires`, `reported_sms` and `delivery`.
@@ -86,7 +86,7 @@ impl NumberRecord {
 }
 
 impl ActiveVerification {
-    pub(super) fn begin(candidate: &Candidate, now: i64) -> Self {
+    pub(super) fn begin(candidate: &AdmissionRequest, now: i64) -> Self {
         Self {
             id: candidate.id.clone(),
             to: candidate.to.clone(),
@@ -96,7 +96,7 @@ impl ActiveVerification {
             expires: now,
             resend_at: now,
             limits_free_at: 0,
-            send: 1,
+            sms_number: 1,
             reported_sms: 1,
             previous: None,
             candidate: None,

@@ -8,7 +8,7 @@
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
-use sms_domain::quota::{Allowance, Quota, Rule};
+use sms_domain::quota::{BudgetRule, Quota, QuotaRule};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification::{DeliveryState, Status, Verification};
 use sms_domain::verification_id::VerificationId;
@@ -19,12 +19,12 @@ use super::connection::Call;
 use super::reply::{ScriptReply, unexpected};
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE};
 use crate::{
-    Candidate, CheckResult, Decision, Release, StoreError, as_weighed, guard_key, key, limit_key,
-    micros, millis, resend, sent_key, timestamp, until, verified_key,
+    AdmissionRequest, CheckResult, Decision, Release, StoreError, as_weighed, guard_key, key,
+    limit_key, micros, millis, resend, sent_key, timestamp, until, verified_key,
 };
 
 impl RedisStore {
-    pub(crate) async fn admit(&self, candidate: &Candidate) -> Result<Decision, StoreError> {
+    pub(crate) async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) =
             self.together(quotas, |quotas| self.admit_call(candidate, quotas)).await?
@@ -61,9 +61,9 @@ impl RedisStore {
         };
         match (decision, consumed) {
             (
-                Decision::Admitted { verification, send, .. },
+                Decision::Admitted { verification, sms_number, .. },
                 QuotaOutcome::Counted { observed, alarm, .. },
-            ) => Ok(Decision::Admitted { verification, send, observed, alarm }),
+            ) => Ok(Decision::Admitted { verification, sms_number, observed, alarm }),
             (Decision::Admitted { .. }, consumed) => {
                 self.release_number(candidate).await?;
                 Ok(match consumed {
@@ -83,7 +83,10 @@ impl RedisStore {
         }
     }
 
-    pub(crate) async fn release(&self, candidate: &Candidate) -> Result<Release, StoreError> {
+    pub(crate) async fn release(
+        &self,
+        candidate: &AdmissionRequest,
+    ) -> Result<Release, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) =
             self.together(quotas, |quotas| self.release_call(candidate, quotas)).await?
@@ -174,15 +177,21 @@ impl RedisStore {
         }
     }
 
-    async fn admit_number(&self, candidate: &Candidate) -> Result<(Decision, bool), StoreError> {
+    async fn admit_number(
+        &self,
+        candidate: &AdmissionRequest,
+    ) -> Result<(Decision, bool), StoreError> {
         self.decision(candidate, &[], &self.answer(self.admit_call(candidate, &[])).await?)
     }
 
-    async fn release_number(&self, candidate: &Candidate) -> Result<(Release, bool), StoreError> {
+    async fn release_number(
+        &self,
+        candidate: &AdmissionRequest,
+    ) -> Result<(Release, bool), StoreError> {
         released(&self.answer(self.release_call(candidate, &[])).await?)
     }
 
-    fn admit_call(&self, candidate: &Candidate, quotas: &[Quota]) -> Call {
+    fn admit_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
         let policy = &self.policy;
         let mut call = self
             .scripts()
@@ -198,7 +207,7 @@ impl RedisStore {
             .arg(candidate.guarded.join(" "))
             .arg(candidate.windows.len());
         for window in &candidate.windows {
-            call = call.arg(window.most).arg(millis(window.span));
+            call = call.arg(window.max).arg(millis(window.period));
         }
         with_values(call, quotas)
     }
@@ -206,7 +215,7 @@ impl RedisStore {
     /// The second is whether the number was verified before.
     fn decision(
         &self,
-        candidate: &Candidate,
+        candidate: &AdmissionRequest,
         quotas: &[Quota],
         answer: &ScriptReply,
     ) -> Result<(Decision, bool), StoreError> {
@@ -232,15 +241,19 @@ impl RedisStore {
         match answer.tag()? {
             "admitted" => {
                 let verification = admitted(Status::Pending, DeliveryState::Queued, 0)?;
-                let (send, observed, alarm) = (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
-                Ok((Decision::Admitted { verification, send, observed, alarm }, answer.flag(10)?))
+                let (sms_number, observed, alarm) =
+                    (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
+                Ok((
+                    Decision::Admitted { verification, sms_number, observed, alarm },
+                    answer.flag(10)?,
+                ))
             }
             "again" => {
                 let verification =
                     admitted(answer.status(8)?, answer.delivery(9)?, answer.number(10)?)?;
-                let send = answer.number(2)?;
+                let sms_number = answer.number(2)?;
                 let decision =
-                    Decision::Admitted { verification, send, observed: false, alarm: false };
+                    Decision::Admitted { verification, sms_number, observed: false, alarm: false };
                 Ok((decision, true))
             }
             "refused" => Ok((Decision::Refused(answer.refusal(quotas)?), false)),
@@ -249,7 +262,7 @@ impl RedisStore {
         }
     }
 
-    fn release_call(&self, candidate: &Candidate, quotas: &[Quota]) -> Call {
+    fn release_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
         let call = self.scripts().release.call(keys(candidate, quotas));
         with_values(call.arg(candidate.id.as_str()).arg(candidate.windows.len()), quotas)
     }
@@ -335,7 +348,7 @@ fn quota_outcome(quota: &Quota, answer: &ScriptReply) -> Result<QuotaOutcome, St
             let reopens = answer.wait(2)?;
             let reserved = (!reopens.is_zero()).then(|| {
                 let mut refusal = Refusal::default();
-                refusal.add(quota.exceeded(), reopens);
+                refusal.add(quota.into(), reopens);
                 refusal
             });
             Ok(QuotaOutcome::Counted {
@@ -366,7 +379,7 @@ async fn quota_call(
     store.answer(with_values(call, std::slice::from_ref(quota))).await
 }
 
-fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
+fn keys(candidate: &AdmissionRequest, quotas: &[Quota]) -> Vec<String> {
     let entry = key(candidate.id.tag());
     let (sent, verified) = (sent_key(&entry), verified_key(&entry));
     [entry, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
@@ -376,32 +389,32 @@ fn keys(candidate: &Candidate, quotas: &[Quota]) -> Vec<String> {
 fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
-            Rule::Rate(window) => {
+            QuotaRule::Rate(window) => {
                 let interval = micros(window.interval());
                 call.arg("rate")
                     .arg(interval)
-                    .arg(interval.saturating_mul(i64::from(window.most)))
+                    .arg(interval.saturating_mul(i64::from(window.max)))
                     .arg(0)
                     .arg(0)
             }
-            Rule::Budget(Allowance { price, most, at_all, span }) => {
-                call.arg("budget").arg(price).arg(most).arg(at_all).arg(micros(*span))
+            QuotaRule::Budget(BudgetRule { price, soft_cap, hard_cap, period }) => {
+                call.arg("budget").arg(price).arg(soft_cap).arg(hard_cap).arg(micros(*period))
             }
-            Rule::Conversion(test) => with_test(call.arg("conversion"), test),
-            Rule::Country(test) => with_test(call.arg("country"), test),
+            QuotaRule::Conversion(test) => with_test(call.arg("conversion"), test),
+            QuotaRule::Country(test) => with_test(call.arg("country"), test),
         };
     }
     call
 }
 
 fn with_test(call: Call, test: &CusumTest) -> Call {
-    let CusumTest { answer, threshold, up, down } = as_weighed(*test);
+    let CusumTest { answer, threshold, miss_weight, hit_weight } = as_weighed(*test);
     let answer = match answer {
         GuardAction::Observe => OBSERVE,
         GuardAction::Refuse => REFUSE,
         GuardAction::Challenge => CHALLENGE,
     };
-    call.arg(answer).arg(threshold).arg(up).arg(down)
+    call.arg(answer).arg(threshold).arg(miss_weight).arg(hit_weight)
 }
 
 #[cfg(test)]
@@ -418,10 +431,10 @@ mod tests {
     fn each_limit_has_as_many_values_as_the_scripts_expect() {
         let minute = Duration::from_secs(60);
         let rules = [
-            Rule::Rate(Window { most: 1, span: minute }),
-            Rule::Budget(Allowance { price: 1, most: 1, at_all: 1, span: minute }),
-            Rule::Conversion(CusumTest::default()),
-            Rule::Country(CusumTest::default()),
+            QuotaRule::Rate(Window { max: 1, period: minute }),
+            QuotaRule::Budget(BudgetRule { price: 1, soft_cap: 1, hard_cap: 1, period: minute }),
+            QuotaRule::Conversion(CusumTest::default()),
+            QuotaRule::Country(CusumTest::default()),
         ];
         for rule in rules {
             let quota = Quota { scope: Scope::Total, subject: String::new(), rule };

@@ -30,9 +30,9 @@ use self::connection::{Call, Connection};
 use self::reply::{ScriptReply, unexpected};
 use self::scripts::Scripts;
 use crate::{
-    ANSWER_KEPT, Asked, Begin, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction,
-    Finish, Health, Permit, StoreError, account_key, claim_key, key, message_key, millis,
-    picture_key, probe_key, resend, timestamp, until,
+    ANSWER_KEPT, Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease,
+    Permit, PermitRequest, SendOutcome, StoreError, account_key, claim_key, key, message_key,
+    millis, picture_key, probe_key, resend, timestamp, until,
 };
 
 /// The script that decides on an admission, as Redis gets it.
@@ -101,66 +101,71 @@ impl RedisStore {
         Ok(answer.tag()? == "cancelled")
     }
 
-    pub(super) async fn begin(
+    pub(super) async fn acquire_lease(
         &self,
         id: &VerificationId,
-        send: u32,
+        sms_number: u32,
         lease: Duration,
         worker: u64,
-    ) -> Result<Begin, StoreError> {
+    ) -> Result<Lease, StoreError> {
         let call = self
             .scripts()
-            .begin
+            .acquire_lease
             .call([key(id.tag())])
             .arg(id.as_str())
-            .arg(send)
+            .arg(sms_number)
             .arg(millis(lease))
             .arg(worker);
         let answer = self.answer(call).await?;
         match answer.tag()? {
-            "go" => Ok(Begin::Go { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
-            "busy" => Ok(Begin::Busy),
-            "sent" => Ok(Begin::AlreadySent),
-            "gone" => Ok(Begin::Gone),
+            "go" => Ok(Lease::Granted { expires_in: answer.wait(1)?, uncertain: answer.flag(2)? }),
+            "busy" => Ok(Lease::Busy),
+            "sent" => Ok(Lease::AlreadySent),
+            "gone" => Ok(Lease::Gone),
             _ => Err(unexpected()),
         }
     }
 
-    pub(super) async fn finish(
+    pub(super) async fn record_outcome(
         &self,
         id: &VerificationId,
-        send: u32,
-        outcome: &Finish,
+        sms_number: u32,
+        outcome: &SendOutcome,
         worker: u64,
     ) -> Result<(), StoreError> {
         let message_id = outcome.message_id().unwrap_or_default();
         let call = self
             .scripts()
-            .finish
+            .record_outcome
             .call([key(id.tag())])
             .arg(id.as_str())
-            .arg(send)
+            .arg(sms_number)
             .arg(outcome.as_str())
             .arg(worker)
             .arg(message_id);
         self.run(call).await
     }
 
-    pub(super) async fn receipt(
+    pub(super) async fn record_delivery_report(
         &self,
         tag: NumberTag,
         message_id: &str,
         delivered: bool,
     ) -> Result<(), StoreError> {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
-        let call = self.scripts().receipt.call([key(tag)]).arg(message_id).arg(state.as_str());
+        let call = self
+            .scripts()
+            .record_delivery_report
+            .call([key(tag)])
+            .arg(message_id)
+            .arg(state.as_str());
         self.run(call).await
     }
 
     pub(super) async fn permit(
         &self,
         account: &str,
-        asked: Asked,
+        asked: PermitRequest,
         breaker: Breaker,
     ) -> Result<Permit, StoreError> {
         let call = self
@@ -168,14 +173,14 @@ impl RedisStore {
             .permit
             .call([account_key(account)])
             .arg(asked.rate.map_or(0, NonZeroU32::get))
-            .arg(asked.turn.unwrap_or(0))
-            .arg(millis(asked.patience))
+            .arg(asked.slot.unwrap_or(0))
+            .arg(millis(asked.max_wait))
             .arg(millis(breaker.trial));
         let answer = self.answer(call).await?;
         match answer.tag()? {
-            "granted" => Ok(Permit::Granted { tell: answer.flag(1)? }),
+            "granted" => Ok(Permit::Granted { report_success: answer.flag(1)? }),
             "open" => Ok(Permit::Open { retry_in: answer.wait(1)? }),
-            "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, turn: answer.number(2)? }),
+            "wait" => Ok(Permit::Wait { wait: answer.wait(1)?, slot: answer.number(2)? }),
             "full" => Ok(Permit::Full),
             _ => Err(unexpected()),
         }
@@ -255,20 +260,20 @@ impl RedisStore {
         let answer =
             self.answer(call.arg(&key.fingerprint).arg(key.call).arg(millis(CLAIM_HELD))).await?;
         match answer.tag()? {
-            "first" => Ok(Claim::First),
-            "at work" => Ok(Claim::AtWork),
-            "other" => Ok(Claim::Other),
-            "answered" => Ok(Claim::Answered(answer.text(1)?.to_owned())),
+            "first" => Ok(Claim::Acquired),
+            "at work" => Ok(Claim::InProgress),
+            "other" => Ok(Claim::KeyReused),
+            "answered" => Ok(Claim::Replay(answer.text(1)?.to_owned())),
             _ => Err(unexpected()),
         }
     }
 
-    pub(super) async fn settle(
+    pub(super) async fn complete(
         &self,
         key: &ClaimedKey,
         answer: Option<&str>,
     ) -> Result<(), StoreError> {
-        let call = self.scripts().settle.call([claim_key(&key.subject)]);
+        let call = self.scripts().complete.call([claim_key(&key.subject)]);
         self.run(call.arg(key.call).arg(answer.unwrap_or_default()).arg(millis(ANSWER_KEPT))).await
     }
 

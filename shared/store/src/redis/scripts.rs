@@ -71,12 +71,12 @@ scripts! {
     message [] Keys::Only(1);
     take_picture [] Keys::Only(1);
     claim [] Keys::Only(1);
-    settle [] Keys::Only(1);
+    complete [] Keys::Only(1);
     find [] Keys::Only(1);
     cancel [] Keys::Only(1);
-    begin [] Keys::Only(1);
-    finish [] Keys::Only(1);
-    receipt [] Keys::Only(1);
+    acquire_lease [] Keys::Only(1);
+    record_outcome [] Keys::Only(1);
+    record_delivery_report [] Keys::Only(1);
     permit [accounts] Keys::Only(1);
     report [accounts] Keys::Only(1);
     circuit [] Keys::Only(1);
