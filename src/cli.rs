@@ -67,7 +67,7 @@ pub enum Command {
     },
     /// The former name of `gateway`
     #[command(hide = true)]
-    Gateways {
+    Provider {
         #[command(subcommand)]
         action: GatewayAction,
     },

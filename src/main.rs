@@ -123,7 +123,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Some(Command::Gateway { action: GatewayAction::Check { to } }) => {
             gateway_check::run(to).await?;
         }
-        Some(Command::Gateways { action: GatewayAction::Check { to } }) => {
+        Some(Command::Provider { action: GatewayAction::Check { to } }) => {
             error_report::hint_at("`sms-verify provider` is now `sms-verify gateway`");
             gateway_check::run(to).await?;
         }
