@@ -172,7 +172,7 @@ async fn completions_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script =
             Process::start(&["completions", shell], &Environment::embedded()).output().await;
-        for word in ["api", "worker", "provider", "simulate", "dead", "redrive", "concurrency"] {
+        for word in ["api", "worker", "gateway", "simulate", "dead", "redrive", "concurrency"] {
             assert!(script.contains(word), "{word} for {shell}");
         }
     }

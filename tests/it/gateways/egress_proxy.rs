@@ -74,7 +74,7 @@ async fn every_gateway_is_reached_through_the_proxy() {
         .with("SMS_DSN", &format!("failover({})", dsns.join(" || ")))
         .with("HTTPS_PROXY", &format!("http://user:pass@{}", proxy.address))
         .with("NO_PROXY", "tencent.invalid");
-    let mut check = Process::start(&["provider", "check", "--to", "+8613800138000"], &environment);
+    let mut check = Process::start(&["gateway", "check", "--to", "+8613800138000"], &environment);
     assert!(!check.ended().await.success(), "the tunnels lead nowhere");
     let tunnels = proxy.tunnels();
     for host in [
@@ -158,7 +158,7 @@ async fn loopback_is_never_reached_through_a_proxy() {
     };
     let (ccp, aws) = (Gateway::start(&[], Reply::Accept).await, Stub::start(Vendor::Aws).await);
     let dsn = format!("failover({} || {})", ccp.dsn(), aws.dsn());
-    let check = ["provider", "check", "--to", "+8613800138000"];
+    let check = ["gateway", "check", "--to", "+8613800138000"];
     let output = Process::start(&check, &everything(Environment::lambda().with("SMS_DSN", &dsn)))
         .output()
         .await;

@@ -82,3 +82,11 @@ async fn gateway_check_with_a_number_calls_the_gateway() {
     assert!(output.contains("throttled: 160038") && output.contains("0 of 1 accepted"), "{output}");
     assert!(!output.contains("13800138000") && !output.contains(gateway::TOKEN), "{output}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_check_has_its_former_name_too() {
+    let mut check = Process::start(&["provider", "check"], &environment(&all()));
+    assert!(check.ended().await.success(), "{}", check.log());
+    assert!(check.standard_output().contains("6 of 6 accepted"));
+    assert!(check.log().contains("`sms-verify provider` is now `sms-verify gateway`"));
+}

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::eventually;
 use crate::support::process::{Deployment, Environment, Process};
 use crate::support::services::Service;
 
@@ -12,9 +13,11 @@ async fn an_accepted_request_is_one_command() {
     let redis = Service::redis();
     let environment = Environment::services().with("REDIS_URL", &redis.url);
     let mut deployment = Deployment::split(&environment);
-    // The first request loads the script; what it costs is what every later one costs.
-    deployment.client.ask("+8613900139000").await;
-    deployment.client.code("+8613900139000").await;
+    // The first request loads the scripts; each later one costs the same.
+    let first = deployment.client.ask("+8613900139000").await.id();
+    let sent =
+        async || (deployment.client.status(&first).await.body["delivery"] == "sent").then_some(());
+    eventually("the first SMS is sent", sent).await;
     let workers = deployment.workers.len();
     assert_eq!(workers, 2);
     let port = redis.url.rsplit(':').next().expect("a port");

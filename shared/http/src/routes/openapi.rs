@@ -49,7 +49,7 @@ mod tests {
         object.as_object().expect("an object").keys().map(String::as_str).collect()
     }
 
-    /// `UPDATE_DOCS=1 cargo test --workspace --lib openapi` writes the file.
+    /// `UPDATE_DOCS=1 cargo test --workspace --lib it_is_made_of_the_code` writes it.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an order to the test, and no setting")]
     fn it_is_made_of_the_code() {
