@@ -33,7 +33,7 @@ pub(super) fn limit_key(quota: &Quota) -> String {
 
 /// Where it stands what a picture shows: under the name that the tutorial has for it.
 pub(super) fn picture_key(uuid: &PictureId) -> String {
-    format!("img_{}", uuid.as_str())
+    format!("img_{uuid}")
 }
 
 /// Where it stands which number a gateway's name for a message is about.

@@ -241,7 +241,7 @@ impl MemoryStore {
 
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
         self.lock().pictures.insert(
-            uuid.clone(),
+            *uuid,
             text.to_owned(),
             self.now(),
             picture_id::LIFETIME,

@@ -135,7 +135,7 @@ impl Shop {
 
     /// What somebody reads in a new picture.
     async fn picture(&self, shop: &Client) -> (String, String) {
-        let uuid = PictureId::random(random_bytes()).as_str().to_owned();
+        let uuid = PictureId::random(random_bytes()).to_string();
         assert_eq!(
             shop.get(&format!("/image_codes/{uuid}/")).await.header("content-type"),
             "image/png"
