@@ -16,7 +16,7 @@ use sms_queue::{DeadLetters, Queue};
 use tokio::time::sleep;
 
 use crate::cli::{DeadAction, Which};
-use crate::shutdown::Shutdown;
+use crate::shutdown;
 
 /// What became of dead letters.
 #[derive(Default)]
@@ -32,11 +32,11 @@ struct Done {
 
 /// Does it, and says what was done. What was taken and stays is given back, however it ends.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
-    let (mut letters, mut done, mut stop) =
-        (queue.dead_letters().await?, Done::default(), Shutdown::on_signals()?);
+    let (mut letters, mut done, stop) =
+        (queue.dead_letters().await?, Done::default(), shutdown::on_signals()?);
     let ended = tokio::select! {
         ended = act(&mut letters, &action, &mut done) => ended,
-        () = stop.requested() => Err("interrupted: what was not done yet is still a dead letter".into()),
+        () = stop.cancelled() => Err("interrupted: what was not done yet is still a dead letter".into()),
     };
     letters.close().await?;
     report(&action, &done)?;

@@ -6,7 +6,6 @@
 //! and after its last attempt is a dead letter.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -20,13 +19,13 @@ use sms_queue::Queue;
 use sms_queue::dead_letter::DeadLetterReason;
 use sms_queue::message::{Consumer, Message};
 use sms_telemetry::causes;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
 
+use crate::commands::consume::consume;
 use crate::commands::worker::settle;
-use crate::shutdown::Shutdown;
 
 /// Most messages in one event: SQS's own default.
 pub const BATCH_SIZE: u16 = 10;
@@ -56,37 +55,25 @@ impl Invoker {
 
     /// Invokes until asked to stop; then finishes what is in hand and returns the rest to the
     /// queue.
-    pub async fn run(self, mut consumer: Consumer, concurrency: u16, mut stop: Shutdown) {
+    pub async fn run(self, mut consumer: Consumer, concurrency: u16, stop: CancellationToken) {
         info!(function = %self.function, "handing jobs to a function");
-        let free = Arc::new(Semaphore::new(usize::from(concurrency)));
-        let mut in_hand = JoinSet::new();
-        loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.requested() => break,
-                batch = next_batch(&mut consumer, &free) => batch,
-            };
-            let Some((batch, permit)) = batch else { break };
-            let (invoker, mut stop) = (self.clone(), stop.clone());
-            in_hand.spawn(async move {
-                invoker.hand_over(batch, &mut stop).await;
-                drop(permit);
-            });
-            while in_hand.try_join_next().is_some() {}
-        }
-        while in_hand.join_next().await.is_some() {}
+        let hand_over = |batch| {
+            let (invoker, stop) = (self.clone(), stop.clone());
+            async move { invoker.hand_over(batch, &stop).await }
+        };
+        consume(async || next_batch(&mut consumer).await, hand_over, concurrency, &stop).await;
         consumer.close().await;
     }
 
     /// Invokes until the function has answered. Messages that were given back in the meantime would
     /// come near the queue's delivery limit.
-    async fn hand_over(&self, batch: Vec<Message>, stop: &mut Shutdown) {
+    async fn hand_over(&self, batch: Vec<Message>, stop: &CancellationToken) {
         let failed = loop {
             match self.invoke(&batch).await {
                 Ok(failed) => break failed,
                 Err(error) => warn!(error = causes(&error), "the function cannot be reached"),
             }
-            if stop.requested_within(PAUSE).await {
+            if timeout(PAUSE, stop.cancelled()).await.is_ok() {
                 for message in batch {
                     message.give_back();
                 }
@@ -159,20 +146,16 @@ impl Failed {
     }
 }
 
-/// A free place, and then one message or more for it.
-async fn next_batch(
-    consumer: &mut Consumer,
-    free: &Arc<Semaphore>,
-) -> Option<(Vec<Message>, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(free).acquire_owned().await.ok()?;
+/// One message, and what comes within [`BATCH_WINDOW`] after it.
+async fn next_batch(consumer: &mut Consumer) -> Vec<Message> {
     let mut batch = vec![consumer.receive().await];
     while batch.len() < usize::from(BATCH_SIZE) {
-        match tokio::time::timeout(BATCH_WINDOW, consumer.receive()).await {
+        match timeout(BATCH_WINDOW, consumer.receive()).await {
             Ok(message) => batch.push(message),
             Err(_) => break,
         }
     }
-    Some((batch, permit))
+    batch
 }
 
 /// The messages as an SQS event. A message's id is its place in the batch.

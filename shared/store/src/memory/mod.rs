@@ -240,12 +240,7 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
-        self.lock().pictures.insert(
-            *uuid,
-            text.to_owned(),
-            self.now(),
-            picture_id::LIFETIME,
-        );
+        self.lock().pictures.insert(*uuid, text.to_owned(), self.now(), picture_id::LIFETIME);
     }
 
     pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
