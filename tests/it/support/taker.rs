@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message as SqsMessage;
+use sms_domain::sync::lock;
 use sms_queue::Queue;
 use sms_queue::dead_letter::QueueError;
 use sms_queue::message::{Consumer, Message};
@@ -175,8 +176,4 @@ impl Taken {
 async fn show(client: &Client, url: &str, handle: String) {
     let request = client.change_message_visibility().queue_url(url).receipt_handle(handle);
     request.visibility_timeout(0).send().await.expect("shown");
-}
-
-fn lock(in_hand: &InHand) -> MutexGuard<'_, HashMap<String, String>> {
-    in_hand.lock().unwrap_or_else(PoisonError::into_inner)
 }
