@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 static MAX_DETACHED: Semaphore = Semaphore::const_new(1_000);
 
 /// A call that is seen to its end: if it is dropped on the way, because its caller has hung up, it
-/// goes on in a task of its own.
+/// goes on in a task of its own. (Not in one from the beginning: the way through the scheduler costs
+/// about 4,000 instructions, which is 2 to 3 % of a request.)
 pub struct DetachOnDrop<F>(Option<Pin<Box<F>>>)
 where
     F: Future<Output: Send> + Send + 'static;

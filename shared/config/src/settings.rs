@@ -1,8 +1,7 @@
 //! The table of settings: every environment variable that is read, in one place.
 //!
-//! [`Vars`](crate::vars::Vars) reads a variable by its row here, docs/reference/configuration.md, `--help`
-//! and the warning of misspelt names are made of it, and tests hold template.yaml and deploy/ to
-//! it.
+//! `Vars` reads a variable by its row here, docs/reference/configuration.md, `--help` and the
+//! warning of misspelt names are made of it, and tests hold template.yaml and deploy/ to it.
 
 use std::fmt;
 

@@ -24,11 +24,11 @@ pub enum Scope {
     WrongIp,
     /// All wrong codes.
     Wrong,
-    /// SMS to a block of numbers whose codes nobody types back: [`sms_app::conversion_guard`].
+    /// SMS to a block of numbers whose codes nobody types back: `sms_app::conversion_guard`.
     Conversion,
     /// Money: [`crate::budget`].
     Budget,
-    /// The answer to one task: [`sms_app::challenge`].
+    /// The answer to one task: `sms_app::challenge`.
     Proof,
 }
 

@@ -175,7 +175,7 @@ pub struct PermitRequest {
 pub enum Permit {
     /// Yes.
     Granted {
-        /// It has failed lately: [`Store::report`] is to be told if it does not this time.
+        /// It has failed lately: [`Store::report`](crate::Store::report) is to be told if it does not this time.
         report_success: bool,
     },
     /// Not now: the account takes so many in a second, and this message's turn comes later.
@@ -241,7 +241,7 @@ pub struct ClaimedKey {
 /// What a store knows of an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the call is the first, and [`Store::settle`] is to be told what came of it.
+    /// Nothing: the call is the first, and [`Store::complete`](crate::Store::complete) is to be told what came of it.
     Acquired,
     /// The first call with it is at work.
     InProgress,

@@ -14,8 +14,8 @@ use sms_domain::locale::Locale;
 use super::problem_body::locale;
 use crate::problem::Problem;
 
-/// Answers what has none, more than one, or one that is none. For routes that are served without
-/// [`crate::app`], which sees to it by itself.
+/// Refuses a request whose `Host` is missing, repeated or malformed. For routes that are served
+/// without [`crate::with_defaults`], which checks it too.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
         return Problem::BadHost.response(locale(request.headers()).unwrap_or(Locale::En));

@@ -294,7 +294,7 @@ pub(crate) struct Document<'a> {
     down: Option<&'a [&'static str]>,
 }
 
-/// The document is written when the caller's language is known: see [`crate::app`].
+/// The document is written when the caller's language is known: see [`crate::with_defaults`].
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.kind().status.into_response();
