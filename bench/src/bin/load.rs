@@ -22,10 +22,10 @@ use tokio::task::JoinSet;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long the last messages may take to arrive.
+/// Longest time that the last messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// When the SMS of each number arrived, by its place in the sequence.
+/// Arrival of the SMS of each number, by its place in the sequence.
 type Arrivals = Arc<Mutex<Vec<Option<Instant>>>>;
 
 #[derive(Clone)]

@@ -43,7 +43,7 @@ impl Collector {
         self.kept().into_iter().map(|(_, span)| span).collect()
     }
 
-    /// Who has sent spans of this name, as their resources say.
+    /// The resources that have sent spans of this name.
     pub fn senders(&self, name: &str) -> Vec<String> {
         self.kept()
             .into_iter()

@@ -27,13 +27,13 @@ pub struct Subject {
     slow: AtomicBool,
 }
 
-/// What takes messages from it.
+/// A consumer of messages.
 pub enum Taker {
     Consumer(Consumer),
     Sqs { client: Client, url: String, waiting: VecDeque<SqsMessage>, in_hand: InHand },
 }
 
-/// Those of SQS that were taken, by their ids, with their handles.
+/// Receipt handles of messages from SQS that are in hand, by message id.
 type InHand = Arc<Mutex<HashMap<String, String>>>;
 
 /// A message that was taken.
@@ -74,13 +74,13 @@ impl Subject {
         .await;
     }
 
-    /// How many calls its server answers in time at once: one for tests answers them one after the
+    /// Most calls at once that its server answers in time: one for tests answers them one after the
     /// other.
     pub fn breadth(&self) -> usize {
         if self.sqs.is_some() { 4 } else { 200 }
     }
 
-    /// Whether everything was put there once, so that it can be counted.
+    /// True if everything was put there once, so that it can be counted.
     pub fn is_countable(&self) -> bool {
         !self.slow.load(Ordering::Relaxed)
     }
