@@ -27,7 +27,6 @@ use tracing::subscriber::NoSubscriber;
 use self::cli::{Cli, Command, GatewayAction};
 use self::commands::{dead_letters, facts, gateway_check, health, invoke, simulate, worker};
 use self::components::Components;
-use self::shutdown::Shutdown;
 
 #[tokio::main]
 async fn main() {
@@ -67,7 +66,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let mut components = Components::new(configured(Role::All)?)?;
             components.watch_eviction();
             let consumer = components.queue.consumer(cli::DEFAULT_CONCURRENCY)?;
-            let stop = Shutdown::on_signals()?;
+            let stop = shutdown::on_signals()?;
             let server = server::bind(&mut components).await?;
             components.announce(true, true);
             let worker = worker::run(
@@ -87,14 +86,14 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             components.watch_eviction();
             let server = server::bind(&mut components).await?;
             components.announce(true, false);
-            server.run(Shutdown::on_signals()?).await?;
+            server.run(shutdown::on_signals()?).await?;
         }
         Some(Command::Worker { concurrency, invoke: None, metrics }) => {
             ops::measure();
             let components = Components::new(configured(Role::Worker)?)?;
             components.watch_eviction();
             let consumer = components.queue.consumer(concurrency)?;
-            let stop = Shutdown::on_signals()?;
+            let stop = shutdown::on_signals()?;
             if let Some(listen) = metrics {
                 server::serve_worker(&components, listen, stop.clone())?;
             }
@@ -117,7 +116,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 components.queue.clone(),
                 components.config.schedule,
             )?;
-            invoker.run(consumer, concurrency, Shutdown::on_signals()?).await;
+            invoker.run(consumer, concurrency, shutdown::on_signals()?).await;
         }
         Some(Command::Gateway { action: GatewayAction::Check { to } }) => {
             gateway_check::run(to).await?;

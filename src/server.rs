@@ -13,10 +13,10 @@ use sms_http::{
     pictures_router, request_router, specification_router, with_defaults,
 };
 use sms_telemetry::causes;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::components::Components;
-use crate::shutdown::Shutdown;
 use crate::{ops, pages};
 
 /// Time for requests in progress to finish after a signal.
@@ -95,7 +95,7 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
 pub fn serve_worker(
     components: &Components,
     listen: SocketAddr,
-    stop: Shutdown,
+    stop: CancellationToken,
 ) -> Result<(), ListenError> {
     let failed = |source| ListenError { listen, setting: "--metrics", source };
     let listener = TcpListener::bind(listen).map_err(failed)?;
@@ -131,7 +131,7 @@ pub struct ListenError {
 
 impl Server {
     /// Serves until a signal, and then finishes the requests in progress.
-    pub async fn run(self, mut stop: Shutdown) -> io::Result<()> {
+    pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(self.listener)?
             .handle(handle.clone())
@@ -146,7 +146,7 @@ impl Server {
             .max_buf_size(MAX_HEAD)
             .half_close(true);
         tokio::spawn(async move {
-            stop.requested().await;
+            stop.cancelled().await;
             handle.graceful_shutdown(Some(GRACE));
         });
         server.serve(self.app.into_make_service_with_connect_info::<SocketAddr>()).await

@@ -1,4 +1,4 @@
-//! What one request and one delivery cost in this process alone: store and queue are the embedded
+//! Cost of one request and of one delivery in this process alone: store and queue are the embedded
 //! ones, the gateway is none. Times, and the bytes that are allocated.
 //!
 //! ```text

@@ -16,7 +16,7 @@ use sms_queue::{DeadLetters, Queue};
 use tokio::time::sleep;
 
 use crate::cli::{DeadAction, Which};
-use crate::shutdown::Shutdown;
+use crate::shutdown;
 
 /// Counts of processed dead letters.
 #[derive(Default)]
@@ -33,11 +33,11 @@ struct Processed {
 /// Runs the command and prints its result. Letters that were read and not processed are returned to
 /// the queue, even after an error.
 pub async fn run(queue: &Queue, action: DeadAction) -> Result<(), Box<dyn Error>> {
-    let (mut letters, mut processed, mut stop) =
-        (queue.dead_letters().await?, Processed::default(), Shutdown::on_signals()?);
+    let (mut letters, mut processed, stop) =
+        (queue.dead_letters().await?, Processed::default(), shutdown::on_signals()?);
     let ended = tokio::select! {
         ended = process(&mut letters, &action, &mut processed) => ended,
-        () = stop.requested() => Err(INTERRUPTED.into()),
+        () = stop.cancelled() => Err(INTERRUPTED.into()),
     };
     letters.close().await?;
     report(&action, &processed)?;

@@ -6,7 +6,6 @@
 //! are redelivered later, and become dead letters after their last attempt.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -20,13 +19,13 @@ use sms_queue::Queue;
 use sms_queue::dead_letter::DeadLetterReason;
 use sms_queue::message::{Consumer, Message};
 use sms_telemetry::causes;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
 
+use crate::commands::consume::consume;
 use crate::commands::worker::apply;
-use crate::shutdown::Shutdown;
 
 /// Maximum number of messages in one event: SQS's own default.
 pub const BATCH_SIZE: u16 = 10;
@@ -56,37 +55,25 @@ impl Invoker {
 
     /// Invokes the function until a signal; then finishes work in progress and returns the other
     /// messages to the queue.
-    pub async fn run(self, mut consumer: Consumer, concurrency: u16, mut stop: Shutdown) {
+    pub async fn run(self, mut consumer: Consumer, concurrency: u16, stop: CancellationToken) {
         info!(function = %self.function, "invoking a function with jobs");
-        let free = Arc::new(Semaphore::new(usize::from(concurrency)));
-        let mut invocations = JoinSet::new();
-        loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.requested() => break,
-                batch = next_batch(&mut consumer, &free) => batch,
-            };
-            let Some((batch, permit)) = batch else { break };
-            let (invoker, mut stop) = (self.clone(), stop.clone());
-            invocations.spawn(async move {
-                invoker.process(batch, &mut stop).await;
-                drop(permit);
-            });
-            while invocations.try_join_next().is_some() {}
-        }
-        while invocations.join_next().await.is_some() {}
+        let process = |batch| {
+            let (invoker, stop) = (self.clone(), stop.clone());
+            async move { invoker.process(batch, &stop).await }
+        };
+        consume(async || next_batch(&mut consumer).await, process, concurrency, &stop).await;
         consumer.close().await;
     }
 
     /// Invokes the function until it has answered, and applies the outcomes. Messages are not
     /// returned to the queue in the meantime, which would count towards its delivery limit.
-    async fn process(&self, batch: Vec<Message>, stop: &mut Shutdown) {
+    async fn process(&self, batch: Vec<Message>, stop: &CancellationToken) {
         let failed = loop {
             match self.invoke(&batch).await {
                 Ok(failed) => break failed,
                 Err(error) => warn!(error = causes(&error), "the function cannot be reached"),
             }
-            if stop.requested_within(PAUSE).await {
+            if timeout(PAUSE, stop.cancelled()).await.is_ok() {
                 for message in batch {
                     message.requeue();
                 }
@@ -163,20 +150,16 @@ impl Failed {
     }
 }
 
-/// Waits for a permit, and then receives one message or more for it.
-async fn next_batch(
-    consumer: &mut Consumer,
-    free: &Arc<Semaphore>,
-) -> Option<(Vec<Message>, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(free).acquire_owned().await.ok()?;
+/// One message, and what comes within [`BATCH_WINDOW`] after it.
+async fn next_batch(consumer: &mut Consumer) -> Vec<Message> {
     let mut batch = vec![consumer.receive().await];
     while batch.len() < usize::from(BATCH_SIZE) {
-        match tokio::time::timeout(BATCH_WINDOW, consumer.receive()).await {
+        match timeout(BATCH_WINDOW, consumer.receive()).await {
             Ok(message) => batch.push(message),
             Err(_) => break,
         }
     }
-    Some((batch, permit))
+    batch
 }
 
 /// The messages as an SQS event. A message's id is its place in the batch.

@@ -1,6 +1,7 @@
 //! The commands of `sms-verify`, a file each. Without a command it runs `api` and `worker` in one
 //! process; `api` is [`crate::server`].
 
+pub mod consume;
 pub mod dead_letters;
 pub mod facts;
 pub mod gateway_check;

@@ -183,7 +183,7 @@ async fn check_one(scene: &Scene, rng: &mut Rng) {
     }
 }
 
-/// What is done to Redis and RabbitMQ.
+/// A fault of Redis and RabbitMQ.
 type OnServices = fn(&Service, &Service);
 
 /// Redis and RabbitMQ are killed, flushed, filled and restarted, until `end`.

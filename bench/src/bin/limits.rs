@@ -1,4 +1,4 @@
-//! What the parts can do by themselves, with nothing of the product around them but the one script.
+//! Limits of the parts by themselves, with nothing of the product around them but the one script.
 //!
 //! ```text
 //! limits http                    an HTTP server that answers 202

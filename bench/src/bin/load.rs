@@ -10,21 +10,22 @@
 //! times in milliseconds.
 
 use std::env;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use sms_domain::sync::lock;
 use tokio::task::JoinSet;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long the last messages may take to arrive.
+/// Longest time that the last messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// When the SMS of each number arrived, by its place in the sequence.
+/// Arrival of the SMS of each number, by its place in the sequence.
 type Arrivals = Arc<Mutex<Vec<Option<Instant>>>>;
 
 #[derive(Clone)]
@@ -81,10 +82,10 @@ async fn main() -> Result<()> {
         json!({ "asked": count, "accepted": answers.len(), "answer": percentiles(answers) });
     if gateway != "-" {
         let deadline = Instant::now() + PATIENCE;
-        while read(&arrivals).iter().any(Option::is_none) && Instant::now() < deadline {
+        while lock(&arrivals).iter().any(Option::is_none) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let arrivals = read(&arrivals);
+        let arrivals = lock(&arrivals);
         let waits = arrivals
             .iter()
             .zip(&times)
@@ -106,14 +107,10 @@ async fn take(State(gateway): State<Gateway>, Json(body): Json<Value>) -> Json<V
     let digits: String = body["to"].as_str().unwrap_or_default().chars().rev().take(10).collect();
     let number = digits.chars().rev().collect::<String>().parse::<u64>().unwrap_or_default();
     let index = usize::try_from(number.wrapping_sub(gateway.first)).unwrap_or(usize::MAX);
-    if let Some(arrival) = read(&gateway.arrivals).get_mut(index) {
+    if let Some(arrival) = lock(&gateway.arrivals).get_mut(index) {
         arrival.get_or_insert(now);
     }
     Json(json!({ "statusCode": "000000", "templateSMS": { "smsMessageSid": format!("{number}") } }))
-}
-
-fn read(arrivals: &Arrivals) -> std::sync::MutexGuard<'_, Vec<Option<Instant>>> {
-    arrivals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn percentiles(mut times: Vec<Duration>) -> Value {

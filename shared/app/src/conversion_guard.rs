@@ -2,12 +2,13 @@
 //! requests against that. The statistics are [`sms_domain::conversion_test::CusumTest`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction, GuardMode};
 use sms_domain::phone::{Country, PhoneNumber};
 use sms_domain::quota::{Quota, country_quota, prefix_quota};
 use sms_domain::secrets::Secrets;
+use sms_domain::sync::lock;
 use sms_store::{Store, StoreError};
 
 /// Longest time for which a country's base rate is cached, in microseconds.
@@ -73,7 +74,7 @@ impl ConversionGuard {
 
     /// Locks the cache. It is consistent even if a thread panicked: every change is an insertion.
     fn cache(&self) -> MutexGuard<'_, HashMap<String, (Conversion, i64)>> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.cache)
     }
 }
 

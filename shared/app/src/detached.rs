@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 static MAX_DETACHED: Semaphore = Semaphore::const_new(1_000);
 
 /// A future that is polled to its end: if it is dropped before, because its caller has hung up, it
-/// continues in a task of its own.
+/// continues in a task of its own. (Not in one from the beginning: the way through the scheduler
+/// costs about 4,000 instructions, 2 to 3 % of a request.)
 pub struct DetachOnDrop<F>(Option<Pin<Box<F>>>)
 where
     F: Future<Output: Send> + Send + 'static;

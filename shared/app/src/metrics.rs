@@ -5,13 +5,14 @@
 //! an address. docs/operations/observability.md has the table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use sms_domain::failure::FailureClass;
 use sms_domain::phone::Country;
 use sms_domain::refusal::Refusal;
+use sms_domain::sync::lock;
 use sms_store::CheckResult;
 
 /// Requests for a code, by `outcome`.
@@ -164,7 +165,7 @@ pub(crate) fn called(gateway: &str, failure: Option<FailureClass>, took: Duratio
 /// of the label are limited to [`MAX_CODES`].
 pub(crate) fn refused(gateway: &str, code: &str) {
     static CODES: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
-    let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut codes = lock(&CODES);
     let codes = codes.entry(gateway.to_owned()).or_default();
     if codes.len() < MAX_CODES {
         codes.insert(code.to_owned());

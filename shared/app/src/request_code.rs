@@ -37,6 +37,49 @@ const RELEASE_WAIT: Duration = Duration::from_millis(80);
 const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 
 /// The use case `RequestCode`: a request for a code is admitted and its SMS queued.
+///
+/// ```
+/// use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
+/// use sms_domain::locale::Locale;
+/// use sms_domain::phone::{PhoneNumber, Region};
+/// use sms_domain::random::random_bytes;
+/// use sms_domain::secrets::Secrets;
+/// use sms_domain::trace_context::RequestContext;
+/// use sms_domain::verification::{Policy, Status};
+/// use sms_domain::verification_id::Purpose;
+/// use sms_queue::Queue;
+/// use sms_store::Store;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request_code = RequestCode {
+///     store: Store::memory(Policy::default()),
+///     queue: Queue::memory(),
+///     secrets: Secrets::from_random(random_bytes()),
+///     abuse: AbuseSettings::none(),
+///     meiduo_keys: None,
+/// };
+/// let (to, country) = PhoneNumber::parse_with_country("138 0013 8000", Region::default())?;
+/// let request = Request {
+///     to,
+///     country,
+///     ip: None,
+///     tenant: None,
+///     locale: Locale::En,
+///     purpose: Purpose::default(),
+///     autofill: None,
+///     proof: None,
+///     context: RequestContext::default(),
+/// };
+/// let verification = request_code.request(request.clone(), random_bytes()).await?;
+/// assert_eq!(verification.status, Status::Pending);
+/// assert_eq!(request_code.queue.depth().await?.jobs, 1);
+///
+/// let too_soon = request_code.request(request, random_bytes()).await;
+/// assert!(matches!(too_soon, Err(RequestCodeError::Refused(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RequestCode {
     /// The store, which decides on the admission.

@@ -1,6 +1,6 @@
 //! The table of settings: every environment variable that is read, in one place.
 //!
-//! [`Vars`](crate::vars::Vars) reads a variable by its row here. docs/reference/configuration.md,
+//! `Vars` reads a variable by its row here. docs/reference/configuration.md,
 //! `--help` and the warning of misspelt names are generated from it, and tests compare
 //! template.yaml and deploy/ with it.
 

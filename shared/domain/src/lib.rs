@@ -22,6 +22,7 @@ pub mod random;
 pub mod refusal;
 pub mod retry_schedule;
 pub mod secrets;
+pub mod sync;
 pub mod test_numbers;
 pub mod times;
 pub mod token;

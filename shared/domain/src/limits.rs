@@ -28,6 +28,20 @@ const MAX_PER_NUMBER: u32 = 100;
 
 /// `LIMITS`: a list such as `number=5/hour,10/day ip=100/hour country=off`. Scopes that it does not
 /// name keep their defaults; `off` alone means no limits at all.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sms_domain::limits::{Limits, LimitsError};
+/// use sms_domain::quota::{Scope, Window};
+///
+/// let limits = Limits::parse("ip=20/hour prefix=off")?;
+/// let twenty = Window { max: 20, period: Duration::from_secs(3600) };
+/// assert_eq!(limits.of(Scope::Ip).collect::<Vec<_>>(), [twenty]);
+/// assert_eq!(limits.of(Scope::Prefix).count(), 0);
+/// assert_eq!(limits.of(Scope::Number).count(), 2, "by default: in an hour, and in a day");
+/// # Ok::<(), LimitsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits(Arc<[(Scope, Window)]>);
 

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sms_domain::phone::PhoneNumber;
+use sms_domain::sync::lock;
 use sms_outbound::dsn::Dsn;
 use sms_outbound::transcript::{self, Exchange};
 
@@ -77,7 +78,7 @@ impl Account {
     }
 
     fn closed(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.closed)
     }
 
     /// The gateway's name, as in the URL of its delivery reports.

@@ -47,6 +47,22 @@ pub enum SmsDsnError {
 }
 
 /// The configured gateways, and the routes to them.
+///
+/// ```
+/// use sms_domain::phone::{PhoneNumber, Region};
+/// use sms_gateways::Gateways;
+///
+/// let gateways = Gateways::from_dsn(
+///     "+86=failover(null://default || inbox+http://127.0.0.1:8080); *=inbox+http://127.0.0.1:8080",
+/// )?;
+/// let names = |number: &str| -> Result<Vec<&str>, Box<dyn std::error::Error>> {
+///     let number = PhoneNumber::parse(number, Region::default())?;
+///     Ok(gateways.accounts(&number, "").into_iter().map(|account| account.name()).collect())
+/// };
+/// assert_eq!(names("+8613800138000")?, ["null", "inbox"]);
+/// assert_eq!(names("+447400123456")?, ["inbox"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Gateways(Arc<Routes>);
 

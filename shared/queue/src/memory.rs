@@ -1,10 +1,11 @@
 //! The queue in this process's memory: for `cargo run` without services. Its messages are lost when
 //! the process ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sms_domain::sync::lock;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, Depth};
@@ -80,7 +81,7 @@ impl MemoryQueue {
     }
 
     fn letters(&self) -> MutexGuard<'_, Vec<DeadLetter>> {
-        self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dead_letters)
     }
 }
 

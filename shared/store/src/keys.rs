@@ -33,7 +33,7 @@ pub(super) fn limit_key(quota: &Quota) -> String {
 
 /// Key of a picture's text, named as in the Meiduo tutorial.
 pub(super) fn picture_key(uuid: &PictureId) -> String {
-    format!("img_{}", uuid.as_str())
+    format!("img_{uuid}")
 }
 
 /// Key of the number's tag of a gateway's message ID.

@@ -40,6 +40,37 @@ pub use self::types::{
 };
 
 /// A store, chosen by URL scheme.
+///
+/// ```
+/// use sms_domain::phone::{PhoneNumber, Region};
+/// use sms_domain::random::{random_bytes, random_u64};
+/// use sms_domain::secrets::Secrets;
+/// use sms_domain::verification::Policy;
+/// use sms_domain::verification_id::{Purpose, VerificationId};
+/// use sms_store::{AdmissionRequest, CheckResult, Decision, Store};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Store::memory(Policy::default());
+/// let (secrets, purpose) = (Secrets::from_random(random_bytes()), Purpose::default());
+/// let number = PhoneNumber::parse("+8613800138000", Region::default())?;
+/// let tag = secrets.tag(&number);
+/// let id = VerificationId::new(secrets.newest_key_id(), tag, random_bytes(), &purpose);
+/// let request = AdmissionRequest {
+///     id: id.clone(),
+///     to: number.masked(),
+///     windows: Vec::new(),
+///     quotas: Vec::new(),
+///     guarded: Vec::new(),
+/// };
+/// assert!(matches!(store.admit(&request).await?, Decision::Admitted { sms_number: 1, .. }));
+///
+/// let wrong = store.check(&id, false, random_u64(), &[]).await?;
+/// assert!(matches!(wrong, CheckResult::Wrong { attempts_left: 4, .. }));
+/// assert_eq!(store.check(&id, true, random_u64(), &[]).await?, CheckResult::Approved);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Store(Backend);
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
 use metrics::{
@@ -12,6 +12,7 @@ use metrics::{
     SharedString, Unit,
 };
 use serde_json::{Map, Value, json};
+use sms_domain::sync::lock;
 
 use crate::controls::Controls;
 
@@ -56,8 +57,7 @@ static METRICS_LEVEL: OnceLock<Option<&'static str>> = OnceLock::new();
 
 /// Prints the metrics recorded since the last flush.
 pub fn flush() {
-    let values =
-        std::mem::take(&mut *RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner));
+    let values = std::mem::take(&mut *lock(&RECORDER.values));
     if values.is_empty() {
         return;
     }
@@ -154,7 +154,7 @@ impl Metric {
     }
 
     fn record(&self, change: impl FnOnce(Option<Values>) -> Values) {
-        let mut values = RECORDER.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = lock(&RECORDER.values);
         let key = (self.0.clone(), self.1.clone());
         let before = values.remove(&key);
         values.insert(key, change(before));

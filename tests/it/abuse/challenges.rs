@@ -32,7 +32,7 @@ fn task(answer: &Answer, ends: &str) -> Value {
     answer.body["challenge"].clone()
 }
 
-/// What a page does with a proof of work.
+/// Solves a proof of work as a page does.
 fn solve(task: &Value) -> String {
     let text = |name: &str| task[name].as_str().expect(name).to_owned();
     let (salt, challenge) = (text("salt"), text("challenge"));

@@ -147,7 +147,7 @@ async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     assert_eq!(Job::decode(&again.body).expect("a job").attempts, 1);
 }
 
-/// What other services send, by what they are in words.
+/// Events of other services, and the words for them in the dead letter's reason.
 const OTHERS: [(&str, &str); 6] = [
     (r#"{"Records":[{"eventSource":"aws:s3","s3":{"object":{"key":"k"}}}]}"#, "records of aws:s3"),
     (r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"m"}}]}"#, "records of aws:sns"),

@@ -13,7 +13,7 @@ const PREFIXES: usize = 85_000;
 const TYPES: usize = 6_500;
 const OWN: usize = 9_000;
 
-/// What the reference says of one of its subjects.
+/// Output of the reference implementation on one of its subjects.
 fn reference(subject: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/phone_numbers.py");
     let output = Command::new("python")
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         PhoneNumber::parse_with_country(self.text, self.region).ok()
     }
 
-    /// What is wrong, if anything is.
+    /// The difference from the reference, if there is one.
     fn judge(&self) -> Option<String> {
         let read = self.read().map(|(number, country)| (number.e164().to_owned(), country.code()));
         let read = read.as_ref().map(|(number, country)| (number.as_str(), country.as_str()));
@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
         wrong.then(|| format!("{:?} {}: {read:?} is {:?}", self.region, self.text, self.expected))
     }
 
-    /// What is no number as it is dialled there may be one with `00` for the international prefix,
+    /// A text that is no number as it is dialled may be one with `00` for the international prefix,
     /// and that one only.
     fn is_behind_zeros(&self, number: &str) -> bool {
         let international = self.text.strip_prefix("00").map(|rest| format!("+{rest}"));

@@ -38,7 +38,7 @@ fn output(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Where the source of the crate of AWS's events is, with a sample of each.
+/// The folder of samples in the source of the crate `aws_lambda_events`.
 fn fixtures() -> PathBuf {
     // Without this, cargo asks for what only other systems need, and was never downloaded.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);

@@ -31,7 +31,7 @@ async fn ask(function: &Function, to: &str) -> Value {
     function.invoke(&asked).await
 }
 
-/// What the three functions are given on AWS.
+/// The environment of the three functions on AWS.
 pub fn environment(redis: &str, queues: &Queues, gateway: &Gateway) -> Environment {
     Environment::lambda()
         .with("REDIS_URL", redis)

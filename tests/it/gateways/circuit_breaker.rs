@@ -145,7 +145,7 @@ async fn circuit_open_everywhere_holds_jobs_and_spends_no_attempt() {
     assert_eq!((sender.state(&job).await, gateway.calls().len()), (DeliveryState::Queued, 5));
 }
 
-/// The same with processes: two workers that share a Redis, a first gateway that is down for all of
+/// With processes: two workers that share a Redis, and a first gateway that is down for both of
 /// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn circuit_is_shared_by_workers() {

@@ -1,4 +1,4 @@
-//! What vendors push about messages: each in its own format, and only if it is the vendor's.
+//! Delivery reports that vendors push: each in its own format, and only if it is the vendor's.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -282,7 +282,7 @@ async fn aws_delivery_report_through_event_bridge() {
     }
 }
 
-/// What SNS says for itself is no trouble that it should try again for.
+/// Control messages of SNS are acknowledged, so that it does not send them again.
 #[tokio::test(flavor = "multi_thread")]
 async fn sns_control_messages_are_accepted() {
     let scene = Scene::start(Vendor::Aws).await;

@@ -12,7 +12,7 @@ use crate::support::process::{Deployment, Environment, Process};
 use crate::support::vendor::{SECRET, Stub, VENDORS, Vendor};
 use crate::support::{eventually, number};
 
-/// What asks for a tunnel, and how what went through it began.
+/// The request for a tunnel, and the first byte that went through it.
 #[derive(Debug, Clone)]
 struct Tunnel {
     head: String,

@@ -77,7 +77,7 @@ impl Sender {
         Self { send_sms, locale: Locale::ZhCn, purpose: Purpose::default(), autofill: None }
     }
 
-    /// The same, with a store whose time stands still until its clock is moved.
+    /// A sender with a store whose time stands still until its clock is moved.
     fn with_stopped_clock(dsn: &str, policy: DeliveryPolicy) -> Self {
         let mut sender = Self::new(dsn, policy);
         sender.send_sms.store = memory_store(Policy::default());

@@ -195,8 +195,7 @@ async fn take_slots(sender: &Sender, count: u32) {
     }
 }
 
-/// Who waits for a turn at one gateway, and meanwhile may call another that has failed before, has
-/// not lost it.
+/// A job keeps its rate slot at one gateway while it calls another, which has failed before.
 #[tokio::test]
 async fn rate_slot_is_kept_while_another_gateway_is_tried() {
     let gateways = two(Reply::Refuse("160000")).await;

@@ -108,14 +108,14 @@ async fn each_vendor_error_has_its_class() {
     }
 }
 
-/// What a gateway's error is taken for.
+/// The error that a gateway's refusal is read as.
 async fn error_of(dsn: &str) -> SendError {
     let sender = Sender::new(dsn, DeliveryPolicy::default());
     let sms = super::gateway_check::sms();
     sender.send_sms.gateways.all()[0].send(&sms).await.expect_err("refused")
 }
 
-/// What becomes of a job, and the state of its verification, as text.
+/// The outcome of a job and the state of its verification, as text.
 async fn outcome(stub: &Stub, policy: DeliveryPolicy) -> String {
     let sender = Sender::new(&stub.dsn(), policy);
     let job = sender.job(&number(1)).await;
@@ -142,7 +142,8 @@ async fn each_ccp_status_code_has_its_class() {
     assert_snapshot!("errors_of_ccp", lines.join("\n"));
 }
 
-/// What a program behind a webhook says may be anything: a number among it goes nowhere.
+/// The reason that a program behind a webhook gives may be any text: one with a number in it is not
+/// kept.
 #[tokio::test]
 async fn error_code_is_never_a_number() {
     let stub = Stub::start(Vendor::Webhook).await;

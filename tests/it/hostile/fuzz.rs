@@ -83,7 +83,7 @@ fn number_like() -> impl Strategy<Value = String> {
     prop_oneof![number, spoilt, mixed, any::<String>(), "[0-9+]{0,60}"]
 }
 
-/// What may stand around and between digits, but for white space.
+/// Characters that may stand around and between digits, but for white space.
 const BETWEEN: &str = "+＋﹢-./()[]．／（）［］－﹘﹣\
     \u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2043}\u{2212}\u{30fc}\
     \u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\

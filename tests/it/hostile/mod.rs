@@ -3,7 +3,7 @@
 /// Made-up input, a few hundred of each kind, or for as long as `tests/fuzz` says.
 mod fuzz;
 
-/// The same from vendors.
+/// Made-up input from vendors.
 mod fuzz_vendors;
 
 /// Clients that send too much, too slowly, or nothing at all.

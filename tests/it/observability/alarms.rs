@@ -44,7 +44,7 @@ impl Scene {
         eventually(&format!("{name} {label}"), counted).await;
     }
 
-    /// What the view shows, once it is as expected.
+    /// Waits until the view is as expected.
     async fn view(&self, expected: impl Fn(&Value) -> bool) {
         let looked =
             async || Some(self.client.get("/ops.json?countries=CN").await.body).filter(&expected);

@@ -1,5 +1,4 @@
-//! Where no code and no number may stand: everything that a deployment leaves behind is searched
-//! for them.
+//! Leaks of codes, numbers and secrets: store, queue and logs of a deployment are searched for them.
 
 use redis::AsyncCommands;
 use sms_queue::Queue;

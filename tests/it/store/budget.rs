@@ -30,7 +30,7 @@ struct BudgetCase {
     store: Store,
     clock: Clock,
     subject: String,
-    /// Who was verified before.
+    /// A number that was verified before.
     known: TestNumber,
 }
 

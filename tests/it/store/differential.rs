@@ -68,7 +68,7 @@ enum Operation {
     TakePicture { picture: u8 },
 }
 
-/// Which limits an operation counts on, and what the conversion guard does.
+/// The limits that an operation counts on, and the action of the conversion guard.
 #[derive(Debug, Clone)]
 struct Limits {
     kinds: Vec<Limit>,
@@ -106,7 +106,7 @@ fn limits(kinds: &[Limit]) -> BoxedStrategy<Limits> {
     (kinds, actions).prop_map(|(kinds, action)| Limits { kinds, action }).boxed()
 }
 
-/// So many steps.
+/// A wait of a number of steps.
 fn wait(steps: Range<u32>) -> BoxedStrategy<Operation> {
     steps.prop_map(|steps| Operation::Wait { steps }).boxed()
 }
@@ -163,7 +163,7 @@ fn check(people: usize, limits: BoxedStrategy<Limits>) -> BoxedStrategy<Operatio
         .boxed()
 }
 
-/// Which SMS of a verification.
+/// The number of an SMS within its verification.
 fn sms() -> impl Strategy<Value = u32> {
     prop_oneof![3 => Just(1_u32), 1 => 2..4_u32]
 }
@@ -278,7 +278,7 @@ fn accounts() -> BoxedStrategy<Operation> {
     .boxed()
 }
 
-/// What is kept for a while under a name.
+/// Operations on entries that are kept for a while under a name.
 fn keys() -> BoxedStrategy<Operation> {
     let key = || (0..2_u8, 0..2_u8, 0..3_u64);
     prop_oneof![
@@ -439,7 +439,7 @@ impl Pair {
         candidate
     }
 
-    /// One that was asked with before, if there is one.
+    /// An earlier request, if there is one.
     fn earlier(&self, person: usize, back: usize) -> Option<&AdmissionRequest> {
         self.candidates[person].iter().rev().nth(back)
     }

@@ -1,7 +1,7 @@
 //! A small OTLP receiver, which keeps the spans that it is sent.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -9,6 +9,7 @@ use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use sms_domain::sync::lock;
 
 use super::eventually;
 
@@ -22,7 +23,7 @@ impl Collector {
         let kept = collector.clone();
         let take = post(async move |body: Bytes| {
             let request = ExportTraceServiceRequest::decode(body).expect("a request of OTLP");
-            let mut spans = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut spans = lock(&kept.0);
             for resource in request.resource_spans {
                 let from = format!("{:?}", resource.resource);
                 let of_scopes = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
@@ -42,7 +43,7 @@ impl Collector {
         self.kept().into_iter().map(|(_, span)| span).collect()
     }
 
-    /// Who has sent spans of this name, as their resources say.
+    /// The resources that have sent spans of this name.
     pub fn senders(&self, name: &str) -> Vec<String> {
         self.kept()
             .into_iter()
@@ -52,7 +53,7 @@ impl Collector {
     }
 
     fn kept(&self) -> Vec<(String, Span)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     /// The spans of a trace by their names, once all of these are there.

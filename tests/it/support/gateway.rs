@@ -27,7 +27,7 @@ const NOBODY: &str = "sid";
 /// Its clients' password, which must stand nowhere else.
 pub const TOKEN: &str = "gateway-token-5d1f";
 
-/// How the stub answers a call.
+/// The stub's answer to a call.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// Accepted.
@@ -77,7 +77,7 @@ pub struct Gateway {
 
 #[derive(Default)]
 struct Script {
-    /// What to answer next; `always` when it is empty.
+    /// The next answers; `always` when it is empty.
     next: VecDeque<Reply>,
     always: Option<Reply>,
     calls: Vec<Call>,
@@ -116,7 +116,7 @@ impl Gateway {
         dsn(NOBODY, address)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -135,17 +135,17 @@ impl Gateway {
         script.always = Some(reply);
     }
 
-    /// What it got so far.
+    /// All calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().expect("no panic").calls.clone()
     }
 
-    /// What it has accepted. A call whose caller vanished before it was answered is not among it.
+    /// Accepted calls, without those whose caller vanished before the answer.
     pub fn accepted(&self) -> Vec<Call> {
         self.state.lock().expect("no panic").accepted.clone()
     }
 
-    /// What it got, once there are `count`.
+    /// Waits until there are `count` calls, and returns them.
     pub async fn got(&self, count: usize) -> Vec<Call> {
         eventually("a call to the gateway", || async {
             let calls = self.calls();

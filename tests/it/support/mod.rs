@@ -1,4 +1,4 @@
-//! What the tests stand on: real services, the program itself as processes, and a stub of the
+//! Support for the tests: real services, the program itself as processes, and a stub of the
 //! gateway.
 
 pub mod collector;

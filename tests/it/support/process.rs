@@ -20,7 +20,7 @@ pub struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
     log: PathBuf,
-    /// What it printed on standard output until it was ready.
+    /// Its standard output until it was ready.
     pub announced: String,
 }
 
@@ -44,7 +44,7 @@ impl Environment {
             .with("CODE_SECRET", &unique("a-secret-of-this-test"))
     }
 
-    /// What Lambda gives every function, and a secret.
+    /// The variables that Lambda gives every function, and a secret.
     pub fn lambda() -> Self {
         let environment = Self(BTreeMap::from([("AWS_REGION", "us-east-1".to_owned())]));
         environment
@@ -55,13 +55,13 @@ impl Environment {
             .with("CODE_SECRET", &unique("a-secret-of-this-test"))
     }
 
-    /// The same with another variable.
+    /// Adds a variable.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.0.insert(name, value.to_owned());
         self
     }
 
-    /// The same with a variable, unless it has it.
+    /// Adds a variable, unless there is one of that name.
     pub fn or(mut self, name: &'static str, value: &str) -> Self {
         self.0.entry(name).or_insert_with(|| value.to_owned());
         self
@@ -124,7 +124,7 @@ impl Process {
         Client::new(&format!("http://{}", line["listen"].as_str().expect("an address")))
     }
 
-    /// What it has logged.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log")
     }
@@ -151,7 +151,7 @@ impl Process {
         peak.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
-    /// Whether it has ended.
+    /// True if it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_some()
     }
@@ -265,7 +265,7 @@ impl Deployment {
     }
 }
 
-/// Where an API is that has announced itself.
+/// The base URL of an API, out of its announcement.
 pub fn base_url(announced: &str) -> String {
     let end = announced.find("/v1").expect("a path");
     let start = announced[..end].rfind("http://").expect("an address");
@@ -276,7 +276,7 @@ pub fn base_url(announced: &str) -> String {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// Where it is.
+    /// Its base URL.
     pub base: String,
 }
 

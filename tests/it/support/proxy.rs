@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// What happens to bytes on their way.
+/// The fault that a proxy causes, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Pass,
@@ -23,7 +23,7 @@ enum Mode {
     Refuse,
 }
 
-/// What became of one connection.
+/// State of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Alive,
@@ -76,7 +76,7 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// The same URL, by way of a new proxy.
+    /// A new proxy, and the URL that leads through it.
     pub async fn before(url: &str) -> (Self, String) {
         let start = url.find('@').or(url.find("//").map(|at| at + 1)).expect("a URL") + 1;
         let end = url[start..].find(['/', '?']).map_or(url.len(), |length| start + length);

@@ -36,7 +36,7 @@ pub struct Scene {
     pub api: Process,
     pub client: Client,
     pub workers: Vec<Process>,
-    /// Those that were killed.
+    /// Processes that were killed.
     dead: Vec<Process>,
     pub api_store: Proxy,
     pub api_queue: Proxy,
@@ -48,7 +48,7 @@ pub struct Scene {
     pub ledger: Ledger,
 }
 
-/// What was asked, and what was answered.
+/// Requests and their answers.
 #[derive(Default)]
 pub struct Ledger {
     asked: u32,
@@ -226,7 +226,7 @@ impl Scene {
         books
     }
 
-    /// The same when store and queue may have failed together. Then it can happen that the queue
+    /// Balances when store and queue may have failed together. Then it can happen that the queue
     /// has the job, its confirm is lost, and the store cannot be asked to take the admission back:
     /// the API logs that it does not know.
     pub async fn balance_after_many_faults(mut self) -> Books {
@@ -262,7 +262,7 @@ impl Scene {
         books
     }
 
-    /// What it looks like now.
+    /// The books as they are now.
     pub async fn books(&self) -> Books {
         let (calls, dead, dropped) =
             (self.gateway.accepted(), self.dead_letters().await, self.dropped());
@@ -435,7 +435,7 @@ fn distinct<'a>(calls: &'a [Call], of: impl Fn(&'a Call) -> &'a String) -> HashS
     calls.iter().map(|call| of(call).as_str()).collect()
 }
 
-/// What became of it all. Displayed, it is a row of the table in docs/results/faults.md.
+/// The counts at the end of a scene. Displayed, they are a row of docs/results/faults.md.
 pub struct Books {
     pub fault: String,
     pub policy: &'static str,

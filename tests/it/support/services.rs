@@ -42,7 +42,7 @@ pub fn from_environment(name: &str) -> String {
 pub struct Service {
     kind: &'static str,
     folder: PathBuf,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
 }
 
@@ -127,7 +127,7 @@ impl Service {
         self.rabbitmqctl_says(arguments);
     }
 
-    /// What RabbitMQ's own tool says.
+    /// Runs RabbitMQ's own tool and returns its output.
     pub fn rabbitmqctl_says(&self, arguments: &[&str]) -> String {
         services(&[&["rabbitmqctl", &*self.folder.to_string_lossy()], arguments].concat())
     }
@@ -169,13 +169,13 @@ impl Drop for Service {
     }
 }
 
-/// Whether `redis-cli` is content.
+/// Runs `redis-cli`; true if it succeeds.
 pub fn redis_cli_succeeds(arguments: &[&str]) -> bool {
     let output = Command::new("redis-cli").args(arguments).output().expect("redis-cli runs");
     output.status.success()
 }
 
-/// What `redis-cli` says.
+/// Runs `redis-cli` and returns its output.
 pub fn redis_cli(port: &str, arguments: &[&str]) -> String {
     let output = Command::new("redis-cli")
         .args(["-p", port])

@@ -49,7 +49,7 @@ impl Siteverify {
         format!("{}://{SITEKEY}:{SECRET}@{}?tls=false&{options}", self.vendor, self.address)
     }
 
-    /// What it answers from now on.
+    /// Sets the answer from now on.
     pub fn says(&self, says: Value) {
         self.state.lock().expect("no panic").says = says;
     }

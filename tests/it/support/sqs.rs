@@ -117,12 +117,12 @@ impl Queues {
             .collect()
     }
 
-    /// How many messages the queue has, hidden and delayed ones included.
+    /// Number of messages in the queue, hidden and delayed ones included.
     pub async fn depth(&self) -> u32 {
         depth(&self.client, &self.url).await
     }
 
-    /// How many dead letters there are, hidden ones included.
+    /// Number of dead letters, hidden ones included.
     pub async fn dead(&self) -> u32 {
         depth(&self.client, &self.dead_url).await
     }

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message as SqsMessage;
+use sms_domain::sync::lock;
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
 use sms_queue::message::{Consumer, Message};
@@ -26,13 +27,13 @@ pub struct Subject {
     slow: AtomicBool,
 }
 
-/// What takes messages from it.
+/// A consumer of messages.
 pub enum Taker {
     Consumer(Consumer),
     Sqs { client: Client, url: String, waiting: VecDeque<SqsMessage>, in_hand: InHand },
 }
 
-/// Those of SQS that were taken, by their ids, with their handles.
+/// Receipt handles of messages from SQS that are in hand, by message id.
 type InHand = Arc<Mutex<HashMap<String, String>>>;
 
 /// A message that was taken.
@@ -73,13 +74,13 @@ impl Subject {
         .await;
     }
 
-    /// How many calls its server answers in time at once: one for tests answers them one after the
+    /// Most calls at once that its server answers in time: one for tests answers them one after the
     /// other.
     pub fn breadth(&self) -> usize {
         if self.sqs.is_some() { 4 } else { 200 }
     }
 
-    /// Whether everything was put there once, so that it can be counted.
+    /// True if everything was put there once, so that it can be counted.
     pub fn is_countable(&self) -> bool {
         !self.slow.load(Ordering::Relaxed)
     }
@@ -175,8 +176,4 @@ impl Taken {
 async fn show(client: &Client, url: &str, handle: String) {
     let request = client.change_message_visibility().queue_url(url).receipt_handle(handle);
     request.visibility_timeout(0).send().await.expect("shown");
-}
-
-fn lock(in_hand: &InHand) -> MutexGuard<'_, HashMap<String, String>> {
-    in_hand.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,7 +26,7 @@ pub const SECRET: &str = "vendor-secret-7c41f09a2b";
 /// The account that Twilio's keys belong to.
 pub const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 
-/// Which vendor.
+/// A vendor with a stub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vendor {
     Aliyun,
@@ -39,7 +39,7 @@ pub enum Vendor {
 pub const VENDORS: [Vendor; 5] =
     [Vendor::Aliyun, Vendor::Tencent, Vendor::Twilio, Vendor::Aws, Vendor::Webhook];
 
-/// What a vendor was sent, with the names that it uses.
+/// A call that a vendor got, with the vendor's own names of the fields.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub headers: HashMap<String, String>,
@@ -137,7 +137,7 @@ impl Vendor {
         Says(status, vec![], body)
     }
 
-    /// Whether a call is one that the vendor would take, and its fields.
+    /// The fields of a call, if the vendor would take it.
     fn read(self, call: &Call<'_>) -> Option<Value> {
         match self {
             Self::Aliyun => aliyun(call),
@@ -169,12 +169,12 @@ impl Stub {
         self.vendor.dsn(&self.address, "")
     }
 
-    /// What it answers from now on.
+    /// Sets the answer from now on.
     pub fn says(&self, says: Says) {
         self.state.lock().expect("no panic").says = says;
     }
 
-    /// What it was sent, properly signed.
+    /// Calls with a right signature.
     pub fn sent(&self) -> Vec<Sent> {
         self.state.lock().expect("no panic").sent.clone()
     }

@@ -30,6 +30,18 @@ const TWO_DIGITS: [&str; 44] = [
 
 /// A mobile number in E.164 form. Its `Debug` and `Display` are masked; [`PhoneNumber::e164`]
 /// returns the digits.
+///
+/// ```
+/// use sms_domain::phone::{PhoneError, PhoneNumber, Region};
+///
+/// let number = PhoneNumber::parse("138 0013 8000", Region::default())?;
+/// assert_eq!(number.e164(), "+8613800138000");
+/// assert_eq!(number.to_string(), "+86*******8000");
+///
+/// let landline = PhoneNumber::parse("+86 10 6552 9988", Region::default());
+/// assert_eq!(landline, Err(PhoneError::NotMobile));
+/// # Ok::<(), PhoneError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber {
     e164: String,

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
+use sms_domain::sync::lock;
 use sms_domain::times;
 use sms_outbound::dsn::{Dsn, DsnError};
 use sms_outbound::http_client::{HttpClient, call};
@@ -46,7 +47,7 @@ pub struct InboxMessage {
 impl Inbox {
     /// Keeps a message.
     pub fn push(&self, message: InboxMessage) {
-        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = lock(&self.0);
         messages.truncate(CAPACITY - 1);
         messages.push_front(message);
     }
@@ -54,7 +55,7 @@ impl Inbox {
     /// All messages, newest first.
     #[must_use]
     pub fn messages(&self) -> Vec<InboxMessage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0).iter().cloned().collect()
     }
 }
 

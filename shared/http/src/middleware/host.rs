@@ -14,8 +14,8 @@ use sms_domain::locale::Locale;
 use super::problem_body::locale;
 use crate::problem::Problem;
 
-/// Refuses requests with no `Host`, several, or an invalid one. For routes that are served without
-/// [`crate::with_defaults`], which includes it.
+/// Refuses a request whose `Host` is missing, repeated or malformed. For routes that are served
+/// without [`crate::with_defaults`], which checks it too.
 pub async fn one_host(request: Request, next: Next) -> Response {
     if is_bad(&request) {
         return Problem::BadHost.response(locale(request.headers()).unwrap_or(Locale::En));

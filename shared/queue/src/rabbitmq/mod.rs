@@ -15,7 +15,7 @@ mod dead_letters;
 mod topology;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -24,6 +24,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use sms_domain::retry_schedule::Delay;
+use sms_domain::sync::lock;
 use sms_domain::trace_context::TraceParent;
 use sms_outbound::dsn::DsnError;
 use tracing::debug;
@@ -65,7 +66,7 @@ struct Publisher {
 
 impl Publisher {
     fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
-        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.declared)
     }
 }
 
@@ -135,7 +136,7 @@ impl RabbitMqQueue {
     /// Discards a connection that has not answered in time, unless the broker blocks it. Callers
     /// that still wait on it keep it.
     pub(super) fn discard_silent_connection(&self) {
-        let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.publisher);
         let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
         if current.as_ref().is_some_and(
             |connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)),
@@ -194,7 +195,7 @@ impl RabbitMqQueue {
     /// The publisher, connected by the first caller that needs it after it was lost.
     async fn publisher(&self) -> Result<Arc<Publisher>, lapin::Error> {
         let connecting = {
-            let mut current = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = lock(&self.publisher);
             match current.as_ref().map(|connecting| (connecting, connecting.peek())) {
                 Some((_, Some(Ok(publisher)))) if publisher.channel.status().connected() => {
                     return Ok(Arc::clone(publisher));

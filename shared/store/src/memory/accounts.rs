@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use sms_domain::sync::lock;
 
 use crate::constants::HALF_OPEN_WAIT;
 use crate::{Breaker, Circuit, Health, Permit, PermitRequest, millis, until};
@@ -82,12 +84,7 @@ impl Accounts {
     /// Runs a change under the lock. An account stays consistent if a thread panicked: every change
     /// to it is a plain assignment.
     fn with<T>(&self, account: &str, act: impl FnOnce(&mut Account) -> T) -> T {
-        act(self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(account.to_owned())
-            .or_default())
+        act(lock(&self.0).entry(account.to_owned()).or_default())
     }
 }
 

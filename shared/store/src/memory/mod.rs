@@ -9,13 +9,14 @@ mod limits;
 mod number;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sms_domain::conversion_test::Conversion;
 use sms_domain::picture_id::{self, PictureId};
 use sms_domain::quota::{Quota, Scope};
 use sms_domain::refusal::Exceeded;
+use sms_domain::sync::lock;
 use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
 
@@ -240,12 +241,7 @@ impl MemoryStore {
     }
 
     pub(super) fn keep_picture(&self, uuid: &PictureId, text: &str) {
-        self.lock().pictures.insert(
-            uuid.clone(),
-            text.to_owned(),
-            self.now(),
-            picture_id::LIFETIME,
-        );
+        self.lock().pictures.insert(*uuid, text.to_owned(), self.now(), picture_id::LIFETIME);
     }
 
     pub(super) fn take_picture(&self, uuid: &PictureId) -> Option<String> {
@@ -425,7 +421,7 @@ impl MemoryStore {
     /// Locks the entries. They stay consistent if a thread panicked: every change to them is a
     /// plain assignment.
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 
     fn view(&self, entry: &NumberRecord, current: &ActiveVerification, now: i64) -> Verification {

@@ -4,7 +4,7 @@
 //! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
 //! connection, the next calls use a new one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -16,6 +16,7 @@ use redis::{
     Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError,
     ServerErrorKind, ToRedisArgs, Value,
 };
+use sms_domain::sync::lock;
 use tracing::{debug, info};
 
 use super::scripts::Keys;
@@ -275,7 +276,7 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.present)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Answer, Client, Environment, Process, base_url, wrong};
 use crate::support::{eventually, number, unique};
 
-/// What a site's nginx does not say, since Debian's has it in its own files.
+/// The parts of nginx's configuration that Debian has in its own files, and a site's has not.
 const NGINX: &str = "
 worker_processes 1; daemon off; pid FOLDER/pid; error_log stderr error;
 events { worker_connections 64; }
@@ -133,9 +133,9 @@ impl Shop {
         (process, Client::new(&format!("http://{at}")))
     }
 
-    /// What somebody reads in a new picture.
+    /// The UUID of a new picture, and the text that somebody reads in it.
     async fn picture(&self, shop: &Client) -> (String, String) {
-        let uuid = PictureId::random(random_bytes()).as_str().to_owned();
+        let uuid = PictureId::random(random_bytes()).to_string();
         assert_eq!(
             shop.get(&format!("/image_codes/{uuid}/")).await.header("content-type"),
             "image/png"
@@ -154,7 +154,7 @@ impl Shop {
         shop.get(&format!("/sms_codes/{mobile}/?image_code={text}&uuid={uuid}")).await
     }
 
-    /// The same by the page of the second step; what the page's data is then.
+    /// Asks for a code on the page of the second step, and returns the page's data.
     async fn asks_by_the_new_page(
         &self,
         shop: &Client,
