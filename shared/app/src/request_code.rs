@@ -18,7 +18,7 @@ use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_store::{AdmissionRequest, Decision, Release, Store, StoreError};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, error, info, warn};
@@ -144,6 +144,14 @@ pub enum RequestCodeError {
 }
 
 impl RequestCodeError {
+    /// The refusal, if policies refused the request.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The value of the label `outcome` of [`metrics::REQUESTS`].
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -171,7 +179,12 @@ impl RequestCode {
     ) -> Result<Verification, RequestCodeError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
-        metrics::requested(country, self.abuse.budget.price(country), &result, began.elapsed());
+        match &result {
+            Ok(_) => {
+                metrics::accepted(country, self.abuse.budget.price(country), began.elapsed());
+            }
+            Err(error) => metrics::rejected(error.outcome(), error.refusal()),
+        }
         result
     }
 

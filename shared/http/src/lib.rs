@@ -60,6 +60,9 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Maximum length of an idempotency key: a UUID has 36 characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
 /// Settings of the HTTP API.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {
