@@ -60,7 +60,7 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest key: a UUID has 36 characters.
+/// Maximum length of an idempotency key: a UUID has 36 characters.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// Settings of the HTTP API.

@@ -30,8 +30,7 @@ async fn redrive_shows_its_progress() {
     assert!(redrive.ended().await.success());
     let shown = redrive.standard_output();
     assert!(
-        shown.contains(" of 3 checked for redrive")
-            && shown.contains("3 job(s) back in the queue"),
+        shown.contains(" of 3 checked for redrive") && shown.contains("3 job(s) back in the queue"),
         "{shown:?}"
     );
 }

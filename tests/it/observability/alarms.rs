@@ -242,7 +242,7 @@ async fn redis_may_forget() {
     worker.metrics().await.measures("sms_verify_store_evicts 1").await;
 
     redis.command(&["acl", "setuser", "default", "-info"]);
-    Deployment::whole(&evicts).api.logs("does not tell its maxmemory-policy").await;
+    Deployment::whole(&evicts).api.logs("does not show its maxmemory-policy").await;
     redis.command(&["acl", "setuser", "default", "+info"]);
     // Without a limit it never does.
     redis.command(&["config", "set", "maxmemory", "0"]);
