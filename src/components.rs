@@ -9,7 +9,7 @@ use sms_config::{Address, LocalConfig};
 use sms_gateways::{Gateways, Inbox};
 use sms_http::Receipts;
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_store::{Store, StoreError};
 
 use crate::ops::Ops;

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use sms_config::ConfigError;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_telemetry::causes;
 
 const CONFIG: &str = "docs/reference/configuration.md lists every setting";

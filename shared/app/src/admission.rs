@@ -18,7 +18,7 @@ use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_store::{AdmissionRequest, Decision, Release, Store, StoreError};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, error, info, warn};
@@ -184,6 +184,14 @@ pub enum AdmissionError {
 }
 
 impl AdmissionError {
+    /// The refusal, if policies refused the request.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The label `outcome` of the metric of requests.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -211,7 +219,12 @@ impl RequestCode {
     ) -> Result<Verification, AdmissionError> {
         let (began, country) = (Instant::now(), request.country);
         let result = self.decide(request, random).await;
-        metrics::requested(country, self.abuse.budget.price(country), &result, began.elapsed());
+        match &result {
+            Ok(_) => {
+                metrics::accepted(country, self.abuse.budget.price(country), began.elapsed());
+            }
+            Err(error) => metrics::rejected(error.outcome(), error.refusal()),
+        }
         result
     }
 

@@ -13,10 +13,7 @@ use sms_domain::failure::FailureClass;
 use sms_domain::phone::Country;
 use sms_domain::refusal::Refusal;
 use sms_domain::sync::lock;
-use sms_domain::verification::Verification;
 use sms_store::CheckResult;
-
-use crate::admission::AdmissionError;
 
 /// Requests for a code, by `outcome`.
 pub const REQUESTS: &str = "sms_verify_requests_total";
@@ -117,22 +114,20 @@ impl DeliveryOutcome {
     }
 }
 
-pub(crate) fn requested(
-    country: Country,
-    price: u64,
-    result: &Result<Verification, AdmissionError>,
-    took: Duration,
-) {
-    if let Err(AdmissionError::Refused(refusal)) = result {
+/// Counts an accepted request.
+pub(crate) fn accepted(country: Country, price: u64, took: Duration) {
+    counter!(REQUESTS, "outcome" => "accepted").increment(1);
+    counter!(ACCEPTED, "country" => country.code()).increment(1);
+    counter!(SPENT).increment(price);
+    histogram!(REQUEST_SECONDS).record(took);
+}
+
+/// Counts a request that was not accepted, by the outcome and, if policies refused it, by these.
+pub(crate) fn rejected(outcome: &'static str, refusal: Option<&Refusal>) {
+    if let Some(refusal) = refusal {
         throttled(refusal);
     }
-    let outcome = result.as_ref().map_or_else(AdmissionError::outcome, |_| "accepted");
     counter!(REQUESTS, "outcome" => outcome).increment(1);
-    if result.is_ok() {
-        counter!(ACCEPTED, "country" => country.code()).increment(1);
-        counter!(SPENT).increment(price);
-        histogram!(REQUEST_SECONDS).record(took);
-    }
 }
 
 fn throttled(refusal: &Refusal) {
@@ -241,7 +236,8 @@ mod tests {
         let keys = Keys::default();
         with_local_recorder(&keys, || {
             let country = Country::from(Region::default());
-            requested(country, 1, &Err(AdmissionError::Country(country)), Duration::ZERO);
+            accepted(country, 1, Duration::ZERO);
+            rejected("throttled", Some(&Refusal::default()));
             let wrong = CheckResult::Wrong { attempts_left: 1, locked_for: Duration::ZERO };
             [CheckResult::Gone, wrong, CheckResult::Refused(Refusal::default())]
                 .iter()

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::conversion_test::CusumTest;
-use crate::refusal::Exceeded;
 
 /// What a limit is a limit of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,14 +115,6 @@ pub struct BudgetRule {
     pub hard_cap: u64,
     /// The hour, or the day.
     pub period: Duration,
-}
-
-impl Quota {
-    /// The policy that stands in the way when there is no room.
-    #[must_use]
-    pub fn exceeded(&self) -> Exceeded {
-        Exceeded::Limit(self.scope)
-    }
 }
 
 /// The limit of a block.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::quota::Scope;
+use crate::quota::{Quota, Scope};
 
 /// Why an SMS was not sent, or a code not looked at: all that stood in the way, each once and with
 /// the time until it no longer does, the longest first.
@@ -18,6 +18,12 @@ pub enum Exceeded {
     Attempts,
     /// A limit has no room.
     Limit(Scope),
+}
+
+impl From<&Quota> for Exceeded {
+    fn from(quota: &Quota) -> Self {
+        Self::Limit(quota.scope)
+    }
 }
 
 impl Exceeded {

@@ -60,6 +60,9 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time that a request body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest key: a UUID has 36 characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
 /// How the API is served, and to whom.
 #[derive(Debug, Clone, Default)]
 pub struct HttpSettings {

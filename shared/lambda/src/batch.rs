@@ -23,7 +23,7 @@ use sms_app::delivery::{Outcome, SendSms};
 use sms_app::metrics;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_telemetry::causes;
 use tracing::{error, warn};
 

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use sms_domain::failure::FailureClass;
-use sms_outbound::dsn::DsnError;
 
 /// A message that will not be delivered without an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,27 +48,4 @@ pub struct Depth {
     pub jobs: usize,
     /// Dead letters; none where it is not known, as on SQS without the dead-letter queue's URL.
     pub dead: Option<usize>,
-}
-
-/// The queue did not take or give a message.
-#[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// The URL names no queue that is known here.
-    #[error("{0}")]
-    Url(&'static str),
-    /// The URL says what cannot be meant.
-    #[error("it {0}")]
-    Address(#[from] DsnError),
-    /// RabbitMQ, or the way to it.
-    #[error("RabbitMQ failed{}", crate::rabbitmq::in_words(.0))]
-    RabbitMq(#[from] lapin::Error),
-    /// RabbitMQ answered that it did not keep the message.
-    #[error("RabbitMQ did not keep the message: {0}")]
-    Refused(&'static str),
-    /// SQS, or the way to it.
-    #[error("SQS failed")]
-    Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No answer within the time that a request may take.
-    #[error("the queue did not answer in time")]
-    Timeout,
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use sms_domain::job::Job;
 use sms_domain::retry_schedule::Delay;
 
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle};
+use crate::error::QueueError;
 use crate::{Backend, Queue, memory, rabbitmq, sqs};
 
 /// How long an operator waits for a queue that is far off: as long as a connection may take, and an

@@ -9,6 +9,7 @@
 
 pub mod dead_letter;
 mod dead_letters;
+pub mod error;
 mod memory;
 pub mod message;
 mod rabbitmq;
@@ -25,7 +26,8 @@ use tracing::debug;
 
 pub use self::dead_letters::DeadLetters;
 pub use self::rabbitmq::DEFAULT_QUEUE;
-use crate::dead_letter::{DeadLetterReason, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth};
+use crate::error::QueueError;
 use crate::message::{Consumer, ConsumerBackend};
 
 /// A queue, chosen by URL scheme.

@@ -25,7 +25,8 @@ use sms_domain::secrets::Secrets;
 use sms_domain::trace_context::RequestContext;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
-use sms_queue::dead_letter::{DeadLetter, QueueError};
+use sms_queue::dead_letter::DeadLetter;
+use sms_queue::error::QueueError;
 use sms_store::{AdmissionRequest, Store};
 
 /// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.

@@ -9,7 +9,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message as SqsMessage;
 use sms_domain::sync::lock;
 use sms_queue::Queue;
-use sms_queue::dead_letter::QueueError;
+use sms_queue::error::QueueError;
 use sms_queue::message::{Consumer, Message};
 
 use super::eventually;

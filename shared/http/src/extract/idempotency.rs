@@ -12,14 +12,12 @@ use sms_domain::secrets::Secrets;
 use sms_store::{Claim, ClaimedKey, Store};
 use tokio::runtime::Handle;
 
+use crate::MAX_IDEMPOTENCY_KEY;
 use crate::problem::Problem;
 use crate::views::Body;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// Longest key: a UUID has 36 characters.
-pub(crate) const MAX_KEY: usize = 255;
 
 /// A key that this call claims or holds. Dropped without an answer, because the caller has hung up,
 /// or the store did not say whether it has it, it is given back.
@@ -83,7 +81,7 @@ fn read(value: &str) -> Option<String> {
             Some(value).filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))?.to_owned()
         }
     };
-    (1..=MAX_KEY).contains(&key.len()).then_some(key)
+    (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()).then_some(key)
 }
 
 /// The text before the closing quote, which has to be the end of the value.

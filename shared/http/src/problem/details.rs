@@ -4,8 +4,7 @@ use sms_domain::locale::Locale;
 use sms_domain::phone::PhoneError;
 
 use super::{Problem, texts, whole_seconds};
-use crate::BODY_TIMEOUT;
-use crate::extract::idempotency::MAX_KEY;
+use crate::{BODY_TIMEOUT, MAX_IDEMPOTENCY_KEY};
 
 impl Problem {
     /// The single case in words.
@@ -40,7 +39,7 @@ impl Problem {
             Self::WrongCode { attempts_left, .. } => {
                 vec![("attempts_left", attempts_left.to_string())]
             }
-            Self::BadIdempotencyKey => vec![("max", MAX_KEY.to_string())],
+            Self::BadIdempotencyKey => vec![("max", MAX_IDEMPOTENCY_KEY.to_string())],
             Self::TooManyRequests(refusal) => {
                 vec![("seconds", whole_seconds(refusal.retry_after()).to_string())]
             }

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::acker::Acker;
 use super::{END_TIMEOUT, RabbitMqQueue, close};
-use crate::dead_letter::QueueError;
+use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 
 /// A message in hand, on the channel that it came by.

@@ -9,7 +9,8 @@ use sms_domain::failure::FailureClass;
 
 use super::topology::{DELIVERY_LIMIT, text};
 use super::{RabbitMqQueue, close, count};
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
+use crate::error::QueueError;
 
 /// Headers of a dead letter.
 const REASON: &str = "reason";

@@ -10,7 +10,6 @@
 
 mod acker;
 mod address;
-mod causes;
 mod consumer;
 mod dead_letters;
 mod topology;
@@ -32,11 +31,11 @@ use tracing::debug;
 
 use self::address::Address;
 pub use self::address::DEFAULT_QUEUE;
-pub(super) use self::causes::in_words;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::topology::{Topology, text};
-use crate::dead_letter::{DeadLetterReason, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth};
+use crate::error::QueueError;
 
 /// Longest time that opening a connection may take, whoever waits for it. (lapin itself waits for
 /// as long as TCP does.)

@@ -14,7 +14,8 @@ use sms_telemetry::causes;
 use tracing::warn;
 
 use super::{SqsQueue, about, failed, whole_seconds};
-use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason, QueueError};
+use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
+use crate::error::QueueError;
 
 /// Attributes of a dead letter.
 const REASON: &str = "reason";

@@ -21,7 +21,8 @@ use sms_telemetry::xray;
 
 pub(super) use self::dead_letters::DeadLetters;
 use crate::DEADLINE;
-use crate::dead_letter::{DeadLetterReason, Depth, QueueError};
+use crate::dead_letter::{DeadLetterReason, Depth};
+use crate::error::QueueError;
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);

@@ -53,7 +53,7 @@ impl Counts {
                     let late = self.time(quota, now) + interval - now * 1000 - ahead;
                     if late > 0 {
                         // In whole milliseconds, rounded up.
-                        check.exceeded.add(quota.exceeded(), until(0, (late + 999) / 1000));
+                        check.exceeded.add(quota.into(), until(0, (late + 999) / 1000));
                     }
                 }
                 QuotaRule::Budget(allowance) => {
@@ -65,7 +65,7 @@ impl Counts {
                     match test.answer {
                         GuardAction::Observe => check.observed |= wait > 0,
                         _ if wait > 0 => {
-                            check.exceeded.add(quota.exceeded(), until(0, wait * 1000));
+                            check.exceeded.add(quota.into(), until(0, wait * 1000));
                         }
                         GuardAction::Refuse => {}
                         GuardAction::Challenge => check.suspicious |= suspicious,
@@ -93,9 +93,9 @@ impl Counts {
         let (present, spent) = self.spent(quota, period, now);
         let (after, left) = (spent + price, until(now, (present + 1) * millis(period)));
         if after > hard_cap {
-            check.exceeded.add(quota.exceeded(), left);
+            check.exceeded.add(quota.into(), left);
         } else if after > soft_cap {
-            check.reserved.add(quota.exceeded(), left);
+            check.reserved.add(quota.into(), left);
         }
         check.alarm |=
             spent * 100 < ALARM_PERCENT * soft_cap && after * 100 >= ALARM_PERCENT * soft_cap;

@@ -348,7 +348,7 @@ fn quota_outcome(quota: &Quota, answer: &ScriptReply) -> Result<QuotaOutcome, St
             let reopens = answer.wait(2)?;
             let reserved = (!reopens.is_zero()).then(|| {
                 let mut refusal = Refusal::default();
-                refusal.add(quota.exceeded(), reopens);
+                refusal.add(quota.into(), reopens);
                 refusal
             });
             Ok(QuotaOutcome::Counted {

@@ -63,7 +63,7 @@ impl ScriptReply {
                 Value::Int(index) => usize::try_from(*index)
                     .ok()
                     .and_then(|index| quotas.get(index))
-                    .map(Quota::exceeded),
+                    .map(Exceeded::from),
                 value => text(value).and_then(Exceeded::parse),
             };
             refusal.add(exceeded.ok_or_else(unexpected)?, self.wait(index + 1)?);
