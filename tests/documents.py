@@ -66,7 +66,7 @@ def check_links(document, text):
 
 def check_code_paths(document, text):
     """Files of the code that running text names exist, but for examples of new ones."""
-    folders = "shared|src|functions|tests|bench|samples"
+    folders = "shared|src|functions|tests|bench|samples|examples"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", text):
         if not (ROOT / path).exists() and not path.endswith("/example.rs"):
             wrong(document, f"{path} does not exist")

@@ -1,5 +1,5 @@
-//! The conversion guard as callers meet it: it learns a country, and finds the block that nobody
-//! types codes back of.
+//! The conversion guard as callers meet it: it learns a country, and finds the prefix whose codes
+//! nobody types back.
 
 use std::time::Duration;
 
@@ -51,12 +51,12 @@ impl Scene {
     /// Of people all over the country, nine in ten type their code back.
     async fn people(&self, count: u32) {
         for index in 0..count {
-            // Each of another block.
+            // Each of another prefix.
             self.asks(number(index * 10_000), index % 10 != 0).await.expect("admitted");
         }
     }
 
-    /// Asks for codes for numbers of as many blocks as there are SMS, and types none back; solves
+    /// Asks for codes for numbers of as many prefixes as there are SMS, and types none back; solves
     /// challenges, or does not.
     async fn spread_bots(&self, count: u32, solve: bool) -> u32 {
         let mut sent = 0;
@@ -77,7 +77,7 @@ impl Scene {
         sent
     }
 
-    /// Asks for codes for numbers of one block, and types none back: how many SMS there are.
+    /// Asks for codes for numbers of one prefix and types none back; returns the number of SMS.
     async fn bots(&self, count: u32) -> u32 {
         let mut sent = 0;
         for index in 0..count {

@@ -92,7 +92,7 @@ async fn rate_limit_by_default_is_five_an_hour_for_a_number() {
         let deployment =
             Deployment::whole(&environment.with("LIMITS", "").with("RESEND_INTERVAL", "1"));
         let client = &deployment.client;
-        // A block that no other test has, nor an earlier run.
+        // A prefix that no other test has, nor an earlier run.
         let to = format!("+86139{:08}", sms_domain::random::random_u64() % 100_000_000);
         for sent in 1..=5 {
             let asked = client.ask(&to).await;

@@ -1,5 +1,5 @@
-//! `simulate`: is a day the same day each time, and does what stands before the gateway hold what
-//! docs/operations/abuse.md says of it?
+//! `simulate`: a day is the same each time, and the defences hold what docs/operations/abuse.md
+//! says of them.
 
 use crate::support::process::{Environment, Process};
 use crate::support::services::Service;

@@ -11,3 +11,6 @@ mod runtime_emulator;
 
 /// The release builds of the functions, and every event that there is a sample of.
 mod lambda_events;
+
+/// The library inside another program.
+mod embedded;

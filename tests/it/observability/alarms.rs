@@ -212,7 +212,8 @@ async fn few_codes_are_typed_back() {
     scene.traced("request", "202").await;
 }
 
-/// And what is said of a Redis that cannot, of one that is accepted, and of one that does not tell.
+/// Warned of, unless `EVICTION` accepts it; with a line of its own where Redis does not tell its
+/// policy, and not at all where it has no limit of memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_may_forget() {
     const WARNING: &str = "Redis evicts keys when its memory is full:";

@@ -1,4 +1,5 @@
-//! Leaks of codes, numbers and secrets: store, queue and logs of a deployment are searched for them.
+//! No leaks of codes, numbers and secrets: store, queue and logs of a deployment are searched for
+//! them.
 
 use redis::AsyncCommands;
 use sms_queue::Queue;
