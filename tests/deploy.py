@@ -74,7 +74,9 @@ def read(values, kind):
 
 def block():
     """The commands of the section, but for those that take minutes and are run elsewhere."""
-    section = (ROOT / "docs" / "deploy.md").read_text().split("## With cargo-lambda", 1)[1]
+    section = (
+        (ROOT / "docs" / "guide" / "deploy.md").read_text().split("## With cargo-lambda", 1)[1]
+    )
     text = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1]
     return "".join(line for line in text.splitlines(True) if not line.startswith(OTHER_COMMANDS))
 
