@@ -1,13 +1,12 @@
 """Checks the width of lines and the first words of Rust's doc comments. Run by tests/lint.
 
-    python3 tests/lines.py --questions PERCENT [PATTERN...]
+    python3 tests/lines.py --questions PERCENT
 
-Long lines of files that fit a PATTERN are counted only. A wide East Asian character counts as two.
+A wide East Asian character counts as two.
 """
 
 import argparse
 import collections
-import fnmatch
 import pathlib
 import re
 import subprocess
@@ -88,20 +87,14 @@ def folder(name):
     return "/".join(parts[: 2 if parts[0] in ("shared", "functions", "tests") else 1])
 
 
-def check_width(sources, not_yet):
-    wrong, later = 0, collections.Counter()
+def check_width(sources):
+    wrong = 0
     for name, lines in sources:
-        allowed = next((one for one in not_yet if fnmatch.fnmatch(name, one)), None)
         for number in long_lines(name, lines):
             if name in EXCEPTIONS and EXCEPTIONS[name].search(lines[number - 1]):
                 continue
-            if allowed:
-                later[allowed] += 1
-                continue
             wrong += 1
             print(f"{name}:{number}: {width(lines[number - 1])} columns, more than {WIDTH}")
-    for pattern, count in later.most_common():
-        print(f"not yet: {count} lines of {pattern} have more than {WIDTH} columns")
     return wrong
 
 
@@ -129,10 +122,9 @@ def check_questions(sources, limit):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--questions", type=float, required=True)
-    parser.add_argument("not_yet", nargs="*")
     arguments = parser.parse_args()
     sources = list(files())
-    wrong = check_width(sources, arguments.not_yet)
+    wrong = check_width(sources)
     return bool(check_questions(sources, arguments.questions) or wrong)
 
 

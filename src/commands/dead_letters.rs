@@ -165,11 +165,12 @@ fn progress(count: usize, action: &DeadAction) -> ProgressBar {
 
 /// A dead letter as JSON, with its number masked.
 fn described(letter: &DeadLetter, job: Option<&Job>) -> Value {
+    let asked_at = job.and_then(|job| Timestamp::from_millisecond(job.requested_at?).ok());
     json!({
         "id": job.map(|job| job.id.as_str()),
         "send": job.map(|job| job.sms_number),
         "to": job.map(|job| job.to.masked()),
-        "asked_at": job.and_then(|job| Timestamp::from_millisecond(job.requested_at?).ok()).map(rfc3339),
+        "asked_at": asked_at.map(rfc3339),
         "died_at": letter.at.map(rfc3339),
         "attempts": letter.reason.attempts,
         "class": letter.reason.class.map(sms_domain::failure::FailureClass::as_str),

@@ -53,7 +53,8 @@ pub enum SmsDsnError {
 /// use sms_gateways::Gateways;
 ///
 /// let gateways = Gateways::from_dsn(
-///     "+86=failover(null://default || inbox+http://127.0.0.1:8080); *=inbox+http://127.0.0.1:8080",
+///     "+86=failover(null://default || inbox+http://127.0.0.1:8080); \
+///      *=inbox+http://127.0.0.1:8080",
 /// )?;
 /// let names = |number: &str| -> Result<Vec<&str>, Box<dyn std::error::Error>> {
 ///     let number = PhoneNumber::parse(number, Region::default())?;
