@@ -77,7 +77,7 @@ async fn simulate_leaves_a_used_database_alone() {
     redis::cmd("SET").arg("somebodys").arg("1").exec_async(&mut connection).await.expect("set");
     let mut process = Process::start(&["simulate", "--redis", &redis.url], &defaults());
     assert!(!process.ended().await.success());
-    assert!(process.log().contains("holds 1 keys"), "{}", process.log());
+    assert!(process.log().contains("has 1 keys"), "{}", process.log());
     assert_eq!(
         redis::cmd("GET").arg("somebodys").query_async(&mut connection).await,
         Ok("1".to_owned())
