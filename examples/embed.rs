@@ -17,9 +17,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Router, serve};
 use serde::Deserialize;
-use sms_app::admission::{AbuseSettings, RequestCode};
-use sms_app::check::CheckCode;
-use sms_app::delivery::{DeliveryPolicy, SendSms};
+use sms_app::request_code::{AbuseSettings, RequestCode};
+use sms_app::check_code::CheckCode;
+use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code::Code;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::limits::Limits;
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let sender = SendSms {
         store: store.clone(),
-        provider: Gateways::inbox(inbox.clone()),
+        gateways: Gateways::inbox(inbox.clone()),
         codes: codes.clone(),
         schedule: Schedule::default(),
         policy: DeliveryPolicy::default(),
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let checks = CheckCode { store: store.clone(), codes: codes.clone(), limits: limits.clone() };
     let countries = Countries::only(Region::default());
     let requests = RequestApi {
-        admissions: RequestCode {
+        request_code: RequestCode {
             store,
             queue,
             secrets: codes.secrets,
@@ -91,9 +91,9 @@ async fn work(mut consumer: Consumer, queue: Queue, sender: SendSms) {
     loop {
         let message = consumer.receive().await;
         let outcome = sender.deliver(&message.body, 1, random_u64()).await;
-        match outcome.settle(&queue, &message.body).await {
+        match outcome.apply(&queue, &message.body).await {
             Ok(()) => message.ack(),
-            Err(_) => message.give_back(),
+            Err(_) => message.requeue(),
         }
     }
 }
