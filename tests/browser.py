@@ -465,7 +465,7 @@ def the_documentation_is_drawn_and_tries_calls_out(browser):
         seen.page.goto(f"{base}/docs/")
         operation = (
             seen.page.locator(".opblock", has_text="/v1/verifications")
-            .filter(has_text="Ask for a code")
+            .filter(has_text="Request a code")
             .first
         )
         operation.get_by_role("button").first.click()

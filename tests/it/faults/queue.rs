@@ -88,12 +88,12 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
             scene.gateway.got(5).await;
             // The worker tries to put each of the two there, again and again.
             eventually("several tries", || async {
-                (scene.log().matches("the queue does not take the outcome").count() >= 8)
+                (scene.log().matches("the outcome of a message cannot be queued").count() >= 8)
                     .then_some(())
             })
             .await;
             let log = scene.log();
-            let mut tries = log.lines().filter(|line| line.contains("does not take the outcome"));
+            let mut tries = log.lines().filter(|line| line.contains("cannot be queued yet"));
             assert!(
                 tries.all(|line| line.contains("request_id") && line.contains("trace_id")),
                 "of which job: {log}"
