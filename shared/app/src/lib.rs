@@ -4,6 +4,7 @@
 //! It uses the store, the queue and the gateways through their ports, and knows no HTTP and no
 //! events: the edges (`sms-http`, `sms-lambda` and the server) call it.
 
+pub mod abuse_settings;
 pub mod challenge;
 pub mod check_code;
 pub mod conversion_guard;

@@ -3,13 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use sms_domain::budget::Budget;
-use sms_domain::conversion_test::GuardMode;
 use sms_domain::job::Job;
-use sms_domain::limits::Limits;
 use sms_domain::locale::Locale;
 use sms_domain::message::Autofill;
-use sms_domain::phone::{Countries, Country, PhoneNumber};
+use sms_domain::phone::{Country, PhoneNumber};
 use sms_domain::quota::{Quota, Scope};
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::retry_schedule::Delay;
@@ -23,8 +20,8 @@ use sms_store::{AdmissionRequest, Decision, Release, Store, StoreError};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, error, info, warn};
 
-use crate::challenge::{Challenge, ChallengeError, ChallengeTask, Proof, VendorError};
-use crate::conversion_guard::ConversionGuard;
+use crate::abuse_settings::AbuseSettings;
+use crate::challenge::{ChallengeError, ChallengeTask, Proof, VendorError};
 use crate::detached::retry_detached;
 use crate::meiduo_keys::MeiduoKeys;
 use crate::metrics;
@@ -39,7 +36,8 @@ const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 /// The use case `RequestCode`: a request for a code is admitted and its SMS queued.
 ///
 /// ```
-/// use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
+/// use sms_app::abuse_settings::AbuseSettings;
+/// use sms_app::request_code::{Request, RequestCode, RequestCodeError};
 /// use sms_domain::locale::Locale;
 /// use sms_domain::phone::{PhoneNumber, Region};
 /// use sms_domain::random::random_bytes;
@@ -92,47 +90,6 @@ pub struct RequestCode {
     pub abuse: AbuseSettings,
     /// `MEIDUO_KEYS`: keys that a site of the tutorial reads from Redis.
     pub meiduo_keys: Option<MeiduoKeys>,
-}
-
-/// Protection against abuse, as it is configured.
-#[derive(Debug, Clone)]
-pub struct AbuseSettings {
-    /// `LIMITS`: limits of SMS and of wrong codes.
-    pub limits: Limits,
-    /// `ALLOWED_COUNTRIES`: the countries to which codes are sent.
-    pub countries: Countries,
-    /// `GUARD`: the conversion guard.
-    pub guard: ConversionGuard,
-    /// `CHALLENGE`: the challenge that a suspicious request has to solve.
-    pub challenge: Option<Challenge>,
-    /// `BUDGET` and `PRICES`: the most that SMS may cost.
-    pub budget: Budget,
-}
-
-impl AbuseSettings {
-    /// No protection but the cooldown.
-    #[must_use]
-    pub fn none() -> Self {
-        Self {
-            limits: Limits::none(),
-            countries: Countries::all(),
-            guard: ConversionGuard::new(GuardMode::Off),
-            challenge: None,
-            budget: Budget::none(),
-        }
-    }
-
-    /// Logs a warning for each allowed country whose price is only assumed.
-    pub fn warn_of_assumed_prices(&self) {
-        self.budget.warn_of_assumed(&self.countries);
-    }
-
-    /// Prepares the first challenge.
-    pub async fn warm_up(&self) {
-        if let Some(challenge) = &self.challenge {
-            challenge.warm_up().await;
-        }
-    }
 }
 
 /// A request for a code.

@@ -12,9 +12,9 @@ mod vars;
 
 use std::fmt;
 
+use sms_app::abuse_settings::AbuseSettings;
 use sms_app::challenge::Challenge;
 use sms_app::meiduo_keys::MeiduoKeys;
-use sms_app::request_code::AbuseSettings;
 use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::limits::Limits;

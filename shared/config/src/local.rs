@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use sms_app::abuse_settings::AbuseSettings;
 use sms_app::meiduo_keys::MeiduoKeys;
-use sms_app::request_code::AbuseSettings;
 use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::message::AllowedAutofill;

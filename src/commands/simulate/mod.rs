@@ -11,9 +11,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use sms_app::abuse_settings::AbuseSettings;
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
-use sms_app::request_code::AbuseSettings;
 use sms_config::{Setting, environment, settings};
 use sms_domain::budget::Budget;
 use sms_domain::conversion_test::GuardMode;

@@ -6,9 +6,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use fastrand::Rng;
+use sms_app::abuse_settings::AbuseSettings;
 use sms_app::challenge::Proof;
 use sms_app::check_code::CheckCode;
-use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
+use sms_app::request_code::{Request, RequestCode, RequestCodeError};
 use sms_domain::code::{Code, CodeLength};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::locale::Locale;

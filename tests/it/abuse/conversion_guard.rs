@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sms_app::abuse_settings::AbuseSettings;
 use sms_app::challenge::Challenge;
 use sms_app::conversion_guard::ConversionGuard;
-use sms_app::request_code::{AbuseSettings, Request, RequestCode, RequestCodeError};
+use sms_app::request_code::{Request, RequestCode, RequestCodeError};
 use sms_domain::conversion_test::GuardMode;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::quota::Scope;

@@ -17,7 +17,8 @@ pub mod vendor;
 use std::future::Future;
 use std::time::Duration;
 
-use sms_app::request_code::{AbuseSettings, Request, RequestCode};
+use sms_app::abuse_settings::AbuseSettings;
+use sms_app::request_code::{Request, RequestCode};
 use sms_domain::locale::Locale;
 use sms_domain::phone::{PhoneNumber, Region};
 use sms_domain::random::random_u64;
