@@ -34,7 +34,7 @@ pub enum StartupError {
 impl Components {
     pub fn new(config: LocalConfig) -> Result<Self, StartupError> {
         let store = match &config.redis {
-            Some(url) => Store::redis(url.expose(), config.store.policy)?,
+            Some(url) => Store::redis(url.expose(), config.store.policy)?.with_guard_counts(),
             None => Store::memory(config.store.policy),
         };
         let queue = match &config.queue {

@@ -78,6 +78,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             );
             // Both end only after a signal.
             let (served, ()) = tokio::join!(server.run(stop), worker);
+            components.store.flush().await;
             served?;
         }
         Some(Command::Api) => {
@@ -86,7 +87,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             components.watch_eviction();
             let server = server::bind(&mut components).await?;
             components.announce(true, false);
-            server.run(shutdown::on_signals()?).await?;
+            let served = server.run(shutdown::on_signals()?).await;
+            components.store.flush().await;
+            served?;
         }
         Some(Command::Worker { concurrency, invoke: None, metrics }) => {
             ops::measure();

@@ -20,9 +20,6 @@ macro_rules! lua_constants {
 lua_constants! {
     /// Constants of the limits, as Lua.
     limits {
-        /// Number of values of a limit in a script's arguments.
-        VALUES: usize = 5;
-
         /// Actions of the conversion guard, as in a script's arguments.
         OBSERVE: &str = "0";
         REFUSE: &str = "1";

@@ -7,17 +7,12 @@ use sms_domain::verification_id::NumberTag;
 
 /// Key of a number's record.
 pub(super) fn number_key(tag: NumberTag) -> String {
-    format!("sms-verify:{{{tag}}}")
-}
-
-/// Key of the times of a number's latest SMS (same hash slot as its record).
-pub(super) fn sent_key(number: &str) -> String {
-    format!("{number}:sent")
+    format!("sms-verify:number:{{{tag}}}")
 }
 
 /// Key of the time until which a number counts as verified before (same hash slot as its record).
-pub(super) fn verified_key(number: &str) -> String {
-    format!("{number}:verified")
+pub(super) fn verified_key(tag: NumberTag) -> String {
+    format!("sms-verify:{{{tag}}}:verified")
 }
 
 /// Key of a quota.
@@ -48,7 +43,7 @@ pub(super) fn claim_key(subject: &str) -> String {
 
 /// Key of the conversion guard's state of a prefix or country.
 pub(super) fn guard_key(subject: &str) -> String {
-    format!("sms-verify:guard:{subject}")
+    format!("sms-verify:conversion:{subject}")
 }
 
 /// Key that the health probe writes to: one of a hundred, which are spread over all shards.

@@ -4,14 +4,14 @@
 -- Returns  {'go', expires in (ms), 1 if an earlier call's outcome is unknown}
 --          | {'busy'} | {'sent'} | {'gone'}
 local now = math.floor(clock() / 1000)
-local field, worker = 'sms:' .. ARGV[2], ARGV[4]
+local sms_number, worker = tonumber(ARGV[2]), ARGV[4]
 
-local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'send', field)
-local id, status, expires, sms_number, state = v[1], v[2], v[3], v[4], v[5]
-if id ~= ARGV[1] or tonumber(sms_number) < tonumber(ARGV[2]) then return {'gone'} end
+local record = unpacked(redis.call('GET', KEYS[1]))
+if not record or record[ID] ~= ARGV[1] or record[SEND] < sms_number then return {'gone'} end
+local state = record[SMS] and record[SMS][sms_number]
 if state == 'sent' then return {'sent'} end
 if state == 'released' then return {'gone'} end
-if status ~= 'pending' or now >= tonumber(expires) then return {'gone'} end
+if record[STATUS] ~= 'pending' or now >= record[EXPIRES] then return {'gone'} end
 
 -- Any other state is the lease of a worker, 'worker:until', followed by ':unknown' if the outcome
 -- of an earlier call is unknown: this remains when another worker takes over the lease or releases
@@ -22,7 +22,8 @@ if state and not unknown then
   if holder ~= worker and now < tonumber(held_until) then return {'busy'} end
   unknown = holder ~= worker or flag ~= ''
 end
-local lease = string.format('%s:%.0f', worker, now + tonumber(ARGV[3]))
-if unknown then lease = lease .. ':unknown' end
-redis.call('HSET', KEYS[1], field, lease)
-return {'go', tonumber(expires) - now, unknown and 1 or 0}
+local lease = string.format('%s:%d', worker, now + ARGV[3])
+record[SMS] = record[SMS] or {}
+record[SMS][sms_number] = unknown and lease .. ':unknown' or lease
+redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+return {'go', record[EXPIRES] - now, unknown and 1 or 0}

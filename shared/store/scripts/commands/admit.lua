@@ -1,123 +1,92 @@
 -- Admission: decides on a request for a code and writes the result, in one step.
--- KEYS     the number's record, the times of its SMS, the end of its time as verified before (ms),
+-- KEYS     the number's record, the end of its time as verified before (ms) if there are budgets,
 --          the limits
--- ARGV     candidate id, purpose, masked number, ttl, resend interval, longest lifetime, maximum of
---          wrong codes, subjects of the conversion guard, number of the number's windows, then two
---          values for each window (max, period), then those of the limits (times in ms)
--- Returns  {'admitted', id, number of the SMS, now, expires, end of the cooldown, time at which the
---          windows have room, wrong codes, number of limits that only observe and are exceeded or
---          suspicious, number of budgets that reach their alarm threshold, 1 if the number was
---          verified before}
+-- ARGV     candidate id, purpose, masked number, subjects of the conversion guard, ttl, resend
+--          interval, longest lifetime, maximum of wrong codes, number of the number's windows,
+--          their highest maximum, their longest period, then the values of the limits, then two
+--          values for each window (max, period); times in ms
+-- Returns  {'admitted', id or '' for the candidate's, number of the SMS, now, expires, end of the
+--          cooldown, time at which the windows have room, wrong codes, number of limits that only
+--          observe and are exceeded or suspicious, number of budgets that reach their alarm
+--          threshold, 1 if the number was verified before, the time slot if the guard leaves it to
+--          the caller to count the SMS}
 --          | {'again', ... as before up to wrong codes, status, delivery, expiry of wrong codes} if
 --          the same request was admitted before
 --          | {'refused', 'attempts', 'cooldown', 'number' or the index of a limit, its wait, ...}
 --          | {'challenge'} if a challenge must be solved first, and nothing else is in the way
---
--- Fields of a number's record (a hash; times in ms since 1970):
---   id, purpose, to, status, delivery, expires
---                      of its latest verification
---   began, next        its creation, and the time at which another SMS may be requested
---   quota              time at which the number's windows have room, if later than `next`
---   send, shown        number of the latest SMS, and of the one that `delivery` is of
---   before             expires:shown:delivery before the latest SMS was admitted: for a release
---   candidate          the request that was admitted last; '' after its release
---   guard              subjects of the conversion guard, separated by spaces
---   wrong, wrong_until number of wrong codes, and the time until which they count
---   checked            identifier of the latest check
---   cancelled          1 if its caller cancelled it
---   sms:N              state of SMS N: 'sent', 'released', 'unknown', or the lease of a worker
---   message:ID         number of the SMS that a gateway's message ID is of
---   receipt:ID         a delivery report that came before `message:ID` was known
 local micros = clock()
 local now = math.floor(micros / 1000)
-local candidate, purpose, to = ARGV[1], ARGV[2], ARGV[3]
-local ttl, interval, life = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local max_attempts, guarded_as, windows = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-local limits = 10 + 2 * windows
+local candidate, purpose = ARGV[1], ARGV[2]
+local ttl, interval, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local windows, most, longest = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 
-local v = redis.call('HMGET', KEYS[1], 'id', 'purpose', 'status', 'began', 'expires', 'next',
-  'send', 'wrong', 'wrong_until', 'candidate', 'shown', 'delivery', 'quota')
-local id, created_at, expires = v[1], tonumber(v[4] or 0), tonumber(v[5] or 0)
-local resend_at, sms_number = tonumber(v[6] or 0), tonumber(v[7] or 0)
-local wrong, wrong_until = tonumber(v[8] or 0), tonumber(v[9] or 0)
-if now >= wrong_until then wrong, wrong_until = 0, 0 end
-
--- The same request again, because the connection broke before its reply arrived.
-if v[10] == candidate then
-  local status, delivery, limits_free_at = v[3], v[12], tonumber(v[13] or 0)
-  return {'again', id, sms_number, now, expires, resend_at, limits_free_at, wrong, status, delivery,
-    wrong_until}
+local stored = redis.call('MGET', ALL_KEYS)
+local record, wrong, wrong_until, times = unpacked(stored[1]), 0, 0, nil
+if record then
+  wrong, wrong_until = wrong_codes(record, now)
+  times = record[TIMES]
+  -- The same request again, because the connection broke before its reply arrived.
+  if is_admitted(record, candidate) then
+    return {'again', record[ID], record[SEND], now, record[EXPIRES], record[NEXT], record[ROOM_AT],
+      wrong, record[STATUS], record[DELIVERY], wrong_until}
+  end
 end
+times = times or {}
 
--- The number's windows: the maximum of SMS, and the period.
-local max_of, period_of = {}, {}
-for i = 1, windows do
-  max_of[i], period_of[i] = tonumber(ARGV[8 + 2 * i]), tonumber(ARGV[9 + 2 * i])
-end
-
--- Time at which the windows have room for one more, given the times of the number's SMS, the latest
--- first.
-local function free_at(times)
+-- Time at which the windows have room for one more.
+local function room_at()
   local at = 0
-  for i = 1, windows do
-    local oldest = times[max_of[i]]
-    if oldest then at = math.max(at, oldest + period_of[i]) end
+  for i = WINDOWS_ARG, WINDOWS_ARG + 2 * windows - 2, 2 do
+    local oldest = times[tonumber(ARGV[i])]
+    if oldest then at = math.max(at, oldest + ARGV[i + 1]) end
   end
   return at
 end
 
-local stored, times = redis.call('MGET', unpack(KEYS, 2)), {}
-for at in string.gmatch(stored[1] or '', '%d+') do times[#times + 1] = tonumber(at) end
-local check = evaluate(4, #KEYS, limits, stored, 3, micros)
-local exceeded, verified = check.exceeded, now < tonumber(stored[2] or 0)
-local function refuse(name, at)
-  if now < at then exceeded[#exceeded + 1], exceeded[#exceeded + 2] = name, at - now end
+local exceeded, observed, suspicious, alarm, calm = {}, 0, 0, 0, DEFERS
+local verified = VERIFIED and now < tonumber(stored[2] or 0)
+local function refuse(name, wait)
+  exceeded[#exceeded + 1], exceeded[#exceeded + 2] = name, wait
 end
-if not verified then
-  for i = 1, #check.reserved, 2 do refuse(check.reserved[i], now + check.reserved[i + 1]) end
+local function reserve(limit, wait)
+  if not verified then refuse(limit, wait) end
 end
-if wrong >= max_attempts then refuse('attempts', wrong_until) end
-refuse('cooldown', resend_at)
-refuse('number', free_at(times))
+EVALUATE_LIMITS()
+if wrong >= tonumber(ARGV[8]) then refuse('attempts', wrong_until - now) end
+if record then
+  if now < record[NEXT] then refuse('cooldown', record[NEXT] - now) end
+  local free_at = room_at()
+  if now < free_at then refuse('number', free_at - now) end
+end
 if #exceeded > 0 then return {'refused', unpack(exceeded)} end
-if check.suspicious > 0 then return {'challenge'} end
+if suspicious > 0 then return {'challenge'} end
 
 -- A pending verification continues under its id, unless so little of its lifetime is left that the
 -- code would expire before another could be requested.
-local continues = id and v[2] == purpose and v[3] == 'pending' and now < expires
-  and created_at + life - now >= math.min(interval, ttl)
+local continues = record and record[PURPOSE] == purpose and record[STATUS] == 'pending'
+  and now < record[EXPIRES] and record[BEGAN] + life - now >= math.min(interval, ttl)
+local id = ''
 if continues then
-  -- For a release.
-  redis.call('HSET', KEYS[1], 'before', v[5] .. ':' .. v[11] .. ':' .. v[12])
-  sms_number = sms_number + 1
+  id = record[ID]
+  record[BEFORE] = {record[EXPIRES], record[SHOWN], record[DELIVERY]}
+  record[WRONG], record[WRONG_UNTIL], record[CANDIDATE] = wrong, wrong_until, candidate
 else
-  id, created_at, sms_number = candidate, now, 1
-  -- Remains of the previous verification, or of its wrong codes.
-  if v[10] or v[9] then redis.call('DEL', KEYS[1]) end
+  record = blank(wrong, wrong_until, times, 0)
+  record[ID], record[PURPOSE], record[TO], record[STATUS] = candidate, purpose, ARGV[3], 'pending'
+  record[BEGAN], record[CANDIDATE] = now, true
 end
-expires = math.min(now + ttl, created_at + life)
-resend_at = now + interval
-local nth = text(sms_number)
-redis.call('HSET', KEYS[1],
-  'id', id, 'purpose', purpose, 'to', to, 'status', 'pending', 'delivery', 'queued',
-  'began', text(created_at), 'expires', text(expires), 'next', text(resend_at), 'send', nth,
-  'shown', nth, 'wrong', text(wrong), 'wrong_until', text(wrong_until), 'candidate', candidate,
-  'guard', guarded_as)
-redis.call('PEXPIREAT', KEYS[1], text(math.max(expires, resend_at, wrong_until)))
-
-local limits_free_at = 0
+local sms_number = record[SEND] + 1
+local expires, resend_at = math.min(now + ttl, record[BEGAN] + life), now + interval
+local ends, free_at = math.max(expires, resend_at, wrong_until), 0
 if windows > 0 then
-  local keep, longest = math.max(unpack(max_of)), math.max(unpack(period_of))
   table.insert(times, 1, now)
-  local kept = table.concat(times, ' ', 1, math.min(#times, keep))
-  redis.call('SET', KEYS[2], kept, 'PX', text(longest))
-  limits_free_at = free_at(times)
+  for i = #times, most + 1, -1 do times[i] = nil end
+  free_at, ends = room_at(), math.max(ends, now + longest)
 end
--- For later reads of the verification, until a window has room again; also if the windows were
--- configured otherwise before.
-if limits_free_at > resend_at or (continues and tonumber(v[13] or 0) > limits_free_at) then
-  redis.call('HSET', KEYS[1], 'quota', text(limits_free_at))
-end
-commit(4, #KEYS, check.values, micros)
-return {'admitted', id, sms_number, now, expires, resend_at, limits_free_at, wrong, check.observed,
-  check.alarm, verified and 1 or 0}
+record[DELIVERY], record[EXPIRES], record[NEXT], record[ROOM_AT] =
+  'queued', expires, resend_at, free_at
+record[SEND], record[SHOWN], record[GUARD], record[UNTIL] = sms_number, sms_number, ARGV[4], ends
+redis.call('SET', KEYS[1], packed(record), 'PX', text(ends - now))
+COMMIT_LIMITS()
+return {'admitted', id, sms_number, now, expires, resend_at, free_at, wrong, observed, alarm,
+  verified and 1 or 0, calm and math.floor(micros / 1000000 / SLOT) or 0}

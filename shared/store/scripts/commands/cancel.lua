@@ -3,11 +3,11 @@
 -- ARGV     id
 -- Returns  {'cancelled'} | {'gone'}
 local now = math.floor(clock() / 1000)
-local v = redis.call('HMGET', KEYS[1], 'id', 'status', 'expires', 'cancelled')
-local id, status, expires, cancelled = v[1], v[2], v[3], v[4]
-if id ~= ARGV[1] then return {'gone'} end
+local record = unpacked(redis.call('GET', KEYS[1]))
+if not record or record[ID] ~= ARGV[1] then return {'gone'} end
 -- Also the same call again, because the connection broke before its reply arrived.
-if cancelled then return {'cancelled'} end
-if status ~= 'pending' or now >= tonumber(expires) then return {'gone'} end
-redis.call('HSET', KEYS[1], 'expires', now, 'cancelled', 1)
+if record[CANCELLED] then return {'cancelled'} end
+if record[STATUS] ~= 'pending' or now >= record[EXPIRES] then return {'gone'} end
+record[EXPIRES], record[CANCELLED] = now, true
+redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
 return {'cancelled'}

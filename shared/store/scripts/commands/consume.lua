@@ -3,15 +3,21 @@
 -- ARGV     'consume' or 'refund', then its values
 -- Returns  {'done', 1 if it only observes and is exceeded or suspicious, the time (ms) until it has
 --          room for numbers that were not verified before, or 0 if it has, 1 if it is a budget that
---          reaches its alarm threshold}
+--          reaches its alarm threshold, the time slot if the guard leaves it to the caller to count
+--          the SMS}
 --          | {'refused', 0, wait} | {'challenge'}
-local now = clock()
+local micros = clock()
 if ARGV[1] == 'refund' then
-  refund(1, 1, 2, now)
-  return {'done', 0, 0, 0}
+  REFUND_LIMITS()
+  return {'done', 0, 0, 0, 0}
 end
-local check = evaluate(1, 1, 2, {redis.call('GET', KEYS[1])}, 1, now)
-if #check.exceeded > 0 then return {'refused', unpack(check.exceeded)} end
-if check.suspicious > 0 then return {'challenge'} end
-commit(1, 1, check.values, now)
-return {'done', check.observed, check.reserved[2] or 0, check.alarm}
+local stored = redis.call('MGET', ALL_KEYS)
+local observed, suspicious, alarm, calm, full_for, reserved_for = 0, 0, 0, DEFERS, 0, 0
+local function refuse(_, wait) full_for = wait end
+local function reserve(_, wait) reserved_for = wait end
+EVALUATE_LIMITS()
+if full_for > 0 then return {'refused', 0, full_for} end
+if suspicious > 0 then return {'challenge'} end
+COMMIT_LIMITS()
+return {'done', observed, reserved_for, alarm,
+  calm and math.floor(micros / 1000000 / SLOT) or 0}

@@ -2,19 +2,19 @@
 -- KEYS     the number's record
 -- ARGV     the gateway's message ID, delivered | failed
 local message_id, result = ARGV[1], ARGV[2]
-local v = redis.call('HMGET', KEYS[1], 'id', 'shown', 'delivery', 'message:' .. message_id)
-local id, reported_sms, delivery, sms_number = v[1], v[2], v[3], v[4]
-if not id then return 0 end
-if not sms_number then
+local record = unpacked(redis.call('GET', KEYS[1]))
+if not record or record[ID] == '' then return 0 end
+local sms_number = record[MESSAGES] and record[MESSAGES][message_id]
+if sms_number then
+  -- Callers see the state of the latest SMS, and 'delivered' is final.
+  if sms_number ~= record[SHOWN] or record[DELIVERY] == 'delivered' then return 1 end
+  record[DELIVERY] = result
+else
   -- The report may have arrived before the outcome of the call: record_outcome.lua reads it.
-  local state = redis.call('HGET', KEYS[1], 'sms:' .. reported_sms)
-  if state and string.find(state, ':', 1, true) then
-    redis.call('HSET', KEYS[1], 'receipt:' .. message_id, result)
-  end
-  return 0
+  local state = record[SMS] and record[SMS][record[SHOWN]]
+  if not state or not string.find(state, ':', 1, true) then return 0 end
+  record[REPORTS] = record[REPORTS] or {}
+  record[REPORTS][message_id] = result
 end
--- Callers see the state of the latest SMS, and 'delivered' is final.
-if sms_number == reported_sms and delivery ~= 'delivered' then
-  redis.call('HSET', KEYS[1], 'delivery', result)
-end
+redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
 return 1

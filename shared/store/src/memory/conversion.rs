@@ -1,5 +1,5 @@
 //! The conversion guard's state of a prefix or of a country. The same steps and fields as in
-//! `limits.lua` and `approve.lua`, whose comments explain them.
+//! `guard.lua` and `approve.lua`, whose comments explain them.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,8 @@ pub(super) struct GuardState {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    /// SMS without an approval so far.
-    misses: u32,
+    /// SMS without an approval so far; less than 0 if approvals came before their SMS were counted.
+    misses: i32,
     approved: u32,
 }
 
@@ -54,9 +54,10 @@ impl GuardState {
             self.recent.first_entry().filter(|entry| (entry.key() + 1) * SLOT + LAG <= now)
         {
             let known = (entry.key() + 1) * SLOT + LAG;
-            let slot = entry.remove();
+            let mut slot = entry.remove();
+            slot.misses = slot.misses.max(0);
             self.score = slot.added_to(self.score, self.test).max(0.0);
-            self.sent += f64::from(slot.misses + slot.approved);
+            self.sent += f64::from(slot.misses) + f64::from(slot.approved);
             self.approved += f64::from(slot.approved);
             if self.is_country { self.judge_country(known) } else { self.judge_prefix(known, slot) }
         }
@@ -138,19 +139,18 @@ impl GuardState {
     }
 
     pub(super) fn approve(&mut self, created_at: i64) {
-        match self.recent.get_mut(&(created_at / SLOT)).filter(|slot| slot.misses > 0) {
-            Some(slot) => {
-                slot.misses -= 1;
-                slot.approved += 1;
-            }
-            // It took so long that the SMS was counted as a miss.
-            None => {
-                self.score = (self.score - self.test.miss_weight + self.test.hit_weight).max(0.0);
-                self.approved += 1.0;
-                if !self.is_country {
-                    (self.probe_at, self.failed_probes) = (0, 0);
-                }
-            }
+        let slot = created_at / SLOT;
+        if (slot + 1) * SLOT + LAG > self.as_of {
+            let slot = self.recent.entry(slot).or_default();
+            slot.misses -= 1;
+            slot.approved += 1;
+            return;
+        }
+        // It took so long that the SMS was counted as a miss.
+        self.score = (self.score - self.test.miss_weight + self.test.hit_weight).max(0.0);
+        self.approved += 1.0;
+        if !self.is_country {
+            (self.probe_at, self.failed_probes) = (0, 0);
         }
     }
 

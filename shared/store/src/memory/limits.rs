@@ -1,5 +1,5 @@
 //! Limits: cell rates, budgets, the conversion guard, and the times of each number's SMS. The same
-//! steps as `limits.lua` and `admit.lua`.
+//! steps as `limits/*.lua` and `admit.lua`.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -144,11 +144,9 @@ impl Counts {
 
     pub(super) fn approve(&mut self, subject: &str, created_at: i64, now: i64) {
         let key = guard_key(subject);
-        if self.guarded.contains_key(&key) {
-            let mut guarded = self.guarded(&key, now);
-            guarded.approve(created_at / 1000);
-            self.guarded.insert(key, guarded);
-        }
+        let mut guarded = self.guarded(&key, now);
+        guarded.approve(created_at / 1000);
+        self.guarded.insert(key, guarded);
     }
 
     pub(super) fn conversion(&self, country: &str, now: i64) -> Conversion {

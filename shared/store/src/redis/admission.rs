@@ -3,31 +3,57 @@
 //! On one server each is one script. In a cluster each limit is on a shard of its own: there an
 //! admission asks all of them at the same time, and rolls back when one of them refuses.
 
+use std::iter;
+use std::time::Duration;
+
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
 use sms_domain::quota::{BudgetRule, Quota, QuotaRule};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification::{DeliveryState, Status, Verification};
-use sms_domain::verification_id::VerificationId;
+use sms_domain::verification_id::{NumberTag, VerificationId};
+use sms_telemetry::causes;
 use tracing::debug;
 
 use super::RedisStore;
 use super::connection::Call;
 use super::reply::{ScriptReply, unexpected};
+use super::scripts::Uses;
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE};
 use crate::{
     AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key, limit_key, micros,
-    millis, number_key, resend, rounded, sent_key, timestamp, until, verified_key,
+    millis, number_key, resend, rounded, timestamp, until, verified_key,
 };
+
+/// Interval at which a process writes the SMS that it has counted, and the number of calls at once.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
+const COUNTED_AT_ONCE: usize = 100;
 
 impl RedisStore {
     pub(crate) async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
+        let Some(recent) = &self.recent_refusals else { return self.decide(candidate).await };
+        let (tag, quotas, now) = (candidate.id.tag(), &candidate.quotas, self.clock.micros());
+        if let Some(refusal) = recent.of(tag, quotas, now) {
+            return Ok(Decision::Refused(refusal));
+        }
+        let decision = self.decide(candidate).await?;
+        if let Decision::Refused(refusal) = &decision {
+            recent.keep(tag, quotas, refusal, now);
+        }
+        Ok(decision)
+    }
+
+    async fn decide(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
         if let Some(answer) =
             self.on_one_server(quotas, |quotas| self.admit_call(candidate, quotas)).await?
         {
-            return Ok(self.decision(candidate, quotas, &answer)?.0);
+            let (decision, _) = self.decision(candidate, quotas, &answer)?;
+            if answer.tag()? == "admitted" {
+                self.count_later(quotas, answer.number(11)?);
+            }
+            return Ok(decision);
         }
         let (number, consumed) = tokio::join!(self.admit_number(candidate), consume(self, quotas));
         // On an error the caller releases the candidate, which refunds every quota. Roll back here
@@ -85,17 +111,36 @@ impl RedisStore {
         &self,
         candidate: &AdmissionRequest,
     ) -> Result<Release, StoreError> {
-        let quotas = &candidate.quotas;
+        if let Some(recent) = &self.recent_refusals {
+            recent.forget(candidate.id.tag());
+        }
+        let (taken_back, quotas) = self.take_back(&candidate.quotas);
+        let result = self.release_counted(candidate, &quotas).await;
+        if !matches!(result, Ok((Release::Released, true))) {
+            for (quota, slot) in taken_back {
+                self.count_later([quota], slot);
+            }
+        }
+        result.map(|(release, _)| release)
+    }
+
+    /// Rolls back an admission, and what these quotas have counted. Returns true with the result if
+    /// this call did it.
+    async fn release_counted(
+        &self,
+        candidate: &AdmissionRequest,
+        quotas: &[Quota],
+    ) -> Result<(Release, bool), StoreError> {
         if let Some(answer) =
             self.on_one_server(quotas, |quotas| self.release_call(candidate, quotas)).await?
         {
-            return Ok(released(&answer)?.0);
+            return released(&answer);
         }
         let (release, by_this_call) = self.release_number(candidate).await?;
         if by_this_call {
             refund(self, quotas).await?;
         }
-        Ok(release)
+        Ok((release, by_this_call))
     }
 
     pub(crate) async fn check(
@@ -146,6 +191,65 @@ impl RedisStore {
         }
     }
 
+    /// True if this process counts SMS for the conversion guard where nothing is suspicious.
+    fn defers(&self) -> bool {
+        self.guard_counts.is_some()
+    }
+
+    /// Counts an SMS, of this time slot, that a script left to this process to count; 0 if it left
+    /// nothing.
+    fn count_later<'a>(&self, quotas: impl IntoIterator<Item = &'a Quota>, slot: i64) {
+        let Some(counts) = self.guard_counts.as_ref().filter(|_| slot > 0) else { return };
+        if counts.add(quotas, slot) {
+            let store = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(COUNTED_EVERY).await;
+                store.flush().await;
+            });
+        }
+    }
+
+    /// Takes back what this process has counted and not written yet. Returns the quotas of that
+    /// with their time slots, and those that the scripts have counted.
+    fn take_back<'a>(&self, quotas: &'a [Quota]) -> (Vec<(&'a Quota, i64)>, Vec<Quota>) {
+        let (mut taken_back, mut counted) = (Vec::new(), Vec::new());
+        for quota in quotas {
+            match self.guard_counts.as_ref().and_then(|counts| counts.take_back(quota)) {
+                Some(slot) => taken_back.push((quota, slot)),
+                None => counted.push(quota.clone()),
+            }
+        }
+        (taken_back, counted)
+    }
+
+    /// Writes the SMS that this process has counted. What cannot be written is not counted: a write
+    /// whose reply was lost would count twice.
+    pub(crate) async fn flush(&self) {
+        let Some(counts) = &self.guard_counts else { return };
+        let mut calls = Vec::new();
+        for (subject, count) in counts.drain() {
+            for (slot, sms) in count.slots.into_iter().filter(|(_, sms)| *sms > 0) {
+                let CusumTest { threshold, miss_weight, hit_weight, .. } = rounded(count.test);
+                let call = self.scripts().count.call([guard_key(&subject)]);
+                calls.push(
+                    call.arg(u8::from(count.is_country))
+                        .arg(threshold)
+                        .arg(miss_weight)
+                        .arg(hit_weight)
+                        .arg(slot)
+                        .arg(sms),
+                );
+            }
+        }
+        while !calls.is_empty() {
+            let some = calls.split_off(calls.len().saturating_sub(COUNTED_AT_ONCE));
+            let written = try_join_all(some.into_iter().map(|call| self.run::<()>(call))).await;
+            if let Err(error) = written {
+                debug!(error = causes(&error), "SMS were not counted by the conversion guard");
+            }
+        }
+    }
+
     /// Reports an approval to the conversion guard. The approval holds even if this fails.
     async fn report_approval(&self, created_at: i64, guarded: &str) {
         let calls = guarded.split_whitespace().map(|subject| async move {
@@ -190,24 +294,29 @@ impl RedisStore {
     }
 
     fn admit_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
-        let policy = &self.policy;
-        let mut call = self
+        let (policy, windows) = (&self.policy, &candidate.windows);
+        let has_budget = |quota: &Quota| matches!(quota.rule, QuotaRule::Budget(_));
+        let uses =
+            Uses { verified: candidate.quotas.iter().any(has_budget), defers: self.defers() };
+        let call = self
             .scripts()
             .admit
-            .call(keys(candidate, quotas))
+            .of(uses, quotas)
+            .call(keys(candidate.id.tag(), uses.verified, quotas))
             .arg(candidate.id.as_str())
             .arg(candidate.id.purpose().as_str())
             .arg(&candidate.to)
+            .arg(candidate.guarded.join(" "))
             .arg(millis(policy.ttl))
             .arg(millis(policy.resend_interval))
             .arg(millis(policy.max_life))
             .arg(policy.max_attempts)
-            .arg(candidate.guarded.join(" "))
-            .arg(candidate.windows.len());
-        for window in &candidate.windows {
-            call = call.arg(window.max).arg(millis(window.period));
-        }
-        with_values(call, quotas)
+            .arg(windows.len())
+            .arg(windows.iter().map(|window| window.max).max().unwrap_or(0))
+            .arg(windows.iter().map(|window| millis(window.period)).max().unwrap_or(0));
+        windows.iter().fold(with_values(call, quotas), |call, window| {
+            call.arg(window.max).arg(millis(window.period))
+        })
     }
 
     /// Reads a decision from a reply, and returns true with it if the number was verified before.
@@ -261,19 +370,18 @@ impl RedisStore {
     }
 
     fn release_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
-        let call = self.scripts().release.call(keys(candidate, quotas));
+        let script = self.scripts().release.of(Uses::default(), quotas);
+        let call = script.call(keys(candidate.id.tag(), false, quotas));
         with_values(call.arg(candidate.id.as_str()).arg(candidate.windows.len()), quotas)
     }
 
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
-        let number = number_key(id.tag());
-        let verified = verified_key(&number);
-        let keys: Vec<String> =
-            [number, verified].into_iter().chain(quotas.iter().map(limit_key)).collect();
+        let uses = Uses { verified: !self.policy.remember.is_zero(), defers: false };
         let call = self
             .scripts()
             .check
-            .call(keys)
+            .of(uses, quotas)
+            .call(keys(id.tag(), uses.verified, quotas))
             .arg(id.as_str())
             .arg(u8::from(right))
             .arg(request)
@@ -317,6 +425,11 @@ async fn consume(store: &RedisStore, quotas: &[Quota]) -> Result<QuotaOutcome, S
     let (mut counted, mut challenged, mut failed) = (Vec::new(), false, None);
     let (mut any_observed, mut any_alarm) = (false, false);
     for (quota, answer) in quotas.iter().zip(answers) {
+        if let Ok(answer) = &answer
+            && answer.tag()? == "done"
+        {
+            store.count_later([quota], answer.number(4)?);
+        }
         match answer.and_then(|answer| quota_outcome(quota, &answer)) {
             Ok(QuotaOutcome::Counted { observed, alarm, reserved }) => {
                 counted.push(quota);
@@ -365,7 +478,11 @@ async fn refund(
     store: &RedisStore,
     quotas: impl IntoIterator<Item = &Quota>,
 ) -> Result<(), StoreError> {
-    try_join_all(quotas.into_iter().map(|quota| quota_call(store, "refund", quota))).await.map(drop)
+    let is_counted = |quota: &&Quota| {
+        store.guard_counts.as_ref().and_then(|counts| counts.take_back(quota)).is_none()
+    };
+    let calls = quotas.into_iter().filter(is_counted).map(|one| quota_call(store, "refund", one));
+    try_join_all(calls).await.map(drop)
 }
 
 async fn quota_call(
@@ -373,33 +490,24 @@ async fn quota_call(
     operation: &str,
     quota: &Quota,
 ) -> Result<ScriptReply, StoreError> {
-    let call = store.scripts().consume.call([limit_key(quota)]).arg(operation);
-    store.answer(with_values(call, std::slice::from_ref(quota))).await
+    let quotas = std::slice::from_ref(quota);
+    let uses = Uses { verified: false, defers: store.defers() };
+    let call = store.scripts().consume.of(uses, quotas).call([limit_key(quota)]).arg(operation);
+    store.answer(with_values(call, quotas)).await
 }
 
-fn keys(candidate: &AdmissionRequest, quotas: &[Quota]) -> Vec<String> {
-    let number = number_key(candidate.id.tag());
-    let (sent, verified) = (sent_key(&number), verified_key(&number));
-    [number, sent, verified].into_iter().chain(quotas.iter().map(limit_key)).collect()
-}
-
-/// Adds the values of each limit to a call: [`VALUES`](crate::constants::VALUES) of them.
+/// Adds the values of each limit to a call: as many as [`scripts`](super::scripts) expects.
 fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
             QuotaRule::Rate(window) => {
                 let interval = micros(window.interval());
-                call.arg("rate")
-                    .arg(interval)
-                    .arg(interval.saturating_mul(i64::from(window.max)))
-                    .arg(0)
-                    .arg(0)
+                call.arg(interval).arg(interval.saturating_mul(i64::from(window.max)))
             }
             QuotaRule::Budget(BudgetRule { price, soft_cap, hard_cap, period }) => {
-                call.arg("budget").arg(price).arg(soft_cap).arg(hard_cap).arg(micros(*period))
+                call.arg(price).arg(soft_cap).arg(hard_cap).arg(micros(*period))
             }
-            QuotaRule::Conversion(test) => with_test(call.arg("conversion"), test),
-            QuotaRule::Country(test) => with_test(call.arg("country"), test),
+            QuotaRule::Conversion(test) | QuotaRule::Country(test) => with_test(call, test),
         };
     }
     call
@@ -415,29 +523,8 @@ fn with_test(call: Call, test: &CusumTest) -> Call {
     call.arg(action).arg(threshold).arg(miss_weight).arg(hit_weight)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use sms_domain::quota::{Scope, Window};
-
-    use super::*;
-    use crate::constants::VALUES;
-    use crate::redis::scripts::REAL;
-
-    #[test]
-    fn each_limit_has_as_many_values_as_the_scripts_expect() {
-        let minute = Duration::from_secs(60);
-        let rules = [
-            QuotaRule::Rate(Window { max: 1, period: minute }),
-            QuotaRule::Budget(BudgetRule { price: 1, soft_cap: 1, hard_cap: 1, period: minute }),
-            QuotaRule::Conversion(CusumTest::default()),
-            QuotaRule::Country(CusumTest::default()),
-        ];
-        for rule in rules {
-            let quota = Quota { scope: Scope::Total, subject: String::new(), rule };
-            let call = |quotas: &[Quota]| with_values(REAL.consume.call([String::new()]), quotas);
-            assert_eq!(call(&[quota]).len(), call(&[]).len() + VALUES, "{rule:?}");
-        }
-    }
+/// Keys of a number's record, of its time as verified before if that is used, and of the limits.
+fn keys(tag: NumberTag, verified: bool, quotas: &[Quota]) -> Vec<String> {
+    let verified = verified.then(|| verified_key(tag));
+    iter::once(number_key(tag)).chain(verified).chain(quotas.iter().map(limit_key)).collect()
 }

@@ -19,7 +19,6 @@ use redis::{
 use sms_domain::sync::lock;
 use tracing::{debug, info};
 
-use super::scripts::Keys;
 use crate::StoreError;
 
 /// Longest wait of a request for the store, reconnection included. Store and queue together answer
@@ -46,11 +45,11 @@ const CLUSTER_RETRIES: u32 = 8;
 pub(super) struct Script {
     source: String,
     hash: String,
-    keys: Keys,
+    keys: usize,
 }
 
 impl Script {
-    pub(super) fn new(source: String, keys: Keys) -> Self {
+    pub(super) fn new(source: String, keys: usize) -> Self {
         let hash = redis::Script::new(&source).get_hash().to_owned();
         Self { source, hash, keys }
     }
@@ -60,18 +59,18 @@ impl Script {
     }
 
     /// A call with these keys, which must be on one shard or on a server without a cluster.
-    pub(super) fn call(&'static self, keys: impl AsRef<[String]>) -> Call {
-        debug_assert!(self.keys.allow(keys.as_ref().len()), "{:?}: {:?}", self.keys, keys.as_ref());
+    pub(super) fn call(self: &Arc<Self>, keys: impl AsRef<[String]>) -> Call {
+        debug_assert_eq!(self.keys, keys.as_ref().len(), "{:?}", keys.as_ref());
         // Enough for an admission.
         let mut cmd = Cmd::with_capacity(48, 512);
         cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
-        Call { script: self, cmd }
+        Call { script: Arc::clone(self), cmd }
     }
 }
 
 /// A script with its arguments.
 pub(super) struct Call {
-    script: &'static Script,
+    script: Arc<Script>,
     cmd: Cmd,
 }
 

@@ -9,6 +9,8 @@ mod admission;
 mod causes;
 mod connection;
 mod eviction;
+mod guard_counts;
+mod recent_refusals;
 mod reply;
 mod scripts;
 
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 use sms_domain::picture_id::{self, PictureId};
+use sms_domain::quota::Quota;
 use sms_domain::random::random_u64;
 use sms_domain::verification::{DeliveryState, Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
@@ -27,17 +30,19 @@ pub(super) use self::address::check;
 pub(super) use self::causes::explain;
 pub(super) use self::connection::DEADLINE;
 use self::connection::{Call, Connection};
+use self::guard_counts::GuardCounts;
+use self::recent_refusals::RecentRefusals;
 use self::reply::{ScriptReply, unexpected};
-use self::scripts::Scripts;
+use self::scripts::{Scripts, Uses};
 use crate::{
     Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease, Permit,
     PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError, account_key, claim_key, message_key,
     millis, number_key, picture_key, probe_key, resend, timestamp, until,
 };
 
-/// The script of an admission, as Redis gets it.
-pub(super) fn admission_script() -> &'static str {
-    scripts::REAL.admit.source()
+/// The script of an admission on these quotas, as Redis gets it.
+pub(super) fn admission_script(quotas: &[Quota]) -> String {
+    scripts::REAL.admit.of(Uses { verified: false, defers: true }, quotas).source().to_owned()
 }
 
 #[derive(Clone)]
@@ -45,6 +50,10 @@ pub(super) struct RedisStore {
     connection: Connection,
     policy: Arc<Policy>,
     clock: Clock,
+    /// SMS that this process counts for the conversion guard; `None` if each is written at once.
+    guard_counts: Option<GuardCounts>,
+    /// `None` in a simulation, which wants each answer of the server.
+    recent_refusals: Option<RecentRefusals>,
 }
 
 impl RedisStore {
@@ -54,13 +63,20 @@ impl RedisStore {
             connection: Connection::new(url)?,
             policy: Arc::new(policy),
             clock: Clock::default(),
+            guard_counts: None,
+            recent_refusals: Some(RecentRefusals::default()),
         })
+    }
+
+    pub(super) fn with_guard_counts(self) -> Self {
+        Self { guard_counts: Some(GuardCounts::default()), ..self }
     }
 
     pub(super) fn with_clock(self, clock: Clock) -> Self {
         let connection =
             if clock.is_virtual() { self.connection.for_simulation() } else { self.connection };
-        Self { connection, clock, ..self }
+        let recent_refusals = self.recent_refusals.filter(|_| !clock.is_virtual());
+        Self { connection, clock, recent_refusals, ..self }
     }
 
     pub(super) fn clock(&self) -> &Clock {

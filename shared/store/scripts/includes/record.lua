@@ -1,0 +1,51 @@
+-- A number's record: a MessagePack of these fields, in this order. Times are in ms since 1970.
+--   ID, PURPOSE, TO, STATUS, DELIVERY
+--                of the latest verification; TO is the masked number
+--   BEGAN        its creation
+--   EXPIRES      its end
+--   NEXT         the time at which another SMS may be requested
+--   ROOM_AT      the time at which the number's windows have room
+--   SEND, SHOWN  number of the latest SMS, and of the one that DELIVERY is of
+--   WRONG, WRONG_UNTIL
+--                number of wrong codes, and the time until which they count
+--   CANDIDATE    the request that was admitted last: true for the ID itself, '' after its release
+--   GUARD        subjects of the conversion guard, separated by spaces
+--   CHECKED      identifier of the latest check
+--   CANCELLED    true if its caller cancelled it
+--   BEFORE       {EXPIRES, SHOWN, DELIVERY} before the latest SMS was admitted, for a release
+--   TIMES        times of the number's latest SMS, the latest first
+--   SMS          state of each SMS by its number: 'sent', 'released', 'unknown', or the lease of a
+--                worker; false if there is none
+--   MESSAGES     number of the SMS by a gateway's message ID; false if there is none
+--   REPORTS      delivery reports by the message ID, of messages that are not known yet; or false
+--   UNTIL        the time at which the record expires
+local ID, PURPOSE, TO, STATUS, DELIVERY, BEGAN, EXPIRES, NEXT, ROOM_AT, SEND, SHOWN, WRONG,
+  WRONG_UNTIL, CANDIDATE, GUARD, CHECKED, CANCELLED, BEFORE, TIMES, SMS, MESSAGES, REPORTS, UNTIL =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
+
+-- Unpacks a record; nil if there is none.
+local function unpacked(stored)
+  return stored and {cmsgpack.unpack(stored)} or nil
+end
+
+local function packed(record)
+  return cmsgpack.pack(unpack(record))
+end
+
+-- A record without a verification: wrong codes and times of SMS may remain of an earlier one.
+local function blank(wrong, wrong_until, times, ends)
+  return {'', '', '', '', '', 0, 0, 0, 0, 0, 0, wrong, wrong_until, '', '', '', false, false, times,
+    false, false, false, ends}
+end
+
+-- Returns true if the latest admission is of this candidate.
+local function is_admitted(record, candidate)
+  local latest = record[CANDIDATE]
+  return latest == candidate or (latest == true and record[ID] == candidate)
+end
+
+-- Wrong codes that count now, and the time until which they do.
+local function wrong_codes(record, now)
+  if now >= record[WRONG_UNTIL] then return 0, 0 end
+  return record[WRONG], record[WRONG_UNTIL]
+end
