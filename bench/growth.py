@@ -22,9 +22,9 @@ local admit = loadstring('local KEYS, ARGV = ... ' .. ARGV[1])
 for i = ARGV[2], ARGV[3] do
   local tag = string.format('%020x', i)
   local id = string.format('%036x', i)
-  admit({'sms-verify:{' .. tag .. '}', 'sms-verify:{' .. tag .. '}:sent'},
-    {id, '', '+86*******8000', '3600000', '60000', '3600000', '5', '', '2', '5', '3600000', '10',
-    '86400000'})
+  admit({'sms-verify:number:{' .. tag .. '}'},
+    {id, '', '+86*******8000', '', '3600000', '60000', '3600000', '5', '2', '10', '86400000', '5',
+    '3600000', '10', '86400000'})
 end
 """
 CHUNK = 10_000

@@ -69,10 +69,10 @@ def clean(broker):
 def learned():
     """Puts a base rate into the store: nine in ten codes of the country are typed back."""
     script = (
-        "redis.call('SET', KEYS[1], cmsgpack.pack("
-        "0, 10000, 9000, tonumber(redis.call('TIME')[1]), 0, 0, 0, 0, 0, true, {}))"
+        "redis.call('SET', KEYS[1], cmsgpack.pack(2^52, 0, 0, "
+        "10000, 9000, tonumber(redis.call('TIME')[1]), 0, '0', '0', '0', true, {}))"
     )
-    redis.Redis.from_url(REDIS_URL).eval(script, 1, "sms-verify:guard:CN")
+    redis.Redis.from_url(REDIS_URL).eval(script, 1, "sms-verify:conversion:CN")
 
 
 def ask(url):

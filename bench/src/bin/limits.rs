@@ -15,6 +15,7 @@ use std::env;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -31,6 +32,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
+use sms_domain::quota::{Quota, QuotaRule, Scope, Window};
 use sms_store::admission_script;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -47,6 +49,13 @@ const JOB: &str = concat!(
     r#""to":"+8613800138000","locale":"zh-CN","attempts":0}"#
 );
 
+/// The limit of a number's block; only its kind matters for the script.
+const BLOCK: Quota = Quota {
+    scope: Scope::Prefix,
+    subject: String::new(),
+    rule: QuotaRule::Rate(Window { max: 1, period: Duration::from_secs(1) }),
+};
+
 #[derive(Clone)]
 struct Parts {
     store: Option<(MultiplexedConnection, Arc<Script>)>,
@@ -62,7 +71,7 @@ async fn main() -> Result<()> {
         "script" => serve(Some(store().await?), None).await,
         "publish" => serve(Some(store().await?), Some(publisher().await?)).await,
         "consume" => consume().await,
-        "source" => Ok(io::stdout().write_all(admission_script().as_bytes())?),
+        "source" => Ok(io::stdout().write_all(admission_script(&[]).as_bytes())?),
         _ => Err("limits http|script|publish|consume|source".into()),
     }
 }
@@ -94,7 +103,7 @@ async fn serve(
     store: Option<MultiplexedConnection>,
     queue: Option<(Channel, Arc<str>)>,
 ) -> Result<()> {
-    let script = Arc::new(Script::new(admission_script()));
+    let script = Arc::new(Script::new(&admission_script(&[BLOCK])));
     let parts = Parts { store: store.map(|store| (store, script)), queue, count: Arc::default() };
     let app = Router::new().route("/v1/verifications", post(answer)).with_state(parts);
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
@@ -116,21 +125,13 @@ async fn answer(
         let id = parts.count.fetch_add(1, Ordering::Relaxed);
         let mut call = script.prepare_invoke();
         let (number, block) = (&body[..], &body[..body.len() / 2]);
-        call.key(number)
-            .key([number, b":sent"].concat())
-            .key([number, b":verified"].concat())
-            .key(block);
-        call.arg(id)
-            .arg("")
-            .arg("+86*******8000")
-            .arg(300_000)
-            .arg(60_000)
-            .arg(600_000)
-            .arg(5)
-            .arg("");
+        call.key(number).key(block);
+        call.arg(id).arg("").arg("+86*******8000").arg("");
+        call.arg(300_000).arg(60_000).arg(600_000).arg(5);
         // The limits of the product: of a number 5 an hour and 10 a day, and one of its block (µs).
-        call.arg(2).arg(5).arg(3_600_000).arg(10).arg(86_400_000);
-        call.arg("rate").arg(1_000).arg(3_600_000_000_u64).arg(0).arg(0);
+        call.arg(2).arg(10).arg(86_400_000);
+        call.arg(1_000).arg(3_600_000_000_u64);
+        call.arg(5).arg(3_600_000).arg(10).arg(86_400_000);
         let decision: Vec<redis::Value> =
             call.invoke_async(&mut store).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         if decision.len() < 7 {
