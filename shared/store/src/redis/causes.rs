@@ -4,7 +4,7 @@ use redis::RedisError;
 
 /// The commands that the scripts use. (A test compares this with them.)
 pub(super) const COMMANDS: &str =
-    "eval evalsha time get mget set del hget hmget hset hdel hexists hincrby pexpire pexpireat";
+    "eval evalsha time get mget set del hget hmget hset hdel hincrby pexpire";
 
 /// Codes of Redis' errors.
 const CODES: [(&str, &str); 10] = [
