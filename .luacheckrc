@@ -10,7 +10,7 @@ local included = {
   "clock", "text",
   "ID", "PURPOSE", "TO", "STATUS", "DELIVERY", "BEGAN", "EXPIRES", "NEXT", "ROOM_AT", "SEND",
   "SHOWN", "WRONG", "WRONG_UNTIL", "CANDIDATE", "GUARD", "CHECKED", "CANCELLED", "BEFORE", "TIMES",
-  "SMS", "MESSAGES", "REPORTS", "UNTIL", "unpacked", "packed", "blank", "is_admitted",
+  "SMS", "MESSAGES", "REPORTS", "UNTIL", "unpacked", "packed", "is_admitted",
   "wrong_codes",
   "guard", "is_known", "add", "set_test", "counted", "uncount", "packed_guard", "spent", "left",
   "OBSERVE", "CHALLENGE", "LAG", "SLOT", "SCORE_HALF_LIFE", "BASE_HALF_LIFE",

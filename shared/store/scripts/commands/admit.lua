@@ -6,10 +6,10 @@
 --          their highest maximum, their longest period, then the values of the limits, then two
 --          values for each window (max, period); times in ms
 -- Returns  {'admitted', id or '' for the candidate's, number of the SMS, now, expires, end of the
---          cooldown, time at which the windows have room, wrong codes, number of limits that only
---          observe and are exceeded or suspicious, number of budgets that reach their alarm
---          threshold, 1 if the number was verified before, the time slot if the guard leaves it to
---          the caller to count the SMS}
+--          cooldown, time at which the windows have room, wrong codes, flags}; the flags are a sum:
+--          1 if a limit that only observes is exceeded or suspicious, 2 if a budget reaches its
+--          alarm threshold, 4 if the number was verified before, 8 if the guard leaves it to the
+--          caller to count the SMS
 --          | {'again', ... as before up to wrong codes, status, delivery, expiry of wrong codes} if
 --          the same request was admitted before
 --          | {'refused', 'attempts', 'cooldown', 'number' or the index of a limit, its wait, ...}
@@ -65,28 +65,31 @@ if suspicious > 0 then return {'challenge'} end
 -- code would expire before another could be requested.
 local continues = record and record[PURPOSE] == purpose and record[STATUS] == 'pending'
   and now < record[EXPIRES] and record[BEGAN] + life - now >= math.min(interval, ttl)
-local id = ''
-if continues then
-  id = record[ID]
-  record[BEFORE] = {record[EXPIRES], record[SHOWN], record[DELIVERY]}
-  record[WRONG], record[WRONG_UNTIL], record[CANDIDATE] = wrong, wrong_until, candidate
-else
-  record = blank(wrong, wrong_until, times, 0)
-  record[ID], record[PURPOSE], record[TO], record[STATUS] = candidate, purpose, ARGV[3], 'pending'
-  record[BEGAN], record[CANDIDATE] = now, true
-end
-local sms_number = record[SEND] + 1
-local expires, resend_at = math.min(now + ttl, record[BEGAN] + life), now + interval
+local began = continues and record[BEGAN] or now
+local expires, resend_at = math.min(now + ttl, began + life), now + interval
 local ends, free_at = math.max(expires, resend_at, wrong_until), 0
 if windows > 0 then
   table.insert(times, 1, now)
   for i = #times, most + 1, -1 do times[i] = nil end
   free_at, ends = room_at(), math.max(ends, now + longest)
 end
-record[DELIVERY], record[EXPIRES], record[NEXT], record[ROOM_AT] =
-  'queued', expires, resend_at, free_at
-record[SEND], record[SHOWN], record[GUARD], record[UNTIL] = sms_number, sms_number, ARGV[4], ends
-redis.call('SET', KEYS[1], packed(record), 'PX', text(ends - now))
+local id, sms_number, value = '', 1
+if continues then
+  id, sms_number = record[ID], record[SEND] + 1
+  record[BEFORE] = {record[EXPIRES], record[SHOWN], record[DELIVERY]}
+  record[DELIVERY], record[EXPIRES], record[NEXT], record[ROOM_AT] =
+    'queued', expires, resend_at, free_at
+  record[SEND], record[SHOWN], record[WRONG], record[WRONG_UNTIL] =
+    sms_number, sms_number, wrong, wrong_until
+  record[CANDIDATE], record[GUARD], record[UNTIL] = candidate, ARGV[4], ends
+  value = packed(record)
+else
+  -- The fields of record.lua from ID to UNTIL.
+  value = cmsgpack.pack(candidate, purpose, ARGV[3], 'pending', 'queued', now, expires, resend_at,
+    free_at, 1, 1, wrong, wrong_until, true, ARGV[4], times, ends)
+end
+redis.call('SET', KEYS[1], value, 'PX', text(ends - now))
 COMMIT_LIMITS()
-return {'admitted', id, sms_number, now, expires, resend_at, free_at, wrong, observed, alarm,
-  verified and 1 or 0, calm and math.floor(micros / 1000000 / SLOT) or 0}
+local flags = (observed > 0 and 1 or 0) + (alarm > 0 and 2 or 0) + (verified and 4 or 0)
+  + (calm and 8 or 0)
+return {'admitted', id, sms_number, now, expires, resend_at, free_at, wrong, flags}

@@ -22,8 +22,9 @@ if sms_number > 1 then
   redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
 elseif record[WRONG] > 0 or #times > 0 then
   -- It began with this request: only what was there before remains.
-  record = blank(record[WRONG], record[WRONG_UNTIL], times, record[UNTIL])
-  redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+  local value = cmsgpack.pack('', '', '', '', '', 0, 0, 0, 0, 0, 0, record[WRONG],
+    record[WRONG_UNTIL], '', '', times, record[UNTIL])
+  redis.call('SET', KEYS[1], value, 'KEEPTTL')
 else
   redis.call('DEL', KEYS[1])
 end

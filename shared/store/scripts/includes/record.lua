@@ -10,17 +10,18 @@
 --                number of wrong codes, and the time until which they count
 --   CANDIDATE    the request that was admitted last: true for the ID itself, '' after its release
 --   GUARD        subjects of the conversion guard, separated by spaces
+--   TIMES        times of the number's latest SMS, the latest first
+--   UNTIL        the time at which the record expires
+-- and where they are needed:
 --   CHECKED      identifier of the latest check
 --   CANCELLED    true if its caller cancelled it
 --   BEFORE       {EXPIRES, SHOWN, DELIVERY} before the latest SMS was admitted, for a release
---   TIMES        times of the number's latest SMS, the latest first
 --   SMS          state of each SMS by its number: 'sent', 'released', 'unknown', or the lease of a
---                worker; false if there is none
---   MESSAGES     number of the SMS by a gateway's message ID; false if there is none
---   REPORTS      delivery reports by the message ID, of messages that are not known yet; or false
---   UNTIL        the time at which the record expires
+--                worker
+--   MESSAGES     number of the SMS by a gateway's message ID
+--   REPORTS      delivery reports by the message ID, of messages that are not known yet
 local ID, PURPOSE, TO, STATUS, DELIVERY, BEGAN, EXPIRES, NEXT, ROOM_AT, SEND, SHOWN, WRONG,
-  WRONG_UNTIL, CANDIDATE, GUARD, CHECKED, CANCELLED, BEFORE, TIMES, SMS, MESSAGES, REPORTS, UNTIL =
+  WRONG_UNTIL, CANDIDATE, GUARD, TIMES, UNTIL, CHECKED, CANCELLED, BEFORE, SMS, MESSAGES, REPORTS =
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
 
 -- Unpacks a record; nil if there is none.
@@ -29,13 +30,7 @@ local function unpacked(stored)
 end
 
 local function packed(record)
-  return cmsgpack.pack(unpack(record))
-end
-
--- A record without a verification: wrong codes and times of SMS may remain of an earlier one.
-local function blank(wrong, wrong_until, times, ends)
-  return {'', '', '', '', '', 0, 0, 0, 0, 0, 0, wrong, wrong_until, '', '', '', false, false, times,
-    false, false, false, ends}
+  return cmsgpack.pack(unpack(record, 1, REPORTS))
 end
 
 -- Returns true if the latest admission is of this candidate.

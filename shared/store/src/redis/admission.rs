@@ -20,11 +20,17 @@ use super::RedisStore;
 use super::connection::Call;
 use super::reply::{ScriptReply, unexpected};
 use super::scripts::Uses;
-use crate::constants::{CHALLENGE, OBSERVE, REFUSE};
+use crate::constants::{CHALLENGE, OBSERVE, REFUSE, SLOT};
 use crate::{
     AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key, limit_key, micros,
     millis, number_key, resend, rounded, timestamp, until, verified_key,
 };
+
+/// Flags of the reply of an admission.
+const OBSERVED: u8 = 1;
+const ALARM: u8 = 2;
+const VERIFIED: u8 = 4;
+const DEFERRED: u8 = 8;
 
 /// Interval at which a process writes the SMS that it has counted, and the number of calls at once.
 const COUNTED_EVERY: Duration = Duration::from_secs(1);
@@ -50,8 +56,8 @@ impl RedisStore {
             self.on_one_server(quotas, |quotas| self.admit_call(candidate, quotas)).await?
         {
             let (decision, _) = self.decision(candidate, quotas, &answer)?;
-            if answer.tag()? == "admitted" {
-                self.count_later(quotas, answer.number(11)?);
+            if answer.tag()? == "admitted" && answer.number::<u8>(8)? & DEFERRED > 0 {
+                self.count_later(quotas, slot(answer.number(3)?));
             }
             return Ok(decision);
         }
@@ -196,10 +202,9 @@ impl RedisStore {
         self.guard_counts.is_some()
     }
 
-    /// Counts an SMS, of this time slot, that a script left to this process to count; 0 if it left
-    /// nothing.
+    /// Counts an SMS, of this time slot, that a script left to this process to count.
     fn count_later<'a>(&self, quotas: impl IntoIterator<Item = &'a Quota>, slot: i64) {
-        let Some(counts) = self.guard_counts.as_ref().filter(|_| slot > 0) else { return };
+        let Some(counts) = &self.guard_counts else { return };
         if counts.add(quotas, slot) {
             let store = self.clone();
             tokio::spawn(async move {
@@ -333,7 +338,7 @@ impl RedisStore {
             let (waits_for, resend_in) =
                 resend(now, answer.number(5)?, answer.number(6)?, locked_until);
             Ok::<_, StoreError>(Verification {
-                id: answer.id(1)?,
+                id: answer.id(1)?.unwrap_or_else(|| candidate.id.clone()),
                 to: candidate.to.clone(),
                 status,
                 delivery,
@@ -348,11 +353,11 @@ impl RedisStore {
         match answer.tag()? {
             "admitted" => {
                 let verification = admitted(Status::Pending, DeliveryState::Queued, 0)?;
-                let (sms_number, observed, alarm) =
-                    (answer.number(2)?, answer.flag(8)?, answer.flag(9)?);
+                let (sms_number, flags) = (answer.number(2)?, answer.number::<u8>(8)?);
+                let (observed, alarm) = (flags & OBSERVED > 0, flags & ALARM > 0);
                 Ok((
                     Decision::Admitted { verification, sms_number, observed, alarm },
-                    answer.flag(10)?,
+                    flags & VERIFIED > 0,
                 ))
             }
             "again" => {
@@ -427,8 +432,9 @@ async fn consume(store: &RedisStore, quotas: &[Quota]) -> Result<QuotaOutcome, S
     for (quota, answer) in quotas.iter().zip(answers) {
         if let Ok(answer) = &answer
             && answer.tag()? == "done"
+            && let now @ 1.. = answer.number(4)?
         {
-            store.count_later([quota], answer.number(4)?);
+            store.count_later([quota], slot(now));
         }
         match answer.and_then(|answer| quota_outcome(quota, &answer)) {
             Ok(QuotaOutcome::Counted { observed, alarm, reserved }) => {
@@ -521,6 +527,11 @@ fn with_test(call: Call, test: &CusumTest) -> Call {
         GuardAction::Challenge => CHALLENGE,
     };
     call.arg(action).arg(threshold).arg(miss_weight).arg(hit_weight)
+}
+
+/// The time slot of the conversion guard of a time (ms).
+fn slot(now: i64) -> i64 {
+    now / 1_000 / SLOT
 }
 
 /// Keys of a number's record, of its time as verified before if that is used, and of the limits.

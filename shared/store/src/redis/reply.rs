@@ -41,8 +41,12 @@ impl ScriptReply {
         Ok(until(0, self.number(index)?))
     }
 
-    pub(super) fn id(&self, index: usize) -> Result<VerificationId, StoreError> {
-        VerificationId::parse(self.text(index)?).ok_or_else(unexpected)
+    /// An ID; `None` for an empty text.
+    pub(super) fn id(&self, index: usize) -> Result<Option<VerificationId>, StoreError> {
+        match self.text(index)? {
+            "" => Ok(None),
+            id => VerificationId::parse(id).map(Some).ok_or_else(unexpected),
+        }
     }
 
     pub(super) fn status(&self, index: usize) -> Result<Status, StoreError> {
