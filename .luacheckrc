@@ -22,6 +22,7 @@ local included = {
 -- Names that a command gives to the blocks of limits/.
 local for_limits = {
   "21./micros", "21./stored", "21./refuse", "21./reserve", "21./observed", "21./suspicious",
+  "21./alarm", "21./calm",
 }
 files["**/commands/*.lua"] = {read_globals = included, ignore = for_limits}
 -- Here what is defined is used elsewhere.

@@ -60,9 +60,9 @@ async fn a_redis_that_takes_no_writes_is_not_ready() {
         ),
         ("config set maxmemory 1mb", "its memory is full", "config set maxmemory 0"),
         (
-            "acl setuser default -hset",
+            "acl setuser default -mget",
             "the user of REDIS_URL needs the commands",
-            "acl setuser default +hset",
+            "acl setuser default +mget",
         ),
         (
             "acl setuser default -evalsha",

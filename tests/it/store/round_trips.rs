@@ -37,11 +37,15 @@ async fn an_accepted_request_is_one_command() {
     let from_clients: Vec<&str> = seen
         .lines()
         .filter(|line| {
-            line.contains("] \"") && !line.contains(" lua]") && !line.contains("\"INFO\"")
+            line.contains("] \"")
+                && !line.contains(" lua]")
+                && !line.contains("\"INFO\"")
+                && !line.contains("\"1\" \"sms-verify:conversion:")
         })
         .collect();
-    // admit by the API; begin, permit and finish by the worker; and the probe that ends the test.
-    // (INFO is asked for once a minute.)
-    assert_eq!(from_clients.len(), 5, "{seen}");
+    // admit by the API; begin, permit (unless it was asked for a tenth of a second before) and finish
+    // by the worker; and the probe that ends the test. (INFO is asked for once a minute, and what
+    // the guard counts is written once a second.)
+    assert!((4..=5).contains(&from_clients.len()), "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }

@@ -27,10 +27,11 @@ local function wrong_code()
 end
 if again then return wrong_code() end
 
-local exceeded = {}
+local exceeded, observed, suspicious, alarm, calm = {}, 0, 0, 0, DEFERS
 local function refuse(name, wait)
   exceeded[#exceeded + 1], exceeded[#exceeded + 2] = name, wait
 end
+local function reserve() end
 EVALUATE_LIMITS()
 if wrong >= max_attempts then refuse('attempts', wrong_until - now) end
 if #exceeded > 0 then return {'refused', unpack(exceeded)} end

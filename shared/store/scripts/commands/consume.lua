@@ -3,8 +3,8 @@
 -- ARGV     'consume' or 'refund', then its values
 -- Returns  {'done', 1 if it only observes and is exceeded or suspicious, the time (ms) until it has
 --          room for numbers that were not verified before, or 0 if it has, 1 if it is a budget that
---          reaches its alarm threshold, the time (ms) if the guard leaves it to the caller to count the
---          SMS}
+--          reaches its alarm threshold, the time (ms) if the guard leaves it to the caller to count
+--          the SMS}
 --          | {'refused', 0, wait} | {'challenge'}
 local micros = clock()
 if ARGV[1] == 'refund' then

@@ -539,3 +539,28 @@ fn keys(tag: NumberTag, verified: bool, quotas: &[Quota]) -> Vec<String> {
     let verified = verified.then(|| verified_key(tag));
     iter::once(number_key(tag)).chain(verified).chain(quotas.iter().map(limit_key)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use sms_domain::quota::{Scope, Window};
+
+    use super::*;
+    use crate::redis::scripts::{REAL, Rule};
+
+    #[test]
+    fn each_limit_has_as_many_values_as_the_scripts_expect() {
+        let minute = Duration::from_secs(60);
+        let rules = [
+            QuotaRule::Rate(Window { max: 1, period: minute }),
+            QuotaRule::Budget(BudgetRule { price: 1, soft_cap: 1, hard_cap: 1, period: minute }),
+            QuotaRule::Conversion(CusumTest::default()),
+            QuotaRule::Country(CusumTest::default()),
+        ];
+        for rule in rules {
+            let quota = Quota { scope: Scope::Total, subject: String::new(), rule };
+            let call = |quotas: &[Quota]| with_values(REAL.find.call([String::new()]), quotas);
+            let values = Rule::of(&quota).values();
+            assert_eq!(call(&[quota]).len(), call(&[]).len() + values, "{rule:?}");
+        }
+    }
+}

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use sms_domain::quota::{Quota, Scope};
 use sms_domain::refusal::{Exceeded, Refusal};

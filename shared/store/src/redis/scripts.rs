@@ -27,8 +27,8 @@ macro_rules! lua {
 /// the number of the keys and of the arguments before those of the limits.
 macro_rules! scripts {
     (
-        $($name:ident [$($include:ident)*] $keys:literal;)*
-        limits: $($limited:ident [$($limited_include:ident)*] $first_key:literal $first_arg:literal;)*
+        { $($name:ident [$($include:ident)*] $keys:literal;)* }
+        limits { $($limited:ident [$($l_include:ident)*] $first_key:literal $first_arg:literal;)* }
     ) => {
         pub(super) struct Scripts {
             $(pub(super) $name: Arc<Script>,)*
@@ -46,7 +46,7 @@ macro_rules! scripts {
                     $($limited: Variants {
                         source: [
                             clock,
-                            &[$(includes::$limited_include()),*].concat(),
+                            &[$(includes::$l_include()),*].concat(),
                             lua!("commands", $limited),
                         ]
                         .concat(),
@@ -68,28 +68,31 @@ macro_rules! scripts {
 }
 
 scripts! {
-    count [limits text guard] 1;
-    approve [limits text guard] 1;
-    conversion [limits text guard] 1;
-    put_plain [] 1;
-    message [] 1;
-    take_picture [] 1;
-    claim [] 1;
-    complete [] 1;
-    find [record] 1;
-    cancel [record] 1;
-    acquire_lease [record] 1;
-    record_outcome [record] 1;
-    record_delivery_report [record] 1;
-    permit [accounts] 1;
-    report [accounts] 1;
-    circuit [] 1;
-    probe [] 1;
-    limits:
-    admit [limits text record] 1 11;
-    release [limits text record] 1 2;
-    check [limits text record] 1 6;
-    consume [limits text] 0 1;
+    {
+        count [limits text guard] 1;
+        approve [limits text guard] 1;
+        conversion [limits text guard] 1;
+        put_plain [] 1;
+        message [] 1;
+        take_picture [] 1;
+        claim [] 1;
+        complete [] 1;
+        find [record] 1;
+        cancel [record] 1;
+        acquire_lease [record] 1;
+        record_outcome [record] 1;
+        record_delivery_report [record] 1;
+        permit [accounts] 1;
+        report [accounts] 1;
+        circuit [] 1;
+        probe [] 1;
+    }
+    limits {
+        admit [limits text record] 1 11;
+        release [limits text record] 1 2;
+        check [limits text record] 1 6;
+        consume [limits text] 0 1;
+    }
 }
 
 /// Includes of scripts: constants of Rust, and files of `includes/`.
@@ -127,7 +130,13 @@ pub(super) struct Variants {
     source: String,
     keys: usize,
     args: usize,
-    made: Mutex<Vec<(Uses, Vec<Rule>, Arc<Script>)>>,
+    made: Mutex<Vec<Variant>>,
+}
+
+struct Variant {
+    uses: Uses,
+    rules: Vec<Rule>,
+    script: Arc<Script>,
 }
 
 /// Uses of a script besides its limits.
@@ -141,7 +150,7 @@ pub(super) struct Uses {
 
 /// The rule of a limit, as far as a script depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+pub(super) enum Rule {
     Rate,
     Budget,
     Conversion,
@@ -149,7 +158,7 @@ enum Rule {
 }
 
 impl Rule {
-    fn of(quota: &Quota) -> Self {
+    pub(super) fn of(quota: &Quota) -> Self {
         match quota.rule {
             QuotaRule::Rate(_) => Self::Rate,
             QuotaRule::Budget(_) => Self::Budget,
@@ -163,7 +172,7 @@ impl Rule {
     }
 
     /// Number of its values in a script's arguments.
-    fn values(self) -> usize {
+    pub(super) fn values(self) -> usize {
         if self == Self::Rate { 2 } else { 4 }
     }
 }
@@ -172,15 +181,15 @@ impl Variants {
     /// The script for these limits.
     pub(super) fn of(&self, uses: Uses, quotas: &[Quota]) -> Arc<Script> {
         let mut made = lock(&self.made);
-        let is_it = |(its_uses, rules, _): &&(Uses, Vec<Rule>, _)| {
-            *its_uses == uses && rules.iter().copied().eq(quotas.iter().map(Rule::of))
+        let is_it = |variant: &&Variant| {
+            variant.uses == uses && variant.rules.iter().copied().eq(quotas.iter().map(Rule::of))
         };
-        if let Some((_, _, script)) = made.iter().find(is_it) {
-            return Arc::clone(script);
+        if let Some(variant) = made.iter().find(is_it) {
+            return Arc::clone(&variant.script);
         }
         let rules: Vec<Rule> = quotas.iter().map(Rule::of).collect();
         let script = Arc::new(self.make(uses, &rules));
-        made.push((uses, rules, Arc::clone(&script)));
+        made.push(Variant { uses, rules, script: Arc::clone(&script) });
         script
     }
 
