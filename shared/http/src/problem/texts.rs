@@ -1,8 +1,12 @@
 //! The texts of problems: `templates/problems.*.toml`, a file for each language, a table for each
 //! type of problem.
 //!
-//! A text is looked up by scanning the file: so the functions need no TOML parser, and their first
-//! request does not wait for one. A test compares the result with that of `toml`.
+//! The files are read by lines, when a problem is first written in their language: so the functions
+//! need no TOML parser, and their start does not wait for one. A test compares the result with that
+//! of `toml`.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use sms_domain::locale::Locale;
 
@@ -10,21 +14,29 @@ const EN: &str = include_str!("../../../../templates/problems.en.toml");
 const ZH_CN: &str = include_str!("../../../../templates/problems.zh-CN.toml");
 const ZH_HANT: &str = include_str!("../../../../templates/problems.zh-Hant.toml");
 
-fn file(locale: Locale) -> &'static str {
-    locale.choose(EN, ZH_CN, ZH_HANT)
-}
+/// Texts by table and key.
+type Texts = HashMap<(&'static str, &'static str), &'static str>;
+
+static TEXTS: [LazyLock<Texts>; 3] =
+    [LazyLock::new(|| read(EN)), LazyLock::new(|| read(ZH_CN)), LazyLock::new(|| read(ZH_HANT))];
 
 /// Finds the text of a key in a table; `None` if the language does not have it.
 pub(crate) fn find(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
-    let is_table =
-        |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(table);
-    let lines = file(locale).lines().skip_while(|line| !is_table(line)).skip(1);
-    lines.take_while(|line| !line.starts_with('[')).find_map(|line| value_of(line, key))
+    TEXTS[locale.choose(0, 1, 2)].get(&(table, key)).copied()
 }
 
-/// The value in a line `key = "value"`.
-fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"')
+fn read(file: &'static str) -> Texts {
+    let (mut texts, mut table) = (HashMap::new(), "");
+    for line in file.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            table = name;
+        } else if let Some((key, text)) =
+            line.strip_suffix('"').and_then(|line| line.split_once(" = \""))
+        {
+            texts.insert((table, key), text);
+        }
+    }
+    texts
 }
 
 /// Fills in the placeholders of a text.
@@ -43,7 +55,7 @@ pub(crate) mod tests {
     type File = BTreeMap<String, BTreeMap<String, String>>;
 
     pub(crate) fn read(locale: Locale) -> File {
-        toml::from_str(file(locale)).expect("tables of texts")
+        toml::from_str(locale.choose(EN, ZH_CN, ZH_HANT)).expect("tables of texts")
     }
 
     fn placeholders(text: &str) -> BTreeSet<&str> {
