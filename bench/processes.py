@@ -92,9 +92,9 @@ class Service:
     def __init__(self, url):
         port = urllib.parse.urlsplit(url).port
         self.process = next(
-            psutil.Process(socket.pid)
-            for socket in psutil.net_connections("tcp")
-            if socket.status == psutil.CONN_LISTEN and socket.laddr.port == port
+            psutil.Process(listener.pid)
+            for listener in psutil.net_connections("tcp")
+            if listener.status == psutil.CONN_LISTEN and listener.laddr.port == port
         )
 
     def cpu(self):
