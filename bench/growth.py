@@ -40,7 +40,7 @@ def fill(store, count):
 
 def measure(broker, folder):
     """Requests a second, and processor µs per request of Redis, of its script, and of the API."""
-    store, ours = redis.Redis.from_url(REDIS_URL), Ours(folder)
+    store, ours = redis.Redis.from_url(REDIS_URL), Ours(folder, "classic")
     server = psutil.Process(store.info("server")["process_id"])
     with ours.web() as web:
         web.wait_until_answered(web.first)

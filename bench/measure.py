@@ -1,5 +1,5 @@
-"""Measures sms-verify, the tutorial's stack and the parts by themselves, in turn; results go to
-target/bench/results.json.
+"""Measures sms-verify, the tutorial's two steps in Node and in Django, and the parts by themselves,
+in turn; results go to target/bench/results.json.
 
     measure.py ROUNDS [STEP...]
 
@@ -11,6 +11,7 @@ round. See bench/run.
 
 import collections
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -24,16 +25,22 @@ import urllib.request
 import amqp
 
 from cold import Functions, Sqs
-from processes import Process, free_port
+from processes import Process, Service, free_port
 from stacks import (
+    AMQP_URL,
+    BASELINE,
     HERE,
     POOLS,
+    PREFETCHES,
+    PROCESSES,
+    REDIS_URL,
     SERVERS,
     TARGET,
     Broker,
+    Django,
     Limit,
+    Node,
     Ours,
-    Peer,
     binary,
     clean,
     learned,
@@ -41,11 +48,20 @@ from stacks import (
 )
 from timing import Timing
 
+# Our own side accepts over the most; the others over what they do better with.
 CONNECTIONS = (64, 256)
 SECONDS = 3
-# Jobs that a drain begins with: some seconds of work, of which the first and the last tenth do not
-# count.
-BACKLOG = {"ours": 40_000, "peer": 20_000}
+QUEUE_TYPES = ("quorum", "classic")
+# Our own builds: this one, and an earlier one to compare with.
+BUILDS = {"ours": binary("sms-verify"), "baseline": BASELINE and f"{BASELINE}/sms-verify"}
+# Jobs that a drain begins with, without a gateway and with one: some seconds of work, of which the
+# first and the last tenth do not count.
+BACKLOG = {
+    Ours: (80_000, 40_000),
+    Node: (80_000, 40_000),
+    Django: (20_000, 10_000),
+    Limit: (40_000,),
+}
 # Of each function, in each round.
 STARTS = 10
 # The sides of the comparison of the conversion guard: the defaults, but for these variables.
@@ -78,6 +94,7 @@ http {{
 class Bench:
     def __init__(self, folder):
         self.folder, self.broker = folder, Broker()
+        self.redis, self.rabbitmq = Service(REDIS_URL), Service(AMQP_URL)
         # The values of each figure: results[figure][side] = one number a round.
         self.results = collections.defaultdict(lambda: collections.defaultdict(list))
         self.chosen = {}
@@ -112,97 +129,165 @@ class Bench:
             raise RuntimeError(f"{stack.name}: {wrong} of {asked} requests failed")
         return (int(asked) - wrong) / float(took), int(asked) - wrong
 
-    def requests(self, stack, side, kind, connections, prepare=lambda: None):
+    def requests(self, stack, side, kind, connections, prepare=lambda: None, memory=False):
         clean(self.broker)
         prepare()
         with stack.web() as web:
             web.wait_until_answered(web.first)
             self.wrk(web, stack, kind, connections, 1)
-            before = web.cpu()
+            clocks = {"server": web.cpu, "Redis": self.redis.cpu}
+            if kind == "accepted":
+                clocks["RabbitMQ"] = self.rabbitmq.cpu
+            before = {name: cpu() for name, cpu in clocks.items()}
             rate, count = self.wrk(web, stack, kind, connections)
             self.keep(f"{kind} requests/s", side, rate)
-            self.keep(
-                f"server CPU per {kind} request (µs)", side, (web.cpu() - before) / count * 1e6
-            )
+            for name, cpu in clocks.items():
+                spent = (cpu() - before[name]) / count
+                self.keep(f"{name} CPU per {kind} request (µs)", side, spent * 1e6)
+            if memory:
+                self.memory(stack, side, web, connections)
+
+    def memory(self, stack, side, web, connections):
+        """Of both processes, at the end of a flood of requests, with the worker busy too."""
+        with stack.worker() as worker:
+            wait_for_consumer(self.broker, stack.queue, worker)
+            self.wrk(web, stack, "accepted", connections, 2)
+            used = web.memory() + worker.memory()
+        self.keep("resident memory, api + worker (MB)", side, used / 1e6)
+
+    def tried(self, stack, kind, connections, times=1):
+        rates = []
+        for _ in range(times):
+            clean(self.broker)
+            with stack.web() as web:
+                web.wait_until_answered(web.first)
+                rates.append(self.wrk(web, stack, kind, connections, 2)[0])
+        return statistics.median(rates)
+
+    def best(self, name, candidates, measure):
+        """Keeps the candidate, a tuple, for which `measure` says most."""
+        rates = {}
+        for candidate in candidates:
+            try:
+                rates[candidate] = measure(*candidate)
+            except RuntimeError as error:
+                print(f"    {error}", flush=True)
+                rates[candidate] = 0
+            text = ", ".join(map(str, candidate))
+            print(f"    {name} · {text}: {rates[candidate]:,.0f}/s", flush=True)
+        self.chosen[name] = max(rates, key=rates.get)
 
     def choose(self):
-        """Tries each server, pool and number of connections, and keeps each side's best."""
-        rates = {}
-        for server in SERVERS:
-            for connections in CONNECTIONS:
-                peer = Peer(self.folder, server)
-                for kind in ("accepted", "throttled"):
-                    clean(self.broker)
-                    with peer.web() as web:
-                        web.wait_until_answered(web.first)
-                        try:
-                            rate, _ = self.wrk(web, peer, kind, connections, 2)
-                        except RuntimeError as error:
-                            print(f"    {error}", flush=True)
-                            rate = 0
-                    rates[kind, server, connections] = rate
-                    print(
-                        f"    {kind} · {server}, {connections} connections: {rate:,.0f}/s",
-                        flush=True,
-                    )
+        """Tries servers, numbers of processes and of connections, pools and prefetches."""
+        folder = self.folder
         for kind in ("accepted", "throttled"):
-            best = max((key for key in rates if key[0] == kind), key=rates.get)
-            self.chosen[f"peer, {kind}"] = best[1:]
-        for name, gateway, count in (("pool", False, 8_000), ("pool, stub", True, 4_000)):
-            rates = {}
-            for pool, (_, prefetches) in POOLS.items():
-                for prefetch in prefetches:
-                    rates[pool, prefetch] = self.drain(
-                        Peer(self.folder, pool=pool, prefetch=prefetch), gateway, count
-                    )[0]
-                    print(
-                        f"    {name} · {pool}, prefetch {prefetch}: "
-                        f"{rates[pool, prefetch]:,.0f} jobs/s",
-                        flush=True,
-                    )
-            self.chosen[name] = max(rates, key=rates.get)
-        for kind in ("accepted", "throttled"):
-            rates = collections.defaultdict(list)
-            for connections in CONNECTIONS * 3:
-                clean(self.broker)
-                ours = Ours(self.folder)
-                with ours.web() as web:
-                    web.wait_until_answered(web.first)
-                    rates[connections].append(self.wrk(web, ours, kind, connections, 2)[0])
-            self.chosen[f"ours, {kind}"] = max(
-                rates, key=lambda connections: sorted(rates[connections])[1]
+            self.best(
+                f"django, {kind}",
+                itertools.product(SERVERS, CONNECTIONS),
+                lambda server, count, kind=kind: self.tried(Django(folder, server), kind, count),
+            )
+        for name, kind, confirm in (
+            ("accepted", "accepted", True),
+            ("unconfirmed", "accepted", False),
+            ("throttled", "throttled", True),
+        ):
+            self.best(
+                f"node, {name}",
+                itertools.product(PROCESSES, CONNECTIONS),
+                lambda processes, count, kind=kind, confirm=confirm: self.tried(
+                    Node(folder, processes=processes, confirm=confirm), kind, count, 3
+                ),
+            )
+        self.best(
+            "ours, throttled",
+            ((count,) for count in CONNECTIONS),
+            lambda count: self.tried(Ours(folder), "throttled", count, 3),
+        )
+        for gateway, what in ((False, "pool"), (True, "pool, stub")):
+            self.best(
+                f"django, {what}",
+                ((pool, each) for pool in POOLS for each in POOLS[pool][1]),
+                lambda pool, each, gateway=gateway: self.drain(
+                    Django(folder, pool=pool, prefetch=each), gateway, 4_000 if gateway else 8_000
+                )[0],
+            )
+        for gateway, what in ((False, "prefetch"), (True, "prefetch, stub")):
+            self.best(
+                f"node, {what}",
+                ((each,) for each in PREFETCHES[gateway]),
+                lambda each, gateway=gateway: self.drain(
+                    Node(folder, prefetch=each), gateway, 20_000 if gateway else 40_000
+                )[0],
             )
         print("   ", self.chosen, flush=True)
 
+    # The sides, each as it was found to be best.
+
+    def builds(self):
+        return {side: program for side, program in BUILDS.items() if program}
+
+    def node(self, queue_type="quorum", kind="accepted", gateway=False):
+        """With a worker for a gateway or for none."""
+        prefetch = self.chosen["node, prefetch, stub" if gateway else "node, prefetch"][0]
+        processes, confirm = self.chosen[f"node, {kind}"][0], kind != "unconfirmed"
+        return Node(self.folder, queue_type, processes, prefetch, confirm)
+
+    def django(self, kind="accepted", gateway=False, confirm=False):
+        pool, prefetch = self.chosen["django, pool, stub" if gateway else "django, pool"]
+        return Django(self.folder, self.chosen[f"django, {kind}"][0], pool, prefetch, confirm)
+
+    def accepting(self):
+        """Sides, and over how many connections they are asked."""
+        for queue_type in QUEUE_TYPES:
+            for side, program in self.builds().items():
+                ours = Ours(self.folder, queue_type, program=program)
+                yield f"{side}, {queue_type}", ours, CONNECTIONS[-1]
+            for side, kind in (("node", "accepted"), ("node, unconfirmed", "unconfirmed")):
+                connections = self.chosen[f"node, {kind}"][1]
+                yield f"{side}, {queue_type}", self.node(queue_type, kind), connections
+        connections = self.chosen["django, accepted"][1]
+        yield "django, unconfirmed", self.django(), connections
+        yield "django", self.django(confirm=True), connections
+        for what in ("publish", "script", "http"):
+            yield f"limit: {what}", Limit(self.folder, what), CONNECTIONS[-1]
+
+    def throttling(self):
+        connections = self.chosen["ours, throttled"][0]
+        for side, program in self.builds().items():
+            yield side, Ours(self.folder, program=program), connections
+        yield "node", self.node(kind="throttled"), self.chosen["node, throttled"][1]
+        yield "django", self.django("throttled"), self.chosen["django, throttled"][1]
+        yield "limit: script", Limit(self.folder, "script"), connections
+
+    def working(self, gateway):
+        for queue_type in QUEUE_TYPES:
+            yield f"ours, {queue_type}", Ours(self.folder, queue_type)
+            yield f"node, {queue_type}", self.node(queue_type, gateway=gateway)
+        yield "django", self.django(gateway=gateway)
+        if not gateway:
+            yield "limit: consume", Limit(self.folder, "")
+
     def requests_round(self):
-        for kind, limit in (("accepted", "publish"), ("throttled", "script")):
-            connections = self.chosen[f"ours, {kind}"]
-            server, theirs = self.chosen[f"peer, {kind}"]
-            self.requests(Ours(self.folder), "ours", kind, connections)
-            self.requests(Peer(self.folder, server), "peer", kind, theirs)
-            self.requests(Limit(self.folder, limit), f"limit: {limit}", kind, connections)
-            if kind == "accepted":
-                self.requests(Ours(self.folder, "quorum"), "ours, quorum queue", kind, connections)
-                self.requests(
-                    Peer(self.folder, server, confirm=True), "peer, confirmed", kind, theirs
-                )
-                self.requests(Limit(self.folder, "http"), "limit: http", kind, connections)
-                self.requests(Limit(self.folder, "script"), "limit: script", kind, connections)
+        for side, stack, connections in self.accepting():
+            memory = not isinstance(stack, Limit)
+            self.requests(stack, side, "accepted", connections, memory=memory)
+        for side, stack, connections in self.throttling():
+            self.requests(stack, side, "throttled", connections)
 
     # The cost of the limits and of the conversion guard.
 
     def guard_round(self):
-        connections = self.chosen.get("ours, accepted", 256)
         for side, variables in GUARDS.items():
-            self.requests(
-                Ours(self.folder, variables=variables), side, "accepted", connections, learned
-            )
+            ours = Ours(self.folder, variables=variables)
+            self.requests(ours, side, "accepted", CONNECTIONS[-1], learned)
 
     # The time of answers that must not tell what is known of a number or an id.
 
     def timing_round(self):
         clean(self.broker)
-        with Ours(self.folder, variables={"LIMITS": "off", "RESEND_INTERVAL": "1"}).web() as web:
+        # A quorum queue's write to the disk would take longer than all the rest.
+        variables = {"LIMITS": "off", "RESEND_INTERVAL": "1"}
+        with Ours(self.folder, "classic", variables).web() as web:
             web.wait_until_answered(web.first)
             for (question, side), value in Timing(web.url).compare().items():
                 self.keep(f"{question} (µs)", side, value)
@@ -222,95 +307,85 @@ class Bench:
         return process
 
     def fill(self, stack, count):
-        if isinstance(stack, Peer):
+        """Queues at least so many jobs, and says how many."""
+        if isinstance(stack, Django):
             body, properties = celery_message()
             self.broker.fill(stack.queue, body, count, **properties)
+        elif isinstance(stack, Node):
+            body = b'{"mobile":"13800138000","code":"123456"}'
+            arguments = {"x-queue-type": stack.queue_type}
+            self.broker.fill(stack.queue, body, count, arguments)
         elif isinstance(stack, Limit):
             self.broker.fill(stack.queue, b"x" * 200, count)
         else:
+            jobs = 0
             with stack.web() as web:
                 web.wait_until_answered(web.first)
-                while self.broker.depth(stack.queue) < count:
-                    self.wrk(web, stack, "accepted", 256, 1)
+                while jobs < count:
+                    jobs += self.wrk(web, stack, "accepted", CONNECTIONS[-1])[1]
+            return jobs
+        return count
 
     def drain(self, stack, gateway, count):
         """Jobs a second from nine tenths to one tenth of a backlog, and the CPU µs for each."""
         clean(self.broker)
-        self.fill(stack, count)
-        count, samples = self.broker.depth(stack.queue), []
+        jobs = self.fill(stack, count)
+        # A message may have several jobs.
+        messages, samples = self.broker.depth(stack.queue), []
         with contextlib.ExitStack() as started:
             stub = started.enter_context(self.nginx()).address if gateway else None
             worker = started.enter_context(stack.worker(stub))
-            while not samples or samples[-1][1] > 0.1 * count:
+            while not samples or samples[-1][1] > 0.1 * messages:
                 depth = self.broker.depth(stack.queue)
-                if depth <= 0.9 * count:
+                if depth <= 0.9 * messages:
                     samples.append((time.monotonic(), depth, worker.cpu()))
                 worker.check()
                 time.sleep(0.02)
         (start, most, cpu), (end, least, cpu_end) = samples[0], samples[-1]
-        return (most - least) / (end - start), (cpu_end - cpu) / (most - least) * 1e6
+        done = (most - least) / messages * jobs
+        return done / (end - start), (cpu_end - cpu) / done * 1e6
 
     def drain_round(self):
         for gateway in (False, True):
             what = "an HTTP stub" if gateway else "no gateway"
-            pool = self.chosen["pool, stub" if gateway else "pool"]
-            sides = [
-                ("ours", Ours(self.folder)),
-                ("peer", Peer(self.folder, pool=pool[0], prefetch=pool[1])),
-            ]
-            if not gateway:
-                sides += [
-                    ("limit: consume", Limit(self.folder, "")),
-                    ("ours, quorum queue", Ours(self.folder, "quorum")),
-                ]
-            for side, stack in sides:
-                count = BACKLOG["peer" if side == "peer" else "ours"] // (2 if gateway else 1)
-                rate, cpu = self.drain(stack, gateway, count)
+            for side, stack in self.working(gateway):
+                rate, cpu = self.drain(stack, gateway, BACKLOG[type(stack)][gateway])
                 self.keep(f"jobs/s of one worker, {what}", side, rate)
                 self.keep(f"worker CPU per job, {what} (µs)", side, cpu)
 
-    # Latency at fixed rates, and memory under the last of them.
+    # Latency at fixed rates.
 
     def latency_round(self):
-        pool = self.chosen["pool, stub"]
-        server = self.chosen["peer, accepted"][0]
         for rate in (100, 1000):
-            for side, stack in (
-                ("ours", Ours(self.folder)),
-                ("peer", Peer(self.folder, server, pool=pool[0], prefetch=pool[1])),
-            ):
-                clean(self.broker)
-                gateway = f"127.0.0.1:{free_port()}"
-                with stack.web() as web, stack.worker(gateway) as worker:
-                    web.wait_until_answered(web.first)
-                    wait_for_consumer(self.broker, stack.queue)
-                    first = numbers(rate * 5)
-                    command = [binary("load"), str(rate), "5", side, web.url, gateway, str(first)]
-                    report = json.loads(
-                        subprocess.run(command, check=True, capture_output=True, text=True).stdout
-                    )
-                    memory = web.memory() + worker.memory()
-                lost = report["asked"] - report["accepted"]
-                if lost or report["arrived"] < report["asked"]:
-                    print(f"    {side} at {rate}/s: {report}", flush=True)
-                for percentile in ("p50", "p99"):
-                    self.keep(
-                        f"{percentile} to the answer at {rate}/s (ms)",
-                        side,
-                        report["answer"][percentile] or 0,
-                    )
-                    self.keep(
-                        f"{percentile} to the gateway at {rate}/s (ms)",
-                        side,
-                        report["arrival"][percentile] or 0,
-                    )
-                if rate == 1000:
-                    self.keep("resident memory, web + worker (MB)", side, memory / 1e6)
+            for side, stack in self.working(gateway=True):
+                self.latency(stack, side, rate)
+
+    def latency(self, stack, side, rate):
+        clean(self.broker)
+        gateway = f"127.0.0.1:{free_port()}"
+        asked = "ours" if isinstance(stack, Ours) else "peer"
+        with stack.web() as web, stack.worker(gateway) as worker:
+            web.wait_until_answered(web.first)
+            wait_for_consumer(self.broker, stack.queue, worker)
+            first = str(numbers(rate * 5))
+            command = [binary("load"), str(rate), "5", asked, web.url, gateway, first]
+            report = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            )
+        lost = report["asked"] - report["accepted"]
+        if lost or report["arrived"] < report["asked"]:
+            print(f"    {side} at {rate}/s: {report}", flush=True)
+        for percentile in ("p50", "p99"):
+            for to, times in (("the answer", "answer"), ("the gateway", "arrival")):
+                self.keep(
+                    f"{percentile} to {to} at {rate}/s (ms)", side, report[times][percentile] or 0
+                )
 
     def start_round(self):
         for side, stack in (
             ("ours", Ours(self.folder)),
-            ("peer", Peer(self.folder, self.chosen["peer, accepted"][0])),
+            ("node", self.node()),
+            ("django", self.django()),
         ):
             clean(self.broker)
             with stack.web() as web:
@@ -340,10 +415,10 @@ class Bench:
     # Once, under valgrind: what repeats to the instruction.
 
     def valgrind(self):
-        def total(tool, pattern, seconds):
+        def total(program, tool, pattern, seconds):
             clean(self.broker)
             prefix = ["valgrind", f"--tool={tool}", f"--{tool}-out-file=/dev/null"]
-            with Ours(self.folder).web(prefix) as web:
+            with Ours(self.folder, program=program).web(prefix) as web:
                 web.wait_until_answered(web.first)
                 command = [
                     binary("load"),
@@ -369,9 +444,11 @@ class Bench:
                 ["bytes allocated per accepted request", "allocations per accepted request"],
             ),
         ):
-            (few, before), (many, after) = total(tool, pattern, 2), total(tool, pattern, 22)
-            for figure, less, more in zip(figures, before, after):
-                self.keep(figure, "ours", (more - less) / (many - few))
+            for side, program in self.builds().items():
+                few, before = total(program, tool, pattern, 2)
+                many, after = total(program, tool, pattern, 22)
+                for figure, less, more in zip(figures, before, after):
+                    self.keep(figure, side, (more - less) / (many - few))
 
 
 def celery_message():
@@ -396,8 +473,9 @@ def celery_message():
     }
 
 
-def wait_for_consumer(broker, queue):
+def wait_for_consumer(broker, queue, worker):
     while True:
+        worker.check()
         try:
             if broker.channel.queue_declare(queue, passive=True).consumer_count > 0:
                 return
@@ -417,7 +495,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
         bench = Bench(folder)
         if any(wanted(step) for step in ("requests", "drain", "latency", "start")):
-            print("choosing the peer's best", flush=True)
+            print("choosing each side's best", flush=True)
             bench.choose()
         for number in range(1, rounds + 1):
             for step in ("requests", "guard", "timing", "drain", "latency", "start", "functions"):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import psutil
@@ -83,6 +84,22 @@ class Process:
             for child in children:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
+
+
+class Service:
+    """Redis or RabbitMQ: the process on this machine that listens at a URL."""
+
+    def __init__(self, url):
+        port = urllib.parse.urlsplit(url).port
+        self.process = next(
+            psutil.Process(listener.pid)
+            for listener in psutil.net_connections("tcp")
+            if listener.status == psutil.CONN_LISTEN and listener.laddr.port == port
+        )
+
+    def cpu(self):
+        """Processor seconds so far, user and system."""
+        return sum(self.process.cpu_times()[:2])
 
 
 # Each port is given out once, below those that the system gives to outgoing connections.

@@ -147,7 +147,9 @@ def main():
     os.makedirs(f"{TARGET}/bench", exist_ok=True)
     with tempfile.TemporaryDirectory(dir=f"{TARGET}/bench") as folder:
         for _ in range(ROUNDS):
-            for side, sums in zip((Ours(folder), Limit(folder, "publish")), found, strict=True):
+            for side, sums in zip(
+                (Ours(folder, "classic"), Limit(folder, "publish")), found, strict=True
+            ):
                 clean(broker)
                 for name, cost in measure(side, folder).items():
                     sums[name] += cost / ROUNDS

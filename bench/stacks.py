@@ -1,4 +1,4 @@
-"""Starts the two stacks, and the parts by themselves; fills and watches their queues."""
+"""Starts the stacks, and the parts by themselves; fills and watches their queues."""
 
 import os
 import time
@@ -12,17 +12,20 @@ from processes import Process, free_port
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.path.join(os.path.dirname(HERE), "target")
 TOOLS = os.path.join(TARGET, "bench-tools", "bin")
+# A folder with the `sms-verify` of an earlier build.
+BASELINE = os.environ.get("BASELINE")
 
 REDIS_URL = os.environ["REDIS_URL"]
 AMQP_URL = os.environ["QUEUE_URL"]
 QUEUE = "bench"
 SECRET = "a secret of thirty-two characters"
-# A number that no step has used before.
-_numbers = 3_800_000_000
+# The next number that was not asked for since the store was emptied.
+FIRST_NUMBER = 3_800_000_000
+_numbers = FIRST_NUMBER
 
 
 def numbers(count):
-    """The first of so many numbers that were not asked for before."""
+    """The first of so many numbers that were not asked for since the store was emptied."""
     global _numbers
     _numbers += count
     return _numbers - count
@@ -45,14 +48,15 @@ class Broker:
         self.channel = self.connection.channel()
 
     def delete_all(self):
-        for queue in (QUEUE, f"{QUEUE}.dead", f"{QUEUE}.wait.3s", f"{QUEUE}.wait.1s", "celery"):
+        ours = (QUEUE, f"{QUEUE}.dead", f"{QUEUE}.wait.3s", f"{QUEUE}.wait.1s")
+        for queue in (*ours, Django.queue, Node.queue):
             self.channel.queue_delete(queue)
 
     def depth(self, queue):
         return self.channel.queue_declare(queue, passive=True).message_count
 
-    def fill(self, queue, body, count, **properties):
-        self.channel.queue_declare(queue, durable=True, auto_delete=False)
+    def fill(self, queue, body, count, arguments=None, **properties):
+        self.channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
         message = amqp.Message(body, delivery_mode=2, **properties)
         for _ in range(count):
             self.channel.basic_publish(message, routing_key=queue)
@@ -61,6 +65,9 @@ class Broker:
 
 
 def clean(broker):
+    """Empties both; every number is a new one again."""
+    global _numbers
+    _numbers = FIRST_NUMBER
     broker.delete_all()
     # Ten million entries take some seconds.
     redis.Redis.from_url(REDIS_URL, socket_timeout=60).flushall()
@@ -82,18 +89,17 @@ def ask(url):
 
 
 class Ours:
-    """`sms-verify api` and `sms-verify worker`."""
+    """`sms-verify api` and `sms-verify worker`, as they are by default."""
 
     name = "sms-verify"
     queue = QUEUE
 
-    def __init__(self, folder, queue_type="classic", variables=None):
-        self.folder = folder
+    def __init__(self, folder, queue_type="quorum", variables=None, program=None):
+        self.folder, self.program = folder, program or binary("sms-verify")
         self.environment = {
             "REDIS_URL": REDIS_URL,
             "QUEUE_URL": f"{AMQP_URL}?queue={QUEUE}&type={queue_type}",
             "CODE_SECRET": SECRET,
-            "LOG_LEVEL": "warn",
             # The limits that there are by default, with room for as many numbers of one block as
             # are asked for here.
             "LIMITS": "prefix=3600000/hour",
@@ -103,7 +109,7 @@ class Ours:
     def web(self, prefix=()):
         port = free_port()
         environment = {**self.environment, "LISTEN": f"127.0.0.1:{port}"}
-        process = Process("api", [*prefix, binary("sms-verify"), "api"], environment, self.folder)
+        process = Process("api", [*prefix, self.program, "api"], environment, self.folder)
         process.url = f"http://127.0.0.1:{port}"
         process.first = ask(process.url)
         return process
@@ -116,7 +122,7 @@ class Ours:
         )
         return Process(
             "worker",
-            [binary("sms-verify"), "worker", "--concurrency", "1000"],
+            [self.program, "worker", "--concurrency", "1000"],
             {**self.environment, "SMS_DSN": dsn},
             self.folder,
         )
@@ -126,7 +132,7 @@ class Ours:
         return "ours.lua" if kind == "accepted" else "ours-throttled.lua"
 
 
-# Servers and pools among which the peer's best is chosen, by measuring.
+# Servers and pools among which Django's and Celery's best is chosen, by measuring.
 SERVERS = {
     "granian, 1 thread": [
         "granian",
@@ -161,8 +167,8 @@ POOLS = {
 }
 
 
-class Peer:
-    """Django and Celery."""
+class Django:
+    """Django and Celery: peer/shop.py."""
 
     name = "Django + Celery"
     queue = "celery"
@@ -212,6 +218,47 @@ class Peer:
     @staticmethod
     def script(kind):
         return "peer.lua" if kind == "accepted" else "peer-throttled.lua"
+
+
+# Numbers of processes, and prefetches without a gateway and with one, among which Node's best is
+# chosen.
+PROCESSES = (1, 2)
+PREFETCHES = {False: (100, 1000), True: (64, 256)}
+
+
+class Node:
+    """Fastify, ioredis and amqplib: peer/node, copied to where its packages are."""
+
+    name = "Node"
+    queue = "sms_codes"
+
+    def __init__(self, folder, queue_type="quorum", processes=1, prefetch=100, confirm=True):
+        self.folder, self.queue_type = folder, queue_type
+        self.processes, self.prefetch = processes, prefetch
+        self.publishes = "confirmed" if confirm else "unconfirmed"
+        self.environment = {
+            "REDIS_URL": REDIS_URL,
+            "QUEUE_URL": AMQP_URL,
+            "NODE_ENV": "production",
+        }
+
+    def web(self):
+        port = free_port()
+        arguments = [port, self.processes, self.queue_type, self.publishes]
+        process = self.node("server.mjs", arguments, {})
+        process.url = f"http://127.0.0.1:{port}"
+        process.first = f"{process.url}/sms_codes/13700000000/"
+        return process
+
+    def worker(self, gateway=None):
+        variables = {"CCP_URL": f"http://{gateway}"} if gateway else {}
+        return self.node("worker.mjs", [self.queue_type, self.prefetch], variables)
+
+    def node(self, script, arguments, variables):
+        command = ["node", f"{TARGET}/bench-node/{script}", *arguments]
+        return Process(script, command, self.environment | variables, self.folder)
+
+    script = staticmethod(Django.script)
 
 
 class Limit:
