@@ -5,7 +5,7 @@ max_line_length = 100
 read_globals = {"redis", "cmsgpack", "KEYS", "ARGV"}
 
 -- A file is a part of a script. The other parts define the clock, the functions of includes/, and
--- the constants of constants.rs; scripts.rs replaces the last ones.
+-- the constants of constants.rs; variants.rs has the last ones.
 local included = {
   "clock", "text",
   "ID", "PURPOSE", "TO", "STATUS", "DELIVERY", "BEGAN", "EXPIRES", "NEXT", "ROOM_AT", "SEND",
@@ -16,8 +16,9 @@ local included = {
   "OBSERVE", "CHALLENGE", "LAG", "SLOT", "SCORE_HALF_LIFE", "BASE_HALF_LIFE",
   "PROBE_WAIT", "MAX_DOUBLINGS", "DAY", "PREFIX_KEPT", "COUNTRY_KEPT", "ALARM_PERCENT",
   "HALF_OPEN_WAIT", "ACCOUNT_KEPT",
-  "ALL_KEYS", "WINDOWS_ARG", "VERIFIED", "DEFERS",
-  "EVALUATE_LIMITS", "COMMIT_LIMITS", "REFUND_LIMITS",
+  "VERIFIED", "DEFERS", "TTL", "RESEND_INTERVAL", "MAX_LIFE", "MAX_ATTEMPTS", "REMEMBER", "MOST",
+  "LONGEST",
+  "ALL_KEYS", "EVALUATE_LIMITS", "COMMIT_LIMITS", "REFUND_LIMITS", "EVALUATE_WINDOWS",
 }
 -- Names that a command gives to the blocks of limits/.
 local for_limits = {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sms_domain::conversion_test::{Conversion, CusumTest};
 use sms_domain::picture_id::PictureId;
-use sms_domain::quota::{Quota, Scope};
+use sms_domain::quota::{Quota, Scope, Window};
 use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
@@ -423,11 +423,11 @@ impl Store {
     }
 }
 
-/// The Lua script of an admission on these quotas, as Redis gets it from a server: for benchmarks
+/// The Lua script of an admission with these limits, as Redis gets it from a server: for benchmarks
 /// of it alone.
 #[must_use]
-pub fn admission_script(quotas: &[Quota]) -> String {
-    redis::admission_script(quotas)
+pub fn admission_script(windows: &[Window], quotas: &[Quota]) -> String {
+    redis::admission_script(windows, quotas)
 }
 
 /// Checks the URL of a Redis store.

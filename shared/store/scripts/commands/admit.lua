@@ -1,10 +1,8 @@
 -- Admission: decides on a request for a code and writes the result, in one step.
 -- KEYS     the number's record, the end of its time as verified before (ms) if there are budgets,
 --          the limits
--- ARGV     candidate id, purpose, masked number, subjects of the conversion guard, ttl, resend
---          interval, longest lifetime, maximum of wrong codes, number of the number's windows,
---          their highest maximum, their longest period, then the values of the limits, then two
---          values for each window (max, period); times in ms
+-- ARGV     candidate id, purpose, masked number, subjects of the conversion guard, then the values
+--          of the limits
 -- Returns  {'admitted', id or '' for the candidate's, number of the SMS, now, expires, end of the
 --          cooldown, time at which the windows have room, wrong codes, flags}; the flags are a sum:
 --          1 if a limit that only observes is exceeded or suspicious, 2 if a budget reaches its
@@ -17,8 +15,6 @@
 local micros = clock()
 local now = math.floor(micros / 1000)
 local candidate, purpose = ARGV[1], ARGV[2]
-local ttl, interval, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local windows, most, longest = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local stored = redis.call('MGET', ALL_KEYS)
 local record, wrong, wrong_until, times = unpacked(stored[1]), 0, 0, nil
@@ -36,10 +32,7 @@ times = times or {}
 -- Time at which the windows have room for one more.
 local function room_at()
   local at = 0
-  for i = WINDOWS_ARG, WINDOWS_ARG + 2 * windows - 2, 2 do
-    local oldest = times[tonumber(ARGV[i])]
-    if oldest then at = math.max(at, oldest + ARGV[i + 1]) end
-  end
+  EVALUATE_WINDOWS()
   return at
 end
 
@@ -52,7 +45,7 @@ local function reserve(limit, wait)
   if not verified then refuse(limit, wait) end
 end
 EVALUATE_LIMITS()
-if wrong >= tonumber(ARGV[8]) then refuse('attempts', wrong_until - now) end
+if wrong >= MAX_ATTEMPTS then refuse('attempts', wrong_until - now) end
 if record then
   if now < record[NEXT] then refuse('cooldown', record[NEXT] - now) end
   local free_at = room_at()
@@ -64,14 +57,14 @@ if suspicious > 0 then return {'challenge'} end
 -- A pending verification continues under its id, unless so little of its lifetime is left that the
 -- code would expire before another could be requested.
 local continues = record and record[PURPOSE] == purpose and record[STATUS] == 'pending'
-  and now < record[EXPIRES] and record[BEGAN] + life - now >= math.min(interval, ttl)
+  and now < record[EXPIRES] and record[BEGAN] + MAX_LIFE - now >= math.min(RESEND_INTERVAL, TTL)
 local began = continues and record[BEGAN] or now
-local expires, resend_at = math.min(now + ttl, began + life), now + interval
+local expires, resend_at = math.min(now + TTL, began + MAX_LIFE), now + RESEND_INTERVAL
 local ends, free_at = math.max(expires, resend_at, wrong_until), 0
-if windows > 0 then
+if MOST > 0 then
   table.insert(times, 1, now)
-  for i = #times, most + 1, -1 do times[i] = nil end
-  free_at, ends = room_at(), math.max(ends, now + longest)
+  for i = #times, MOST + 1, -1 do times[i] = nil end
+  free_at, ends = room_at(), math.max(ends, now + LONGEST)
 end
 local id, sms_number, value = '', 1
 if continues then

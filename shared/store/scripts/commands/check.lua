@@ -1,15 +1,13 @@
 -- Checks a typed code: counts the attempt first, then uses the result, once.
 -- KEYS     the number's record, the end of its time as verified before (ms) if that is used, the
 --          limits of wrong codes
--- ARGV     id, '1' if the code is right, identifier of this request, maximum of wrong codes, time
---          for which they count (ms), time for which the number counts as verified before (ms, 0 if
---          that is not used), then the values of the limits
+-- ARGV     id, '1' if the code is right, identifier of this request, then the values of the limits
 -- Returns  {'approved', creation of the verification, subjects of the conversion guard}
 --          | {'wrong', attempts left, time for which the number is locked if none is left (ms)}
 --          | {'refused', 'attempts' or the index of a limit, its wait, ...} | {'gone'}
 local micros = clock()
 local now = math.floor(micros / 1000)
-local request, max_attempts = ARGV[3], tonumber(ARGV[4])
+local request = ARGV[3]
 
 local stored = redis.call('MGET', ALL_KEYS)
 local record = unpacked(stored[1])
@@ -23,7 +21,7 @@ if record[STATUS] == 'approved' then
   return {'gone'}
 end
 local function wrong_code()
-  return {'wrong', max_attempts - wrong, wrong >= max_attempts and wrong_until - now or 0}
+  return {'wrong', MAX_ATTEMPTS - wrong, wrong >= MAX_ATTEMPTS and wrong_until - now or 0}
 end
 if again then return wrong_code() end
 
@@ -33,18 +31,20 @@ local function refuse(name, wait)
 end
 local function reserve() end
 EVALUATE_LIMITS()
-if wrong >= max_attempts then refuse('attempts', wrong_until - now) end
+if wrong >= MAX_ATTEMPTS then refuse('attempts', wrong_until - now) end
 if #exceeded > 0 then return {'refused', unpack(exceeded)} end
 
 record[CHECKED] = request
 if ARGV[2] == '1' then
   record[STATUS], record[WRONG], record[WRONG_UNTIL] = 'approved', 0, 0
   redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
-  if VERIFIED then redis.call('SET', KEYS[2], text(now + ARGV[6]), 'PX', ARGV[6]) end
+  if VERIFIED then
+    redis.call('SET', KEYS[2], text(now + REMEMBER), 'PX', text(REMEMBER))
+  end
   return {'approved', record[BEGAN], record[GUARD]}
 end
 wrong = wrong + 1
-if wrong == 1 then wrong_until = now + ARGV[5] end
+if wrong == 1 then wrong_until = now + MAX_LIFE end
 record[WRONG], record[WRONG_UNTIL] = wrong, wrong_until
 record[UNTIL] = math.max(record[UNTIL], wrong_until)
 redis.call('SET', KEYS[1], packed(record), 'PX', text(record[UNTIL] - now))

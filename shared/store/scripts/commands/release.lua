@@ -1,7 +1,6 @@
 -- Rolls back an admission whose job could not be queued, as far as is known.
 -- KEYS     the number's record, the limits
--- ARGV     the candidate that was admitted, number of the number's windows, then the values of the
---          limits
+-- ARGV     the candidate that was admitted, then the values of the limits
 -- Returns  {'released', 1 if this call did it}
 --          | {'begun'} if a worker has the job already: its SMS is being sent, or was sent
 local record = unpacked(redis.call('GET', KEYS[1]))
@@ -9,7 +8,7 @@ if not record or not is_admitted(record, ARGV[1]) then return {'released', 0} en
 local sms_number, times = record[SEND], record[TIMES]
 if record[SMS] and record[SMS][sms_number] then return {'begun'} end
 -- Its SMS was the latest.
-if tonumber(ARGV[2]) > 0 then table.remove(times, 1) end
+if MOST > 0 then table.remove(times, 1) end
 if sms_number > 1 then
   -- The verification was pending before: restore it, without this SMS and its cooldown. If it was
   -- cancelled meanwhile, it stays so.

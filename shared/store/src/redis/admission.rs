@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use redis::{ErrorKind, ServerErrorKind};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
-use sms_domain::quota::{BudgetRule, Quota, QuotaRule};
+use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Window};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification::{DeliveryState, Status, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
@@ -19,11 +19,11 @@ use tracing::debug;
 use super::RedisStore;
 use super::connection::Call;
 use super::reply::{ScriptReply, unexpected};
-use super::scripts::Uses;
+use super::scripts::Shape;
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE, SLOT};
 use crate::{
     AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key, limit_key, micros,
-    millis, number_key, resend, rounded, timestamp, until, verified_key,
+    number_key, resend, rounded, timestamp, until, verified_key,
 };
 
 /// Flags of the reply of an admission.
@@ -197,11 +197,6 @@ impl RedisStore {
         }
     }
 
-    /// True if this process counts SMS for the conversion guard where nothing is suspicious.
-    fn defers(&self) -> bool {
-        self.guard_counts.is_some()
-    }
-
     /// Counts an SMS, of this time slot, that a script left to this process to count.
     fn count_later<'a>(&self, quotas: impl IntoIterator<Item = &'a Quota>, slot: i64) {
         let Some(counts) = &self.guard_counts else { return };
@@ -299,29 +294,25 @@ impl RedisStore {
     }
 
     fn admit_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
-        let (policy, windows) = (&self.policy, &candidate.windows);
         let has_budget = |quota: &Quota| matches!(quota.rule, QuotaRule::Budget(_));
-        let uses =
-            Uses { verified: candidate.quotas.iter().any(has_budget), defers: self.defers() };
+        let verified = candidate.quotas.iter().any(has_budget);
+        let shape = Shape { verified, ..self.shape(&candidate.windows, quotas) };
         let call = self
             .scripts()
             .admit
-            .of(uses, quotas)
-            .call(keys(candidate.id.tag(), uses.verified, quotas))
+            .of(&shape)
+            .call(keys(candidate.id.tag(), verified, quotas))
             .arg(candidate.id.as_str())
             .arg(candidate.id.purpose().as_str())
             .arg(&candidate.to)
-            .arg(candidate.guarded.join(" "))
-            .arg(millis(policy.ttl))
-            .arg(millis(policy.resend_interval))
-            .arg(millis(policy.max_life))
-            .arg(policy.max_attempts)
-            .arg(windows.len())
-            .arg(windows.iter().map(|window| window.max).max().unwrap_or(0))
-            .arg(windows.iter().map(|window| millis(window.period)).max().unwrap_or(0));
-        windows.iter().fold(with_values(call, quotas), |call, window| {
-            call.arg(window.max).arg(millis(window.period))
-        })
+            .arg(candidate.guarded.join(" "));
+        with_values(call, quotas)
+    }
+
+    /// The shape of a script for these windows and limits.
+    fn shape<'a>(&'a self, windows: &'a [Window], quotas: &'a [Quota]) -> Shape<'a> {
+        let defers = self.guard_counts.is_some();
+        Shape { policy: &self.policy, windows, quotas, verified: false, defers }
     }
 
     /// Reads a decision from a reply, and returns true with it if the number was verified before.
@@ -375,24 +366,23 @@ impl RedisStore {
     }
 
     fn release_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
-        let script = self.scripts().release.of(Uses::default(), quotas);
+        let script = self.scripts().release.of(&self.shape(&candidate.windows, quotas));
         let call = script.call(keys(candidate.id.tag(), false, quotas));
-        with_values(call.arg(candidate.id.as_str()).arg(candidate.windows.len()), quotas)
+        with_values(call.arg(candidate.id.as_str()), quotas)
     }
 
     fn check_call(&self, id: &VerificationId, right: bool, request: u64, quotas: &[Quota]) -> Call {
-        let uses = Uses { verified: !self.policy.remember.is_zero(), defers: false };
+        let verified = !self.policy.remember.is_zero();
+        // An attempt is counted at once.
+        let shape = Shape { verified, defers: false, ..self.shape(&[], quotas) };
         let call = self
             .scripts()
             .check
-            .of(uses, quotas)
-            .call(keys(id.tag(), uses.verified, quotas))
+            .of(&shape)
+            .call(keys(id.tag(), verified, quotas))
             .arg(id.as_str())
             .arg(u8::from(right))
-            .arg(request)
-            .arg(self.policy.max_attempts)
-            .arg(millis(self.policy.max_life))
-            .arg(millis(self.policy.remember));
+            .arg(request);
         with_values(call, quotas)
     }
 }
@@ -497,8 +487,8 @@ async fn quota_call(
     quota: &Quota,
 ) -> Result<ScriptReply, StoreError> {
     let quotas = std::slice::from_ref(quota);
-    let uses = Uses { verified: false, defers: store.defers() };
-    let call = store.scripts().consume.of(uses, quotas).call([limit_key(quota)]).arg(operation);
+    let script = store.scripts().consume.of(&store.shape(&[], quotas));
+    let call = script.call([limit_key(quota)]).arg(operation);
     store.answer(with_values(call, quotas)).await
 }
 
@@ -506,10 +496,7 @@ async fn quota_call(
 fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
-            QuotaRule::Rate(window) => {
-                let interval = micros(window.interval());
-                call.arg(interval).arg(interval.saturating_mul(i64::from(window.max)))
-            }
+            QuotaRule::Rate(_) => call,
             QuotaRule::Budget(BudgetRule { price, soft_cap, hard_cap, period }) => {
                 call.arg(price).arg(soft_cap).arg(hard_cap).arg(micros(*period))
             }
@@ -542,7 +529,7 @@ fn keys(tag: NumberTag, verified: bool, quotas: &[Quota]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use sms_domain::quota::{Scope, Window};
+    use sms_domain::quota::Scope;
 
     use super::*;
     use crate::redis::scripts::{REAL, Rule};

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 use sms_domain::picture_id::{self, PictureId};
-use sms_domain::quota::Quota;
+use sms_domain::quota::{Quota, Window};
 use sms_domain::random::random_u64;
 use sms_domain::verification::{DeliveryState, Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
@@ -33,16 +33,18 @@ use self::connection::{Call, Connection};
 use self::guard_counts::GuardCounts;
 use self::recent_refusals::RecentRefusals;
 use self::reply::{ScriptReply, unexpected};
-use self::scripts::{Scripts, Uses};
+use self::scripts::{Scripts, Shape};
 use crate::{
     Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease, Permit,
     PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError, account_key, claim_key, message_key,
     millis, number_key, picture_key, probe_key, resend, timestamp, until,
 };
 
-/// The script of an admission on these quotas, as Redis gets it.
-pub(super) fn admission_script(quotas: &[Quota]) -> String {
-    scripts::REAL.admit.of(Uses { verified: false, defers: true }, quotas).source().to_owned()
+/// The script of an admission, as Redis gets it.
+pub(super) fn admission_script(windows: &[Window], quotas: &[Quota]) -> String {
+    let policy = &Policy::default();
+    let shape = Shape { policy, windows, quotas, verified: false, defers: true };
+    scripts::REAL.admit.of(&shape).source().to_owned()
 }
 
 #[derive(Clone)]
