@@ -39,6 +39,9 @@ mod differential;
 /// Commands that an accepted request costs.
 mod round_trips;
 
+/// Counts and refusals that a process keeps.
+mod kept_by_a_process;
+
 use std::time::Duration;
 
 use sms_domain::refusal::Exceeded;

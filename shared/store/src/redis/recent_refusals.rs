@@ -97,3 +97,77 @@ impl RecentRefusals {
 fn address(quota: &Quota) -> Option<Subject> {
     (quota.scope == Scope::Ip).then(|| Subject::Address(quota.subject.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sms_domain::phone::{PhoneNumber, Region};
+    use sms_domain::secrets::Secrets;
+
+    use super::*;
+
+    fn tag(number: &str) -> NumberTag {
+        let number = PhoneNumber::parse(number, Region::default()).expect("a number");
+        Secrets::from_random([7; 32]).tag(&number)
+    }
+
+    fn refused(exceeded: Exceeded, seconds: u64) -> Refusal {
+        let mut refusal = Refusal::default();
+        refusal.add(exceeded, Duration::from_secs(seconds));
+        refusal
+    }
+
+    const NOW: i64 = 1_800_000_000_000_000;
+    const HALF: i64 = KEPT / 2;
+
+    #[test]
+    fn a_refusal_holds_for_a_second_with_what_remains_of_its_wait() {
+        let (kept, tag) = (RecentRefusals::default(), tag("+8613800138000"));
+        kept.keep(tag, &[], &refused(Exceeded::Cooldown, 60), NOW);
+        let wait = |now| kept.of(tag, &[], now).map(|refusal| refusal.retry_after());
+        assert_eq!(wait(NOW), Some(Duration::from_secs(60)));
+        assert_eq!(wait(NOW + HALF), Some(Duration::from_millis(59_500)));
+        assert_eq!(wait(NOW + KEPT), None, "the store is asked again");
+        assert_eq!(wait(NOW - 1), None, "the clock was set back");
+    }
+
+    #[test]
+    fn a_refusal_ends_in_time() {
+        let (kept, tag) = (RecentRefusals::default(), tag("+8613800138000"));
+        let wait = Duration::from_millis(300);
+        let mut refusal = Refusal::default();
+        refusal.add(Exceeded::Attempts, wait);
+        kept.keep(tag, &[], &refusal, NOW);
+        assert!(kept.of(tag, &[], NOW + micros(wait) - 1).is_some());
+        assert_eq!(kept.of(tag, &[], NOW + micros(wait)), None);
+    }
+
+    #[test]
+    fn only_policies_of_the_number_and_of_the_address_are_kept() {
+        let (kept, [tag, other]) =
+            (RecentRefusals::default(), ["+8613800138000", "+8613900139000"].map(tag));
+        for scope in [Scope::Budget, Scope::Tenant, Scope::Total, Scope::Conversion, Scope::Prefix]
+        {
+            kept.keep(tag, &[], &refused(Exceeded::Limit(scope), 60), NOW);
+        }
+        assert_eq!(kept.of(tag, &[], NOW), None);
+        kept.keep(tag, &[], &refused(Exceeded::Limit(Scope::Number), 60), NOW);
+        assert!(kept.of(tag, &[], NOW).is_some());
+        assert_eq!(kept.of(other, &[], NOW), None);
+        kept.forget(tag);
+        assert_eq!(kept.of(tag, &[], NOW), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let kept = RecentRefusals::default();
+        let number = |index: usize| tag(&format!("+86138{index:08}"));
+        let refusal = refused(Exceeded::Cooldown, 60);
+        (0..=MAX_KEPT).for_each(|index| kept.keep(number(index), &[], &refusal, NOW));
+        assert_eq!(lock(&kept.0).len(), MAX_KEPT);
+        assert_eq!(kept.of(number(MAX_KEPT), &[], NOW), None);
+        kept.keep(number(MAX_KEPT), &[], &refusal, NOW + KEPT);
+        assert_eq!(lock(&kept.0).len(), 1, "what is over makes room");
+    }
+}
