@@ -138,7 +138,10 @@ mod tests {
     impl Sender {
         fn new(most: usize) -> (Self, mpsc::UnboundedReceiver<Vec<String>>) {
             let (calls, called) = mpsc::unbounded_channel();
-            (Self { group: GroupCommit::new(most), permits: Arc::new(Semaphore::new(0)), calls }, called)
+            (
+                Self { group: GroupCommit::new(most), permits: Arc::new(Semaphore::new(0)), calls },
+                called,
+            )
         }
 
         fn send(&self, job: usize) -> impl Future<Output = Result<(), QueueError>> {
@@ -147,7 +150,8 @@ mod tests {
                 let (permits, calls) = (Arc::clone(&permits), calls.clone());
                 async move {
                     permits.acquire().await.expect("open").forget();
-                    let jobs: Vec<String> = batch.jobs().iter().map(|job| job.body.clone()).collect();
+                    let jobs: Vec<String> =
+                        batch.jobs().iter().map(|job| job.body.clone()).collect();
                     calls.send(jobs.clone()).expect("the test listens");
                     batch.answer_each(|index| match jobs[index].as_str() {
                         "13" => Err(QueueError::Refused("it is 13")),

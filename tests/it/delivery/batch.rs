@@ -158,8 +158,7 @@ fn amazon_mq(jobs: &[&str], redelivered: bool) -> Event {
 
 #[tokio::test]
 async fn amazon_mq_message_of_several_jobs_is_taken_apart() {
-    let gateway =
-        Gateway::start(&[Reply::Accept, Reply::Refuse("160000")], Reply::Accept).await;
+    let gateway = Gateway::start(&[Reply::Accept, Reply::Refuse("160000")], Reply::Accept).await;
     let mut function = Function::new(&gateway);
     function.send_sms.schedule.backoff = Duration::from_millis(50);
     let ((_, first), (_, second)) = (function.job(1).await, function.job(2).await);

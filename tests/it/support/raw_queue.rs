@@ -18,9 +18,8 @@ impl RawQueue {
     pub async fn open(url: &str) -> Self {
         let (server, name) = url.split_once("?queue=").expect("a queue of its own");
         let name = name.split('&').next().expect("a name").to_owned();
-        let connection = Connection::connect(server, ConnectionProperties::default())
-            .await
-            .expect("connected");
+        let connection =
+            Connection::connect(server, ConnectionProperties::default()).await.expect("connected");
         let channel = connection.create_channel().await.expect("a channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         Self { _connection: connection, channel, name }
@@ -65,7 +64,8 @@ impl RawQueue {
 
     /// Puts so many jobs into one message, and `others` with them.
     pub async fn merge(&self, count: usize, others: &[&[u8]]) {
-        let jobs: Vec<_> = self.take_jobs(count).await.iter().flat_map(|body| jobs_of(body)).collect();
+        let jobs: Vec<_> =
+            self.take_jobs(count).await.iter().flat_map(|body| jobs_of(body)).collect();
         assert_eq!(jobs.len(), count);
         let all = jobs.iter().map(Vec::as_slice).chain(others.iter().copied());
         self.publish(&job_batch::join(all)).await;

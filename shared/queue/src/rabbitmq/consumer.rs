@@ -128,8 +128,9 @@ impl RabbitMqConsumer {
     }
 
     pub(crate) async fn close(self) {
-        if let Some(OpenConsumer { connection, jobs, mut splitting, acker, acknowledging, .. }) =
-            self.open
+        if let Some(OpenConsumer {
+            connection, jobs, mut splitting, acker, acknowledging, ..
+        }) = self.open
         {
             splitting.shutdown().await;
             // No message is being processed: the task sends the last acknowledgements and ends.

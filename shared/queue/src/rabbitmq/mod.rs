@@ -38,10 +38,10 @@ pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::topology::{Topology, text};
+use crate::DEADLINE;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
 use crate::group_commit::{Batch, GroupCommit};
-use crate::DEADLINE;
 
 /// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
