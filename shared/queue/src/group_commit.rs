@@ -50,7 +50,7 @@ impl GroupCommit {
     }
 
     /// Sends a job, by itself or with others, by `call`, which answers the jobs of a batch.
-    pub(crate) async fn send<F: Future<Output = ()> + Send>(
+    pub(crate) async fn send<F: Future<Output = ()> + Send + 'static>(
         &self,
         body: String,
         trace: Option<TraceParent>,
