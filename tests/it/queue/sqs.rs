@@ -102,8 +102,7 @@ async fn concurrent_jobs_are_messages_of_their_own() {
     while received.len() < jobs.len() {
         let message = receive(&client, &queues.url).await;
         let job = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
-        let attributes = message.attributes().expect("attributes");
-        assert!(attributes.contains_key(&MessageSystemAttributeName::AwsTraceHeader));
+        assert_eq!(job.context.trace, trace);
         received.insert(job.id);
     }
     assert!(jobs.iter().all(|job| received.contains(&job.id)), "{received:?}");

@@ -132,7 +132,8 @@ impl RabbitMqConsumer {
             connection, jobs, mut splitting, acker, acknowledging, ..
         }) = self.open
         {
-            splitting.shutdown().await;
+            // Each ends within the deadline of its calls. What it could not split goes back.
+            while splitting.join_next().await.is_some() {}
             // No message is being processed: the task sends the last acknowledgements and ends.
             drop((jobs, acker));
             if tokio::time::timeout(END_TIMEOUT, acknowledging).await.is_err() {
