@@ -40,6 +40,7 @@ impl Components {
         let queue = match &config.queue {
             Some(url) => {
                 Queue::from_url(url.expose(), config.dead_queue.as_ref().map(Address::expose))?
+                    .with_jobs_per_message(config.jobs_per_message)
             }
             None => Queue::memory(),
         };

@@ -140,7 +140,7 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let (countries, gateways) = tokio::join!(join_all(countries), join_all(gateways));
     let [countries, gateways] =
         [countries, gateways].map(|all| all.into_iter().flatten().collect::<Vec<_>>());
-    let queue = depth.map(|depth| json!({ "jobs": depth.jobs, "dead": depth.dead }));
+    let queue = depth.map(|depth| json!({ "messages": depth.messages, "dead": depth.dead }));
     Json(json!({ "queue": queue, "gateways": gateways, "countries": countries }))
 }
 

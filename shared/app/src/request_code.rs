@@ -71,7 +71,7 @@ const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 /// };
 /// let verification = request_code.request(request.clone(), random_bytes()).await?;
 /// assert_eq!(verification.status, Status::Pending);
-/// assert_eq!(request_code.queue.depth().await?.jobs, 1);
+/// assert_eq!(request_code.queue.depth().await?.messages, 1);
 ///
 /// let too_soon = request_code.request(request, random_bytes()).await;
 /// assert!(matches!(too_soon, Err(RequestCodeError::Refused(_))));

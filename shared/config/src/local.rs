@@ -28,6 +28,8 @@ pub struct LocalConfig {
     pub queue: Option<Address>,
     /// `DEAD_QUEUE_URL`.
     pub dead_queue: Option<Address>,
+    /// `JOBS_PER_MESSAGE`: on RabbitMQ only.
+    pub jobs_per_message: u8,
     /// `SMS_DSN`.
     pub gateways: Option<Gateways>,
     /// Lifetimes of codes, and whether a Redis that evicts is accepted.
@@ -108,6 +110,7 @@ impl LocalConfig {
             }
         }
         let (store, length) = (vars.store(), vars.code_length());
+        let jobs_per_message = vars.jobs_per_message();
         vars.check_code_length(gateways.as_ref(), length);
         let codes = vars.codes(secrets, length);
         let (schedule, policy) = (vars.schedule(), vars.delivery_policy());
@@ -122,6 +125,7 @@ impl LocalConfig {
                 redis,
                 queue,
                 dead_queue,
+                jobs_per_message,
                 gateways,
                 store,
                 codes,

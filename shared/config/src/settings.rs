@@ -183,6 +183,9 @@ settings! {
         unset: Means(""), example: "https://sqs.eu-central-1.amazonaws.com/123456789012/dead",
         read_by: SEND,
     }
+    JOBS_PER_MESSAGE: Connections, "Jobs, 1 to 8, that concurrent requests put into one message", {
+        unset: Value("8"), example: "1", read_by: LOCAL, details: "#jobs_per_message",
+    }
     SMS_DSN: Connections, "The SMS gateway, or several with failover and by country", {
         unset: Means("the inbox"),
         example: "ccp://SID:TOKEN@app.cloopen.com:8883?app_id=A&template=1",

@@ -17,6 +17,7 @@ use sms_domain::budget::Budget;
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::conversion_test::GuardMode;
+use sms_domain::job_batch;
 use sms_domain::limits::Limits;
 use sms_domain::message::{AllowedAutofill, Autofill};
 use sms_domain::phone::{Countries, Region};
@@ -176,6 +177,10 @@ impl<'a> Vars<'a> {
                 default.remember
             },
         }
+    }
+
+    pub(super) fn jobs_per_message(&mut self) -> u8 {
+        self.number(&settings::JOBS_PER_MESSAGE, job_batch::MOST, 1, job_batch::MOST)
     }
 
     pub(super) fn code_length(&mut self) -> CodeLength {

@@ -67,6 +67,7 @@ pub enum JobError {
     Field(&'static str),
 }
 
+/// Version 2 is a message of several jobs: see [`job_batch`](crate::job_batch).
 const VERSION: u32 = 1;
 
 /// Highest valid number of attempts, more than any schedule has.

@@ -11,6 +11,7 @@ pub mod code_settings;
 pub mod conversion_test;
 pub mod failure;
 pub mod job;
+pub mod job_batch;
 pub mod limits;
 pub mod locale;
 pub mod message;

@@ -4,7 +4,8 @@
 //! Messages do not affect each other: all are parsed and delivered concurrently. On SQS the
 //! response names those that failed, and SQS redelivers them. Amazon MQ redelivers all or none: the
 //! function puts each message that needs a retry into its wait queue itself, and fails, so that the
-//! whole batch is redelivered, only if it could not; what was sent by then is not sent again.
+//! whole batch is redelivered, only if it could not; what was sent by then is not sent again. A
+//! message of several jobs is as many messages here, and is split before it is tried again.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sms_app::metrics;
 use sms_app::send_sms::{Outcome, SendSms};
+use sms_domain::job_batch;
 use sms_domain::random::random_u64;
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
@@ -78,6 +80,17 @@ pub struct RabbitMqEvent {
 struct RabbitMqMessage {
     /// The body, in base64.
     data: String,
+    #[serde(default)]
+    redelivered: bool,
+}
+
+impl RabbitMqMessage {
+    /// The jobs of the message. Data that is not base64 did not come from Amazon MQ: decoding the
+    /// job fails then.
+    fn jobs(self) -> Vec<Vec<u8>> {
+        let body = STANDARD.decode(&self.data).unwrap_or_else(|_| self.data.into_bytes());
+        job_batch::split(&body).unwrap_or_else(|| vec![body])
+    }
 }
 
 /// The response of `send-sms`.
@@ -182,12 +195,22 @@ async fn deliver_rabbitmq(
     queue: &Queue,
     event: RabbitMqEvent,
 ) -> Result<(), QueueError> {
-    let messages: Vec<_> = event.messages_by_queue.into_values().flatten().collect();
-    metrics::batch(messages.len());
-    let messages = messages.into_iter().map(|message| async move {
-        // Data that is not base64 did not come from Amazon MQ: decoding the job fails then.
-        let body = STANDARD.decode(&message.data).unwrap_or_else(|_| message.data.into_bytes());
-        // A message that panics each time must not cause the redelivery of the others.
+    let mut jobs = Vec::new();
+    for message in event.messages_by_queue.into_values().flatten() {
+        let redelivered = message.redelivered;
+        let of_message = message.jobs();
+        if redelivered && of_message.len() > 1 {
+            let bodies: Vec<&[u8]> = of_message.iter().map(Vec::as_slice).collect();
+            match queue.send_each(&bodies).await {
+                Ok(()) => continue,
+                Err(error) => warn!(error = causes(&error), "a message cannot be split"),
+            }
+        }
+        jobs.extend(of_message);
+    }
+    metrics::batch(jobs.len());
+    let deliveries = jobs.into_iter().map(|body| async move {
+        // A job that panics each time must not cause the redelivery of the others.
         let outcome = caught(send_sms.deliver(&body, 1, random_u64())).await;
         outcome
             .unwrap_or_else(|| Outcome::Dead("the delivery panicked".into()))
@@ -195,7 +218,7 @@ async fn deliver_rabbitmq(
             .await
     });
     // Every outcome is applied before the first error is returned.
-    join_all(messages).await.into_iter().collect()
+    join_all(deliveries).await.into_iter().collect()
 }
 
 /// Awaits a delivery; `None` if it panicked, which must not affect the other messages.

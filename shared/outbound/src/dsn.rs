@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 /// Error in a DSN or a server's URL. It names parts, never their secret values.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DsnError {
     /// Not a URL.
     #[error("is not a URL of the form scheme://user:password@host?option=value")]

@@ -44,8 +44,9 @@ impl From<&str> for DeadLetterReason {
 /// Number of messages in the queue and among its dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Jobs ready for delivery, without those that wait for another attempt.
-    pub jobs: usize,
+    /// Messages ready for delivery, without those that wait for another attempt. On RabbitMQ one
+    /// may have up to eight jobs.
+    pub messages: usize,
     /// Dead letters; `None` if unknown, as on SQS without the dead-letter queue's URL.
     pub dead: Option<usize>,
 }

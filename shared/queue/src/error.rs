@@ -1,9 +1,11 @@
 //! Errors of the queue.
 
+use std::sync::Arc;
+
 use sms_outbound::dsn::DsnError;
 
-/// Error of a call to the queue.
-#[derive(Debug, thiserror::Error)]
+/// Error of a call to the queue. Requests whose jobs were in one message get a copy each.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
     /// The URL names no supported queue.
     #[error("{0}")]
@@ -19,7 +21,7 @@ pub enum QueueError {
     Refused(&'static str),
     /// SQS, or the connection to it.
     #[error("SQS failed")]
-    Sqs(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Sqs(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// No answer before the deadline.
     #[error("the queue did not answer in time")]
     Timeout,

@@ -10,6 +10,7 @@
 pub mod dead_letter;
 mod dead_letters;
 pub mod error;
+mod group_commit;
 mod memory;
 pub mod message;
 mod rabbitmq;
@@ -18,8 +19,10 @@ mod sqs;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use sms_domain::job::Job;
 use sms_domain::retry_schedule::Delay;
+use sms_domain::trace_context::TraceParent;
 use sms_outbound::dsn::DsnError;
 use sms_telemetry::causes;
 use tracing::debug;
@@ -71,6 +74,16 @@ impl Queue {
         Self(Backend::Memory(memory::MemoryQueue::default()))
     }
 
+    /// Puts up to `most` jobs of concurrent requests into one message of RabbitMQ;
+    /// [`MOST`](sms_domain::job_batch::MOST) unless set. It is for the start of a process.
+    #[must_use]
+    pub fn with_jobs_per_message(mut self, most: u8) -> Self {
+        if let Backend::RabbitMq(queue) = &mut self.0 {
+            queue.set_jobs_per_message(most.into());
+        }
+        self
+    }
+
     /// Reads settings and certificates, and connects, so that the first message need not wait for
     /// it. Failures are not reported here: the first message meets them again.
     pub async fn warm_up(&self) {
@@ -82,15 +95,31 @@ impl Queue {
         }
     }
 
-    /// Queues a job, to be delivered after `delay`. Returns once the queue has stored it.
+    /// Queues a job, to be delivered after `delay`. Returns once the queue has stored it. Without a
+    /// delay it is queued together with jobs of others that call this at the same time.
     ///
     /// # Errors
     /// When the queue may not have stored it.
     pub async fn send(&self, job: &Job, delay: Delay) -> Result<(), QueueError> {
-        self.send_for(job, delay, DEADLINE).await
+        if !delay.base.is_zero() {
+            return self.send_for(job, delay, DEADLINE).await;
+        }
+        let (body, trace) = (job.encode(), job.context.trace.clone());
+        self.client_ready().await;
+        self.with_request_deadline(async {
+            match &self.0 {
+                Backend::Sqs(queue) => queue.send_together(body, trace).await,
+                Backend::RabbitMq(queue) => queue.send_together(body, trace).await,
+                Backend::Memory(queue) => {
+                    queue.send(body.into_bytes(), Duration::ZERO);
+                    Ok(())
+                }
+            }
+        })
+        .await
     }
 
-    /// Queues a job with a deadline of the caller's choice.
+    /// Queues a job in a message of its own, with a deadline of the caller's choice.
     async fn send_for(
         &self,
         job: &Job,
@@ -99,23 +128,39 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let body = job.encode();
         self.client_ready().await;
-        self.with_deadline(deadline, async {
-            match &self.0 {
-                // Boxed: the futures of the SDK's calls are large, and would make this one large,
-                // too.
-                Backend::Sqs(queue) => {
-                    Box::pin(queue.send(&body, delay.total(), job.context.trace.as_ref())).await
-                }
-                Backend::RabbitMq(queue) => {
-                    queue.send(body.as_bytes(), delay, job.context.trace.as_ref()).await
-                }
-                Backend::Memory(queue) => {
-                    queue.send(body.into_bytes(), delay.total());
-                    Ok(())
-                }
+        let trace = job.context.trace.as_ref();
+        self.with_deadline(deadline, self.send_body(body.as_bytes(), delay, trace)).await
+    }
+
+    /// Queues the jobs of a message that was delivered before, each in a message of its own: a job
+    /// that ends the process which takes it then ends no other's chance.
+    ///
+    /// # Errors
+    /// When the queue may not have stored all of them.
+    pub async fn send_each(&self, jobs: &[&[u8]]) -> Result<(), QueueError> {
+        self.client_ready().await;
+        let sends = jobs.iter().map(|job| self.send_body(job, Delay::NONE, None));
+        self.with_request_deadline(try_join_all(sends).map(|sent| sent.map(drop))).await
+    }
+
+    async fn send_body(
+        &self,
+        body: &[u8],
+        delay: Delay,
+        trace: Option<&TraceParent>,
+    ) -> Result<(), QueueError> {
+        match &self.0 {
+            // Boxed: the futures of the SDK's calls are large, and would make this one large, too.
+            Backend::Sqs(queue) => {
+                let body = String::from_utf8_lossy(body);
+                Box::pin(queue.send(&body, delay.total(), trace)).await
             }
-        })
-        .await
+            Backend::RabbitMq(queue) => queue.send(body, delay, trace).await,
+            Backend::Memory(queue) => {
+                queue.send(body.to_vec(), delay.total());
+                Ok(())
+            }
+        }
     }
 
     /// Adds a message, unchanged, to the dead letters, together with the reason.

@@ -76,8 +76,8 @@ impl MemoryQueue {
     pub(super) fn depth(&self) -> Depth {
         // Only the receiver knows the length. If a consumer holds it, it waits for a message, and
         // the queue is empty.
-        let jobs = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
-        Depth { jobs, dead: Some(self.letters().len()) }
+        let messages = self.receiver.try_lock().map_or(0, |receiver| receiver.len());
+        Depth { messages, dead: Some(self.letters().len()) }
     }
 
     fn letters(&self) -> MutexGuard<'_, Vec<DeadLetter>> {

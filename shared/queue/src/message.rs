@@ -1,4 +1,5 @@
-//! Messages that are not yet acknowledged, and their consumer.
+//! Messages that are not yet acknowledged, and their consumer. A message is one job here, also where
+//! the queue has several in one.
 
 use crate::{memory, rabbitmq};
 
@@ -45,8 +46,9 @@ pub(crate) enum AckHandle {
 }
 
 impl Message {
-    /// Removes the message from the queue, in a batch with others. If that fails it is delivered
-    /// again, which is harmless for a job.
+    /// Removes the message from the queue, in a batch with others, and together with the jobs that
+    /// the queue has in one with it. If that fails it is delivered again, which is harmless for a
+    /// job.
     pub fn ack(self) {
         match self.handle {
             AckHandle::RabbitMq(handle) => handle.ack(),
@@ -54,7 +56,8 @@ impl Message {
         }
     }
 
-    /// Returns the message to the queue, to be delivered again at once.
+    /// Returns the message to the queue, to be delivered again at once; the jobs that the queue has
+    /// in one with it, too.
     pub fn requeue(self) {
         match self.handle {
             AckHandle::RabbitMq(handle) => handle.requeue(),

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
+use sms_domain::job_batch;
 use sms_domain::random::random_bytes;
 use sms_domain::retry_schedule::Schedule;
 use sms_domain::secrets::Secrets;
 use sms_domain::verification::{DeliveryState, Policy, Verification};
 use sms_gateways::Gateways;
-use sms_lambda::batch::{Response, deliver_event};
+use sms_lambda::batch::{Event, Response, deliver_event};
 use sms_queue::Queue;
 use sms_store::Store;
 
@@ -145,6 +146,45 @@ async fn amazon_mq_batch_is_done_when_each_outcome_is_in_its_queue() {
     assert_eq!(dead_letters(&function.queue).await.expect("an answer").len(), 1);
     let again = function.queue.consumer(1).expect("a consumer").receive().await;
     assert_eq!(Job::decode(&again.body).expect("a job").attempts, 1);
+}
+
+/// An event of Amazon MQ with one message, and its jobs in that.
+fn amazon_mq(jobs: &[&str], redelivered: bool) -> Event {
+    let body = job_batch::join(jobs.iter().map(|job| job.as_bytes()));
+    let message = json!({ "data": STANDARD.encode(body), "redelivered": redelivered });
+    let event = json!({ "rmqMessagesByQueue": { "sms-verify::/": [message] } });
+    serde_json::from_value(event).expect("an Amazon MQ event")
+}
+
+#[tokio::test]
+async fn amazon_mq_message_of_several_jobs_is_taken_apart() {
+    let gateway = Gateway::start(&[Reply::Accept, Reply::Refuse("160000")], Reply::Accept).await;
+    let mut function = Function::new(&gateway);
+    function.send_sms.schedule.backoff = Duration::from_millis(50);
+    let ((_, first), (_, second)) = (function.job(1).await, function.job(2).await);
+    let event = amazon_mq(&[&first, "not a job", &second], false);
+    deliver_event(&function.send_sms, &function.queue, event).await.expect("settled");
+    assert_eq!(gateway.calls().len(), 2);
+    let dead = dead_letters(&function.queue).await.expect("an answer");
+    assert_eq!((dead.len(), dead[0].body.as_slice()), (1, b"not a job".as_slice()));
+    let again = function.queue.consumer(1).expect("a consumer").receive().await;
+    assert_eq!(Job::decode(&again.body).expect("one job").attempts, 1);
+}
+
+#[tokio::test]
+async fn redelivered_amazon_mq_message_is_split_before_it_is_tried() {
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let function = Function::new(&gateway);
+    let ((_, first), (_, second)) = (function.job(1).await, function.job(2).await);
+    let event = amazon_mq(&[&first, &second], true);
+    deliver_event(&function.send_sms, &function.queue, event).await.expect("settled");
+    assert_eq!(gateway.calls().len(), 0);
+    let mut consumer = function.queue.consumer(2).expect("a consumer");
+    for job in [first, second] {
+        let message = consumer.receive().await;
+        assert_eq!(message.body, job.as_bytes());
+        message.ack();
+    }
 }
 
 /// Events of other services, and the words for them in the dead letter's reason.

@@ -8,12 +8,14 @@ use axum::{Json, Router};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sms_domain::job::Job;
+use sms_queue::Queue;
 use tokio::net::TcpListener;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process};
+use crate::support::raw_queue::RawQueue;
 use crate::support::services::{Service, with_own_queue};
-use crate::support::{eventually, number};
+use crate::support::{dead_letters, eventually, number};
 
 fn worker(environment: &Environment, gateway: &Gateway, concurrency: &str) -> Process {
     Process::start(
@@ -84,6 +86,32 @@ async fn killed_worker_loses_nothing() {
     let calls = gateway.calls();
     let keys: HashSet<&str> = calls.iter().map(|call| call.request_id.as_str()).collect();
     assert_eq!(keys.len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_job_among_eight_is_a_dead_letter_by_itself() {
+    for kind in ["quorum", "classic"] {
+        let services = Environment::services();
+        let url = format!("{}&type={kind}", services.get("QUEUE_URL"));
+        let environment = services.with("QUEUE_URL", &url);
+        let gateway = Gateway::start(&[], Reply::Accept).await;
+        let deployment = api(&environment);
+        let wanted = ask_for(&deployment, 7).await;
+        // As a worker may find them: one message of an older release, and one with several.
+        let messages = RawQueue::open(&url).await;
+        messages.merge(1, &[]).await;
+        messages.merge(6, &[b"{\"v\":1,\"+8613800138000"]).await;
+        let _worker = worker(&environment, &gateway, "2");
+        delivered(&gateway, &wanted).await;
+        let queue = Queue::from_url(&url, None).expect("a URL");
+        let letters = eventually("the dead letter", || async {
+            dead_letters(&queue).await.ok().filter(|letters| !letters.is_empty())
+        })
+        .await;
+        assert_eq!(letters.len(), 1, "{letters:?}");
+        assert_eq!(letters[0].body, b"{\"v\":1,\"+8613800138000");
+        assert_eq!(gateway.calls().len(), 7, "nothing twice");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

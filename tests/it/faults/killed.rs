@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use crate::support::eventually;
 use crate::support::gateway::Reply;
 use crate::support::process::Environment;
+use crate::support::raw_queue::RawQueue;
 use crate::support::scene::{POLICIES, Scene};
 
 const JOBS: u32 = 5;
@@ -86,6 +87,30 @@ async fn worker_is_killed_after_the_record_and_before_the_acknowledgement() {
         scene.add_worker().await;
         let books = scene.balance().await;
         assert_eq!((books.delivered, books.doubled, books.dead), (JOBS as usize, 0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_is_killed_amid_the_jobs_of_one_message() {
+    for policy in POLICIES {
+        let fault = "worker killed amid the jobs of one message";
+        let mut scene = scene(fault, policy).await;
+        let messages = RawQueue::open(scene.services.get("QUEUE_URL")).await;
+        messages.merge(JOBS as usize, &[]).await;
+        let (_tell, told) = watch::channel(false);
+        scene.gateway.first(&[Reply::Accept, Reply::Accept], Reply::AcceptWhen(told));
+        scene.add_worker().await;
+        scene.gateway.got(JOBS as usize).await;
+        eventually("two are sent", || async {
+            (scene.log().matches("\"message\":\"sent\"").count() == 2).then_some(())
+        })
+        .await;
+        scene.kill_workers();
+        scene.gateway.always(Reply::Accept);
+        scene.add_worker().await;
+        let books = scene.balance().await;
+        let perhaps_sent = if policy == "at_most_once" { books.dead } else { 0 };
+        assert_eq!((books.delivered + perhaps_sent, books.doubled), (JOBS as usize, 0), "{books}");
     }
 }
 

@@ -137,7 +137,7 @@ async fn the_queue_is_old() {
     let mut scene =
         Scene { client: Client::new(&base_url(&api.announced)), process: api, collector };
     scene.ask(2).await;
-    scene.view(|state| state["queue"]["jobs"] == 2).await;
+    scene.view(|state| state["queue"]["messages"] == 2).await;
     // Nobody took them; now somebody does.
     let worker = Process::start(&["worker", "--metrics", "127.0.0.1:0"], &environment);
     scene.client = worker.metrics().await;

@@ -6,5 +6,8 @@ mod contract;
 /// RabbitMQ's types of queues.
 mod rabbitmq;
 
+/// RabbitMQ's messages with several jobs.
+mod jobs_per_message;
+
 /// SQS: attributes, batches, redrive policy.
 mod sqs;

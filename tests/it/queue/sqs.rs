@@ -1,10 +1,12 @@
 //! SQS, on a real SQS server: the producer, the way of a job through an event source mapping, and
 //! dead letters.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures_util::future::join_all;
 use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
@@ -78,6 +80,32 @@ async fn job_is_one_message_with_its_trace() {
         message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::AwsTraceHeader));
     let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     assert_eq!(header.map(String::as_str), Some(xray));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_jobs_are_messages_of_their_own() {
+    let Fixture { queue, client, queues } = fixture().await;
+    let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    let jobs: Vec<Job> = (0..25)
+        .map(|index| Job {
+            to: number(index),
+            context: RequestContext { request_id: None, trace: trace.clone() },
+            ..job()
+        })
+        .collect();
+    // Each is sent until SQS has taken it, some perhaps twice.
+    let sent = jobs.iter().map(|job| {
+        eventually("SQS takes the job", || async { queue.send(job, Delay::NONE).await.ok() })
+    });
+    join_all(sent).await;
+    let mut received = HashSet::new();
+    while received.len() < jobs.len() {
+        let message = receive(&client, &queues.url).await;
+        let job = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
+        assert_eq!(job.context.trace, trace);
+        received.insert(job.id);
+    }
+    assert!(jobs.iter().all(|job| received.contains(&job.id)), "{received:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

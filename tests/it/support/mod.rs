@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod lambda;
 pub mod process;
 pub mod proxy;
+pub mod raw_queue;
 pub mod scene;
 pub mod services;
 pub mod siteverify;

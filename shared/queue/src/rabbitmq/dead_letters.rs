@@ -1,11 +1,15 @@
 //! Dead letters on RabbitMQ, on a connection of their own: messages that are not acknowledged when
 //! it closes are requeued.
+//!
+//! A message with several jobs is here only if it could not be split before RabbitMQ's delivery
+//! limit was reached, or if a release took it that reads single jobs alone. It is split here.
 
 use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection};
 use sms_domain::failure::FailureClass;
+use sms_domain::job_batch;
 
 use super::topology::{DELIVERY_LIMIT, text};
 use super::{RabbitMqQueue, close, count};
@@ -20,7 +24,7 @@ const ATTEMPTS: &str = "attempts";
 pub(crate) struct DeadLetters {
     connection: Connection,
     channel: Channel,
-    queue: String,
+    queue: RabbitMqQueue,
     left: usize,
 }
 
@@ -29,24 +33,35 @@ impl RabbitMqQueue {
         let (connection, channel) = self.open("dead letters").await?;
         // Connects the publisher for redriven jobs now, while there is time for it.
         self.publisher().await?;
-        let queue = self.queues.dead().to_owned();
-        let count = count(&channel, &queue).await?;
-        Ok((DeadLetters { connection, channel, queue, left: count }, count))
+        let count = count(&channel, &self.queues.dead()).await?;
+        Ok((DeadLetters { connection, channel, queue: self.clone(), left: count }, count))
     }
 }
 
 impl DeadLetters {
     pub(crate) async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        let message =
-            self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default()).await?;
-        Ok(message.map(|message| DeadLetter {
-            reason: reason(&message.properties),
-            at: at(&message.properties),
-            handle: DeadLetterHandle::RabbitMq(message.delivery.delivery_tag),
-            body: message.delivery.data,
-        }))
+        while let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            let (queue, options) = (self.queue.queues.dead(), BasicGetOptions::default());
+            let Some(message) = self.channel.basic_get(queue.into(), options).await? else {
+                return Ok(None);
+            };
+            let (tag, reason) = (message.delivery.delivery_tag, reason(&message.properties));
+            let Some(jobs) = job_batch::split(&message.delivery.data) else {
+                return Ok(Some(DeadLetter {
+                    reason,
+                    at: at(&message.properties),
+                    handle: DeadLetterHandle::RabbitMq(tag),
+                    body: message.delivery.data,
+                }));
+            };
+            for job in &jobs {
+                self.queue.dead_letter(job, &reason).await?;
+            }
+            self.left += jobs.len();
+            self.delete(tag).await?;
+        }
+        Ok(None)
     }
 
     pub(crate) async fn delete(&mut self, tag: u64) -> Result<(), QueueError> {

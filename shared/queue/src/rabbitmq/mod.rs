@@ -7,6 +7,9 @@
 //! A TTL expires only at the head of a queue, so there is one wait queue per delay, named by it. A
 //! waiting message is a new message: the worker publishes it, waits for the confirm, and only then
 //! acknowledges the old one.
+//!
+//! A message of the main queue may have several jobs. They are handed out as single jobs, and it is
+//! acknowledged when all of them are done. Waiting jobs and dead letters are single.
 
 mod acker;
 mod address;
@@ -23,6 +26,7 @@ use futures_util::future::{BoxFuture, FutureExt, Shared};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use sms_domain::job_batch;
 use sms_domain::retry_schedule::Delay;
 use sms_domain::sync::lock;
 use sms_domain::trace_context::TraceParent;
@@ -34,8 +38,10 @@ pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::topology::{Topology, text};
+use crate::DEADLINE;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
+use crate::group_commit::{Batch, GroupCommit};
 
 /// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +57,7 @@ pub(super) struct RabbitMqQueue {
     url: Arc<str>,
     queues: Topology,
     publisher: Arc<Mutex<Option<Connecting>>>,
+    group: GroupCommit,
 }
 
 /// A publisher that is being connected, shared by all callers that wait for it; it continues if one
@@ -73,7 +80,7 @@ impl Publisher {
 /// Target queue of a message, with its metadata.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    /// The main queue, with the job's trace context.
+    /// The main queue, with the job's trace context; none with several jobs.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
     Dead(&'a DeadLetterReason),
@@ -87,7 +94,13 @@ impl RabbitMqQueue {
             url: url.as_str().into(),
             queues: Topology::new(&queue, queue_type),
             publisher: Arc::default(),
+            group: GroupCommit::new(job_batch::MOST.into()),
         })
+    }
+
+    /// Puts up to `most` jobs into one message.
+    pub(super) fn set_jobs_per_message(&mut self, most: usize) {
+        self.group = GroupCommit::new(most);
     }
 
     /// Validates a URL.
@@ -95,6 +108,21 @@ impl RabbitMqQueue {
         Address::parse(url).map(drop)
     }
 
+    /// Sends a job to the main queue, in one message with those that wait at the same time.
+    pub(super) async fn send_together(
+        &self,
+        body: String,
+        trace: Option<TraceParent>,
+    ) -> Result<(), QueueError> {
+        let queue = self.clone();
+        let publish = move |batch| {
+            let queue = queue.clone();
+            async move { queue.publish_batch(batch).await }
+        };
+        self.group.send(body, trace, publish).await
+    }
+
+    /// Sends a job in a message of its own.
     pub(super) async fn send(
         &self,
         body: &[u8],
@@ -127,10 +155,10 @@ impl RabbitMqQueue {
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         let publisher = self.publisher().await?;
         let channel = publisher.connection.create_channel().await?;
-        let jobs = count(&channel, self.queues.main()).await?;
+        let messages = count(&channel, self.queues.main()).await?;
         let dead = count(&channel, &self.queues.dead()).await?;
         channel.close(200, "done".into()).await?;
-        Ok(Depth { jobs, dead: Some(dead) })
+        Ok(Depth { messages, dead: Some(dead) })
     }
 
     /// Discards a connection that has not answered in time, unless the broker blocks it. Callers
@@ -149,6 +177,37 @@ impl RabbitMqQueue {
         RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
     }
 
+    /// Publishes the jobs of a batch and answers their requests, which are over after
+    /// [`DEADLINE`].
+    async fn publish_batch(&self, mut batch: Batch) {
+        let published = tokio::time::timeout(DEADLINE, async {
+            match self.try_publish_batch(&mut batch).await {
+                Err(QueueError::RabbitMq(error)) => {
+                    debug!(%error, "publishing again on a new connection");
+                    self.try_publish_batch(&mut batch).await
+                }
+                result => result,
+            }
+        });
+        let result = published.await.unwrap_or(Err(QueueError::Timeout));
+        batch.answer(&result);
+    }
+
+    async fn try_publish_batch(&self, batch: &mut Batch) -> Result<(), QueueError> {
+        let publisher = self.unblocked_publisher().await?;
+        match batch.jobs() {
+            [] => Ok(()),
+            [job] => {
+                let target = Target::Main(job.trace.as_ref());
+                self.publish_on(&publisher, target, job.body.as_bytes()).await
+            }
+            jobs => {
+                let body = job_batch::join(jobs.iter().map(|job| job.body.as_bytes()));
+                self.publish_on(&publisher, Target::Main(None), &body).await
+            }
+        }
+    }
+
     /// Publishes and waits for the confirm; retries once if the connection turned out to be dead.
     /// If that publishes a job twice, its SMS is still sent only once.
     async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
@@ -162,16 +221,20 @@ impl RabbitMqQueue {
     }
 
     async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
-        let publisher = self.publisher().await?;
-        // Messages published now would wait in memory, each retry among them, and go out when the
-        // alarm is over.
-        if publisher.connection.status().blocked() {
-            return Err(QueueError::Refused("its disk or memory alarm is on"));
-        }
+        let publisher = self.unblocked_publisher().await?;
         if let Target::Wait(delay, _) = target {
             // Boxed, since this is rare and should not make every publish larger.
             Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
         }
+        self.publish_on(&publisher, target, body).await
+    }
+
+    async fn publish_on(
+        &self,
+        publisher: &Publisher,
+        target: Target<'_>,
+        body: &[u8],
+    ) -> Result<(), QueueError> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let queue = match target {
             Target::Main(_) => self.queues.main().into(),
@@ -190,6 +253,16 @@ impl RabbitMqQueue {
             Some(_) => Err(QueueError::Refused("no such queue")),
             None => Ok(()),
         }
+    }
+
+    /// The publisher, unless the broker blocks it. Messages published now would wait in memory,
+    /// each retry among them, and go out when the alarm is over.
+    async fn unblocked_publisher(&self) -> Result<Arc<Publisher>, QueueError> {
+        let publisher = self.publisher().await?;
+        if publisher.connection.status().blocked() {
+            return Err(QueueError::Refused("its disk or memory alarm is on"));
+        }
+        Ok(publisher)
     }
 
     /// The publisher, connected by the first caller that needs it after it was lost.

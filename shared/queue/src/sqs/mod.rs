@@ -3,7 +3,10 @@
 
 mod dead_letters;
 
+use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -12,7 +15,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-    QueueAttributeName,
+    QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use sms_domain::trace_context::TraceParent;
@@ -23,9 +26,13 @@ pub(super) use self::dead_letters::DeadLetters;
 use crate::DEADLINE;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
+use crate::group_commit::{Batch, GroupCommit, Pending};
 
 /// Longest delay of a message, SQS's own limit.
 const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// Maximum number of jobs in one call, SQS's own limit. They are far below its limit of bytes.
+const MOST: usize = 10;
 
 /// Timeout of each of the two attempts of a call: a connection whose peer vanished silently (a
 /// frozen Lambda environment) takes this long, and the rest of the deadline is left for a new one.
@@ -41,12 +48,14 @@ pub(super) struct SqsQueue {
     client: Shared<BoxFuture<'static, Client>>,
     url: String,
     dead_url: Option<String>,
+    group: GroupCommit,
 }
 
 impl SqsQueue {
     pub(super) fn new(url: &str, dead_url: Option<&str>) -> Self {
         let client = connect(region(url)).boxed().shared();
-        Self { client, url: url.to_owned(), dead_url: dead_url.map(str::to_owned) }
+        let (url, dead_url) = (url.to_owned(), dead_url.map(str::to_owned));
+        Self { client, url, dead_url, group: GroupCommit::new(MOST) }
     }
 
     /// Makes the client, on a thread where reading files blocks nobody.
@@ -61,6 +70,59 @@ impl SqsQueue {
 
     async fn client(&self) -> Client {
         self.client.clone().await
+    }
+
+    /// Sends a job, in one call with those that wait at the same time.
+    pub(super) async fn send_together(
+        &self,
+        body: String,
+        trace: Option<TraceParent>,
+    ) -> Result<(), QueueError> {
+        let queue = self.clone();
+        let send = move |batch| {
+            let queue = queue.clone();
+            // Boxed: the futures of the SDK's calls are large.
+            async move { Box::pin(queue.send_batch(batch)).await }
+        };
+        self.group.send(body, trace, send).await
+    }
+
+    async fn send_batch(&self, mut batch: Batch) {
+        match batch.jobs() {
+            [] => {}
+            [job] => {
+                let result = self.send(&job.body, Duration::ZERO, job.trace.as_ref()).await;
+                batch.answer(&result);
+            }
+            jobs => match self.send_all(jobs).await {
+                Ok(failed) => batch.answer_each(|index| {
+                    failed.get(&index).map_or(Ok(()), |error| Err(error.clone()))
+                }),
+                Err(error) => batch.answer(&Err(error)),
+            },
+        }
+    }
+
+    /// Sends several jobs in one call. Returns the errors of those that SQS did not take, by index.
+    async fn send_all(&self, jobs: &[Pending]) -> Result<HashMap<usize, QueueError>, QueueError> {
+        let mut request = self.client().await.send_message_batch().queue_url(&self.url);
+        for (index, job) in jobs.iter().enumerate() {
+            let mut entry = SendMessageBatchRequestEntry::builder();
+            if let Some(header) = trace_header(job.trace.as_ref()) {
+                let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+                entry = entry.message_system_attributes(name, header);
+            }
+            let entry = entry.id(index.to_string()).message_body(&job.body);
+            request = request.entries(entry.build().map_err(failed)?);
+        }
+        let failed = request.send().await.map_err(failed)?.failed.into_iter();
+        Ok(failed
+            .filter_map(|entry| {
+                let text = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
+                let error: Box<dyn Error + Send + Sync> = text.into();
+                Some((entry.id.parse().ok()?, QueueError::Sqs(error.into())))
+            })
+            .collect())
     }
 
     pub(super) async fn send(
@@ -122,12 +184,12 @@ impl SqsQueue {
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         let client = self.client().await;
-        let jobs = approximate_count(&client, &self.url).await?;
+        let messages = approximate_count(&client, &self.url).await?;
         let dead = match &self.dead_url {
             Some(url) => Some(approximate_count(&client, url).await?),
             None => None,
         };
-        Ok(Depth { jobs, dead })
+        Ok(Depth { messages, dead })
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
@@ -197,8 +259,8 @@ fn whole_seconds(delay: Duration) -> i32 {
     i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {
-    QueueError::Sqs(Box::new(error))
+fn failed(error: impl Error + Send + Sync + 'static) -> QueueError {
+    QueueError::Sqs(Arc::new(error))
 }
 
 impl fmt::Debug for SqsQueue {

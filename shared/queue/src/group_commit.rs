@@ -1,0 +1,204 @@
+//! Group commit: jobs of requests that wait at the same time go to the queue together.
+//!
+//! A job goes at once while few calls to the queue are under way. Otherwise it waits until one of
+//! them has ended, or until as many have gathered as one call takes: so it waits for one round trip
+//! at most, and how many calls are under way is not limited.
+//!
+//! Each call is made by a task of its own. A request that gives up leaves the others alone.
+
+use std::sync::{Arc, Mutex};
+
+use sms_domain::sync::lock;
+use sms_domain::trace_context::TraceParent;
+use tokio::sync::oneshot;
+
+use crate::error::QueueError;
+
+/// Number of calls under way from which on jobs gather.
+const BUSY: usize = 1;
+
+/// The jobs that wait, and the number of calls under way.
+#[derive(Clone)]
+pub(crate) struct GroupCommit {
+    /// Maximum number of jobs in a call.
+    most: usize,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Pending>,
+    calls: usize,
+}
+
+/// A job whose request waits for the queue's answer.
+pub(crate) struct Pending {
+    pub(crate) body: String,
+    pub(crate) trace: Option<TraceParent>,
+    answer: oneshot::Sender<Result<(), QueueError>>,
+}
+
+/// The jobs of one call. It is under way until this is dropped.
+pub(crate) struct Batch {
+    jobs: Vec<Pending>,
+    state: Arc<Mutex<State>>,
+}
+
+impl GroupCommit {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, state: Arc::default() }
+    }
+
+    /// Sends a job, by itself or with others, by `call`, which answers the jobs of a batch.
+    pub(crate) async fn send<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        body: String,
+        trace: Option<TraceParent>,
+        call: impl Fn(Batch) -> F + Send + Sync + 'static,
+    ) -> Result<(), QueueError> {
+        let (answer, answered) = oneshot::channel();
+        lock(&self.state).waiting.push(Pending { body, trace, answer });
+        if let Some(batch) = self.next() {
+            let group = self.clone();
+            tokio::spawn(async move {
+                let mut next = Some(batch);
+                while let Some(batch) = next {
+                    call(batch).await;
+                    next = group.next();
+                }
+            });
+        }
+        // A call that ended without an answer has panicked.
+        answered.await.unwrap_or(Err(QueueError::Timeout))
+    }
+
+    /// The jobs that are to go now.
+    fn next(&self) -> Option<Batch> {
+        let mut state = lock(&self.state);
+        if state.calls >= BUSY && state.waiting.len() < self.most {
+            return None;
+        }
+        let jobs: Vec<Pending> = if state.waiting.len() <= self.most {
+            std::mem::take(&mut state.waiting)
+        } else {
+            state.waiting.drain(..self.most).collect()
+        };
+        if jobs.is_empty() {
+            return None;
+        }
+        state.calls += 1;
+        Some(Batch { jobs, state: Arc::clone(&self.state) })
+    }
+}
+
+impl Batch {
+    /// The jobs whose requests still wait. A job is not queued for a request that was answered.
+    pub(crate) fn jobs(&mut self) -> &[Pending] {
+        self.jobs.retain(|job| !job.answer.is_closed());
+        &self.jobs
+    }
+
+    /// Answers all requests.
+    pub(crate) fn answer(self, result: &Result<(), QueueError>) {
+        self.answer_each(|_| result.clone());
+    }
+
+    /// Answers each request, by the index of its job.
+    pub(crate) fn answer_each(mut self, result: impl Fn(usize) -> Result<(), QueueError>) {
+        for (index, job) in self.jobs.drain(..).enumerate() {
+            // A request that gave up meanwhile needs no answer.
+            let _ = job.answer.send(result(index));
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        lock(&self.state).calls -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use tokio::sync::{Semaphore, mpsc};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Sends jobs named by their numbers. Each call waits for a permit, and tells its jobs.
+    struct Sender {
+        group: GroupCommit,
+        permits: Arc<Semaphore>,
+        calls: mpsc::UnboundedSender<Vec<String>>,
+    }
+
+    impl Sender {
+        fn new(most: usize) -> (Self, mpsc::UnboundedReceiver<Vec<String>>) {
+            let (calls, called) = mpsc::unbounded_channel();
+            (
+                Self { group: GroupCommit::new(most), permits: Arc::new(Semaphore::new(0)), calls },
+                called,
+            )
+        }
+
+        fn send(&self, job: usize) -> impl Future<Output = Result<(), QueueError>> {
+            let (permits, calls) = (Arc::clone(&self.permits), self.calls.clone());
+            self.group.send(job.to_string(), None, move |mut batch| {
+                let (permits, calls) = (Arc::clone(&permits), calls.clone());
+                async move {
+                    permits.acquire().await.expect("open").forget();
+                    let jobs: Vec<String> =
+                        batch.jobs().iter().map(|job| job.body.clone()).collect();
+                    calls.send(jobs.clone()).expect("the test listens");
+                    batch.answer_each(|index| match jobs[index].as_str() {
+                        "13" => Err(QueueError::Refused("it is 13")),
+                        _ => Ok(()),
+                    });
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn lone_job_goes_at_once() {
+        let (sender, mut called) = Sender::new(8);
+        sender.permits.add_permits(2);
+        for job in 0..2 {
+            sender.send(job).await.expect("sent");
+            assert_eq!(called.recv().await.expect("a call"), [job.to_string()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_gather_while_a_call_is_under_way() {
+        let (sender, mut called) = Sender::new(8);
+        let results = join_all((0..20).map(|job| sender.send(job)));
+        let permit = async { sender.permits.add_permits(4) };
+        let (results, ()) = tokio::join!(results, permit);
+        let failed: Vec<usize> = (0..20).filter(|job| results[*job].is_err()).collect();
+        assert_eq!(failed, [13], "the error is that of its own request");
+        let mut calls = Vec::new();
+        while let Ok(call) = called.try_recv() {
+            calls.push(call.len());
+        }
+        calls.sort_unstable();
+        assert_eq!(calls, [1, 3, 8, 8], "the first alone, then eights, and what is left");
+    }
+
+    #[tokio::test]
+    async fn request_that_gives_up_leaves_the_others_alone() {
+        let (sender, mut called) = Sender::new(8);
+        let first = timeout(Duration::ZERO, sender.send(0)).await;
+        assert!(first.is_err(), "nothing answers yet");
+        let second = timeout(Duration::ZERO, sender.send(1)).await;
+        assert!(second.is_err(), "it waits behind the first");
+        let permit = async { sender.permits.add_permits(2) };
+        let (third, ()) = tokio::join!(sender.send(2), permit);
+        third.expect("sent");
+        assert_eq!(called.recv().await.expect("a call"), Vec::<String>::new());
+        assert_eq!(called.recv().await.expect("a call"), ["2"]);
+    }
+}
