@@ -119,7 +119,9 @@ const show = (samples, state, at) => {
     figure("accepted after", median(samples, "request_seconds")),
     figure("handed out after", median(samples, "queue_age_seconds")),
     figure("sent after", median(samples, "delivery_seconds")),
-    figure("messages in the queue", state.queue?.messages ?? "?", { bad: state.queue?.messages > 1000 }),
+    figure("messages in the queue", state.queue?.messages ?? "?", {
+      bad: state.queue?.messages > 1000,
+    }),
     figure("dead letters", state.queue?.dead ?? "?", { bad: state.queue?.dead > 0 }),
   );
   before = { totals, at };

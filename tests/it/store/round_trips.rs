@@ -43,9 +43,9 @@ async fn an_accepted_request_is_one_command() {
                 && !line.contains("\"1\" \"sms-verify:conversion:")
         })
         .collect();
-    // admit by the API; begin, permit (unless it was asked for a tenth of a second before) and finish
-    // by the worker; and the probe that ends the test. (INFO is asked for once a minute, and what
-    // the guard counts is written once a second.)
+    // admit by the API; begin, permit (unless it was asked for a tenth of a second before) and
+    // finish by the worker; and the probe that ends the test. (INFO is asked for once a minute, and
+    // what the guard counts is written once a second.)
     assert!((4..=5).contains(&from_clients.len()), "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }

@@ -152,7 +152,9 @@ impl OpenConsumer {
                 return Some(job);
             }
             tokio::select! {
-                Some(left) = self.splitting.join_next() => self.jobs.extend(left.unwrap_or_default()),
+                Some(left) = self.splitting.join_next() => {
+                    self.jobs.extend(left.unwrap_or_default());
+                }
                 delivery = self.messages.next() => match delivery {
                     Some(Ok(delivery)) => self.take(delivery, queue),
                     Some(Err(error)) => {

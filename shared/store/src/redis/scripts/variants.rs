@@ -1,11 +1,11 @@
-//! Scripts that limits decide on: a variant for each policy and sequence of limits that was needed so
-//! far.
+//! Scripts that limits decide on: a variant for each policy and sequence of limits that was needed
+//! so far.
 //!
 //! In a variant the blocks of `limits/` stand in place of the calls `EVALUATE_LIMITS()`,
-//! `COMMIT_LIMITS()` and `REFUND_LIMITS()`, one for each limit, and those of the number's windows in
-//! place of `EVALUATE_WINDOWS()`. So nothing is done for a rule that is not there; what an operator
-//! sets is a constant and no argument of each call; and each key stands literally as `KEYS[n]`, as
-//! proxies of clusters require it.
+//! `COMMIT_LIMITS()` and `REFUND_LIMITS()`, one for each limit, and those of the number's windows
+//! in place of `EVALUATE_WINDOWS()`. So nothing is done for a rule that is not there; what an
+//! operator sets is a constant and no argument of each call; and each key stands literally as
+//! `KEYS[n]`, as proxies of clusters require it.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use sms_domain::verification::Policy;
 use crate::redis::connection::Script;
 use crate::{micros, millis};
 
-/// What a variant depends on.
+/// All that a variant depends on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::redis) struct Shape<'a> {
     pub(in crate::redis) policy: &'a Policy,
