@@ -1,5 +1,5 @@
-//! Messages that are not yet acknowledged, and their consumer. A message is one job here, also where
-//! the queue has several in one.
+//! Messages that are not yet acknowledged, and their consumer. A message is one job here, also
+//! where the queue has several in one.
 
 use crate::{memory, rabbitmq};
 
