@@ -39,7 +39,7 @@ async fn main() {
             exit(1);
         }
     };
-    sms_telemetry::init(spans);
+    sms_telemetry::init_server(spans);
     if cli.command.as_ref().is_none_or(Command::is_configured) {
         misspelt_settings::warn_of(env::vars_os().map(|(name, _)| name));
     }
@@ -49,6 +49,7 @@ async fn main() {
     if let Err(error) = &result {
         error_report::print_error(&**error);
     }
+    sms_telemetry::flush();
     // Tasks that still run, such as a connection that waits for a silent server, are not awaited.
     exit(i32::from(result.is_err()));
 }

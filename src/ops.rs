@@ -129,7 +129,7 @@ async fn state(State(ops): State<Arc<Ops>>, request: Request) -> Json<Value> {
     let depth = ops.queue.depth().await.ok();
     let countries = list.split(',').filter_map(Country::parse).take(MAX_COUNTRIES);
     let countries = countries.map(async |country| {
-        let known = ops.store.conversion(&country.code()).await.ok()?;
+        let known = ops.store.conversion(country.code()).await.ok()?;
         Some(json!({ "country": country.code(), "sent": known.sent, "approved": known.approved }))
     });
     let gateways = ops.gateways.all().into_iter().map(async |account| {

@@ -24,6 +24,7 @@ pub fn on_signals() -> io::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        sms_telemetry::flush();
         std::process::exit(1);
     });
     Ok(token)

@@ -41,7 +41,7 @@ impl CheckCode {
         request: u64,
     ) -> Result<CheckResult, StoreError> {
         let Some(code) = self.codes.secrets.derive(id, self.codes.length) else {
-            metrics::checked(&CheckResult::Gone);
+            metrics::HANDLES.checked(&CheckResult::Gone);
             return Ok(CheckResult::Gone);
         };
         let code = self.codes.test_numbers.code(&self.codes.secrets, id.tag()).unwrap_or(&code);
@@ -49,7 +49,7 @@ impl CheckCode {
             .store
             .check(id, code.matches(typed), request, &self.limits.check(ip, &self.codes.secrets))
             .await?;
-        metrics::checked(&result);
+        metrics::HANDLES.checked(&result);
         info!(%id, result = result.as_str(), attempts_left = result.attempts_left(), "checked");
         Ok(result)
     }
@@ -75,7 +75,7 @@ impl CheckCode {
             .store
             .check(id, false, request, &self.limits.check(ip, &self.codes.secrets))
             .await?;
-        metrics::checked(&result);
+        metrics::HANDLES.checked(&result);
         info!(
             %id,
             result = result.as_str(),

@@ -19,7 +19,7 @@ const MAX_AGE: i64 = 60_000_000;
 pub struct ConversionGuard {
     mode: GuardMode,
     /// Conversion by country, each with the time at which the store returned it.
-    cache: Arc<Mutex<HashMap<String, (Conversion, i64)>>>,
+    cache: Arc<Mutex<HashMap<&'static str, (Conversion, i64)>>>,
 }
 
 impl ConversionGuard {
@@ -49,31 +49,35 @@ impl ConversionGuard {
             GuardMode::Enforce => GuardAction::Refuse,
         };
         let country = country.code();
-        let rate = self.conversion(store, &country).await?.rate();
+        let rate = self.conversion(store, country).await?.rate();
         let of_prefix = rate.and_then(|rate| CusumTest::for_prefix(rate, action));
         let of_country =
             rate.and_then(|rate| CusumTest::for_country(rate, action)).unwrap_or_default();
         let prefix = of_prefix.map(|test| prefix_quota(prefix_hash(to, secrets), test));
-        Ok(prefix.into_iter().chain([country_quota(country, of_country)]).collect())
+        Ok(prefix.into_iter().chain([country_quota(country.to_owned(), of_country)]).collect())
     }
 
     /// Returns a country's conversion from the cache. One request in a minute refreshes it.
-    async fn conversion(&self, store: &Store, country: &str) -> Result<Conversion, StoreError> {
+    async fn conversion(
+        &self,
+        store: &Store,
+        country: &'static str,
+    ) -> Result<Conversion, StoreError> {
         let now = store.clock().micros();
         let known = self.cache().get(country).copied();
         if let Some((conversion, since)) = known {
             if now - since < MAX_AGE {
                 return Ok(conversion);
             }
-            self.cache().insert(country.to_owned(), (conversion, now));
+            self.cache().insert(country, (conversion, now));
         }
         let conversion = store.conversion(country).await?;
-        self.cache().insert(country.to_owned(), (conversion, now));
+        self.cache().insert(country, (conversion, now));
         Ok(conversion)
     }
 
     /// Locks the cache. It is consistent even if a thread panicked: every change is an insertion.
-    fn cache(&self) -> MutexGuard<'_, HashMap<String, (Conversion, i64)>> {
+    fn cache(&self) -> MutexGuard<'_, HashMap<&'static str, (Conversion, i64)>> {
         lock(&self.cache)
     }
 }

@@ -5,10 +5,10 @@
 //! an address. docs/operations/observability.md has the table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use sms_domain::failure::FailureClass;
 use sms_domain::phone::Country;
 use sms_domain::refusal::Refusal;
@@ -114,45 +114,97 @@ impl DeliveryOutcome {
     }
 }
 
-/// Counts an accepted request.
-pub(crate) fn accepted(country: Country, price: u64, took: Duration) {
-    counter!(REQUESTS, "outcome" => "accepted").increment(1);
-    counter!(ACCEPTED, "country" => country.code()).increment(1);
-    counter!(SPENT).increment(price);
-    histogram!(REQUEST_SECONDS).record(took);
+/// The handles of the metrics that each request or job records. They are registered once, with the
+/// recorder that is installed then: to find a handle, a recorder builds a key and its hash.
+pub(crate) struct Handles {
+    requests: Labelled,
+    accepted: Labelled,
+    spent: OnceLock<Counter>,
+    throttled: Labelled,
+    request_seconds: OnceLock<Histogram>,
+    checks: Labelled,
+    deliveries: Labelled,
+    delivery_seconds: OnceLock<Histogram>,
+    queue_age_seconds: OnceLock<Histogram>,
 }
 
-/// Counts a request that was not accepted, by the outcome and, if policies refused it, by these.
-pub(crate) fn rejected(outcome: &'static str, refusal: Option<&Refusal>) {
-    if let Some(refusal) = refusal {
-        throttled(refusal);
+/// The handles of this process.
+pub(crate) static HANDLES: Handles = Handles::new();
+
+/// A counter with one label, by its value.
+struct Labelled {
+    name: &'static str,
+    label: &'static str,
+    counters: Mutex<BTreeMap<&'static str, Counter>>,
+}
+
+impl Labelled {
+    const fn new(name: &'static str, label: &'static str) -> Self {
+        Self { name, label, counters: Mutex::new(BTreeMap::new()) }
     }
-    counter!(REQUESTS, "outcome" => outcome).increment(1);
-}
 
-fn throttled(refusal: &Refusal) {
-    for (policy, _) in refusal.waits() {
-        counter!(THROTTLED, "policy" => policy.as_str()).increment(1);
+    fn count(&self, value: &'static str) {
+        let register = || counter!(self.name, self.label => value);
+        lock(&self.counters).entry(value).or_insert_with(register).increment(1);
     }
 }
 
-pub(crate) fn checked(result: &CheckResult) {
-    if let CheckResult::Refused(refusal) = result {
-        throttled(refusal);
+impl Handles {
+    const fn new() -> Self {
+        Self {
+            requests: Labelled::new(REQUESTS, "outcome"),
+            accepted: Labelled::new(ACCEPTED, "country"),
+            spent: OnceLock::new(),
+            throttled: Labelled::new(THROTTLED, "policy"),
+            request_seconds: OnceLock::new(),
+            checks: Labelled::new(CHECKS, "result"),
+            deliveries: Labelled::new(DELIVERIES, "outcome"),
+            delivery_seconds: OnceLock::new(),
+            queue_age_seconds: OnceLock::new(),
+        }
     }
-    counter!(CHECKS, "result" => result.as_str()).increment(1);
-}
 
-pub(crate) fn handed_out(age: Duration) {
-    histogram!(QUEUE_AGE_SECONDS).record(age);
-}
+    /// Counts an accepted request.
+    pub(crate) fn accepted(&self, country: Country, price: u64, took: Duration) {
+        self.requests.count("accepted");
+        self.accepted.count(country.code());
+        self.spent.get_or_init(|| counter!(SPENT)).increment(price);
+        self.request_seconds.get_or_init(|| histogram!(REQUEST_SECONDS)).record(took);
+    }
 
-pub(crate) fn delivered(outcome: DeliveryOutcome) {
-    counter!(DELIVERIES, "outcome" => outcome.as_str()).increment(1);
-}
+    /// Counts a request that was not accepted, by the outcome and, if policies refused it, by
+    /// these.
+    pub(crate) fn rejected(&self, outcome: &'static str, refusal: Option<&Refusal>) {
+        if let Some(refusal) = refusal {
+            self.throttled(refusal);
+        }
+        self.requests.count(outcome);
+    }
 
-pub(crate) fn delivered_after(since_request: Duration) {
-    histogram!(DELIVERY_SECONDS).record(since_request);
+    fn throttled(&self, refusal: &Refusal) {
+        for (policy, _) in refusal.waits() {
+            self.throttled.count(policy.as_str());
+        }
+    }
+
+    pub(crate) fn checked(&self, result: &CheckResult) {
+        if let CheckResult::Refused(refusal) = result {
+            self.throttled(refusal);
+        }
+        self.checks.count(result.as_str());
+    }
+
+    pub(crate) fn handed_out(&self, age: Duration) {
+        self.queue_age_seconds.get_or_init(|| histogram!(QUEUE_AGE_SECONDS)).record(age);
+    }
+
+    pub(crate) fn delivered(&self, outcome: DeliveryOutcome) {
+        self.deliveries.count(outcome.as_str());
+    }
+
+    pub(crate) fn delivered_after(&self, since_request: Duration) {
+        self.delivery_seconds.get_or_init(|| histogram!(DELIVERY_SECONDS)).record(since_request);
+    }
 }
 
 pub(crate) fn called(gateway: &str, failure: Option<FailureClass>, took: Duration) {
@@ -197,6 +249,7 @@ mod tests {
         with_local_recorder,
     };
     use sms_domain::phone::Region;
+    use sms_domain::refusal::Exceeded;
 
     use super::*;
 
@@ -233,15 +286,17 @@ mod tests {
 
     #[test]
     fn every_metric_is_listed_with_its_labels() {
-        let keys = Keys::default();
+        let (keys, handles) = (Keys::default(), Handles::new());
         with_local_recorder(&keys, || {
             let country = Country::from(Region::default());
-            accepted(country, 1, Duration::ZERO);
-            rejected("throttled", Some(&Refusal::default()));
+            let mut refusal = Refusal::default();
+            refusal.add(Exceeded::Cooldown, Duration::ZERO);
+            handles.accepted(country, 1, Duration::ZERO);
+            handles.rejected("throttled", Some(&refusal));
             let wrong = CheckResult::Wrong { attempts_left: 1, locked_for: Duration::ZERO };
             [CheckResult::Gone, wrong, CheckResult::Refused(Refusal::default())]
                 .iter()
-                .for_each(checked);
+                .for_each(|result| handles.checked(result));
             for outcome in [
                 DeliveryOutcome::Sent,
                 DeliveryOutcome::Test,
@@ -252,10 +307,10 @@ mod tests {
                 DeliveryOutcome::Dead,
                 DeliveryOutcome::Expired,
             ] {
-                delivered(outcome);
+                handles.delivered(outcome);
             }
-            handed_out(Duration::ZERO);
-            delivered_after(Duration::ZERO);
+            handles.handed_out(Duration::ZERO);
+            handles.delivered_after(Duration::ZERO);
             called("ccp", None, Duration::ZERO);
             refused("ccp", "1");
             delivery_report("ccp", true);
@@ -264,7 +319,8 @@ mod tests {
             batch(1);
         });
         let keys = keys.0.into_inner().expect("no other thread");
-        assert!(!keys.is_empty());
+        let recorded: BTreeSet<_> = keys.iter().map(Key::name).collect();
+        assert_eq!(recorded, ALL.iter().map(|(name, _)| *name).collect(), "all of them");
         for key in keys {
             let (_, labels) =
                 ALL.iter().find(|(name, _)| *name == key.name()).unwrap_or_else(|| panic!("{key}"));

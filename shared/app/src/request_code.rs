@@ -181,9 +181,13 @@ impl RequestCode {
         let result = self.decide(request, random).await;
         match &result {
             Ok(_) => {
-                metrics::accepted(country, self.abuse.budget.price(country), began.elapsed());
+                metrics::HANDLES.accepted(
+                    country,
+                    self.abuse.budget.price(country),
+                    began.elapsed(),
+                );
             }
-            Err(error) => metrics::rejected(error.outcome(), error.refusal()),
+            Err(error) => metrics::HANDLES.rejected(error.outcome(), error.refusal()),
         }
         result
     }

@@ -120,7 +120,7 @@ impl Budget {
         };
         let assumed = codes
             .iter()
-            .filter(|code| !self.0.own.contains(*code))
+            .filter(|code| !self.0.own.contains(**code))
             .filter_map(|code| Country::parse(code));
         let shown: Vec<String> =
             assumed.map(|country| format!("{}={}", country.code(), self.usd(country))).collect();
@@ -149,7 +149,7 @@ impl Budget {
     pub fn price(&self, country: Country) -> u64 {
         let Spending { prices, other, network, .. } = &*self.0;
         let otherwise = if country.is_network() { network } else { other };
-        prices.get(&country.code()).copied().unwrap_or(*otherwise)
+        prices.get(country.code()).copied().unwrap_or(*otherwise)
     }
 
     /// The quotas that an SMS to a country counts against.
@@ -187,8 +187,8 @@ impl Spending {
                 "other" => spending.other = price,
                 code => {
                     let code = priced(code, item)?.code();
-                    spending.own.insert(code.clone());
-                    spending.prices.insert(code, price);
+                    spending.own.insert(code.to_owned());
+                    spending.prices.insert(code.to_owned(), price);
                 }
             }
         }
@@ -304,7 +304,7 @@ mod tests {
             assert_eq!(price.as_float(), Some(read[code.as_str()]), "{code}");
             assert_eq!(
                 Region::parse(code).map(|region| (region.code(), region.within())),
-                Some((code.clone(), None))
+                Some((code.as_str(), None))
             );
             assert!((0.0005..1.0).contains(&read[code.as_str()]), "{code}");
         }

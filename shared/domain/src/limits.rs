@@ -106,7 +106,7 @@ impl Limits {
         self.quotas(|scope| match scope {
             Scope::Ip => ip.map(|ip| address(ip, secrets)),
             Scope::Prefix => Some(to.prefix().to_owned()),
-            Scope::Country => Some(country.code()),
+            Scope::Country => Some(country.code().to_owned()),
             Scope::Tenant => tenant.map(ToOwned::to_owned),
             Scope::Total => Some(String::new()),
             _ => None,

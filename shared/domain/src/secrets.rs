@@ -26,8 +26,8 @@ pub struct Secrets(Vec<Secret>);
 struct Secret {
     /// Key ID of the secret in a verification's id: the first byte of a hash of it.
     key_id: u8,
-    code_key: [u8; 32],
-    tag_key: [u8; 32],
+    code_key: Hmac<Sha256>,
+    tag_key: Hmac<Sha256>,
     token_seed: [u8; 32],
 }
 
@@ -85,7 +85,7 @@ impl Secrets {
     #[must_use]
     pub fn tag(&self, number: &PhoneNumber) -> NumberTag {
         let oldest = &self.0[self.0.len() - 1];
-        let hash = hmac(&oldest.tag_key, &[number.e164().as_bytes()]);
+        let hash = finish(&oldest.tag_key, &[number.e164().as_bytes()]);
         NumberTag::from_hash(&hash)
     }
 
@@ -94,7 +94,7 @@ impl Secrets {
     #[must_use]
     pub fn keyed_hash(&self, of: &[u8]) -> String {
         let oldest = &self.0[self.0.len() - 1];
-        let hash = hmac(&oldest.tag_key, &[b"pseudonym", of]);
+        let hash = finish(&oldest.tag_key, &[b"pseudonym", of]);
         URL_SAFE_NO_PAD.encode(&hash[..KEYED_HASH_BYTES])
     }
 
@@ -119,23 +119,25 @@ impl Secrets {
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
         let secret = self.0.iter().find(|secret| secret.key_id == id.key_id())?;
-        let hash = hmac(&secret.code_key, &[id.random_part(), id.purpose().as_str().as_bytes()]);
+        let hash = finish(&secret.code_key, &[id.random_part(), id.purpose().as_str().as_bytes()]);
         Some(truncate(&hash, length))
     }
 }
 
 impl Secret {
     fn from_bytes(bytes: &[u8]) -> Self {
+        let secret = keyed(bytes);
+        let key = |purpose: &[u8]| keyed(&finish(&secret, &[purpose]));
         Self {
-            key_id: hmac(bytes, &[b"sms-verify key id"])[0],
-            code_key: hmac(bytes, &[b"sms-verify code"]),
-            tag_key: hmac(bytes, &[b"sms-verify number tag"]),
-            token_seed: hmac(bytes, &[b"sms-verify token"]),
+            key_id: finish(&secret, &[b"sms-verify key id"])[0],
+            code_key: key(b"sms-verify code"),
+            tag_key: key(b"sms-verify number tag"),
+            token_seed: finish(&secret, &[b"sms-verify token"]),
         }
     }
 
     fn mac(&self, message: &[u8]) -> [u8; 32] {
-        hmac(&self.tag_key, &[b"seal", message])
+        finish(&self.tag_key, &[b"seal", message])
     }
 }
 
@@ -145,9 +147,14 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// HMAC with a key that is hashed already: half of the work of a short message.
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+fn finish(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = key.clone();
     for part in parts {
         mac.update(part);
     }

@@ -102,11 +102,7 @@ mod tests {
         ] {
             let (number, belongs) =
                 tests.number(text, Region::parse(region).expect(region)).expect(text);
-            assert_eq!(
-                (number.e164(), belongs.code().as_str()),
-                (e164, country),
-                "{region} {text}"
-            );
+            assert_eq!((number.e164(), belongs.code()), (e164, country), "{region} {text}");
         }
         let other = |text| tests.number(text, Region::default()).map(|_| ());
         assert_eq!(other("+447700900124"), Err(PhoneError::Invalid), "what is not in the list");

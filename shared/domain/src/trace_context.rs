@@ -20,9 +20,13 @@ impl TraceParent {
     /// Starts a new trace that is not sampled: it has an ID, and its spans are not recorded.
     #[must_use]
     pub fn new(random: [u8; 24]) -> Self {
-        let digits = hex::encode(random);
+        let mut digits = [0; 48];
+        // The room is right, and the digits are text.
+        let _ = hex::encode_to_slice(random, &mut digits);
         let (trace, parent) = digits.split_at(32);
-        Self(format!("00-{trace}-{parent}-00"))
+        let [trace, parent] =
+            [trace, parent].map(|digits| str::from_utf8(digits).unwrap_or_default());
+        Self(["00-", trace, "-", parent, "-00"].concat())
     }
 
     /// Reads the header `traceparent`.

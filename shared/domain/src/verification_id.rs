@@ -32,9 +32,11 @@ impl VerificationId {
         fixed[0] = key_id;
         fixed[1..=TAG_BYTES].copy_from_slice(&tag.0);
         fixed[1 + TAG_BYTES..].copy_from_slice(&random);
-        let mut bytes = fixed.to_vec();
-        bytes.extend_from_slice(purpose.as_str().as_bytes());
-        Self { text: URL_SAFE_NO_PAD.encode(bytes), fixed, purpose: purpose.clone() }
+        let length = FIXED_BYTES + purpose.as_str().len();
+        let mut bytes = [0; FIXED_BYTES + Purpose::MAX_LENGTH];
+        bytes[..FIXED_BYTES].copy_from_slice(&fixed);
+        bytes[FIXED_BYTES..length].copy_from_slice(purpose.as_str().as_bytes());
+        Self { text: URL_SAFE_NO_PAD.encode(&bytes[..length]), fixed, purpose: purpose.clone() }
     }
 
     /// Parses an ID as a client sent it; `None` if it is malformed.

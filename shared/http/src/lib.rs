@@ -31,18 +31,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
 use sms_domain::phone::Region;
 
 pub use self::base_path::BasePath;
 pub use self::extract::caller::{
     ApiKeys, Callers, FORWARDED_FOR, SourceIp, TrustedProxies, forwarded, read_address,
 };
+use self::middleware::DefaultsLayer;
 pub use self::middleware::cors::AllowedOrigins;
 pub use self::middleware::host::one_host;
 pub use self::middleware::problem_body::locale;
-use self::middleware::request_id;
 pub use self::middleware::request_id::XRAY;
 pub use self::problem::Problem;
 pub use self::problem::field_error::BodyError;
@@ -82,9 +80,7 @@ pub fn with_defaults(routes: Router, origins: &AllowedOrigins) -> Router {
     let app = routes
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
-        // One layer of two, the first being the outer one: axum copies and boxes the routes for
-        // each layer.
-        .layer((from_fn(request_id::request_context), DefaultBodyLimit::max(MAX_BODY)));
+        .layer(DefaultsLayer);
     match origins.layer() {
         Some(cors) => app.layer(cors),
         None => app,

@@ -1,5 +1,11 @@
-//! A verification as JSON, as the API returns it and keeps it for an idempotency key.
+//! A verification as JSON, as the API returns it and keeps it for an idempotency key; and responses
+//! with JSON that many requests get.
 
+use std::borrow::Cow;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sms_domain::times::rfc3339;
 use sms_domain::verification::Verification;
@@ -12,9 +18,11 @@ use crate::problem::whole_seconds;
 pub(crate) struct Body {
     /// Names the verification: 36 URL-safe characters, more with a purpose
     pub(crate) id: String,
-    status: String,
+    #[cfg_attr(test, schema(value_type = String))]
+    status: Cow<'static, str>,
     /// The state of the latest SMS
-    delivery: String,
+    #[cfg_attr(test, schema(value_type = String))]
+    delivery: Cow<'static, str>,
     /// The number, masked
     to: String,
     /// The time until which the code is accepted
@@ -35,8 +43,8 @@ impl From<Verification> for Body {
     fn from(verification: Verification) -> Self {
         Self {
             id: verification.id.to_string(),
-            status: verification.status.as_str().to_owned(),
-            delivery: verification.delivery.as_str().to_owned(),
+            status: Cow::Borrowed(verification.status.as_str()),
+            delivery: Cow::Borrowed(verification.delivery.as_str()),
             to: verification.to,
             expires_at: rfc3339(verification.expires_at),
             // Rounded down, so that the code is accepted for all of it.
@@ -47,4 +55,28 @@ impl From<Verification> for Body {
                 .then(|| whole_seconds(verification.locked_for)),
         }
     }
+}
+
+/// Number of headers that a response has room for from the beginning.
+pub(crate) const HEADERS: usize = 8;
+
+/// Bytes of a body that are reserved at once: most have fewer.
+const BODY: usize = 512;
+
+/// A response with a JSON body, whose type is `application/json` unless the headers have one.
+/// (`axum::Json` makes room for the body piece by piece.)
+pub(crate) fn json_response(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: &impl Serialize,
+) -> Response {
+    let mut bytes = Vec::with_capacity(BODY);
+    if serde_json::to_writer(&mut bytes, body).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let mut response = Response::new(bytes.into());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }

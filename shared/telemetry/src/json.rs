@@ -1,10 +1,15 @@
 //! Log lines as JSON: timestamp, level, the event's fields, target, and the fields of the request's
 //! or delivery's span.
 
-use std::fmt;
+use std::fmt::{self, Debug};
+use std::{io, str};
 
+use serde::{Serialize, Serializer};
+use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -13,35 +18,181 @@ use tracing_subscriber::registry::LookupSpan;
 /// and `trace_id`.
 pub(super) struct JsonLines;
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonMembers> for JsonLines {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, JsonMembers>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", metadata.level())?;
-        let mut fields = String::new();
-        context.format_fields(Writer::new(&mut fields), event)?;
-        members(&mut writer, &fields)?;
-        write!(writer, ",\"target\":\"{}\"", metadata.target())?;
+        writer.write_str("\",\"level\":\"")?;
+        writer.write_str(metadata.level().as_str())?;
+        writer.write_char('"')?;
+        context.format_fields(writer.by_ref(), event)?;
+        writer.write_str(",\"target\":\"")?;
+        writer.write_str(metadata.target())?;
+        writer.write_char('"')?;
         // A line has the fields of one span at most: nested spans are for exporters only.
         if let Some(span) = context.lookup_current()
-            && let Some(names) = span.extensions().get::<FormattedFields<JsonFields>>()
+            && let Some(members) = span.extensions().get::<FormattedFields<JsonMembers>>()
         {
-            members(&mut writer, &names.fields)?;
+            writer.write_str(&members.fields)?;
         }
-        writeln!(writer, "}}")
+        writer.write_str("}\n")
     }
 }
 
-/// Appends the members of a JSON object to the line.
-fn members(writer: &mut Writer<'_>, object: &str) -> fmt::Result {
-    match object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some(members) if !members.is_empty() => write!(writer, ",{members}"),
-        _ => Ok(()),
+/// Format of fields: the members of a JSON object, each with a comma before it. (The format of
+/// `tracing-subscriber` makes a tree of all values first, with a dozen allocations for a line.)
+pub(super) struct JsonMembers;
+
+impl<'writer> FormatFields<'writer> for JsonMembers {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = MemberVisitor { writer, result: Ok(()) };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+struct MemberVisitor<'writer> {
+    writer: Writer<'writer>,
+    result: fmt::Result,
+}
+
+impl MemberVisitor<'_> {
+    fn member(&mut self, field: &Field, value: impl Serialize) {
+        if self.result.is_ok() {
+            self.result = self.try_member(field.name(), value);
+        }
+    }
+
+    fn try_member(&mut self, name: &str, value: impl Serialize) -> fmt::Result {
+        self.writer.write_str(",\"")?;
+        self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
+        self.writer.write_str("\":")?;
+        let writer = AsBytes(&mut self.writer);
+        value.serialize(&mut serde_json::Serializer::new(writer)).map_err(|_| fmt::Error)
+    }
+}
+
+impl Visit for MemberVisitor<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.member(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.member(field, Text(value));
+    }
+}
+
+/// A value as a JSON string, as its `Debug` writes it.
+struct Text<'a>(&'a dyn Debug);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
+    }
+}
+
+/// A writer of text as one of bytes, which `serde_json` wants. It writes whole characters.
+struct AsBytes<'a, 'writer>(&'a mut Writer<'writer>);
+
+impl io::Write for AsBytes<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = str::from_utf8(bytes).map_err(io::Error::other)?;
+        self.0.write_str(text).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+    use sms_domain::sync::lock;
+    use tracing::field::Empty;
+    use tracing::subscriber::with_default;
+    use tracing::{error_span, warn};
+    use tracing_subscriber::fmt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = fmt()
+            .fmt_fields(JsonMembers)
+            .event_format(JsonLines)
+            .with_writer(move || writer.clone())
+            .finish();
+        with_default(lines, || {
+            let none: Option<&str> = None;
+            let span = error_span!("request", request_id = "a\"b", none, late = Empty);
+            span.record("late", 7);
+            let _entered = span.enter();
+            let text = "line\nof \\ 中文 \u{1}";
+            warn!(text, number = -1, half = 0.5, yes = true, debug = ?Some("x\t"), "ready {}", 1);
+            warn!("again");
+        });
+        let written = String::from_utf8(lock(&written.0).clone()).expect("text");
+        let lines: Vec<Value> =
+            written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let [first, second] = &lines[..] else { panic!("{written}") };
+        let expected = json!({
+            "timestamp": first["timestamp"], "level": "WARN", "message": "ready 1",
+            "text": "line\nof \\ 中文 \u{1}", "number": -1, "half": 0.5, "yes": true,
+            "debug": "Some(\"x\\t\")", "target": "sms_telemetry::json::tests",
+            "request_id": "a\"b", "late": 7,
+        });
+        assert_eq!(first, &expected);
+        assert_eq!((&second["message"], &second["late"]), (&json!("again"), &json!(7)));
     }
 }

@@ -8,25 +8,27 @@
 mod controls;
 pub mod emf;
 mod json;
+mod lines;
 pub mod propagation;
 mod targets;
 pub mod xray;
 
 use std::env;
 use std::error::Error;
-use std::io::stderr;
+use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Metadata;
 use tracing::subscriber::Interest;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 use self::controls::{Controls, LogFormat};
+use self::lines::Lines;
+pub use self::lines::flush;
 use self::targets::targets;
 
 /// Formats an error with its causes for a log line: JSON would omit them.
@@ -77,12 +79,22 @@ pub fn is_exported() -> bool {
     EXPORTED.load(Ordering::Relaxed)
 }
 
-/// Starts logging. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
+/// Starts the log of a function, each line of which is written at once. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
 /// list of `target=level`; on Lambda its own level counts too, and the stricter of both. An invalid
 /// value is reported and `info` used: it should not prevent the start. `spans` is the layer that
 /// exports spans, if any.
-#[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
 pub fn init(spans: Option<Spans>) {
+    start(spans, Lines::at_once());
+}
+
+/// Starts the log of a server as [`init`] does, with lines gathered for some milliseconds unless a
+/// person reads them. [`flush`] is to be called at its end.
+pub fn init_server(spans: Option<Spans>) {
+    start(spans, if stderr().is_terminal() { Lines::at_once() } else { Lines::gathered() });
+}
+
+#[expect(clippy::disallowed_methods, reason = "logs begin before settings are read")]
+fn start(spans: Option<Spans>, lines: Lines) {
     let controls = Controls::read(&|name| env::var(name).ok());
     let level = env::var("LOG_LEVEL").ok().filter(|level| !level.trim().is_empty());
     let old_names = level.as_deref().is_some_and(targets::has_old_names);
@@ -90,12 +102,12 @@ pub fn init(spans: Option<Spans>) {
     let problem = parsed.as_ref().err().cloned();
     let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
     let (filter, handle) = reload::Layer::new(controls.cap(&parsed));
-    let lines = fmt::layer().with_writer(stderr);
+    let lines = fmt::layer().with_writer(lines);
     let lines = match controls.format() {
         LogFormat::Terminal => lines.boxed(),
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => {
-            lines.fmt_fields(JsonFields::new()).event_format(json::JsonLines).boxed()
+            lines.fmt_fields(json::JsonMembers).event_format(json::JsonLines).boxed()
         }
     };
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);

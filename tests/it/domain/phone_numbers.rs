@@ -47,8 +47,8 @@ impl<'a> Case<'a> {
 
     /// The difference from the reference, if there is one.
     fn judge(&self) -> Option<String> {
-        let read = self.read().map(|(number, country)| (number.e164().to_owned(), country.code()));
-        let read = read.as_ref().map(|(number, country)| (number.as_str(), country.as_str()));
+        let read = self.read();
+        let read = read.as_ref().map(|(number, country)| (number.e164(), country.code()));
         let wrong = match (self.expected, read) {
             (None, Some((number, _))) => !self.is_behind_zeros(number),
             (expected, read) => expected != read,
@@ -110,7 +110,7 @@ fn number_types_are_accepted_or_refused_as_the_reference_says() {
     let regions: Vec<String> = in_any_region.filter(|code| Region::parse(code).is_some()).collect();
     assert!(listed.iter().map(|entry| &entry[..2]).eq(regions.iter()), "{listed:?}");
     for (region, text) in said.lines().map(Case::of).map(|case| (case.region.code(), case.text)) {
-        let entry = listed.iter().find(|entry| entry.starts_with(&region)).expect("listed");
+        let entry = listed.iter().find(|entry| entry.starts_with(region)).expect("listed");
         assert!(!text.starts_with('+') || text[1..].starts_with(&entry[2..]), "{entry}: {text}");
     }
 }
@@ -121,10 +121,10 @@ fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
     let taken =
         || said.lines().map(Case::of).filter_map(|case| Some((case.region.code(), case.read()?.1)));
     for (region, country) in taken() {
-        let region = Region::parse(&region).expect("a region");
+        let region = Region::parse(region).expect("a region");
         assert!(Countries::only(region).contains(country), "{region:?} has numbers of {country:?}");
     }
-    let with_their_own: HashSet<String> = taken()
+    let with_their_own: HashSet<&str> = taken()
         .filter(|(region, country)| country.code() == *region)
         .map(|(region, _)| region)
         .collect();
@@ -132,7 +132,7 @@ fn mobile_numbers_of_a_region_are_admitted_where_it_is_the_default() {
         taken().map(|(region, _)| region).filter(|region| !with_their_own.contains(region))
     {
         assert!(
-            Region::parse(&region).and_then(Region::within).is_some(),
+            Region::parse(region).and_then(Region::within).is_some(),
             "{region} has no numbers of its own"
         );
     }

@@ -270,9 +270,9 @@ impl Attempt<'_> {
         let error = match result {
             Ok(accepted) => {
                 info!(id = %job.id, to = %job.to, attempt, gateway = account.name(), "sent");
-                metrics::delivered(DeliveryOutcome::Sent);
+                metrics::HANDLES.delivered(DeliveryOutcome::Sent);
                 if let Some(age) = send_sms.age(job) {
-                    metrics::delivered_after(age);
+                    metrics::HANDLES.delivered_after(age);
                 }
                 let named = accepted
                     .message_id
@@ -297,7 +297,7 @@ impl Attempt<'_> {
                     error = causes(&error),
                     "refused for good"
                 );
-                metrics::delivered(DeliveryOutcome::Refused);
+                metrics::HANDLES.delivered(DeliveryOutcome::Refused);
                 metrics::refused(account.name(), &error.reason);
                 send_sms.record_outcome(job, SendOutcome::Failed, self.worker).await;
                 Some(Outcome::Done)
@@ -355,7 +355,7 @@ impl Attempt<'_> {
                     error = reasons,
                     "will be tried again"
                 );
-                metrics::delivered(DeliveryOutcome::Retried);
+                metrics::HANDLES.delivered(DeliveryOutcome::Retried);
                 send_sms.record_outcome(job, SendOutcome::Retrying, worker).await;
                 self.job.attempts = number;
                 Outcome::Retry { job: self.job, delay }
@@ -401,7 +401,7 @@ impl Attempt<'_> {
         outcome: DeliveryOutcome,
         class: Option<FailureClass>,
     ) -> Outcome {
-        metrics::delivered(outcome);
+        metrics::HANDLES.delivered(outcome);
         let reasons = self.reasons();
         let reason = if reasons.is_empty() { reason } else { format!("{reason}: {reasons}") };
         let attempts = if self.called { self.number } else { self.number - 1 };

@@ -144,7 +144,7 @@ impl SendSms {
             Err(error) => {
                 let reason = unreadable(body, &error);
                 error!(error = reason, "unreadable message: dead letter");
-                metrics::delivered(DeliveryOutcome::Dead);
+                metrics::HANDLES.delivered(DeliveryOutcome::Dead);
                 return then(Outcome::Dead(reason.as_str().into())).await;
             }
         };
@@ -161,7 +161,7 @@ impl SendSms {
     async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {
         let attempt = job.attempts.saturating_add(receives.max(1));
         if let (1, None, Some(age)) = (attempt, &job.rate_slot, self.age(&job)) {
-            metrics::handed_out(age);
+            metrics::HANDLES.handed_out(age);
         }
         match self.store.acquire_lease(&job.id, job.sms_number, LEASE, random).await {
             Ok(Lease::Granted { .. })
@@ -169,7 +169,7 @@ impl SendSms {
             {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
                 self.record_outcome(&job, SendOutcome::Sent { message_id: None }, random).await;
-                metrics::delivered(DeliveryOutcome::Test);
+                metrics::HANDLES.delivered(DeliveryOutcome::Test);
                 Outcome::Done
             }
             Ok(Lease::Granted { uncertain: true, .. })
@@ -200,12 +200,12 @@ impl SendSms {
             ),
             Ok(Lease::AlreadySent) => {
                 info!(id = %job.id, "already sent");
-                metrics::delivered(DeliveryOutcome::Dropped);
+                metrics::HANDLES.delivered(DeliveryOutcome::Dropped);
                 Outcome::Done
             }
             Ok(Lease::Gone) => {
                 info!(id = %job.id, "dropped: approved, expired or replaced");
-                metrics::delivered(DeliveryOutcome::Dropped);
+                metrics::HANDLES.delivered(DeliveryOutcome::Dropped);
                 Outcome::Done
             }
             Err(error) => {
@@ -231,7 +231,7 @@ impl SendSms {
         why: &str,
     ) -> Outcome {
         error!(id = %job.id, to = %job.to, why, "perhaps sent: dead letter");
-        metrics::delivered(DeliveryOutcome::Dead);
+        metrics::HANDLES.delivered(DeliveryOutcome::Dead);
         self.record_outcome(job, SendOutcome::Unknown, worker).await;
         let reason = format!("perhaps sent, and the policy is at_most_once: {why}");
         Outcome::Dead(DeadLetterReason {
@@ -265,7 +265,7 @@ impl SendSms {
 /// Requeues a job without having spent attempt `attempt`.
 fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
     info!(id = %job.id, why, "held back");
-    metrics::delivered(DeliveryOutcome::Held);
+    metrics::HANDLES.delivered(DeliveryOutcome::Held);
     job.attempts = attempt - 1;
     Outcome::Hold { job, delay }
 }

@@ -16,6 +16,9 @@ pub use self::typed::{ascii_digit, is_plus, is_skipped};
 /// Longest input: E.164 has 15 digits, the rest is punctuation and an international prefix.
 const MAX_INPUT_CHARS: usize = 40;
 
+/// As many stars as a number has digits at most.
+const STARS: &str = "***************";
+
 /// Number of digits after a number's prefix.
 const DIGITS_AFTER_PREFIX: usize = 4;
 
@@ -125,10 +128,9 @@ impl PhoneNumber {
     }
 
     fn of(number: &Parsed) -> Self {
-        Self {
-            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
-            country_code_digits: number.country_code.to_string().len(),
-        }
+        let e164 = number.format_as(PhoneNumberFormat::E164).into_owned();
+        let country_code_digits = country_code_digits(&e164[1..]);
+        Self { e164, country_code_digits }
     }
 
     /// Converts a number that is not mobile to its country's present form, or tells what is wrong
@@ -218,10 +220,14 @@ impl PhoneNumber {
     /// of a short number).
     #[must_use]
     pub fn masked(&self) -> String {
-        let national = self.national();
+        self.masked_parts().concat()
+    }
+
+    fn masked_parts(&self) -> [&str; 3] {
+        let (code, national) = self.e164.split_at(1 + self.country_code_digits);
         let shown = if national.len() >= 8 { 4 } else { 2 };
         let hidden = national.len() - shown;
-        format!("+{}{}{}", self.country_code(), "*".repeat(hidden), &national[hidden..])
+        [code, &STARS[..hidden], &national[hidden..]]
     }
 }
 
@@ -235,13 +241,13 @@ fn country_code_digits(digits: &str) -> usize {
 
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
+        self.masked_parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PhoneNumber({})", self.masked())
+        write!(f, "PhoneNumber({self})")
     }
 }
 

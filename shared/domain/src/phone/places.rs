@@ -38,7 +38,8 @@ const PARTLY_WITHIN: [(Alpha2, Alpha2); 1] = [(Alpha2::IM, Alpha2::GB)];
 
 /// Calling codes of global networks, which belong to no country (ITU-T E.164: satellites, worldwide
 /// services). (A test compares this with the metadata.)
-const NETWORKS: [u16; 9] = [800, 808, 870, 878, 881, 882, 883, 888, 979];
+const NETWORKS: [&str; 9] =
+    ["+800", "+808", "+870", "+878", "+881", "+882", "+883", "+888", "+979"];
 
 /// The country in which a number without `+` is read, as its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,13 @@ impl Region {
 
     /// The two-letter code.
     #[must_use]
-    pub fn code(self) -> String {
-        self.0.as_region_str().to_string()
+    pub fn code(self) -> &'static str {
+        let code = self.0.as_region_str();
+        // Two letters and a space each, sorted; the last one, without a space, is the remainder.
+        let (known, _) = REGIONS.as_bytes().as_chunks::<3>();
+        let (Ok(index) | Err(index)) =
+            known.binary_search_by(|known| known[..2].cmp(code.as_bytes()));
+        REGIONS.get(3 * index..3 * index + 2).unwrap_or_default()
     }
 
     /// The country that all mobile numbers of this region are counted to, if it has none of its
@@ -95,7 +101,7 @@ pub struct Country(Place);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Region(Region),
-    Network(u16),
+    Network(&'static str),
 }
 
 impl Country {
@@ -103,16 +109,18 @@ impl Country {
     /// `+881`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let Some(code) = text.strip_prefix('+') else { return Region::parse(text).map(Self::from) };
-        NETWORKS.into_iter().find(|known| known.to_string() == code).map(Place::Network).map(Self)
+        if !text.starts_with('+') {
+            return Region::parse(text).map(Self::from);
+        }
+        NETWORKS.into_iter().find(|known| *known == text).map(Place::Network).map(Self)
     }
 
     /// The two-letter code, or the calling code with its `+`.
     #[must_use]
-    pub fn code(self) -> String {
+    pub fn code(self) -> &'static str {
         match self.0 {
             Place::Region(region) => region.code(),
-            Place::Network(code) => format!("+{code}"),
+            Place::Network(code) => code,
         }
     }
 
@@ -125,7 +133,10 @@ impl Country {
     /// The country, or the network of this calling code, for a region of the metadata.
     pub fn of(region: Alpha2, calling_code: i32) -> Option<Self> {
         match region {
-            Alpha2::World => u16::try_from(calling_code).ok().map(Place::Network).map(Self),
+            Alpha2::World => {
+                let is_its = |known: &&str| known[1..].parse() == Ok(calling_code);
+                NETWORKS.into_iter().find(is_its).map(Place::Network).map(Self)
+            }
             region => Some(Region(region).into()),
         }
     }
@@ -139,7 +150,7 @@ impl From<Region> for Country {
 
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.code())
+        f.write_str(self.code())
     }
 }
 
@@ -186,7 +197,7 @@ impl Countries {
 
     /// Codes of the listed countries and networks; `None` if it is every country.
     #[must_use]
-    pub fn codes(&self) -> Option<Vec<String>> {
+    pub fn codes(&self) -> Option<Vec<&'static str>> {
         (!self.every_country).then(|| self.named.iter().map(|country| country.code()).collect())
     }
 }
@@ -210,7 +221,7 @@ mod tests {
     use super::*;
     use crate::phone::PhoneNumber;
 
-    fn country(text: &str) -> String {
+    fn country(text: &str) -> &'static str {
         let (_, country) = PhoneNumber::parse_with_country(text, Region::default()).expect(text);
         country.code()
     }
@@ -251,7 +262,7 @@ mod tests {
             allows("all, +881", "US") && !allows("all, +881", "+870") && !allows("CN,+881", "US")
         );
         let codes = |list| Countries::parse(list).expect("a list").codes();
-        assert_eq!(codes("CN,+881"), Some(vec!["CN".to_owned(), "+881".to_owned()]));
+        assert_eq!(codes("CN,+881"), Some(vec!["CN", "+881"]));
         assert_eq!(codes("all,+881"), None);
         let known = PHONE_NUMBER_UTIL.get_supported_global_network_calling_codes();
         assert!(
@@ -291,7 +302,7 @@ mod tests {
         }
         assert_eq!(
             Countries::only(Region::parse("AX").expect("a region")).codes(),
-            Some(vec!["AX".into(), "FI".into()])
+            Some(vec!["AX", "FI"])
         );
         let manx = ["+44 7624 123456", "+44 7924 123456"].map(country);
         assert_eq!(manx, ["IM", "GB"], "of the Isle of Man, both");
@@ -312,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_region_is_a_country_with_a_calling_code() {
-        assert_eq!(Region::parse("cn").map(Region::code).as_deref(), Some("CN"));
+        assert_eq!(Region::parse("cn").map(Region::code), Some("CN"));
         for text in ["", "C", "CHN", "ZZ", "86", "中国", "+881"] {
             assert!(Region::parse(text).is_none(), "{text:?}");
         }

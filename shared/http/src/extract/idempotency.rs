@@ -5,7 +5,11 @@
 //! first call is still in progress, and 422 for another request with the same key. A request that
 //! was not accepted had no effect, and may be repeated.
 
-use axum::http::{HeaderMap, HeaderName};
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::request::Parts;
 use sms_app::detached::retry_detached;
 use sms_domain::random::random_u64;
 use sms_domain::secrets::Secrets;
@@ -18,6 +22,32 @@ use crate::views::Body;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The `Idempotency-Key` of a request: `None` if it has none, an error if it is invalid.
+pub(crate) struct IdempotencyKey(Result<Option<String>, Problem>);
+
+impl IdempotencyKey {
+    /// True if the request has one.
+    pub(crate) fn is_present(&self) -> bool {
+        !matches!(self.0, Ok(None))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        Ok(Self(match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => {
+                let key = value.to_str().ok().and_then(read);
+                key.ok_or(Problem::BadIdempotencyKey).map(Some)
+            }
+            _ => Err(Problem::BadIdempotencyKey),
+        }))
+    }
+}
 
 /// A key that this call claims or holds. It is released if it is dropped without a response,
 /// because the caller has hung up or the claim failed.
@@ -37,20 +67,13 @@ pub(crate) enum Claimed {
 /// Claims the key of a request, if it came with one. The store learns neither key nor `body`: it
 /// gets keyed hashes of them.
 pub(crate) async fn claim(
-    headers: &HeaderMap,
+    key: IdempotencyKey,
     tenant: Option<&str>,
     body: &[u8],
     store: &Store,
     secrets: &Secrets,
 ) -> Result<Claimed, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let key = match (values.next(), values.next()) {
-        (None, _) => return Ok(Claimed::First(None)),
-        (Some(value), None) => {
-            value.to_str().ok().and_then(read).ok_or(Problem::BadIdempotencyKey)?
-        }
-        _ => return Err(Problem::BadIdempotencyKey),
-    };
+    let Some(key) = key.0? else { return Ok(Claimed::First(None)) };
     // No tenant's name holds a slash.
     let subject =
         secrets.keyed_hash(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());

@@ -1,10 +1,10 @@
 //! JSON bodies. A problem names the field that is invalid.
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         // Without this check a page of any origin could send the request from its visitors'
         // browsers: only the content type of JSON needs a preflight.
         let content_type =
@@ -33,15 +33,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if request.body().size_hint().lower() > MAX_BODY as u64 {
             return Err(Problem::TooLarge(MAX_BODY));
         }
-        let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-        let bytes = reading.map_err(|_| Problem::TooSlow)?.map_err(|rejection| match rejection
-            .into_response()
-            .status()
-        {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(MAX_BODY),
-            _ => Problem::BadJson(BodyError::Unreadable),
-        })?;
-        parse(&bytes).map(Self)
+        let reading = timeout(BODY_TIMEOUT, read(request.into_body())).await;
+        parse(&reading.map_err(|_| Problem::TooSlow)??).map(Self)
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(read) => Ok(read.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(MAX_BODY)),
+        Err(_) => Err(Problem::BadJson(BodyError::Unreadable)),
     }
 }
 
@@ -58,15 +59,21 @@ pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json") || {
+        let media_type = media_type.to_ascii_lowercase();
+        media_type.starts_with("application/") && media_type.ends_with("+json")
+    }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Serde takes an array for a struct too.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(not_an_object());
+    }
+    // Only an error needs the path to its field, which is costly to keep.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

@@ -3,16 +3,13 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use sms_domain::random::random_bytes;
 use sms_domain::trace_context::{RequestContext, TraceParent};
 use sms_telemetry::is_exported;
 use sms_telemetry::propagation::{link_parent, start_trace};
 use tracing::field::Empty;
-use tracing::{Instrument, error_span};
-
-use super::problem_body::render_problems;
+use tracing::{Span, error_span};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,35 +24,47 @@ pub const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Maximum length of a caller's request ID.
 const MAX_ID: usize = 64;
 
-/// Runs a request in a span with its request ID and trace. A caller's own valid IDs are kept.
-pub(crate) async fn request_context(mut request: Request, next: Next) -> Response {
-    let incoming = trace(request.headers());
-    let started = if incoming.is_none() { start_trace() } else { None };
-    // The first span of a trace that starts here is the request: its ID is the request ID, too.
-    let span_id = started.as_ref().map(|started| started.parent_id().to_owned());
-    let request_id = incoming_id(request.headers())
-        .or(span_id)
-        .unwrap_or_else(|| hex::encode(random_bytes::<8>()));
-    let parent = incoming.or(started);
-    let trace_id = parent.as_ref().map(TraceParent::trace_id);
-    // An error span, so that log lines of every level have its fields.
-    let span = error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
-    let is_known = trace_id.is_some();
-    let trace = link_parent(&span, parent);
-    if let (false, Some(trace)) = (is_known, &trace) {
-        span.record("trace_id", trace.trace_id());
+/// A request in a span with its request ID and trace. A caller's own valid IDs are kept.
+pub(crate) struct TracedRequest {
+    /// For exporters, which get its status: no log line follows.
+    exported: Option<Span>,
+    request_id: HeaderValue,
+}
+
+impl TracedRequest {
+    pub(crate) fn begin(request: &mut Request) -> (Self, Span) {
+        let incoming = trace(request.headers());
+        let started = if incoming.is_none() { start_trace() } else { None };
+        // The first span of a trace that starts here is the request: its ID is the request ID, too.
+        let span_id = started.as_ref().map(|started| started.parent_id().to_owned());
+        let request_id = incoming_id(request.headers())
+            .or(span_id)
+            .unwrap_or_else(|| hex::encode(random_bytes::<8>()));
+        let parent = incoming.or(started);
+        let trace_id = parent.as_ref().map(TraceParent::trace_id);
+        // An error span, so that log lines of every level have its fields.
+        let span =
+            error_span!("request", request_id, trace_id, "http.response.status_code" = Empty);
+        let is_known = trace_id.is_some();
+        let trace = link_parent(&span, parent);
+        if let (false, Some(trace)) = (is_known, &trace) {
+            span.record("trace_id", trace.trace_id());
+        }
+        let header = HeaderValue::from_str(&request_id);
+        request.extensions_mut().insert(RequestContext { request_id: Some(request_id), trace });
+        // It has letters, digits and marks only.
+        let request_id = header.unwrap_or_else(|_| HeaderValue::from_static(""));
+        (Self { exported: is_exported().then(|| span.clone()), request_id }, span)
     }
-    request.extensions_mut().insert(RequestContext { request_id: Some(request_id.clone()), trace });
-    // The status is recorded for exporters alone: no log line follows.
-    let exported = is_exported().then(|| span.clone());
-    let mut response = render_problems(request, next).instrument(span).await;
-    if let Some(span) = exported {
-        span.record("http.response.status_code", response.status().as_u16());
+
+    /// Names the request in its response.
+    pub(crate) fn end(self, mut response: Response) -> Response {
+        if let Some(span) = self.exported {
+            span.record("http.response.status_code", response.status().as_u16());
+        }
+        response.headers_mut().insert(REQUEST_ID, self.request_id);
+        response
     }
-    if let Ok(value) = HeaderValue::try_from(request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
 }
 
 fn incoming_id(headers: &HeaderMap) -> Option<String> {

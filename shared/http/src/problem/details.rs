@@ -1,5 +1,7 @@
 //! The `detail` of a problem: the key of its text, and the values of the placeholders.
 
+use std::borrow::Cow;
+
 use sms_domain::locale::Locale;
 use sms_domain::phone::PhoneError;
 
@@ -8,7 +10,7 @@ use crate::{BODY_TIMEOUT, MAX_IDEMPOTENCY_KEY};
 
 impl Problem {
     /// The text of the `detail`.
-    pub(crate) fn detail(&self, locale: Locale) -> String {
+    pub(crate) fn detail(&self, locale: Locale) -> Cow<'static, str> {
         let text = texts::find(locale, self.kind().table(), self.key()).unwrap_or_default();
         texts::fill(text, &self.values())
     }

@@ -7,16 +7,16 @@ pub(crate) mod field_error;
 pub(crate) mod kinds;
 pub(crate) mod texts;
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use axum::Json;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sms_app::challenge::ChallengeTask;
 use sms_app::request_code::RequestCodeError;
 use sms_domain::locale::Locale;
@@ -28,6 +28,7 @@ use tracing::error;
 
 use self::field_error::{BodyError, FieldError};
 use self::kinds::ProblemKind;
+use crate::views::{HEADERS, json_response};
 
 /// `Retry-After` while a part is down, in seconds: the longest time of a reconnection.
 const RETRY_UNAVAILABLE: u64 = 2;
@@ -169,9 +170,8 @@ impl Problem {
                 members.retry_after = (*attempts_left == 0).then(|| whole_seconds(*locked_for));
             }
             Self::TooManyRequests(refusal) => {
-                let policies: Vec<_> = refusal.waits().map(|(policy, _)| policy.as_str()).collect();
-                members.violated_policies_of_the_type = Some(policies.clone());
-                members.violated_policies = Some(policies);
+                members.violated_policies_of_the_type = Some(Policies(refusal));
+                members.violated_policies = Some(Policies(refusal));
                 members.retry_after = Some(whole_seconds(refusal.retry_after()));
             }
             Self::Challenge { task, .. } => members.challenge = Some(task),
@@ -182,13 +182,11 @@ impl Problem {
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         match self {
             Self::TooManyRequests(refusal) => {
                 headers.insert(RETRY_AFTER, whole_seconds(refusal.retry_after()).into());
-                if let Ok(value) = HeaderValue::try_from(rate_limit(refusal.waits())) {
-                    headers.insert(RATE_LIMIT, value);
-                }
+                headers.insert(RATE_LIMIT, rate_limit(refusal.waits()));
             }
             Self::Encoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -219,9 +217,9 @@ impl Problem {
         let kind = self.kind();
         Document {
             kind: if kind.name.starts_with("https:") {
-                kind.name.to_owned()
+                Cow::Borrowed(kind.name)
             } else {
-                format!("urn:sms-verify:problem:{}", kind.name)
+                Cow::Owned(format!("urn:sms-verify:problem:{}", kind.name))
             },
             title: kind.title(locale),
             status: kind.status.as_u16(),
@@ -238,7 +236,7 @@ impl Problem {
         let mut headers = self.headers();
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        (self.kind().status, headers, Json(self.document(locale))).into_response()
+        json_response(self.kind().status, headers, &self.document(locale))
     }
 }
 
@@ -256,10 +254,10 @@ pub(crate) struct Retcode {
 pub(crate) struct Document<'a> {
     #[serde(rename = "type")]
     #[cfg_attr(test, schema(format = "uri"))]
-    kind: String,
+    kind: Cow<'static, str>,
     title: &'static str,
     status: u16,
-    detail: String,
+    detail: Cow<'static, str>,
     /// The number in the tutorial's table
     code: &'static str,
     /// The tutorial's words in Chinese, or `title` in English, by `Accept-Language`
@@ -276,10 +274,12 @@ pub(crate) struct Document<'a> {
     /// All policies that refused the request, the longest wait first: the member that the type
     /// `#quota-exceeded` defines
     #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
-    violated_policies_of_the_type: Option<Vec<&'static str>>,
+    #[cfg_attr(test, schema(value_type = Option<Vec<String>>))]
+    violated_policies_of_the_type: Option<Policies<'a>>,
     /// `violated-policies` under its older name
     #[serde(skip_serializing_if = "Option::is_none")]
-    violated_policies: Option<Vec<&'static str>>,
+    #[cfg_attr(test, schema(value_type = Option<Vec<String>>))]
+    violated_policies: Option<Policies<'a>>,
     /// Seconds until no policy refuses the request; after the last wrong code, until the lockout
     /// ends
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -290,6 +290,16 @@ pub(crate) struct Document<'a> {
     /// The parts that do not answer
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<&'a [&'static str]>,
+}
+
+/// The names of the policies of a refusal.
+#[derive(Clone, Copy)]
+struct Policies<'a>(&'a Refusal);
+
+impl Serialize for Policies<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.waits().map(|(policy, _)| policy.as_str()))
+    }
 }
 
 /// Keeps the problem in the response's extensions: middleware writes the document, in the caller's
@@ -330,14 +340,15 @@ impl From<StoreError> for Problem {
 
 /// The field `RateLimit` of draft-ietf-httpapi-ratelimit-headers: nothing is left of these
 /// policies, and the time until each admits a request again.
-pub(crate) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) -> String {
+pub(crate) fn rate_limit(waits: impl IntoIterator<Item = (Exceeded, Duration)>) -> HeaderValue {
     let mut field = String::with_capacity(32);
     for (policy, wait) in waits {
         let separator = if field.is_empty() { "" } else { ", " };
         // Writing to a string does not fail.
         let _ = write!(field, "{separator}\"{}\";r=0;t={}", policy.as_str(), whole_seconds(wait));
     }
-    field
+    // The names of policies are letters.
+    HeaderValue::try_from(field).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// A time in seconds, rounded up so that a retry is not too early.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::{Json as JsonAnswer, Router};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use sms_app::challenge::Proof;
 use sms_app::detached::DetachOnDrop;
@@ -26,13 +26,13 @@ use crate::HttpSettings;
 use crate::document;
 use crate::extract::caller::Caller;
 use crate::extract::idempotency::{
-    self, Claimed, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, IdempotencyGuard,
+    self, Claimed, IDEMPOTENT_REPLAYED, IdempotencyGuard, IdempotencyKey,
 };
 use crate::extract::json::Json;
-use crate::middleware::problem_body::locale;
+use crate::middleware::problem_body::Language;
 use crate::problem::field_error::FieldError;
 use crate::problem::{Problem, RATE_LIMIT, bad, rate_limit};
-use crate::views::Body;
+use crate::views::{Body, HEADERS, json_response};
 
 /// The state of the routes.
 pub struct RequestApi {
@@ -124,33 +124,50 @@ routes! {
 pub(crate) async fn request(
     State(api): State<Arc<RequestApi>>,
     caller: Caller,
-    headers: HeaderMap,
+    language: Language,
+    key: IdempotencyKey,
     Json(asked): Json<CreateVerification>,
+) -> Response {
+    let answer = answer(&api, asked, caller, language.0, key).await;
+    // Written here, since many requests are throttled: a problem that is left to the middleware
+    // takes twice as long.
+    answer.unwrap_or_else(|problem| problem.response(language.0.unwrap_or(Locale::En)))
+}
+
+async fn answer(
+    api: &Arc<RequestApi>,
+    asked: CreateVerification,
+    caller: Caller,
+    language: Option<Locale>,
+    key: IdempotencyKey,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.settings.callers.keys)?;
-    let body = headers
-        .get(IDEMPOTENCY_KEY)
-        .and_then(|_| serde_json::to_vec(&asked).ok())
-        .unwrap_or_default();
-    let request = api.read(asked, caller, tenant, locale(&headers))?;
+    let body = match key.is_present() {
+        true => serde_json::to_vec(&asked).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let request = api.read(asked, caller, tenant, language)?;
     let RequestCode { store, secrets, .. } = &api.request_code;
-    match idempotency::claim(&headers, tenant, &body, store, secrets).await? {
+    match idempotency::claim(key, tenant, &body, store, secrets).await? {
         Claimed::First(key) => {
             let (verification, wait) = api.admit(request, key).await?;
-            Ok(([(RATE_LIMIT, rate_limit([wait]))], accepted(&verification)).into_response())
+            Ok(accepted(&verification, RATE_LIMIT, rate_limit([wait])))
         }
         Claimed::Replay(response) => {
-            Ok(([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))], accepted(&response))
-                .into_response())
+            Ok(accepted(&response, IDEMPOTENT_REPLAYED, HeaderValue::from_static("true")))
         }
     }
 }
 
 /// The response 202. `Location` is relative to the request's path (RFC 9110 §10.2.2), since a proxy
 /// may serve the API below another one.
-fn accepted(verification: &Body) -> Response {
-    let location = format!("verifications/{}", verification.id);
-    (StatusCode::ACCEPTED, [(LOCATION, location)], JsonAnswer(verification)).into_response()
+fn accepted(verification: &Body, name: HeaderName, value: HeaderValue) -> Response {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(name, value);
+    if let Ok(location) = HeaderValue::try_from(format!("verifications/{}", verification.id)) {
+        headers.insert(LOCATION, location);
+    }
+    json_response(StatusCode::ACCEPTED, headers, verification)
 }
 
 impl CreateVerification {
