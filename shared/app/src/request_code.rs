@@ -202,17 +202,25 @@ impl RequestCode {
         if !self.abuse.countries.contains(country) {
             return Err(RequestCodeError::Country(country));
         }
-        let solved = self.verify_proof(proof.as_ref(), &to, random).await?;
+        // Boxed, as what is seldom called: its future would make that of each request larger.
+        let solved = match &proof {
+            Some(proof) => Box::pin(self.verify_proof(proof, &to, random)).await?,
+            None if self.abuse.challenge.as_ref().is_some_and(|challenge| challenge.always) => {
+                return Err(self.challenge_required(&to, random, false));
+            }
+            None => None,
+        };
         let challenges = self.abuse.challenge.is_some() && solved.is_none();
         let guard =
             self.abuse.guard.quotas(&self.store, &to, country, &self.secrets, challenges).await?;
-        let limits = self
-            .abuse
-            .limits
-            .request(&to, country, ip, tenant.as_deref(), &self.secrets)
-            .into_iter();
+        let guarded = guard.iter().map(|quota| quota.subject.clone()).collect();
+        let mut quotas =
+            self.abuse.limits.request(&to, country, ip, tenant.as_deref(), &self.secrets);
+        quotas.extend(guard);
+        quotas.extend(self.abuse.budget.quotas(country));
+        quotas.extend(solved.into_iter().flatten());
         let candidate = AdmissionRequest {
-            guarded: guard.iter().map(|quota| quota.subject.clone()).collect(),
+            guarded,
             id: VerificationId::new(
                 self.secrets.newest_key_id(),
                 self.secrets.tag(&to),
@@ -221,11 +229,7 @@ impl RequestCode {
             ),
             to: to.masked(),
             windows: self.abuse.limits.of(Scope::Number).collect(),
-            quotas: limits
-                .chain(guard)
-                .chain(self.abuse.budget.quotas(country))
-                .chain(solved.into_iter().flatten())
-                .collect(),
+            quotas,
         };
         let (verification, sms_number) = match self
             .store
@@ -257,7 +261,8 @@ impl RequestCode {
         };
         info!(id = %verification.id, to = %to, sms_number, "admitted");
         if let Some(keys) = &self.meiduo_keys
-            && let Err(error) = keys.write(&self.store, &self.secrets, &to, &verification).await
+            && let Err(error) =
+                Box::pin(keys.write(&self.store, &self.secrets, &to, &verification)).await
         {
             self.release(candidate, RELEASE_WAIT_LONG).await;
             return Err(error.into());
@@ -292,27 +297,20 @@ impl RequestCode {
         }
     }
 
-    /// Verifies the solution of a challenge. Returns the quotas that it counts on, or `None` if the
-    /// request has none and needs none. A wrong solution is an error even where none is needed.
+    /// Verifies the solution of a challenge. Returns the quotas that it counts on, or `None` if
+    /// there are no challenges. A wrong solution is an error even where none is needed.
     async fn verify_proof(
         &self,
-        proof: Option<&Proof>,
+        proof: &Proof,
         to: &PhoneNumber,
         random: [u8; 16],
     ) -> Result<Option<Vec<Quota>>, RequestCodeError> {
-        match (&self.abuse.challenge, proof) {
-            (Some(challenge), Some(proof)) => {
-                match challenge.verify(proof, &self.store, &self.secrets, to).await {
-                    Ok(Some(quotas)) => Ok(Some(quotas)),
-                    Ok(None) => Err(self.challenge_required(to, random, true)),
-                    Err(ChallengeError::Store(error)) => Err(error.into()),
-                    Err(ChallengeError::Vendor(error)) => Err(error.into()),
-                }
-            }
-            (Some(challenge), None) if challenge.always => {
-                Err(self.challenge_required(to, random, false))
-            }
-            _ => Ok(None),
+        let Some(challenge) = &self.abuse.challenge else { return Ok(None) };
+        match challenge.verify(proof, &self.store, &self.secrets, to).await {
+            Ok(Some(quotas)) => Ok(Some(quotas)),
+            Ok(None) => Err(self.challenge_required(to, random, true)),
+            Err(ChallengeError::Store(error)) => Err(error.into()),
+            Err(ChallengeError::Vendor(error)) => Err(error.into()),
         }
     }
 

@@ -57,6 +57,12 @@ impl VerificationId {
         &self.text
     }
 
+    /// The ID as text, without a copy.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
     /// Key ID of the secret that the code is derived from.
     #[must_use]
     pub fn key_id(&self) -> u8 {

@@ -42,7 +42,7 @@ pub(crate) struct Body {
 impl From<Verification> for Body {
     fn from(verification: Verification) -> Self {
         Self {
-            id: verification.id.to_string(),
+            id: verification.id.into_text(),
             status: Cow::Borrowed(verification.status.as_str()),
             delivery: Cow::Borrowed(verification.delivery.as_str()),
             to: verification.to,

@@ -1,16 +1,18 @@
 //! Log lines as JSON: timestamp, level, the event's fields, target, and the fields of the request's
 //! or delivery's span.
 
-use std::fmt::{self, Debug};
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{io, str};
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -27,7 +29,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonMembers> for Jso
     ) -> fmt::Result {
         let metadata = event.metadata();
         writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
+        write_time(&mut writer)?;
         writer.write_str("\",\"level\":\"")?;
         writer.write_str(metadata.level().as_str())?;
         writer.write_char('"')?;
@@ -45,15 +47,51 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonMembers> for Jso
     }
 }
 
+/// Writes the time as `2026-01-01T12:05:00.000000Z`. The date is reckoned once a second.
+#[expect(clippy::disallowed_methods, reason = "a line says when it was")]
+fn write_time(writer: &mut Writer<'_>) -> fmt::Result {
+    thread_local! {
+        static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.as_secs() {
+            *second = now.as_secs();
+            text.clear();
+            let start =
+                i64::try_from(*second).ok().and_then(|now| Timestamp::from_second(now).ok());
+            let start = start.unwrap_or_default();
+            write!(text, "{start:.0}")?;
+            text.pop();
+        }
+        writer.write_str(text)
+    })?;
+    write!(writer, ".{:06}Z", now.subsec_micros())
+}
+
 /// Format of fields: the members of a JSON object, each with a comma before it. (The format of
 /// `tracing-subscriber` makes a tree of all values first, with a dozen allocations for a line.)
 pub(super) struct JsonMembers;
 
+thread_local! {
+    /// The members that are being written. In one piece they go into a span, which has no room yet.
+    static MEMBERS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 impl<'writer> FormatFields<'writer> for JsonMembers {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut visitor = MemberVisitor { writer, result: Ok(()) };
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        // Taken, since a value's own `Debug` may log.
+        let mut members = MEMBERS.take();
+        let mut visitor = MemberVisitor { members: &mut members, result: Ok(()) };
         fields.record(&mut visitor);
-        visitor.result
+        let written = visitor.result.and_then(|()| writer.write_str(&members));
+        members.clear();
+        MEMBERS.set(members);
+        written
     }
 
     fn add_fields(
@@ -65,8 +103,8 @@ impl<'writer> FormatFields<'writer> for JsonMembers {
     }
 }
 
-struct MemberVisitor<'writer> {
-    writer: Writer<'writer>,
+struct MemberVisitor<'a> {
+    members: &'a mut String,
     result: fmt::Result,
 }
 
@@ -78,10 +116,10 @@ impl MemberVisitor<'_> {
     }
 
     fn try_member(&mut self, name: &str, value: impl Serialize) -> fmt::Result {
-        self.writer.write_str(",\"")?;
-        self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
-        self.writer.write_str("\":")?;
-        let writer = AsBytes(&mut self.writer);
+        self.members.push_str(",\"");
+        self.members.push_str(name.strip_prefix("r#").unwrap_or(name));
+        self.members.push_str("\":");
+        let writer = AsBytes(self.members);
         value.serialize(&mut serde_json::Serializer::new(writer)).map_err(|_| fmt::Error)
     }
 }
@@ -121,13 +159,12 @@ impl Serialize for Text<'_> {
     }
 }
 
-/// A writer of text as one of bytes, which `serde_json` wants. It writes whole characters.
-struct AsBytes<'a, 'writer>(&'a mut Writer<'writer>);
+/// A text as a writer of bytes, which `serde_json` wants. It writes whole characters.
+struct AsBytes<'a>(&'a mut String);
 
-impl io::Write for AsBytes<'_, '_> {
+impl io::Write for AsBytes<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = str::from_utf8(bytes).map_err(io::Error::other)?;
-        self.0.write_str(text).map_err(io::Error::other)?;
+        self.0.push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
         Ok(bytes.len())
     }
 
@@ -193,6 +230,9 @@ mod tests {
             "request_id": "a\"b", "late": 7,
         });
         assert_eq!(first, &expected);
+        let timestamp = first["timestamp"].as_str().unwrap_or_default();
+        assert_eq!(timestamp.len(), "2026-01-01T12:05:00.000000Z".len(), "{timestamp}");
+        assert!(timestamp.parse::<Timestamp>().is_ok(), "{timestamp}");
         assert_eq!((&second["message"], &second["late"]), (&json!("again"), &json!(7)));
     }
 }

@@ -19,10 +19,11 @@ use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::Metadata;
 use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
@@ -68,6 +69,20 @@ impl Filter<Registry> for ReloadableFilter {
     }
 }
 
+impl Layer<Registry> for ReloadableFilter {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        Layer::register_callsite(&self.0, metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, context: Context<'_, Registry>) -> bool {
+        Layer::enabled(&self.0, metadata, context)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Layer::<Registry>::max_level_hint(&self.0)
+    }
+}
+
 /// Changes the log level of this process; set by `init`.
 static RELOAD: OnceLock<Box<dyn Fn(Targets) -> bool + Send + Sync>> = OnceLock::new();
 
@@ -102,19 +117,17 @@ fn start(spans: Option<Spans>, lines: Lines) {
     let problem = parsed.as_ref().err().cloned();
     let parsed = parsed.or_else(|_| targets("info")).unwrap_or_default();
     let (filter, handle) = reload::Layer::new(controls.cap(&parsed));
-    let lines = fmt::layer().with_writer(lines);
-    let lines = match controls.format() {
-        LogFormat::Terminal => lines.boxed(),
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-        LogFormat::Json => {
-            lines.fmt_fields(json::JsonMembers).event_format(json::JsonLines).boxed()
-        }
-    };
+    let (filter, format) = (ReloadableFilter(filter), controls.format());
     EXPORTED.store(spans.is_some(), Ordering::Relaxed);
     // An error means that logging has started already, as in tests.
-    let layers: Vec<Spans> =
-        std::iter::once(lines.with_filter(ReloadableFilter(filter)).boxed()).chain(spans).collect();
-    let _ = registry().with(layers).try_init();
+    let _ = match spans {
+        Some(spans) => {
+            let lines = line_layer(format, lines).with_filter(filter).boxed();
+            registry().with(vec![lines, spans]).try_init()
+        }
+        // A filter of one layer among several has to be asked whenever a span is entered or left.
+        None => registry().with(filter).with(line_layer(format, lines)).try_init(),
+    };
     let _ = RELOAD.set(Box::new(move |targets| handle.reload(targets).is_ok()));
     if let Some(problem) = problem {
         tracing::warn!(problem, "LOG_LEVEL is not valid: using info");
@@ -124,6 +137,21 @@ fn start(spans: Option<Spans>, lines: Lines) {
             "LOG_LEVEL names targets of an earlier release: see \
              docs/operations/observability.md for the current ones"
         );
+    }
+}
+
+/// The layer that writes lines.
+fn line_layer<S>(format: LogFormat, lines: Lines) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = fmt::layer().with_writer(lines);
+    match format {
+        LogFormat::Terminal => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => {
+            lines.fmt_fields(json::JsonMembers).event_format(json::JsonLines).boxed()
+        }
     }
 }
 

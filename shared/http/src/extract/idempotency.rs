@@ -24,14 +24,7 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The `Idempotency-Key` of a request: `None` if it has none, an error if it is invalid.
-pub(crate) struct IdempotencyKey(Result<Option<String>, Problem>);
-
-impl IdempotencyKey {
-    /// True if the request has one.
-    pub(crate) fn is_present(&self) -> bool {
-        !matches!(self.0, Ok(None))
-    }
-}
+pub(crate) struct IdempotencyKey(pub(crate) Result<Option<String>, Problem>);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Infallible;
@@ -58,22 +51,21 @@ pub(crate) struct IdempotencyGuard {
 
 /// The outcome of a claim.
 pub(crate) enum Claimed {
-    /// The call has no key or is the first with it: it is to be executed.
-    First(Option<IdempotencyGuard>),
+    /// The call is the first with its key: it is to be executed.
+    First(IdempotencyGuard),
     /// The key was used for this request before, with this response.
     Replay(Body),
 }
 
-/// Claims the key of a request, if it came with one. The store learns neither key nor `body`: it
+/// Claims the key of a request. The store learns neither key nor `body`: it
 /// gets keyed hashes of them.
 pub(crate) async fn claim(
-    key: IdempotencyKey,
+    key: &str,
     tenant: Option<&str>,
     body: &[u8],
     store: &Store,
     secrets: &Secrets,
 ) -> Result<Claimed, Problem> {
-    let Some(key) = key.0? else { return Ok(Claimed::First(None)) };
     // No tenant's name holds a slash.
     let subject =
         secrets.keyed_hash(format!("idempotency {}/{key}", tenant.unwrap_or_default()).as_bytes());
@@ -81,7 +73,7 @@ pub(crate) async fn claim(
     let mut guard = IdempotencyGuard { store: store.clone(), key: Some(key.clone()) };
     let claim = store.claim(&key).await?;
     if claim == Claim::Acquired {
-        return Ok(Claimed::First(Some(guard)));
+        return Ok(Claimed::First(guard));
     }
     // Another call holds the key.
     guard.key = None;

@@ -149,7 +149,7 @@ impl Api {
     fn number(&self, to: &str, region: Option<&str>) -> Result<PhoneNumber, Problem> {
         let region = region
             .map_or(Some(self.region), Region::parse)
-            .ok_or(bad("region", FieldError::InvalidCountry))?;
+            .ok_or_else(|| bad("region", FieldError::InvalidCountry))?;
         let read = self.check_code.codes.test_numbers.number(to, region);
         read.map(|(number, _)| number).map_err(Problem::BadNumber)
     }

@@ -142,21 +142,27 @@ async fn answer(
     key: IdempotencyKey,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(&api.settings.callers.keys)?;
-    let body = match key.is_present() {
-        true => serde_json::to_vec(&asked).unwrap_or_default(),
-        false => Vec::new(),
+    let body = match &key.0 {
+        Ok(None) => None,
+        _ => Some(serde_json::to_vec(&asked).unwrap_or_default()),
     };
     let request = api.read(asked, caller, tenant, language)?;
-    let RequestCode { store, secrets, .. } = &api.request_code;
-    match idempotency::claim(key, tenant, &body, store, secrets).await? {
-        Claimed::First(key) => {
-            let (verification, wait) = api.admit(request, key).await?;
-            Ok(accepted(&verification, RATE_LIMIT, rate_limit([wait])))
+    let guard = match (key.0?, body) {
+        (Some(key), Some(body)) => {
+            let RequestCode { store, secrets, .. } = &api.request_code;
+            // Boxed, as what is seldom called: its future would make that of each request larger.
+            match Box::pin(idempotency::claim(&key, tenant, &body, store, secrets)).await? {
+                Claimed::First(guard) => Some(guard),
+                Claimed::Replay(response) => {
+                    let replayed = HeaderValue::from_static("true");
+                    return Ok(accepted(&response, IDEMPOTENT_REPLAYED, replayed));
+                }
+            }
         }
-        Claimed::Replay(response) => {
-            Ok(accepted(&response, IDEMPOTENT_REPLAYED, HeaderValue::from_static("true")))
-        }
-    }
+        _ => None,
+    };
+    let (verification, wait) = api.admit(request, guard).await?;
+    Ok(accepted(&verification, RATE_LIMIT, rate_limit([wait])))
 }
 
 /// The response 202. `Location` is relative to the request's path (RFC 9110 §10.2.2), since a proxy
@@ -164,7 +170,7 @@ async fn answer(
 fn accepted(verification: &Body, name: HeaderName, value: HeaderValue) -> Response {
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(name, value);
-    if let Ok(location) = HeaderValue::try_from(format!("verifications/{}", verification.id)) {
+    if let Ok(location) = HeaderValue::try_from(["verifications/", &verification.id].concat()) {
         headers.insert(LOCATION, location);
     }
     json_response(StatusCode::ACCEPTED, headers, verification)
@@ -187,7 +193,9 @@ impl RequestApi {
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
         let region = match asked.region {
-            Some(code) => Region::parse(&code).ok_or(bad("region", FieldError::InvalidCountry))?,
+            Some(code) => {
+                Region::parse(&code).ok_or_else(|| bad("region", FieldError::InvalidCountry))?
+            }
             None => self.settings.region,
         };
         let to = asked.to.ok_or(Problem::MissingField("to"))?;
@@ -204,7 +212,7 @@ impl RequestApi {
                 .unwrap_or_else(|| Locale::of(&to)),
         };
         let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
-            .ok_or(bad("purpose", FieldError::InvalidPurpose))?;
+            .ok_or_else(|| bad("purpose", FieldError::InvalidPurpose))?;
         let autofill =
             autofill(asked.origin.as_deref(), asked.app_hash.as_deref(), &self.autofill)?;
         let proof = proof(asked.proof, asked.uuid.as_deref(), asked.image_code)?;
@@ -256,7 +264,8 @@ fn proof(
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(Proof::Token(token))),
         (None, Some(uuid), Some(text)) => {
-            let uuid = PictureId::parse(uuid).ok_or(bad("uuid", FieldError::InvalidPicture))?;
+            let uuid =
+                PictureId::parse(uuid).ok_or_else(|| bad("uuid", FieldError::InvalidPicture))?;
             Ok(Some(Proof::Picture { uuid, text }))
         }
         (None, None, Some(_)) => Err(Problem::MissingField("uuid")),
