@@ -1,34 +1,34 @@
 //! Group commit: jobs of requests that wait at the same time go to the queue together.
 //!
-//! A job goes at once while few calls to the queue are under way. Otherwise it waits until one of
-//! them has ended, or until as many have gathered as one call takes: so it waits for one round trip
-//! at most, and how many calls are under way is not limited.
+//! A job goes at once unless a round of calls is under way. Then it gathers with others, and all of
+//! them go in the next round, each call with as many as it takes: so a job waits for one round trip
+//! at most, and a slow queue is given more at a time.
 //!
-//! Each call is made by a task of its own. A request that gives up leaves the others alone.
+//! Rounds run in tasks of their own. A request that gives up leaves the others alone.
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::join_all;
 use sms_domain::sync::lock;
 use sms_domain::trace_context::TraceParent;
 use tokio::sync::oneshot;
 
 use crate::error::QueueError;
 
-/// Number of calls under way from which on jobs gather.
-const BUSY: usize = 1;
-
-/// The jobs that wait, and the number of calls under way.
+/// The jobs that wait, and the rounds under way.
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
     /// Maximum number of jobs in a call.
     most: usize,
+    /// Number of rounds under way from which on jobs gather.
+    rounds: usize,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<Pending>,
-    calls: usize,
+    rounds: usize,
 }
 
 /// A job whose request waits for the queue's answer.
@@ -38,15 +38,15 @@ pub(crate) struct Pending {
     answer: oneshot::Sender<Result<(), QueueError>>,
 }
 
-/// The jobs of one call. It is under way until this is dropped.
-pub(crate) struct Batch {
-    jobs: Vec<Pending>,
-    state: Arc<Mutex<State>>,
-}
+/// The jobs of one call.
+pub(crate) struct Batch(Vec<Pending>);
+
+/// A round under way, until it is dropped.
+struct Round(Arc<Mutex<State>>);
 
 impl GroupCommit {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, state: Arc::default() }
+    pub(crate) fn new(most: usize, rounds: usize) -> Self {
+        Self { most, rounds, state: Arc::default() }
     }
 
     /// Sends a job, by itself or with others, by `call`, which answers the jobs of a batch.
@@ -58,12 +58,13 @@ impl GroupCommit {
     ) -> Result<(), QueueError> {
         let (answer, answered) = oneshot::channel();
         lock(&self.state).waiting.push(Pending { body, trace, answer });
-        if let Some(batch) = self.next() {
+        if let Some(first) = self.next() {
             let group = self.clone();
             tokio::spawn(async move {
-                let mut next = Some(batch);
-                while let Some(batch) = next {
-                    call(batch).await;
+                let mut next = Some(first);
+                while let Some((round, jobs)) = next {
+                    join_all(group.batches(jobs).map(&call)).await;
+                    drop(round);
                     next = group.next();
                 }
             });
@@ -72,30 +73,32 @@ impl GroupCommit {
         answered.await.unwrap_or(Err(QueueError::Timeout))
     }
 
-    /// The jobs that are to go now.
-    fn next(&self) -> Option<Batch> {
+    /// Begins a round with all jobs that wait, if there is room for one.
+    fn next(&self) -> Option<(Round, Vec<Pending>)> {
         let mut state = lock(&self.state);
-        if state.calls >= BUSY && state.waiting.len() < self.most {
+        if state.rounds >= self.rounds || state.waiting.is_empty() {
             return None;
         }
-        let jobs: Vec<Pending> = if state.waiting.len() <= self.most {
-            std::mem::take(&mut state.waiting)
-        } else {
-            state.waiting.drain(..self.most).collect()
-        };
-        if jobs.is_empty() {
-            return None;
-        }
-        state.calls += 1;
-        Some(Batch { jobs, state: Arc::clone(&self.state) })
+        state.rounds += 1;
+        Some((Round(Arc::clone(&self.state)), std::mem::take(&mut state.waiting)))
+    }
+
+    /// The batches of a round.
+    fn batches(&self, jobs: Vec<Pending>) -> impl Iterator<Item = Batch> {
+        let mut jobs = jobs.into_iter().peekable();
+        let most = self.most;
+        std::iter::from_fn(move || {
+            jobs.peek()?;
+            Some(Batch(jobs.by_ref().take(most).collect()))
+        })
     }
 }
 
 impl Batch {
     /// The jobs whose requests still wait. A job is not queued for a request that was answered.
     pub(crate) fn jobs(&mut self) -> &[Pending] {
-        self.jobs.retain(|job| !job.answer.is_closed());
-        &self.jobs
+        self.0.retain(|job| !job.answer.is_closed());
+        &self.0
     }
 
     /// Answers all requests.
@@ -104,17 +107,17 @@ impl Batch {
     }
 
     /// Answers each request, by the index of its job.
-    pub(crate) fn answer_each(mut self, result: impl Fn(usize) -> Result<(), QueueError>) {
-        for (index, job) in self.jobs.drain(..).enumerate() {
+    pub(crate) fn answer_each(self, result: impl Fn(usize) -> Result<(), QueueError>) {
+        for (index, job) in self.0.into_iter().enumerate() {
             // A request that gave up meanwhile needs no answer.
             let _ = job.answer.send(result(index));
         }
     }
 }
 
-impl Drop for Batch {
+impl Drop for Round {
     fn drop(&mut self) {
-        lock(&self.state).calls -= 1;
+        lock(&self.0).rounds -= 1;
     }
 }
 
@@ -139,7 +142,11 @@ mod tests {
         fn new(most: usize) -> (Self, mpsc::UnboundedReceiver<Vec<String>>) {
             let (calls, called) = mpsc::unbounded_channel();
             (
-                Self { group: GroupCommit::new(most), permits: Arc::new(Semaphore::new(0)), calls },
+                Self {
+                    group: GroupCommit::new(most, 1),
+                    permits: Arc::new(Semaphore::new(0)),
+                    calls,
+                },
                 called,
             )
         }

@@ -34,6 +34,9 @@ const MAX_DELAY: Duration = Duration::from_secs(900);
 /// Maximum number of jobs in one call, SQS's own limit. They are far below its limit of bytes.
 const MOST: usize = 10;
 
+/// Rounds of calls at a time, so that one call that hangs does not hold up all others.
+const ROUNDS: usize = 4;
+
 /// Timeout of each of the two attempts of a call: a connection whose peer vanished silently (a
 /// frozen Lambda environment) takes this long, and the rest of the deadline is left for a new one.
 /// If a job is queued twice by that, its SMS is still sent only once.
@@ -55,7 +58,7 @@ impl SqsQueue {
     pub(super) fn new(url: &str, dead_url: Option<&str>) -> Self {
         let client = connect(region(url)).boxed().shared();
         let (url, dead_url) = (url.to_owned(), dead_url.map(str::to_owned));
-        Self { client, url, dead_url, group: GroupCommit::new(MOST) }
+        Self { client, url, dead_url, group: GroupCommit::new(MOST, ROUNDS) }
     }
 
     /// Makes the client, on a thread where reading files blocks nobody.
