@@ -50,8 +50,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Rounds of publishes at a time. RabbitMQ does most for its processor's time with messages that come
-/// one right after the other.
+/// Rounds of publishes at a time. RabbitMQ does most for its processor's time with messages that
+/// come one right after the other.
 const ROUNDS: usize = 1;
 
 const PERSISTENT: u8 = 2;
