@@ -94,10 +94,10 @@ pub fn is_exported() -> bool {
     EXPORTED.load(Ordering::Relaxed)
 }
 
-/// Starts the log of a function, each line of which is written at once. `LOG_LEVEL` is `error`, `warn`, `info` (the default), `debug`, `trace`, or a
-/// list of `target=level`; on Lambda its own level counts too, and the stricter of both. An invalid
-/// value is reported and `info` used: it should not prevent the start. `spans` is the layer that
-/// exports spans, if any.
+/// Starts the log of a function, each line of which is written at once. `LOG_LEVEL` is `error`,
+/// `warn`, `info` (the default), `debug`, `trace`, or a list of `target=level`; on Lambda its own
+/// level counts too, and the stricter of both. An invalid value is reported and `info` used: it
+/// should not prevent the start. `spans` is the layer that exports spans, if any.
 pub fn init(spans: Option<Spans>) {
     start(spans, Lines::at_once());
 }
