@@ -1,13 +1,13 @@
 //! The texts of problems: `templates/problems.*.toml`, a file for each language, a table for each
 //! type of problem.
 //!
-//! A file is read line by line, when a text of it is first wanted: so the functions need no TOML
-//! parser, and their first request does not wait for one. A test compares the result with that of
-//! `toml`.
+//! The files are read by lines, when a problem is first written in their language: so the functions
+//! need no TOML parser, and their start does not wait for one. A test compares the result with that
+//! of `toml`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use sms_domain::locale::Locale;
 
@@ -15,31 +15,26 @@ const EN: &str = include_str!("../../../../templates/problems.en.toml");
 const ZH_CN: &str = include_str!("../../../../templates/problems.zh-CN.toml");
 const ZH_HANT: &str = include_str!("../../../../templates/problems.zh-Hant.toml");
 
-fn file(locale: Locale) -> &'static str {
-    locale.choose(EN, ZH_CN, ZH_HANT)
-}
-
-/// Finds the text of a key in a table; `None` if the language does not have it.
-pub(crate) fn find(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
-    static TEXTS: [OnceLock<Texts>; Locale::ALL.len()] =
-        [const { OnceLock::new() }; Locale::ALL.len()];
-    let texts = TEXTS[locale as usize].get_or_init(|| read(file(locale)));
-    texts.get(&(table, key)).copied()
-}
-
 /// Texts by table and key.
 type Texts = HashMap<(&'static str, &'static str), &'static str>;
 
-/// Reads lines `[table]` and `key = "value"`.
+static TEXTS: [LazyLock<Texts>; 3] =
+    [LazyLock::new(|| read(EN)), LazyLock::new(|| read(ZH_CN)), LazyLock::new(|| read(ZH_HANT))];
+
+/// Finds the text of a key in a table; `None` if the language does not have it.
+pub(crate) fn find(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
+    TEXTS[locale.choose(0, 1, 2)].get(&(table, key)).copied()
+}
+
 fn read(file: &'static str) -> Texts {
-    let (mut texts, mut table) = (Texts::new(), "");
+    let (mut texts, mut table) = (HashMap::new(), "");
     for line in file.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             table = name;
-        } else if let Some((key, value)) = line.split_once(" = \"")
-            && let Some(value) = value.strip_suffix('"')
+        } else if let Some((key, text)) =
+            line.strip_suffix('"').and_then(|line| line.split_once(" = \""))
         {
-            texts.insert((table, key), value);
+            texts.insert((table, key), text);
         }
     }
     texts
@@ -73,8 +68,8 @@ pub(crate) mod tests {
 
     type File = BTreeMap<String, BTreeMap<String, String>>;
 
-    pub(crate) fn parse(locale: Locale) -> File {
-        toml::from_str(file(locale)).expect("tables of texts")
+    pub(crate) fn read(locale: Locale) -> File {
+        toml::from_str(locale.choose(EN, ZH_CN, ZH_HANT)).expect("tables of texts")
     }
 
     fn placeholders(text: &str) -> BTreeSet<&str> {
@@ -84,7 +79,7 @@ pub(crate) mod tests {
     #[test]
     fn every_text_is_found() {
         for locale in Locale::ALL {
-            for (table, texts) in parse(locale) {
+            for (table, texts) in read(locale) {
                 for (key, text) in texts {
                     let found = find(locale, &table, &key);
                     assert_eq!(found, Some(text.as_str()), "{locale:?} {table} {key}");
@@ -106,9 +101,9 @@ pub(crate) mod tests {
             }
             file.iter().map(|(table, texts)| (table.as_str(), of_table(texts))).collect()
         }
-        let [english, chinese] = [Locale::En, Locale::ZhCn].map(parse);
+        let [english, chinese] = [Locale::En, Locale::ZhCn].map(read);
         for locale in Locale::ALL {
-            let file = parse(locale);
+            let file = read(locale);
             let mut found = keys(&file);
             let errmsg = found.remove("errmsg");
             assert_eq!(found, keys(&english), "{locale:?}");

@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
     use crate::document::{self, problems};
-    use crate::problem::texts::tests::parse as texts;
+    use crate::problem::texts::tests::read as texts;
     use crate::routes::{check, delivery_reports, health, meiduo, pictures, verifications};
 
     fn document() -> Value {
