@@ -70,7 +70,7 @@ fn write_time(writer: &mut Writer<'_>) -> fmt::Result {
 }
 
 /// Format of fields: the members of a JSON object, each with a comma before it. (The format of
-/// `tracing-subscriber` makes a tree of all values first, with a dozen allocations for a line.)
+/// `tracing-subscriber` makes a tree of all values first.)
 pub(super) struct JsonMembers;
 
 thread_local! {

@@ -1,5 +1,5 @@
 //! Log lines of a server on their way to standard error: those of some milliseconds go together,
-//! since a call of the system for each is a tenth of an accepted request's CPU time.
+//! with one call of the system.
 //!
 //! Warnings and errors are written at once, with all lines before them, and so is everything before
 //! a panic's message and at the end of the process. Only a process that is killed loses what it

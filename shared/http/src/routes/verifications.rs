@@ -129,8 +129,8 @@ pub(crate) async fn request(
     Json(asked): Json<CreateVerification>,
 ) -> Response {
     let answer = answer(&api, asked, caller, language.0, key).await;
-    // Written here, since many requests are throttled: a problem that is left to the middleware
-    // takes twice as long.
+    // Written here, since many requests are throttled: one that is left to the middleware passes
+    // through the response's extensions.
     answer.unwrap_or_else(|problem| problem.response(language.0.unwrap_or(Locale::En)))
 }
 
