@@ -1,6 +1,6 @@
 //! Constants that both stores share: declared here, and passed to the scripts as Lua.
 //!
-//! Each Redis script starts with the groups that it includes (see `redis/scripts.rs`), so that a
+//! Each Redis script starts with the groups that it includes (see `redis/scripts/`), so that a
 //! value is declared once.
 
 /// Declares a group: each constant in Rust, and a function that returns them as Lua.

@@ -1,6 +1,6 @@
 //! The store on Redis or Valkey: each method is one Lua script, sent as one EVALSHA.
 //!
-//! The scripts are in `scripts/commands/`, one file each; `redis/scripts.rs` adds their includes.
+//! The scripts are in `scripts/commands/`, one file each; `redis/scripts/` adds their includes.
 //! They recognize a repeated request by its identifier, so that a command whose reply was lost with
 //! its connection can simply be sent again.
 
