@@ -5,7 +5,9 @@
 //! embedded part replaces a server that is not set. An empty variable counts as not set.
 
 mod address;
+mod groups;
 mod local;
+mod ops_token;
 mod queue;
 pub mod settings;
 mod vars;
@@ -26,8 +28,8 @@ use sms_http::HttpSettings;
 
 pub use self::address::Address;
 pub use self::local::{LocalConfig, Role};
+pub use self::ops_token::OpsToken;
 pub use self::settings::{Group, SETTINGS, Setting};
-pub use self::vars::OpsToken;
 use self::vars::Vars;
 
 /// The value of `SMS_DSN` for the inbox of local mode, which is also its default.

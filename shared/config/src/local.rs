@@ -13,8 +13,9 @@ use sms_domain::secrets::Secrets;
 use sms_gateways::Gateways;
 use sms_http::{Callers, HttpSettings, TrustedProxies};
 
+use crate::ops_token::OpsToken;
 use crate::settings::{self, Setting};
-use crate::vars::{OpsToken, Vars};
+use crate::vars::Vars;
 use crate::{Address, ConfigError, INBOX, Lookup, StoreSettings};
 
 /// The settings of local mode, with `None` where an embedded part is used.

@@ -8,9 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sms_app::abuse_settings::AbuseSettings;
 use sms_app::challenge::Challenge;
-use sms_app::conversion_guard::ConversionGuard;
 use sms_app::meiduo_keys::MeiduoKeys;
 use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::budget::Budget;
@@ -26,30 +24,12 @@ use sms_domain::secrets::Secrets;
 use sms_domain::test_numbers::TestNumbers;
 use sms_domain::verification::Policy;
 use sms_gateways::Gateways;
-use sms_http::{AllowedOrigins, ApiKeys, BasePath, Callers, HttpSettings, TrustedProxies};
+use sms_http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
 use sms_outbound::proxy;
-use subtle::ConstantTimeEq;
 
+use crate::ops_token::OpsToken;
 use crate::settings::{self, Setting};
-use crate::{ConfigError, INBOX, Lookup, StoreSettings};
-
-/// `OPS_TOKEN`: the bearer token of operators. `Debug` hides it.
-#[derive(Clone)]
-pub struct OpsToken(String);
-
-impl OpsToken {
-    /// Compares with the token in constant time.
-    #[must_use]
-    pub fn is(&self, given: &str) -> bool {
-        self.0.as_bytes().ct_eq(given.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for OpsToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpsToken(…)")
-    }
-}
+use crate::{ConfigError, INBOX, Lookup};
 
 /// A reader of variables, with the problems found so far.
 pub(super) struct Vars<'a> {
@@ -84,40 +64,6 @@ impl<'a> Vars<'a> {
         match build() {
             Some(value) if self.problems.is_empty() => Ok(value),
             _ => Err(ConfigError(self.problems)),
-        }
-    }
-
-    /// The store's settings, which every program needs besides its address.
-    pub(super) fn store(&mut self) -> StoreSettings {
-        StoreSettings { policy: self.policy(), accepts_eviction: self.accepts_eviction() }
-    }
-
-    /// Settings of codes, if there are `secrets`.
-    pub(super) fn codes(
-        &mut self,
-        secrets: Option<Secrets>,
-        length: CodeLength,
-    ) -> Option<CodeSettings> {
-        let test_numbers = self.test_numbers(length);
-        Some(CodeSettings { secrets: secrets?, length, test_numbers })
-    }
-
-    pub(super) fn abuse(&mut self, region: Region) -> AbuseSettings {
-        AbuseSettings {
-            limits: self.limits(),
-            countries: self.countries(region),
-            guard: ConversionGuard::new(self.guard()),
-            challenge: self.challenge(),
-            budget: self.budget(),
-        }
-    }
-
-    pub(super) fn http(&mut self) -> HttpSettings {
-        HttpSettings {
-            region: self.region(),
-            callers: self.callers(),
-            origins: self.origins(),
-            base_path: self.base_path(),
         }
     }
 
@@ -160,7 +106,7 @@ impl<'a> Vars<'a> {
         }
     }
 
-    fn policy(&mut self) -> Policy {
+    pub(super) fn policy(&mut self) -> Policy {
         let default = Policy::default();
         Policy {
             ttl: self.seconds(&settings::CODE_TTL, default.ttl, Policy::MAX_LIFE.as_secs()),
@@ -206,7 +152,7 @@ impl<'a> Vars<'a> {
         })
     }
 
-    fn region(&mut self) -> Region {
+    pub(super) fn region(&mut self) -> Region {
         let Some(text) = self.get(&settings::DEFAULT_REGION) else { return Region::default() };
         Region::parse(&text).unwrap_or_else(|| {
             self.problem(&settings::DEFAULT_REGION, "needs a two-letter country code such as CN");
@@ -215,7 +161,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `ALLOWED_COUNTRIES`: unless set, the default region alone.
-    fn countries(&mut self, region: Region) -> Countries {
+    pub(super) fn countries(&mut self, region: Region) -> Countries {
         let Some(text) = self.get(&settings::ALLOWED_COUNTRIES) else {
             return Countries::only(region);
         };
@@ -235,7 +181,7 @@ impl<'a> Vars<'a> {
             .unwrap_or_default()
     }
 
-    fn guard(&mut self) -> GuardMode {
+    pub(super) fn guard(&mut self) -> GuardMode {
         let Some(word) = self.get(&settings::GUARD) else { return GuardMode::default() };
         GuardMode::parse(&word).unwrap_or_else(|| {
             self.problem(&settings::GUARD, "needs off, observe or enforce");
@@ -254,7 +200,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `BUDGET` and `PRICES`.
-    fn budget(&mut self) -> Budget {
+    pub(super) fn budget(&mut self) -> Budget {
         let (budget, prices) = (
             self.get(&settings::BUDGET).unwrap_or_default(),
             self.get(&settings::PRICES).unwrap_or_default(),
@@ -266,7 +212,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `BASE_PATH`: unless set, the API's paths begin at the root.
-    fn base_path(&mut self) -> BasePath {
+    pub(super) fn base_path(&mut self) -> BasePath {
         let Some(text) = self.get(&settings::BASE_PATH) else { return BasePath::default() };
         BasePath::parse(&text).unwrap_or_else(|| {
             self.problem(&settings::BASE_PATH, "needs the path before /v1, such as /sms");
@@ -275,7 +221,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `TRUSTED_PROXIES`, where on Lambda API Gateway is one, and `API_KEYS`.
-    fn callers(&mut self) -> Callers {
+    pub(super) fn callers(&mut self) -> Callers {
         let default = u8::from(self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some());
         let proxies = TrustedProxies(self.number(&settings::TRUSTED_PROXIES, default, 0, 9));
         let keys = self.get(&settings::API_KEYS).unwrap_or_default();
@@ -291,7 +237,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `EVICTION`: true if a Redis that evicts is accepted.
-    fn accepts_eviction(&mut self) -> bool {
+    pub(super) fn accepts_eviction(&mut self) -> bool {
         let Some(word) = self.get(&settings::EVICTION) else { return false };
         if word != "accept" {
             self.problem(&settings::EVICTION, "needs accept, or must not be set");
@@ -327,7 +273,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `ALLOW_ORIGINS`: unless set, pages of this origin alone.
-    fn origins(&mut self) -> AllowedOrigins {
+    pub(super) fn origins(&mut self) -> AllowedOrigins {
         AllowedOrigins::parse(&self.get(&settings::ALLOW_ORIGINS).unwrap_or_default())
             .unwrap_or_else(|| {
                 self.problem(
@@ -369,7 +315,7 @@ impl<'a> Vars<'a> {
     }
 
     /// `TEST_NUMBERS`, `TEST_NUMBERS_UNTIL` and, on Lambda, `TEST_NUMBERS_ON_LAMBDA`.
-    fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
+    pub(super) fn test_numbers(&mut self, length: CodeLength) -> TestNumbers {
         let Some(list) = self.get(&settings::TEST_NUMBERS) else { return TestNumbers::default() };
         if self.get(&settings::AWS_LAMBDA_FUNCTION_NAME).is_some()
             && self.get(&settings::TEST_NUMBERS_ON_LAMBDA).as_deref() != Some("true")

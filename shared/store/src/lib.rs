@@ -15,14 +15,13 @@ mod keys;
 mod memory;
 mod redis;
 mod types;
+mod units;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use sms_domain::conversion_test::{Conversion, CusumTest};
+use sms_domain::conversion_test::Conversion;
 use sms_domain::picture_id::PictureId;
-use sms_domain::quota::{Quota, Scope, Window};
-use sms_domain::refusal::Exceeded;
+use sms_domain::quota::{Quota, Window};
 use sms_domain::verification::{Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
 use sms_outbound::dsn::DsnError;
@@ -38,6 +37,7 @@ pub use self::types::{
     AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Decision, Health, Lease,
     Permit, PermitRequest, Release, SendOutcome,
 };
+use self::units::{micros, millis, resend, rounded, timestamp, until};
 
 /// A store, chosen by URL scheme.
 ///
@@ -436,50 +436,4 @@ pub fn admission_script(windows: &[Window], quotas: &[Quota]) -> String {
 /// When the URL is invalid.
 pub fn check_url(url: &str) -> Result<(), DsnError> {
     redis::check(url)
-}
-
-/// Converts a duration to milliseconds.
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Converts a duration to microseconds, the unit of limits.
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// Rounds the values of a test to four decimals, in both stores: that is precise enough, and each
-/// further digit costs a script time.
-fn rounded(test: CusumTest) -> CusumTest {
-    let round = |value: f64| (value * 1e4).round() / 1e4;
-    let CusumTest { action, threshold, miss_weight, hit_weight } = test;
-    CusumTest {
-        action,
-        threshold: round(threshold),
-        miss_weight: round(miss_weight),
-        hit_weight: round(hit_weight),
-    }
-}
-
-/// The time from `now` until `then`, both in milliseconds; zero if it has passed.
-fn until(now: i64, then: i64) -> Duration {
-    Duration::from_millis(then.saturating_sub(now).max(0).unsigned_abs())
-}
-
-/// The policy that another SMS to a number waits for, and the wait: the cooldown, the windows, or
-/// the lock. Arguments are in milliseconds.
-fn resend(now: i64, cooldown: i64, windows: i64, locked_until: i64) -> (Exceeded, Duration) {
-    let waits = [
-        (Exceeded::Cooldown, cooldown),
-        (Exceeded::Limit(Scope::Number), windows),
-        (Exceeded::Attempts, locked_until),
-    ];
-    // Of equal ones the first.
-    let (policy, then) = waits.into_iter().rev().max_by_key(|(_, then)| *then).unwrap_or(waits[0]);
-    (policy, until(now, then))
-}
-
-/// Converts a store's milliseconds since 1970 to a timestamp.
-fn timestamp(millis: i64) -> Timestamp {
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }

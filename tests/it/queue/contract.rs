@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use sms_domain::job::Job;
-use sms_domain::locale::Locale;
 use sms_domain::retry_schedule::Delay;
-use sms_domain::trace_context::RequestContext;
 
+use super::job;
 use crate::support::contract::contract;
 use crate::support::taker::{Subject, Taker};
-use crate::support::{TestNumber, dead_letters, eventually, number};
+use crate::support::{dead_letters, eventually, number};
 
 contract! {
     queues;
@@ -26,21 +25,6 @@ contract! {
     dead_letter_keeps_body_and_reason
     redrive_brings_jobs_back_with_all_their_attempts
     purge_deletes_dead_letters
-}
-
-fn job(index: u32) -> Job {
-    Job {
-        id: TestNumber::new().request().id,
-        sms_number: 1,
-        to: number(index),
-        locale: Locale::ZhCn,
-        autofill: None,
-        attempts: 0,
-        rate_slot: None,
-        not_here: Vec::new(),
-        requested_at: None,
-        context: RequestContext::default(),
-    }
 }
 
 fn delay(milliseconds: u64) -> Delay {

@@ -6,18 +6,17 @@ use std::sync::Mutex;
 use futures_util::future::join_all;
 use sms_domain::job::Job;
 use sms_domain::job_batch;
-use sms_domain::locale::Locale;
 use sms_domain::retry_schedule::Delay;
 use sms_domain::sync::lock;
-use sms_domain::trace_context::RequestContext;
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
 use sms_queue::message::{Consumer, Message};
 
+use super::job;
 use crate::support::process::{Deployment, Environment};
 use crate::support::raw_queue::{RawQueue, jobs_of};
 use crate::support::services::{Service, rabbitmq_url, with_own_queue};
-use crate::support::{TestNumber, dead_letters, eventually, number};
+use crate::support::{dead_letters, eventually, number};
 
 /// A queue, and its messages as they are.
 struct Fixture {
@@ -34,21 +33,6 @@ async fn fixture(url: &str) -> Fixture {
 /// A quorum queue and a classic one.
 fn both() -> [String; 2] {
     [rabbitmq_url(), format!("{}&type=classic", rabbitmq_url())]
-}
-
-fn job(index: u32) -> Job {
-    Job {
-        id: TestNumber::new().request().id,
-        sms_number: 1,
-        to: number(index),
-        locale: Locale::ZhCn,
-        autofill: None,
-        attempts: 0,
-        rate_slot: None,
-        not_here: Vec::new(),
-        requested_at: None,
-        context: RequestContext::default(),
-    }
 }
 
 /// Sends all jobs at once. A busy machine may need longer for one than a request waits.

@@ -11,3 +11,25 @@ mod jobs_per_message;
 
 /// SQS: attributes, batches, redrive policy.
 mod sqs;
+
+use sms_domain::job::Job;
+use sms_domain::locale::Locale;
+use sms_domain::trace_context::RequestContext;
+
+use crate::support::{TestNumber, number};
+
+/// A job for the number of this index.
+fn job(index: u32) -> Job {
+    Job {
+        id: TestNumber::new().request().id,
+        sms_number: 1,
+        to: number(index),
+        locale: Locale::ZhCn,
+        autofill: None,
+        attempts: 0,
+        rate_slot: None,
+        not_here: Vec::new(),
+        requested_at: None,
+        context: RequestContext::default(),
+    }
+}

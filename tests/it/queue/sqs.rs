@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
-use sms_domain::locale::Locale;
 use sms_domain::retry_schedule::{Delay, Schedule};
 use sms_domain::secrets::Secrets;
 use sms_domain::trace_context::{RequestContext, TraceParent};
@@ -20,13 +19,12 @@ use sms_lambda::batch::{Response, deliver_event};
 use sms_queue::Queue;
 use sms_store::Store;
 
+use super::job;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Environment, Process};
 use crate::support::services::sqs_endpoint;
 use crate::support::sqs::{Queues, client, client_in};
-use crate::support::{
-    GIVE_UP, TestNumber, dead_letters, eventually, number, request, request_code, unique,
-};
+use crate::support::{GIVE_UP, dead_letters, eventually, number, request, request_code, unique};
 
 struct Fixture {
     queue: Queue,
@@ -39,21 +37,6 @@ async fn fixture() -> Fixture {
     let queues = Queues::create(&client).await;
     let queue = Queue::from_url(&queues.url, Some(&queues.dead_url)).expect("a URL");
     Fixture { queue, client, queues }
-}
-
-fn job() -> Job {
-    Job {
-        id: TestNumber::new().request().id,
-        sms_number: 1,
-        to: number(1),
-        locale: Locale::En,
-        autofill: None,
-        attempts: 0,
-        rate_slot: None,
-        not_here: Vec::new(),
-        requested_at: None,
-        context: RequestContext::default(),
-    }
 }
 
 async fn receive(client: &Client, url: &str) -> Message {
@@ -70,7 +53,7 @@ async fn job_is_one_message_with_its_trace() {
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
     let traced =
-        Job { context: RequestContext { request_id: None, trace: trace.clone() }, ..job() };
+        Job { context: RequestContext { request_id: None, trace: trace.clone() }, ..job(1) };
     eventually("SQS takes the job", || async { queue.send(&traced, Delay::NONE).await.ok() }).await;
     let message = receive(&client, &queues.url).await;
     let received = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
@@ -90,7 +73,7 @@ async fn concurrent_jobs_are_messages_of_their_own() {
         .map(|index| Job {
             to: number(index),
             context: RequestContext { request_id: None, trace: trace.clone() },
-            ..job()
+            ..job(1)
         })
         .collect();
     // Each is sent until SQS has taken it, some perhaps twice.
@@ -111,7 +94,7 @@ async fn concurrent_jobs_are_messages_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postponed_message_comes_again_soon() {
     let Fixture { queue, client, queues } = fixture().await;
-    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    eventually("SQS takes the job", || async { queue.send(&job(1), Delay::NONE).await.ok() }).await;
     // Without being postponed it would come again after 30 s, the default of SQS.
     let message = receive(&client, &queues.url).await;
     let delay = Delay { base: Duration::from_secs(1), jitter: Duration::ZERO };
@@ -152,7 +135,7 @@ async fn queue_region_is_that_of_its_url() {
     let queue =
         Queue::from_url(&format!("https://sqs.eu-central-1.amazonaws.com/{account}/{name}"), None);
     let queue = queue.expect("a URL");
-    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    eventually("SQS takes the job", || async { queue.send(&job(1), Delay::NONE).await.ok() }).await;
     assert!(Job::decode(receive(&client, url).await.body().expect("a body").as_bytes()).is_ok());
 }
 
@@ -282,7 +265,7 @@ async fn dead_letter_of_an_exhausted_job_can_be_redriven() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redrive_policy_ends_jobs_whose_function_never_answers() {
     let Fixture { queue, client, queues } = fixture().await;
-    eventually("SQS takes the job", || async { queue.send(&job(), Delay::NONE).await.ok() }).await;
+    eventually("SQS takes the job", || async { queue.send(&job(1), Delay::NONE).await.ok() }).await;
     // Each time the function dies, the message shows again when its visibility timeout is over.
     eventually("the dead letter", || async {
         let request = client.receive_message().queue_url(&queues.url).visibility_timeout(0);

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -38,26 +38,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads a body, which mostly comes in one piece.
-async fn read(mut body: Body) -> Result<Bytes, Problem> {
-    let (mut first, mut joined) = (Bytes::new(), Vec::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::BadJson(BodyError::Unreadable))?;
-        // Trailers are no part of it.
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len().max(joined.len()) + data.len() > MAX_BODY {
-            return Err(Problem::TooLarge(MAX_BODY));
-        }
-        if first.is_empty() {
-            first = data;
-            continue;
-        }
-        if joined.is_empty() {
-            joined.extend_from_slice(&first);
-        }
-        joined.extend_from_slice(&data);
+/// Reads a body of up to [`MAX_BODY`] bytes.
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(MAX_BODY)),
+        Err(_) => Err(Problem::BadJson(BodyError::Unreadable)),
     }
-    Ok(if joined.is_empty() { first } else { joined.into() })
 }
 
 /// True if a body is compressed or otherwise encoded (`Content-Encoding`).

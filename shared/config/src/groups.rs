@@ -1,0 +1,48 @@
+//! Groups of variables: the settings of a part of the program.
+
+use sms_app::abuse_settings::AbuseSettings;
+use sms_app::conversion_guard::ConversionGuard;
+use sms_domain::code::CodeLength;
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::phone::Region;
+use sms_domain::secrets::Secrets;
+use sms_http::HttpSettings;
+
+use crate::StoreSettings;
+use crate::vars::Vars;
+
+impl Vars<'_> {
+    /// The store's settings, which every program needs besides its address.
+    pub(super) fn store(&mut self) -> StoreSettings {
+        StoreSettings { policy: self.policy(), accepts_eviction: self.accepts_eviction() }
+    }
+
+    /// Settings of codes, if there are `secrets`.
+    pub(super) fn codes(
+        &mut self,
+        secrets: Option<Secrets>,
+        length: CodeLength,
+    ) -> Option<CodeSettings> {
+        let test_numbers = self.test_numbers(length);
+        Some(CodeSettings { secrets: secrets?, length, test_numbers })
+    }
+
+    pub(super) fn abuse(&mut self, region: Region) -> AbuseSettings {
+        AbuseSettings {
+            limits: self.limits(),
+            countries: self.countries(region),
+            guard: ConversionGuard::new(self.guard()),
+            challenge: self.challenge(),
+            budget: self.budget(),
+        }
+    }
+
+    pub(super) fn http(&mut self) -> HttpSettings {
+        HttpSettings {
+            region: self.region(),
+            callers: self.callers(),
+            origins: self.origins(),
+            base_path: self.base_path(),
+        }
+    }
+}
