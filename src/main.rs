@@ -29,8 +29,8 @@ use self::cli::{Cli, Command, GatewayAction};
 use self::commands::{dead_letters, facts, gateway_check, health, invoke, simulate, worker};
 use self::components::Components;
 
-/// Requests take a twentieth (accepted) to a seventh (throttled) less CPU time than with the
-/// system's allocator, for the same memory. The functions keep that one, to be small.
+/// A request takes less CPU time than with the system's allocator, for the same memory. The
+/// functions keep that one, to be small.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
