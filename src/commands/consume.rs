@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,11 +30,8 @@ pub async fn consume<T, F>(
             () = stop.cancelled() => break,
             next = next => next,
         };
-        let working = work(received);
-        in_hand.spawn(async move {
-            working.await;
-            drop(permit);
-        });
+        // Not an `async` block, whose future would hold the work twice.
+        in_hand.spawn(work(received).map(|()| drop(permit)));
     }
     in_hand.close();
     in_hand.wait().await;

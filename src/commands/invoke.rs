@@ -102,7 +102,7 @@ impl Invoker {
         };
         job.attempts = job.attempts.saturating_add(1);
         match self.schedule.after(job.attempts, Duration::ZERO, random_u64()) {
-            Some(delay) => Outcome::Retry { job, delay },
+            Some(delay) => Outcome::Retry { job: Box::new(job), delay },
             None => {
                 let reason = format!("the function failed {} times", job.attempts);
                 Outcome::Dead(DeadLetterReason {

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::OptionFuture;
 use sms_domain::code::Code;
 use sms_domain::failure::FailureClass;
 use sms_domain::job::{Job, RateSlot};
@@ -59,7 +60,7 @@ enum CallDecision {
 /// An attempt in progress.
 struct Attempt<'a> {
     send_sms: &'a SendSms,
-    job: Job,
+    job: Box<Job>,
     sms: Sms,
     /// The number of the attempt, from 1.
     number: u32,
@@ -79,7 +80,7 @@ impl SendSms {
     /// Makes attempt `number` at a job whose lease `worker` holds.
     pub(super) async fn attempt(
         &self,
-        job: Job,
+        job: Box<Job>,
         number: u32,
         expires_in: Duration,
         worker: u64,
@@ -108,10 +109,9 @@ impl SendSms {
     }
 
     /// Stores the number tag of a message, where delivery reports name the message alone.
-    async fn keep_message(&self, job: &Job, account: &Account, message_id: Option<String>) {
-        if let Some(message_id) = message_id
-            && let Err(error) =
-                self.store.keep_message(account.name(), &message_id, job.id.tag()).await
+    async fn keep_message(&self, job: &Job, account: &Account, message_id: String) {
+        if let Err(error) =
+            self.store.keep_message(account.name(), &message_id, job.id.tag()).await
         {
             warn!(
                 id = %job.id,
@@ -129,11 +129,12 @@ impl SendSms {
 }
 
 impl Attempt<'_> {
+    /// Rare cases are boxed, so that they do not make the future of every attempt larger.
     async fn run(mut self) -> Outcome {
         let accounts = self.send_sms.gateways.accounts(&self.sms.to, &self.sms.idempotency_key);
         if accounts.is_empty() {
             let reason = format!("SMS_DSN has no gateway for +{}", self.job.to.country_code());
-            return self.dead_letter(reason, DeliveryOutcome::Dead, None).await;
+            return Box::pin(self.dead_letter(reason, DeliveryOutcome::Dead, None)).await;
         }
         let mut cut_short = false;
         for account in &accounts {
@@ -151,9 +152,8 @@ impl Attempt<'_> {
                     }
                 }
                 Ok(CallDecision::Later(wait)) if self.errors.is_empty() => {
-                    return self
-                        .hold(Delay::within(wait.saturating_sub(EARLY)), "the gateway's rate")
-                        .await;
+                    let delay = Delay::within(wait.saturating_sub(EARLY));
+                    return Box::pin(self.hold(delay, "the gateway's rate")).await;
                 }
                 Ok(CallDecision::Later(_) | CallDecision::NoSlot) => {}
                 Ok(CallDecision::CircuitOpen(wait)) => {
@@ -163,12 +163,11 @@ impl Attempt<'_> {
                 Err(error) if self.errors.is_empty() => {
                     warn!(id = %self.job.id, error = causes(&error), "the store does not answer");
                     let delay = self.send_sms.schedule.first();
-                    return self.hold(delay, "the store does not answer").await;
+                    return Box::pin(self.hold(delay, "the store does not answer")).await;
                 }
                 Err(_) => break,
             }
         }
-        // Boxed, so that rare cases do not make the future of every attempt larger.
         if !accounts.iter().any(|account| self.is_served_by(account)) {
             let reason = "no gateway serves this number".to_owned();
             let class = Some(FailureClass::NotHere);
@@ -278,10 +277,10 @@ impl Attempt<'_> {
                     .message_id
                     .as_ref()
                     .filter(|_| account.reports_may_lack_number())
-                    .cloned();
+                    .map(|id| Box::pin(send_sms.keep_message(job, account, id.clone())));
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
-                    send_sms.keep_message(job, account, named),
+                    OptionFuture::from(named),
                     send_sms.record_outcome(job, sent, self.worker)
                 );
                 return Some(Outcome::Done);

@@ -77,7 +77,7 @@ pub enum Outcome {
     /// An attempt was spent: redeliver after a delay.
     Retry {
         /// The job with the attempts so far, for a queue that needs a new message.
-        job: Job,
+        job: Box<Job>,
         /// The delay until the next attempt.
         delay: Delay,
     },
@@ -85,7 +85,7 @@ pub enum Outcome {
     /// acknowledge the message.
     Hold {
         /// The job, with the attempts spent so far.
-        job: Job,
+        job: Box<Job>,
         /// The delay until the next attempt.
         delay: Delay,
     },
@@ -139,8 +139,9 @@ impl SendSms {
         random: u64,
         then: impl FnOnce(Outcome) -> F,
     ) -> T {
+        // In a box, since each future on the way to the gateway would hold it twice.
         let job = match Job::decode(body) {
-            Ok(job) => job,
+            Ok(job) => Box::new(job),
             Err(error) => {
                 let reason = unreadable(body, &error);
                 error!(error = reason, "unreadable message: dead letter");
@@ -158,7 +159,7 @@ impl SendSms {
             .await
     }
 
-    async fn deliver_job(&self, job: Job, receives: u32, random: u64) -> Outcome {
+    async fn deliver_job(&self, job: Box<Job>, receives: u32, random: u64) -> Outcome {
         let attempt = job.attempts.saturating_add(receives.max(1));
         if let (1, None, Some(age)) = (attempt, &job.rate_slot, self.age(&job)) {
             metrics::HANDLES.handed_out(age);
@@ -263,7 +264,7 @@ impl SendSms {
 }
 
 /// Requeues a job without having spent attempt `attempt`.
-fn held(mut job: Job, attempt: u32, delay: Delay, why: &str) -> Outcome {
+fn held(mut job: Box<Job>, attempt: u32, delay: Delay, why: &str) -> Outcome {
     info!(id = %job.id, why, "held back");
     metrics::HANDLES.delivered(DeliveryOutcome::Held);
     job.attempts = attempt - 1;
