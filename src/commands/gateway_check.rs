@@ -81,7 +81,7 @@ fn sms(to: &PhoneNumber) -> Result<Sms, &'static str> {
         purpose: Purpose::default(),
         autofill: None,
         lifetime: Policy::default().ttl,
-        idempotency_key: random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect(),
+        idempotency_key: hex::encode(random_bytes::<16>()),
     })
 }
 

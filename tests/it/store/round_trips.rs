@@ -1,10 +1,16 @@
-//! Round trips to Redis: an accepted request is one command.
+//! Round trips to Redis: an accepted request is one command, and a server that does not know a
+//! script gets it once.
 
 use std::process::Command;
 
-use crate::support::eventually;
+use futures_util::future::join_all;
+use sms_domain::verification::Policy;
+use sms_store::Store;
+
+use super::{admitted, begin};
 use crate::support::process::{Deployment, Environment, Process};
-use crate::support::services::Service;
+use crate::support::services::{Service, redis_cli};
+use crate::support::{TestNumber, eventually};
 
 const TO: &str = "+8613800138000";
 
@@ -48,4 +54,19 @@ async fn an_accepted_request_is_one_command() {
     // what the guard counts is written once a second.)
     assert!((4..=5).contains(&from_clients.len()), "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_sent_once_however_many_calls_need_it() {
+    let redis = Service::redis();
+    let port = redis.url.rsplit(':').next().expect("a port");
+    let store = Store::redis(&redis.url, Policy::default()).expect("a store");
+    let (verification, _) = admitted(&store, &TestNumber::new().request()).await;
+    for when in ["the server has just started", "its cache was flushed"] {
+        redis_cli(port, &["config", "resetstat"]);
+        join_all((0..200).map(|worker| begin(&store, &verification, 1, worker))).await;
+        let calls = redis_cli(port, &["info", "commandstats"]);
+        assert!(calls.contains("cmdstat_eval:calls=1,"), "{when}: {calls}");
+        redis_cli(port, &["script", "flush"]);
+    }
 }

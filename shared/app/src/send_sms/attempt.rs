@@ -110,8 +110,7 @@ impl SendSms {
 
     /// Stores the number tag of a message, where delivery reports name the message alone.
     async fn keep_message(&self, job: &Job, account: &Account, message_id: String) {
-        if let Err(error) =
-            self.store.keep_message(account.name(), &message_id, job.id.tag()).await
+        if let Err(error) = self.store.keep_message(account.name(), &message_id, job.id.tag()).await
         {
             warn!(
                 id = %job.id,

@@ -176,7 +176,7 @@ impl Account {
         let time = self.clock.to_datetime(now).strftime("%Y%m%d%H%M%S").to_string();
         let hash = Md5::digest(format!("{}{}{time}", self.sid, self.token));
         Signature {
-            sig: hash.iter().map(|byte| format!("{byte:02X}")).collect(),
+            sig: hex::encode_upper(hash),
             authorization: STANDARD.encode(format!("{}:{time}", self.sid)),
         }
     }

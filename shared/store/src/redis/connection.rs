@@ -4,6 +4,7 @@
 //! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
 //! connection, the next calls use a new one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -46,12 +47,17 @@ pub(super) struct Script {
     source: String,
     hash: String,
     keys: usize,
+    /// Held by the one call that sends the source; the others wait.
+    sending: tokio::sync::Mutex<()>,
+    /// How often the source was sent.
+    sent: AtomicUsize,
 }
 
 impl Script {
     pub(super) fn new(source: String, keys: usize) -> Self {
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash, keys }
+        let (sending, sent) = Default::default();
+        Self { source, hash, keys, sending, sent }
     }
 
     pub(super) fn source(&self) -> &str {
@@ -89,12 +95,35 @@ impl Call {
     /// Sends the call, with the script's source if the server has not cached it. (Loading it first
     /// would take one more round trip, and the cache may be flushed in between.)
     async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
+        let sent = self.script.sent.load(Ordering::Relaxed);
         match link.query(&self.cmd).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                link.query(&self.with_source()).await
-            }
+            Err(error) if is_not_cached(&error) => Box::pin(self.query_uncached(link, sent)).await,
             result => result,
         }
+    }
+
+    /// Sends the call with the source, unless another call has done so since the source was sent
+    /// `sent` times: a thousand calls at once do not send it a thousand times to a server that has
+    /// just started.
+    async fn query_uncached<T: FromRedisValue>(
+        &self,
+        link: &mut Link,
+        sent: usize,
+    ) -> Result<T, RedisError> {
+        let sending = self.script.sending.lock().await;
+        if self.script.sent.load(Ordering::Relaxed) != sent {
+            drop(sending);
+            match link.query(&self.cmd).await {
+                // The other call went to another server.
+                Err(error) if is_not_cached(&error) => {}
+                result => return result,
+            }
+        }
+        let result = link.query(&self.with_source()).await;
+        if !matches!(&result, Err(error) if error.is_io_error()) {
+            self.script.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        result
     }
 
     fn with_source(&self) -> Cmd {
@@ -107,6 +136,11 @@ impl Call {
         }
         cmd
     }
+}
+
+/// Returns true if a server has not cached the script.
+fn is_not_cached(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// A link that commands are sent on; clones share one connection.
