@@ -14,8 +14,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    BatchResultErrorEntry, MessageAttributeValue, MessageSystemAttributeNameForSends,
+    MessageSystemAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use sms_domain::trace_context::TraceParent;
@@ -118,14 +118,7 @@ impl SqsQueue {
             let entry = entry.id(index.to_string()).message_body(&job.body);
             request = request.entries(entry.build().map_err(failed)?);
         }
-        let failed = request.send().await.map_err(failed)?.failed.into_iter();
-        Ok(failed
-            .filter_map(|entry| {
-                let text = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
-                let error: Box<dyn Error + Send + Sync> = text.into();
-                Some((entry.id.parse().ok()?, QueueError::Sqs(error.into())))
-            })
-            .collect())
+        Ok(errors(request.send().await.map_err(failed)?.failed))
     }
 
     pub(super) async fn send(
@@ -206,6 +199,18 @@ impl SqsQueue {
     }
 }
 
+/// The errors of the entries that SQS did not take, by the index that is their id.
+fn errors(failed: Vec<BatchResultErrorEntry>) -> HashMap<usize, QueueError> {
+    failed
+        .into_iter()
+        .filter_map(|entry| {
+            let text = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
+            let error: Box<dyn Error + Send + Sync> = text.into();
+            Some((entry.id.parse().ok()?, QueueError::Sqs(error.into())))
+        })
+        .collect()
+}
+
 /// The `AWSTraceHeader` attribute, by which X-Ray links the sender's invocation to this one;
 /// outside Lambda, to the job's own trace.
 fn trace_header(trace: Option<&TraceParent>) -> Option<MessageSystemAttributeValue> {
@@ -274,7 +279,32 @@ impl fmt::Debug for SqsQueue {
 
 #[cfg(test)]
 mod tests {
-    use super::region;
+    use std::error::Error;
+
+    use aws_sdk_sqs::types::BatchResultErrorEntry;
+
+    use super::{errors, region};
+
+    #[test]
+    fn an_entry_that_sqs_does_not_take_fails_its_own_job() {
+        let entry = |id: &str, message: Option<&str>| {
+            BatchResultErrorEntry::builder()
+                .id(id)
+                .sender_fault(false)
+                .code("InternalError")
+                .set_message(message.map(str::to_owned))
+                .build()
+                .expect("an entry")
+        };
+        let errors = errors(vec![entry("2", Some("try again")), entry("7", None)]);
+        let mut failed: Vec<_> = errors
+            .iter()
+            .map(|(index, error)| (*index, error.source().map(ToString::to_string)))
+            .collect();
+        failed.sort_unstable();
+        let expected = [(2, "InternalError: try again"), (7, "InternalError: ")];
+        assert_eq!(failed, expected.map(|(index, text)| (index, Some(text.to_owned()))));
+    }
 
     #[test]
     fn a_queues_url_names_its_region() {
