@@ -69,7 +69,7 @@ def purpose(library, symbol):
         name = "malloc" if allocates else "memory" if "mem" in symbol else "libc"
     else:
         crate = re.search(r"(?:<|^|&|dyn )([a-z_0-9]+)::", symbol)
-        name = crate[1] if crate else symbol
+        name = crate[1] if crate else "malloc" if re.match("_?mi_", symbol) else symbol
     return next((purpose for purpose, names in PURPOSES.items() if name in names), "the rest")
 
 
