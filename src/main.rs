@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind, Write, stdout};
 use std::process::exit;
 
 use clap::{CommandFactory, Parser};
+#[cfg(feature = "mimalloc")]
 use mimalloc::MiMalloc;
 use sms_config::{LocalConfig, Role, environment};
 use sms_outbound::tls;
@@ -31,6 +32,7 @@ use self::components::Components;
 
 /// A request takes less CPU time than with the system's allocator, for the same memory. The
 /// functions keep that one, to be small.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
