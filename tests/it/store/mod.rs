@@ -33,6 +33,9 @@ mod delivery_reports;
 /// A Redis that cannot do what is needed, or forgets: `/readyz` and the log.
 mod readiness;
 
+/// A Redis whose memory is full.
+mod full_memory;
+
 /// Memory and Redis compared over random operations.
 mod differential;
 

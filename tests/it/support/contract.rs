@@ -8,6 +8,7 @@ use sms_domain::verification::Policy;
 use sms_queue::Queue;
 use sms_store::{Clock, Store};
 
+use super::cluster_proxy::cluster_proxy;
 use super::process::{Deployment, Environment};
 use super::services::{rabbitmq_url, redis_cluster_url, redis_url};
 use super::sqs::{Queues, client};
@@ -27,6 +28,11 @@ pub fn redis_store(policy: Policy) -> Store {
 
 pub fn redis_cluster_store(policy: Policy) -> Store {
     Store::redis(&redis_cluster_url(), policy).expect("a URL").with_clock(stopped_clock())
+}
+
+pub fn redis_cluster_proxy_store(policy: Policy) -> Store {
+    let url = cluster_proxy(&redis_url());
+    Store::redis(&url, policy).expect("a URL").with_clock(stopped_clock())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a virtual clock begins at the present")]
@@ -67,8 +73,8 @@ pub fn api_and_workers() -> Deployment {
 
 /// Declares the cases of a contract, each a function that takes the subject.
 ///
-/// - `contract! { stores; case… }`: on the memory, Redis and Redis Cluster; a case takes an
-///   [`Open`], or with `stores with super::path;` what that function makes of one.
+/// - `contract! { stores; case… }`: on the memory, Redis, Redis Cluster and a cluster behind a
+///   proxy; a case takes an [`Open`], or with `stores with super::path;` what that function makes of one.
 /// - `contract! { queues; case… }`: on the memory, RabbitMQ (quorum and classic) and SQS; a case
 ///   takes a [`Subject`].
 /// - `contract! { deployments; case… }`: embedded, in one process, and as API and workers; a case
@@ -82,6 +88,7 @@ macro_rules! contract {
             memory: $with(backends::memory_store as backends::Open),
             redis: $with(backends::redis_store as backends::Open),
             redis_cluster: $with(backends::redis_cluster_store as backends::Open),
+            redis_cluster_proxy: $with(backends::redis_cluster_proxy_store as backends::Open),
         }
     };
     (queues; $($case:ident)*) => {

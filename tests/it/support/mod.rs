@@ -1,6 +1,7 @@
 //! Support for the tests: real services, the program itself as processes, and a stub of the
 //! gateway.
 
+pub mod cluster_proxy;
 pub mod collector;
 pub mod contract;
 pub mod gateway;

@@ -25,5 +25,5 @@ end
 local lease = string.format('%s:%d', worker, now + ARGV[3])
 record[SMS] = record[SMS] or {}
 record[SMS][sms_number] = unknown and lease .. ':unknown' or lease
-redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+replace(packed(record), 'KEEPTTL')
 return {'go', record[EXPIRES] - now, unknown and 1 or 0}

@@ -9,5 +9,5 @@ if not record or record[ID] ~= ARGV[1] then return {'gone'} end
 if record[CANCELLED] then return {'cancelled'} end
 if record[STATUS] ~= 'pending' or now >= record[EXPIRES] then return {'gone'} end
 record[EXPIRES], record[CANCELLED] = now, true
-redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+replace(packed(record), 'KEEPTTL')
 return {'cancelled'}

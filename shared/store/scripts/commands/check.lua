@@ -37,7 +37,7 @@ if #exceeded > 0 then return {'refused', unpack(exceeded)} end
 record[CHECKED] = request
 if ARGV[2] == '1' then
   record[STATUS], record[WRONG], record[WRONG_UNTIL] = 'approved', 0, 0
-  redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+  replace(packed(record), 'KEEPTTL')
   if VERIFIED then
     redis.call('SET', KEYS[2], text(now + REMEMBER), 'PX', text(REMEMBER))
   end
@@ -47,6 +47,6 @@ wrong = wrong + 1
 if wrong == 1 then wrong_until = now + MAX_LIFE end
 record[WRONG], record[WRONG_UNTIL] = wrong, wrong_until
 record[UNTIL] = math.max(record[UNTIL], wrong_until)
-redis.call('SET', KEYS[1], packed(record), 'PX', text(record[UNTIL] - now))
+replace(packed(record), 'PX', text(record[UNTIL] - now))
 COMMIT_LIMITS()
 return wrong_code()

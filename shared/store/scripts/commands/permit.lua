@@ -16,10 +16,15 @@ if now < trial_until then
   return {'open', math.ceil(math.min(trial_until - now, HALF_OPEN_WAIT))}
 end
 
+-- A write that needs no memory, before one that does, and that Redis refuses otherwise where it is
+-- full. The time has passed.
+local function end_trial() redis.call('HDEL', KEYS[1], 'trial_until') end
+
 if rate > 0 then
   if slot == 0 then
     slot = math.max(now, tonumber(v[4] or 0))
     if slot - now >= max_wait then return {'full'} end
+    end_trial()
     redis.call('HSET', KEYS[1], 'next', string.format('%.3f', slot + 1000 / rate))
     redis.call('PEXPIRE', KEYS[1], math.ceil(slot - now) + ACCOUNT_KEPT)
   end
@@ -27,6 +32,7 @@ if rate > 0 then
 end
 
 if open_until > 0 then
+  end_trial()
   redis.call('HSET', KEYS[1], 'trial_until', string.format('%.0f', now + tonumber(ARGV[4])))
 end
 return {'granted', failures > 0 and 1 or 0}

@@ -16,5 +16,5 @@ else
   record[REPORTS] = record[REPORTS] or {}
   record[REPORTS][message_id] = result
 end
-redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+replace(packed(record), 'KEEPTTL')
 return 1

@@ -29,5 +29,5 @@ if outcome == 'unknown' then result = 'failed' end
 if record[SHOWN] == sms_number and record[DELIVERY] ~= 'delivered' then
   record[DELIVERY] = result
 end
-redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+replace(packed(record), 'KEEPTTL')
 return 1

@@ -18,12 +18,12 @@ if sms_number > 1 then
     before[2], before[3], 0, 0, ''
   record[SMS] = record[SMS] or {}
   record[SMS][sms_number] = 'released'
-  redis.call('SET', KEYS[1], packed(record), 'KEEPTTL')
+  replace(packed(record), 'KEEPTTL')
 elseif record[WRONG] > 0 or #times > 0 then
   -- It began with this request: only what was there before remains.
   local value = cmsgpack.pack('', '', '', '', '', 0, 0, 0, 0, 0, 0, record[WRONG],
     record[WRONG_UNTIL], '', '', times, record[UNTIL])
-  redis.call('SET', KEYS[1], value, 'KEEPTTL')
+  replace(value, 'KEEPTTL')
 else
   redis.call('DEL', KEYS[1])
 end

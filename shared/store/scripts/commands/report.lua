@@ -9,8 +9,9 @@ if health == 'up' then
 end
 if health == 'unknown' then return redis.call('HDEL', KEYS[1], 'trial_until') end
 local now = clock() / 1000
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+-- First what needs no memory: then Redis takes the rest also where it is full.
 redis.call('HDEL', KEYS[1], 'trial_until')
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 if failures >= max_failures then
   redis.call('HSET', KEYS[1], 'open_until', string.format('%.0f', now + open))
 end

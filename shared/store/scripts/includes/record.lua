@@ -33,6 +33,17 @@ local function packed(record)
   return cmsgpack.pack(unpack(record, 1, REPORTS))
 end
 
+-- Stores what has become of the number's record, also where Redis' memory is full: it refuses a SET
+-- until a script has sent a write that needs no memory, such as this HDEL, which does nothing to a
+-- text.
+local function replace(value, ...)
+  local answer = redis.pcall('SET', KEYS[1], value, ...)
+  if type(answer) == 'table' and answer.err then
+    redis.pcall('HDEL', KEYS[1], '')
+    redis.call('SET', KEYS[1], value, ...)
+  end
+end
+
 -- Returns true if the latest admission is of this candidate.
 local function is_admitted(record, candidate)
   local latest = record[CANDIDATE]

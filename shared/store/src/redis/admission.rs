@@ -7,7 +7,6 @@ use std::iter;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use redis::{ErrorKind, ServerErrorKind};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
 use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Window};
 use sms_domain::refusal::Refusal;
@@ -17,7 +16,7 @@ use sms_telemetry::causes;
 use tracing::debug;
 
 use super::RedisStore;
-use super::connection::Call;
+use super::connection::{Call, is_cross_slot};
 use super::reply::{ScriptReply, unexpected};
 use super::scripts::Shape;
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE, SLOT};
@@ -270,11 +269,7 @@ impl RedisStore {
             return Ok(None);
         }
         match self.answer(call(quotas)).await {
-            Err(StoreError::Redis(error))
-                if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) =>
-            {
-                Ok(None)
-            }
+            Err(StoreError::Redis(error)) if is_cross_slot(&error) => Ok(None),
             result => result.map(Some),
         }
     }

@@ -4,7 +4,7 @@
 //! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
 //! connection, the next calls use a new one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -138,6 +138,19 @@ impl Call {
     }
 }
 
+/// Returns true if the keys of a call are on different shards, by the answer of a cluster or of a
+/// proxy in front of one.
+pub(super) fn is_cross_slot(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) || is_cross_slot_of_proxy(error)
+}
+
+/// Tair and Redis of Alibaba Cloud say `ERR 'EVAL' command keys must in same slot`, or
+/// `ERR eval/evalsha command keys must be in same slot`
+/// (<https://www.alibabacloud.com/help/en/redis/support/usage-of-lua-scripts>).
+fn is_cross_slot_of_proxy(error: &RedisError) -> bool {
+    error.detail().is_some_and(|text| text.contains("in same slot"))
+}
+
 /// Returns true if a server has not cached the script.
 fn is_not_cached(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
@@ -165,6 +178,8 @@ pub(super) struct Connection {
     client: Client,
     present: Arc<Mutex<Present>>,
     deadline: Duration,
+    /// True if the server is known to be a proxy in front of a cluster.
+    behind_proxy: Arc<AtomicBool>,
 }
 
 struct Present {
@@ -181,7 +196,7 @@ impl Connection {
         let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
         let link = Link::Server(connect(&client)?);
         let present = Arc::new(Mutex::new(Present { link, since: Instant::now() }));
-        Ok(Self { client, present, deadline: DEADLINE })
+        Ok(Self { client, present, deadline: DEADLINE, behind_proxy: Arc::default() })
     }
 
     /// Sets the longer deadline of a simulation, where no user waits, and every reply counts.
@@ -198,6 +213,12 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => {
                     self.join_cluster()?;
+                    Err(error)
+                }
+                Err(error) if is_cross_slot_of_proxy(&error) => {
+                    if !self.behind_proxy.swap(true, Ordering::Relaxed) {
+                        info!("REDIS_URL names a proxy in front of a cluster");
+                    }
                     Err(error)
                 }
                 Err(error) if error.is_io_error() && !error.is_timeout() => {
@@ -243,9 +264,9 @@ impl Connection {
         })
     }
 
-    /// Returns true if the server is known to belong to a cluster.
+    /// Returns true if the server is known to belong to a cluster, or to hide one.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.lock().link, Link::Cluster(_))
+        self.behind_proxy.load(Ordering::Relaxed) || matches!(self.lock().link, Link::Cluster(_))
     }
 
     fn link(&self) -> Link {

@@ -158,6 +158,21 @@ mod tests {
         }
     }
 
+    /// A proxy in front of a cluster reads the scripts, and takes no variable in a key's place.
+    #[test]
+    fn each_command_names_its_key_literally() {
+        for path in ["commands", "includes", "limits"].into_iter().flat_map(files) {
+            let source = code(&fs::read_to_string(&path).expect("text"));
+            for call in source.replace("redis.pcall(", "redis.call(").split("redis.call('").skip(1)
+            {
+                let (command, rest) = call.split_once('\'').expect("a command");
+                let is_literal = ["TIME"].contains(&command)
+                    || [", KEYS[", ", ALL_KEYS"].iter().any(|key| rest.starts_with(key));
+                assert!(is_literal, "{}: {command}{rest:.20}", path.display());
+            }
+        }
+    }
+
     #[test]
     fn a_variant_names_each_key_literally_and_replaces_every_call() {
         let second = Duration::from_secs(1);
