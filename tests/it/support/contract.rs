@@ -74,7 +74,8 @@ pub fn api_and_workers() -> Deployment {
 /// Declares the cases of a contract, each a function that takes the subject.
 ///
 /// - `contract! { stores; case… }`: on the memory, Redis, Redis Cluster and a cluster behind a
-///   proxy; a case takes an [`Open`], or with `stores with super::path;` what that function makes of one.
+///   proxy; a case takes an [`Open`], or with `stores with super::path;` what that function makes
+///   of one.
 /// - `contract! { queues; case… }`: on the memory, RabbitMQ (quorum and classic) and SQS; a case
 ///   takes a [`Subject`].
 /// - `contract! { deployments; case… }`: embedded, in one process, and as API and workers; a case
