@@ -4,7 +4,7 @@
 //! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
 //! connection, the next calls use a new one.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -178,14 +178,14 @@ pub(super) struct Connection {
     client: Client,
     present: Arc<Mutex<Present>>,
     deadline: Duration,
-    /// True if the server is known to be a proxy in front of a cluster.
-    behind_proxy: Arc<AtomicBool>,
 }
 
 struct Present {
     link: Link,
     /// Time of the link's creation: it is not replaced within [`DEADLINE`] of it.
     since: Instant,
+    /// True if the server is known to be a proxy in front of a cluster.
+    behind_proxy: bool,
 }
 
 impl Connection {
@@ -195,8 +195,9 @@ impl Connection {
         let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
         let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
         let link = Link::Server(connect(&client)?);
-        let present = Arc::new(Mutex::new(Present { link, since: Instant::now() }));
-        Ok(Self { client, present, deadline: DEADLINE, behind_proxy: Arc::default() })
+        let present =
+            Arc::new(Mutex::new(Present { link, since: Instant::now(), behind_proxy: false }));
+        Ok(Self { client, present, deadline: DEADLINE })
     }
 
     /// Sets the longer deadline of a simulation, where no user waits, and every reply counts.
@@ -216,7 +217,7 @@ impl Connection {
                     Err(error)
                 }
                 Err(error) if is_cross_slot_of_proxy(&error) => {
-                    if !self.behind_proxy.swap(true, Ordering::Relaxed) {
+                    if !std::mem::replace(&mut self.lock().behind_proxy, true) {
                         info!("REDIS_URL names a proxy in front of a cluster");
                     }
                     Err(error)
@@ -266,7 +267,8 @@ impl Connection {
 
     /// Returns true if the server is known to belong to a cluster, or to hide one.
     pub(super) fn is_cluster(&self) -> bool {
-        self.behind_proxy.load(Ordering::Relaxed) || matches!(self.lock().link, Link::Cluster(_))
+        let present = self.lock();
+        present.behind_proxy || matches!(present.link, Link::Cluster(_))
     }
 
     fn link(&self) -> Link {
@@ -310,7 +312,7 @@ impl Connection {
             info!("REDIS_URL names a node of a cluster");
             let config = redis::cluster::ClusterConfig::new();
             let connection = self.cluster()?.get_pending_async_connection_with_config(config);
-            *present = Present { link: Link::Cluster(connection), since: Instant::now() };
+            (present.link, present.since) = (Link::Cluster(connection), Instant::now());
         }
         Ok(present.link.clone())
     }
