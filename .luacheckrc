@@ -11,7 +11,7 @@ local included = {
   "ID", "PURPOSE", "TO", "STATUS", "DELIVERY", "BEGAN", "EXPIRES", "NEXT", "ROOM_AT", "SEND",
   "SHOWN", "WRONG", "WRONG_UNTIL", "CANDIDATE", "GUARD", "CHECKED", "CANCELLED", "BEFORE", "TIMES",
   "SMS", "MESSAGES", "REPORTS", "UNTIL", "unpacked", "packed", "is_admitted",
-  "wrong_codes",
+  "wrong_codes", "replace",
   "guard", "is_known", "add", "set_test", "counted", "uncount", "packed_guard", "spent", "left",
   "OBSERVE", "CHALLENGE", "LAG", "SLOT", "SCORE_HALF_LIFE", "BASE_HALF_LIFE",
   "PROBE_WAIT", "MAX_DOUBLINGS", "DAY", "PREFIX_KEPT", "COUNTRY_KEPT", "ALARM_PERCENT",
