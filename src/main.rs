@@ -30,7 +30,7 @@ use self::cli::{Cli, Command, GatewayAction};
 use self::commands::{dead_letters, facts, gateway_check, health, invoke, simulate, worker};
 use self::components::Components;
 
-/// A request takes less CPU time than with the system's allocator, for the same memory. The
+/// A request takes less CPU time than with the system's allocator, for nearly the same memory. The
 /// functions keep that one, to be small.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
