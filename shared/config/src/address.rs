@@ -2,39 +2,59 @@
 
 use std::fmt;
 
-use sms_outbound::dsn::DsnError;
+use sms_outbound::dsn::{self, DsnError};
 use url::Url;
 
 use crate::settings::{self, Setting};
 use crate::vars::Vars;
 
-/// A URL that may hold credentials: `Debug` and `Display` show scheme, host and path only.
+/// Schemes of `REDIS_URL`.
+const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel"];
+
+/// A URL that may hold credentials: `Debug` and `Display` show scheme, hosts and path only.
 #[derive(Clone)]
-pub struct Address(Url);
+pub struct Address {
+    text: String,
+    /// One for each host.
+    urls: Vec<Url>,
+}
 
 impl Address {
+    fn parse(text: &str) -> Option<Self> {
+        let urls = dsn::each_host(text)
+            .iter()
+            .map(|url| Url::parse(url).ok().filter(Url::has_host))
+            .collect::<Option<_>>()?;
+        Some(Self { text: text.trim().to_owned(), urls })
+    }
+
     /// The whole URL, for the client that connects to it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.as_str()
+        &self.text
     }
 
     pub(super) fn is_http(&self) -> bool {
-        matches!(self.0.scheme(), "https" | "http")
+        matches!(self.url().scheme(), "https" | "http")
     }
 
+    /// The URL, with its first host.
     pub(super) fn url(&self) -> &Url {
-        &self.0
+        &self.urls[0]
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
+        write!(f, "{}://", self.url().scheme())?;
+        for (index, url) in self.urls.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{}", url.host_str().unwrap_or_default())?;
+            if let Some(port) = url.port() {
+                write!(f, ":{port}")?;
+            }
         }
-        f.write_str(self.0.path())
+        f.write_str(self.url().path())
     }
 }
 
@@ -47,7 +67,7 @@ impl fmt::Debug for Address {
 impl Vars<'_> {
     /// `REDIS_URL`.
     pub(super) fn redis(&mut self) -> Option<Address> {
-        self.address(&settings::REDIS_URL, &["redis", "rediss"], sms_store::check_url)
+        self.address(&settings::REDIS_URL, &REDIS_SCHEMES, sms_store::check_url)
     }
 
     pub(super) fn address(
@@ -69,7 +89,7 @@ impl Vars<'_> {
             );
             return None;
         }
-        let Some(url) = Url::parse(&text).ok().filter(Url::has_host) else {
+        let Some(address) = Address::parse(&text) else {
             self.problem(
                 setting,
                 "is not a URL such as scheme://user:password@host:port; \
@@ -81,6 +101,6 @@ impl Vars<'_> {
             self.problem(setting, &error.to_string());
             return None;
         }
-        Some(Address(url))
+        Some(address)
     }
 }

@@ -32,6 +32,9 @@ pub enum DsnError {
     /// An option is unknown.
     #[error("has an unknown option {0}")]
     Unknown(String),
+    /// A file cannot be used.
+    #[error("has {0}=FILE, but the file {1}")]
+    File(&'static str, String),
     /// Credentials would be sent in clear text.
     #[error(
         "has tls=false, which is allowed for a stub on this machine only \
@@ -41,6 +44,18 @@ pub enum DsnError {
     /// A part is not valid percent-encoding.
     #[error("has a part that is not percent-encoded UTF-8")]
     Encoding,
+}
+
+/// The URL of each host of a URL that may name several: `redis://user:password@a:1,b:2/3` stands for
+/// `redis://user:password@a:1/3` and `redis://user:password@b:2/3`.
+#[must_use]
+pub fn each_host(url: &str) -> Vec<String> {
+    let url = url.trim();
+    let begin = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |length| begin + length);
+    let begin = url[begin..end].rfind('@').map_or(begin, |user| begin + user + 1);
+    let (before, behind) = (&url[..begin], &url[end..]);
+    url[begin..end].split(',').map(|host| format!("{before}{host}{behind}")).collect()
 }
 
 /// A parsed DSN. Options are taken out of it; one that is left over at the end is an error.
@@ -256,6 +271,21 @@ fn decoded(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_host_of_a_url_has_a_url_of_its_own() {
+        for (url, urls) in [
+            (
+                "redis://u:p,q@a:1,[::1]:2/3?x=y,z",
+                &["redis://u:p,q@a:1/3?x=y,z", "redis://u:p,q@[::1]:2/3?x=y,z"][..],
+            ),
+            ("amqp://a", &["amqp://a"]),
+            ("amqp://a,?queue=@b", &["amqp://a?queue=@b", "amqp://?queue=@b"]),
+            ("no URL", &["no URL"]),
+        ] {
+            assert_eq!(each_host(url), urls);
+        }
+    }
 
     #[test]
     fn the_same_account_has_the_same_name_whatever_its_options() {

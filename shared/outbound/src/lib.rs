@@ -10,4 +10,5 @@ pub mod http_client;
 pub mod proxy;
 pub mod signing;
 pub mod tls;
+pub mod tls_files;
 pub mod transcript;

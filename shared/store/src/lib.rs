@@ -435,5 +435,5 @@ pub fn admission_script(windows: &[Window], quotas: &[Quota]) -> String {
 /// # Errors
 /// When the URL is invalid.
 pub fn check_url(url: &str) -> Result<(), DsnError> {
-    redis::check(url)
+    redis::check_url(url)
 }

@@ -1,7 +1,9 @@
 //! Validation of a RabbitMQ `QUEUE_URL`. The client itself ignores unknown options, or connects to
 //! another host.
 
-use sms_outbound::dsn::{Dsn, DsnError};
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use sms_outbound::dsn::{Dsn, DsnError, each_host};
+use sms_outbound::tls_files::TlsFiles;
 use url::{Host, Url};
 
 use super::topology::QueueType;
@@ -20,16 +22,30 @@ const FRAME_MAX: u32 = 8192;
 
 /// A parsed `QUEUE_URL`.
 pub(super) struct Address {
-    /// The URL for the client, with the options that it knows.
-    pub(super) url: Url,
+    /// A URL for the client of each node, with the options that it knows.
+    pub(super) nodes: Vec<Url>,
     pub(super) queue: String,
     pub(super) queue_type: QueueType,
+    pub(super) tls: OwnedTLSConfig,
 }
 
 impl Address {
     /// # Errors
     /// When it is not valid.
     pub(super) fn parse(url: &str) -> Result<Self, DsnError> {
+        let mut all: Option<Self> = None;
+        for url in each_host(url) {
+            let mut one = Self::parse_one(&url)?;
+            match &mut all {
+                None => all = Some(one),
+                Some(all) => all.nodes.append(&mut one.nodes),
+            }
+        }
+        all.ok_or(DsnError::Missing("a host"))
+    }
+
+    /// Reads a URL with one host.
+    fn parse_one(url: &str) -> Result<Self, DsnError> {
         let mut dsn = Dsn::parse(url)?;
         let wrong = |what| Err(DsnError::Server(what));
         match dsn.url().host() {
@@ -39,8 +55,8 @@ impl Address {
                      address",
                 );
             }
-            Some(host) if !host.to_string().contains(',') => {}
-            _ => return wrong("must have exactly one host"),
+            Some(host) if !host.to_string().is_empty() => {}
+            _ => return wrong("needs a host, or several of one cluster: amqp://a,b,c/%2f"),
         }
         if dsn.url().fragment().is_some() {
             return wrong("has a #, which in a password is written %23");
@@ -72,16 +88,31 @@ impl Address {
         if frame_max < FRAME_MAX {
             return wrong("has a frame_max below 8192, the minimum of RabbitMQ 4");
         }
+        let secure = dsn.scheme() == "amqps";
+        let tls = TlsFiles::take(&mut dsn, secure)?.map(tls_config).transpose()?;
         let mut url = dsn.url().clone();
         dsn.finish()?;
         url.set_query(Some(&format!("heartbeat={heartbeat}&frame_max={frame_max}")));
-        Ok(Self { url, queue, queue_type })
+        Ok(Self { nodes: vec![url], queue, queue_type, tls: tls.unwrap_or_default() })
     }
+}
+
+fn tls_config(files: TlsFiles) -> Result<OwnedTLSConfig, DsnError> {
+    let identity =
+        files.client.map(|files| OwnedIdentity::PKCS8 { pem: files.cert, key: files.key });
+    let cert_chain = files.ca.map(String::from_utf8).transpose();
+    let cert_chain =
+        cert_chain.map_err(|_| DsnError::File("ca", "is not a text in UTF-8".to_owned()))?;
+    Ok(OwnedTLSConfig { identity, cert_chain })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn nodes(url: &str) -> Vec<String> {
+        Address::parse(url).expect(url).nodes.iter().map(ToString::to_string).collect()
+    }
 
     #[test]
     fn what_the_client_would_swallow_is_told() {
@@ -99,7 +130,8 @@ mod tests {
             ("amqp://u@h", "a user and no password"),
             ("amqp://u:p%ff@h", "percent-encoded"),
             ("amqp://u:p@[::1]:5672", "IPv6"),
-            ("amqp://u:p@a,b", "exactly one host"),
+            ("amqp://u:p@a,,b", "needs a host"),
+            ("amqp://a?ca=/nowhere", "cannot be read"),
         ] {
             let error = Address::parse(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(problem), "{url}: {error}");
@@ -115,7 +147,14 @@ mod tests {
                 "amqps://10.0.0.1/%2f?heartbeat=5&frame_max=131072",
             ),
         ] {
-            assert_eq!(Address::parse(url).expect(url).url.as_str(), client);
+            assert_eq!(nodes(url), [client]);
         }
+        assert_eq!(
+            nodes("amqp://u:p@a:1,b/v?queue=q"),
+            [
+                "amqp://u:p@a:1/v?heartbeat=10&frame_max=8192",
+                "amqp://u:p@b/v?heartbeat=10&frame_max=8192"
+            ]
+        );
     }
 }

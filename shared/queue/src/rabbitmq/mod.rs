@@ -15,6 +15,7 @@ mod acker;
 mod address;
 mod consumer;
 mod dead_letters;
+mod nodes;
 mod topology;
 
 use std::collections::HashSet;
@@ -25,7 +26,7 @@ use std::{fmt, io};
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection};
 use sms_domain::job_batch;
 use sms_domain::retry_schedule::Delay;
 use sms_domain::sync::lock;
@@ -37,6 +38,7 @@ use self::address::Address;
 pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
+use self::nodes::Nodes;
 use self::topology::{Topology, text};
 use crate::DEADLINE;
 use crate::dead_letter::{DeadLetterReason, Depth};
@@ -58,7 +60,7 @@ const PERSISTENT: u8 = 2;
 
 #[derive(Clone)]
 pub(super) struct RabbitMqQueue {
-    url: Arc<str>,
+    nodes: Arc<Nodes>,
     queues: Topology,
     publisher: Arc<Mutex<Option<Connecting>>>,
     group: GroupCommit,
@@ -93,9 +95,9 @@ enum Target<'a> {
 impl RabbitMqQueue {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         sms_outbound::tls::install();
-        let Address { url, queue, queue_type } = Address::parse(url)?;
+        let Address { nodes, queue, queue_type, tls } = Address::parse(url)?;
         Ok(Self {
-            url: url.as_str().into(),
+            nodes: Arc::new(Nodes::new(&nodes, tls)),
             queues: Topology::new(&queue, queue_type),
             publisher: Arc::default(),
             group: GroupCommit::new(job_batch::MOST.into(), ROUNDS),
@@ -288,19 +290,42 @@ impl RabbitMqQueue {
         connecting.await
     }
 
-    /// Opens a connection and a channel, and declares the queues, within [`CONNECT_TIMEOUT`].
+    /// Opens a connection to the first node with which it succeeds, and a channel, and declares the
+    /// queues, within [`CONNECT_TIMEOUT`].
     async fn open(&self, purpose: &str) -> Result<(Connection, Channel), lapin::Error> {
-        let name = format!("sms-verify {purpose}");
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
         let open = async {
-            let connection = Connection::connect(&self.url, properties).await?;
-            let channel = connection.create_channel().await?;
-            self.queues.declare(&channel).await?;
-            Ok((connection, channel))
+            let mut failure = timed_out("there is no node");
+            for node in self.nodes.in_order() {
+                match self.open_on(node, purpose).await {
+                    Ok(opened) => {
+                        self.nodes.prefer(node);
+                        return Ok(opened);
+                    }
+                    Err(error) => {
+                        debug!(%error, node, "a node of RabbitMQ cannot be used");
+                        // An answer of RabbitMQ says more than the lack of one.
+                        if is_io(&failure) {
+                            failure = error;
+                        }
+                    }
+                }
+            }
+            Err(failure)
         };
         tokio::time::timeout(CONNECT_TIMEOUT, open)
             .await
             .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
+    }
+
+    async fn open_on(
+        &self,
+        node: usize,
+        purpose: &str,
+    ) -> Result<(Connection, Channel), lapin::Error> {
+        let connection = self.nodes.connect(node, purpose).await?;
+        let channel = connection.create_channel().await?;
+        self.queues.declare(&channel).await?;
+        Ok((connection, channel))
     }
 
     /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
@@ -372,6 +397,10 @@ async fn with_end_timeout<T>(
     call: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, lapin::Error> {
     tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(timed_out("timed out")))
+}
+
+fn is_io(error: &lapin::Error) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::IOError(_))
 }
 
 fn timed_out(what: &'static str) -> lapin::Error {

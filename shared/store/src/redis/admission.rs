@@ -16,7 +16,7 @@ use sms_telemetry::causes;
 use tracing::debug;
 
 use super::RedisStore;
-use super::connection::{Call, is_cross_slot};
+use super::call::{Call, is_cross_slot};
 use super::reply::{ScriptReply, unexpected};
 use super::scripts::Shape;
 use crate::constants::{CHALLENGE, OBSERVE, REFUSE, SLOT};

@@ -30,10 +30,19 @@ const CODES: [(&str, &str); 10] = [
 ];
 
 /// Parts of the texts of errors without a code of their own, in lower case.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 8] = [
     (
         "unknown command",
-        "it is no Redis that stores data: a Sentinel, perhaps, and REDIS_URL must name the primary",
+        "it is no Redis that stores data: a Sentinel, perhaps, which redis+sentinel://HOST/NAME asks \
+         for the primary",
+    ),
+    (
+        "no such master",
+        "the Sentinels of REDIS_URL watch over no primary of the name that it ends with",
+    ),
+    (
+        "cluster support disabled",
+        "it belongs to no cluster, and several hosts in REDIS_URL are nodes of one",
     ),
     ("db index is out of range", "it has no database with the number at the end of REDIS_URL"),
     (
@@ -41,7 +50,12 @@ const TEXTS: [(&str, &str); 6] = [
         "a cluster has no numbered databases: REDIS_URL must not end with one",
     ),
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
-    ("clusterconnectionnotfound", "the cluster is down: no reachable node serves a slot"),
+    (
+        "clusterconnectionnotfound",
+        "the cluster is down: no reachable node serves a slot; or, with rediss://, the nodes announce \
+         addresses that are not in their certificate (cluster-preferred-endpoint-type hostname makes \
+         them announce names)",
+    ),
     (
         "authentication failed",
         "it does not know the user and the password of REDIS_URL, or has no passwords at all",

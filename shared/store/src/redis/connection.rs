@@ -1,25 +1,27 @@
-//! The connection to Redis: one server, or a cluster as soon as a server says that it belongs to
-//! one.
+//! The connection to Redis: one server, a cluster, or the primary that Sentinels name.
 //!
 //! A call waits for [`DEADLINE`] at most, except in a simulation. After any failure of a
 //! connection, the next calls use a new one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClient;
+use redis::cluster::ClusterConfig;
 use redis::cluster_async::ClusterConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ParsingError, RedisError,
-    ServerErrorKind, ToRedisArgs, Value,
+    Client, Cmd, ErrorKind, FromRedisValue, ParsingError, RedisError, ServerErrorKind, Value,
 };
 use sms_domain::sync::lock;
+use sms_outbound::dsn::DsnError;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
+use super::call::{Call, is_cross_slot_of_proxy};
+use super::sentinel::{Follower, Found};
+use super::servers::{CLIENT_NAME, Servers};
 use crate::StoreError;
 
 /// Longest wait of a request for the store, reconnection included. Store and queue together answer
@@ -30,7 +32,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_millis(500);
 /// peer that vanished silently (a frozen Lambda environment, a failover) costs this much and not
 /// TCP's 15 minutes. It leaves half of the deadline for a second try on a new connection. (A slow
 /// server still acknowledges.)
-const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
+pub(super) const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Longest wait in a simulation.
 const SIMULATION_DEADLINE: Duration = Duration::from_secs(30);
@@ -42,120 +44,6 @@ const RETRY_WAIT: (u64, u64) = (20, 100);
 /// another.
 const CLUSTER_RETRIES: u32 = 8;
 
-/// A script, with the hash by which a server caches it.
-pub(super) struct Script {
-    source: String,
-    hash: String,
-    keys: usize,
-    /// Held by the one call that sends the source; the others wait.
-    sending: tokio::sync::Mutex<()>,
-    /// How often the source was sent.
-    sent: AtomicUsize,
-}
-
-impl Script {
-    pub(super) fn new(source: String, keys: usize) -> Self {
-        let hash = redis::Script::new(&source).get_hash().to_owned();
-        let (sending, sent) = Default::default();
-        Self { source, hash, keys, sending, sent }
-    }
-
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// A call with these keys, which must be on one shard or on a server without a cluster.
-    pub(super) fn call(self: &Arc<Self>, keys: impl AsRef<[String]>) -> Call {
-        debug_assert_eq!(self.keys, keys.as_ref().len(), "{:?}", keys.as_ref());
-        // Enough for an admission.
-        let mut cmd = Cmd::with_capacity(48, 512);
-        cmd.arg("EVALSHA").arg(&self.hash).arg(keys.as_ref().len()).arg(keys.as_ref());
-        Call { script: Arc::clone(self), cmd }
-    }
-}
-
-/// A script with its arguments.
-pub(super) struct Call {
-    script: Arc<Script>,
-    cmd: Cmd,
-}
-
-impl Call {
-    pub(super) fn arg(mut self, value: impl ToRedisArgs) -> Self {
-        self.cmd.arg(value);
-        self
-    }
-
-    /// Number of parts of the command so far.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.cmd.args_iter().count()
-    }
-
-    /// Sends the call, with the script's source if the server has not cached it. (Loading it first
-    /// would take one more round trip, and the cache may be flushed in between.)
-    async fn query<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
-        let sent = self.script.sent.load(Ordering::Relaxed);
-        match link.query(&self.cmd).await {
-            Err(error) if is_not_cached(&error) => Box::pin(self.query_uncached(link, sent)).await,
-            result => result,
-        }
-    }
-
-    /// Sends the call with the source, unless another call has done so since the source was sent
-    /// `sent` times: a thousand calls at once do not send it a thousand times to a server that has
-    /// just started.
-    async fn query_uncached<T: FromRedisValue>(
-        &self,
-        link: &mut Link,
-        sent: usize,
-    ) -> Result<T, RedisError> {
-        let sending = self.script.sending.lock().await;
-        if self.script.sent.load(Ordering::Relaxed) != sent {
-            drop(sending);
-            match link.query(&self.cmd).await {
-                // The other call went to another server.
-                Err(error) if is_not_cached(&error) => {}
-                result => return result,
-            }
-        }
-        let result = link.query(&self.with_source()).await;
-        if !matches!(&result, Err(error) if error.is_io_error()) {
-            self.script.sent.fetch_add(1, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn with_source(&self) -> Cmd {
-        let mut cmd = redis::cmd("EVAL");
-        cmd.arg(&self.script.source);
-        for arg in self.cmd.args_iter().skip(2) {
-            if let Arg::Simple(bytes) = arg {
-                cmd.arg(bytes);
-            }
-        }
-        cmd
-    }
-}
-
-/// Returns true if the keys of a call are on different shards, by the answer of a cluster or of a
-/// proxy in front of one.
-pub(super) fn is_cross_slot(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) || is_cross_slot_of_proxy(error)
-}
-
-/// Tair and Redis of Alibaba Cloud say `ERR 'EVAL' command keys must in same slot`, or
-/// `ERR eval/evalsha command keys must be in same slot`
-/// (<https://www.alibabacloud.com/help/en/redis/support/usage-of-lua-scripts>).
-fn is_cross_slot_of_proxy(error: &RedisError) -> bool {
-    error.detail().is_some_and(|text| text.contains("in same slot"))
-}
-
-/// Returns true if a server has not cached the script.
-fn is_not_cached(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-}
-
 /// A link that commands are sent on; clones share one connection.
 #[derive(Clone)]
 pub(super) enum Link {
@@ -164,7 +52,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    async fn query<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, RedisError> {
+    pub(super) async fn query<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, RedisError> {
         match self {
             Self::Server(connection) => cmd.query_async(connection).await,
             Self::Cluster(connection) => cmd.query_async(connection).await,
@@ -172,32 +60,63 @@ impl Link {
     }
 }
 
-/// The present link, and the client that opens the next one.
+/// The present link, and the servers to which the next one is opened.
 #[derive(Clone)]
 pub(super) struct Connection {
-    client: Client,
-    present: Arc<Mutex<Present>>,
+    shared: Arc<Shared>,
     deadline: Duration,
 }
 
+struct Shared {
+    servers: Servers,
+    present: Mutex<Present>,
+    /// Told when there is a link after there was none.
+    linked: Notify,
+    /// Told when the Sentinels are to be asked again.
+    lost: Arc<Notify>,
+}
+
 struct Present {
-    link: Link,
+    /// `None` before the first call to several servers, and while a failover is under way.
+    link: Option<Link>,
     /// Time of the link's creation: it is not replaced within [`DEADLINE`] of it.
     since: Instant,
     /// True if the server is known to be a proxy in front of a cluster.
     behind_proxy: bool,
+    /// The task that follows the primary, if there are Sentinels.
+    follower: Option<AbortHandle>,
+    /// The reason why the Sentinels name no primary.
+    problem: Option<RedisError>,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        if let Some(follower) = &self.follower {
+            follower.abort();
+        }
+    }
 }
 
 impl Connection {
     /// A connection that is opened when it is first used.
-    pub(super) fn new(url: &str) -> Result<Self, RedisError> {
+    pub(super) fn new(url: &str) -> Result<Self, StoreError> {
         sms_outbound::tls::install();
-        let tcp = TcpSettings::default().set_user_timeout(TCP_USER_TIMEOUT).set_nodelay(true);
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
-        let link = Link::Server(connect(&client)?);
-        let present =
-            Arc::new(Mutex::new(Present { link, since: Instant::now(), behind_proxy: false }));
-        Ok(Self { client, present, deadline: DEADLINE })
+        let servers = Servers::parse(url)?;
+        let link = match &servers.hosts[..] {
+            [server] if servers.watched.is_none() => Some(Link::Server(connect(server)?)),
+            _ => None,
+        };
+        let since = Instant::now();
+        let present = Present { link, since, behind_proxy: false, follower: None, problem: None };
+        let (present, linked, lost) = (Mutex::new(present), Notify::new(), Arc::default());
+        let shared = Arc::new(Shared { servers, present, linked, lost });
+        Ok(Self { shared, deadline: DEADLINE })
+    }
+
+    /// Validates a URL, and reads the files that it names.
+    pub(super) fn check(url: &str) -> Result<(), DsnError> {
+        sms_outbound::tls::install();
+        Servers::parse(url).map(drop)
     }
 
     /// Sets the longer deadline of a simulation, where no user waits, and every reply counts.
@@ -208,7 +127,8 @@ impl Connection {
     /// Calls a script, a second time if the connection is dead.
     pub(super) async fn run<T: FromRedisValue>(&self, call: &Call) -> Result<T, StoreError> {
         self.in_time(async {
-            match call.query(&mut self.link()).await {
+            let mut link = self.link().await?;
+            match call.query(&mut link).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => {
                     call.query(&mut self.join_cluster()?).await
                 }
@@ -223,7 +143,8 @@ impl Connection {
                     Err(error)
                 }
                 Err(error) if error.is_io_error() && !error.is_timeout() => {
-                    call.query(&mut self.link()).await
+                    link = self.link().await?;
+                    call.query(&mut link).await
                 }
                 result => result,
             }
@@ -234,17 +155,27 @@ impl Connection {
     /// Reads a section of `INFO`, from each primary of a cluster. An error does not replace the
     /// connection.
     pub(super) async fn info(&self, section: &str) -> Result<Vec<String>, StoreError> {
-        let (mut link, mut cmd) = (self.link(), redis::cmd("INFO"));
+        let mut cmd = redis::cmd("INFO");
         cmd.arg(section);
-        let answer = tokio::time::timeout(self.deadline, link.query(&cmd))
-            .await
-            .map_err(|_| StoreError::Timeout)??;
+        let asked = async { self.link().await?.query(&cmd).await };
+        let answer =
+            tokio::time::timeout(self.deadline, asked).await.map_err(|_| StoreError::Timeout)??;
         let nodes = if let Value::Map(nodes) = answer { nodes } else { vec![(Value::Nil, answer)] };
         Ok(nodes
             .into_iter()
             .map(|(_, text)| redis::from_redis_value(text))
             .collect::<Result<_, ParsingError>>()
             .map_err(RedisError::from)?)
+    }
+
+    /// Names the connection in `CLIENT LIST`. Nothing depends on it.
+    pub(super) async fn set_name(&self) {
+        let mut cmd = redis::cmd("CLIENT");
+        cmd.arg("SETNAME").arg(CLIENT_NAME);
+        let named = async { self.link().await?.query::<()>(&cmd).await };
+        if let Ok(Err(error)) = tokio::time::timeout(self.deadline, named).await {
+            debug!(%error, "the connection has no name");
+        }
     }
 
     /// Waits for a call until the deadline. (Not an `async fn`, whose future would hold the call
@@ -258,7 +189,10 @@ impl Connection {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
                 Ok(Err(error)) => StoreError::Redis(error),
-                Err(_) => StoreError::Timeout,
+                Err(_) => match self.lock().problem.clone() {
+                    Some(problem) => StoreError::Redis(problem),
+                    None => StoreError::Timeout,
+                },
             };
             self.renew();
             Err(error)
@@ -268,11 +202,47 @@ impl Connection {
     /// Returns true if the server is known to belong to a cluster, or to hide one.
     pub(super) fn is_cluster(&self) -> bool {
         let present = self.lock();
-        present.behind_proxy || matches!(present.link, Link::Cluster(_))
+        present.behind_proxy || matches!(present.link, Some(Link::Cluster(_)))
     }
 
-    fn link(&self) -> Link {
-        self.lock().link.clone()
+    /// The present link, or the next one.
+    async fn link(&self) -> Result<Link, RedisError> {
+        let present = self.lock().link.clone();
+        match present {
+            Some(link) => Ok(link),
+            None if self.shared.servers.watched.is_some() => Box::pin(self.next_link()).await,
+            None => self.join_cluster(),
+        }
+    }
+
+    /// Waits for the next link to a primary that Sentinels name.
+    async fn next_link(&self) -> Result<Link, RedisError> {
+        self.follow();
+        loop {
+            let linked = self.shared.linked.notified();
+            if let Some(link) = self.lock().link.clone() {
+                return Ok(link);
+            }
+            linked.await;
+        }
+    }
+
+    /// Starts to follow the primary that Sentinels name.
+    fn follow(&self) {
+        let mut present = self.lock();
+        let Some(watched) = &self.shared.servers.watched else { return };
+        if present.follower.as_ref().is_some_and(|follower| !follower.is_finished()) {
+            return;
+        }
+        let shared = Arc::downgrade(&self.shared);
+        let found = move |found| {
+            if let Some(shared) = shared.upgrade() {
+                shared.set_primary(found);
+            }
+        };
+        let (hosts, lost) = (self.shared.servers.hosts.clone(), Arc::clone(&self.shared.lost));
+        let follower = Follower::new(hosts, watched.clone(), lost);
+        present.follower = Some(tokio::spawn(follower.run(found)).abort_handle());
     }
 
     /// Replaces the connection after a failure. The client itself notices only a broken one, and
@@ -283,19 +253,24 @@ impl Connection {
             return;
         }
         present.since = Instant::now();
+        if self.shared.servers.watched.is_some() {
+            self.shared.lost.notify_one();
+            return;
+        }
         match &present.link {
-            Link::Server(_) => match connect(&self.client) {
-                Ok(connection) => present.link = Link::Server(connection),
+            None => {}
+            Some(Link::Server(_)) => match connect(&self.shared.servers.hosts[0]) {
+                Ok(connection) => present.link = Some(Link::Server(connection)),
                 Err(error) => debug!(%error, "no new connection"),
             },
-            // The node of REDIS_URL may be the one that is down: the connection to the cluster is
+            // The nodes of REDIS_URL may be those that are down: the connection to the cluster is
             // kept until there is a new one.
-            Link::Cluster(_) => {
+            Some(Link::Cluster(_)) => {
                 let this = self.clone();
                 tokio::spawn(async move {
                     match this.cluster() {
                         Ok(cluster) => match cluster.get_async_connection().await {
-                            Ok(connection) => this.lock().link = Link::Cluster(connection),
+                            Ok(connection) => this.lock().link = Some(Link::Cluster(connection)),
                             Err(error) => debug!(%error, "no new connection to the cluster"),
                         },
                         Err(error) => debug!(%error, "no new connection to the cluster"),
@@ -308,20 +283,21 @@ impl Connection {
     /// Switches to the cluster, after a server answered that another one has the key.
     pub(super) fn join_cluster(&self) -> Result<Link, RedisError> {
         let mut present = self.lock();
-        if matches!(present.link, Link::Server(_)) {
-            info!("REDIS_URL names a node of a cluster");
-            let config = redis::cluster::ClusterConfig::new();
-            let connection = self.cluster()?.get_pending_async_connection_with_config(config);
-            (present.link, present.since) = (Link::Cluster(connection), Instant::now());
+        if let Some(Link::Cluster(connection)) = &present.link {
+            return Ok(Link::Cluster(connection.clone()));
         }
-        Ok(present.link.clone())
+        info!("REDIS_URL names nodes of a cluster");
+        let connection =
+            self.cluster()?.get_pending_async_connection_with_config(ClusterConfig::new());
+        let link = Link::Cluster(connection);
+        (present.link, present.since) = (Some(link.clone()), Instant::now());
+        Ok(link)
     }
 
-    fn cluster(&self) -> Result<ClusterClient, RedisError> {
-        let node = self.client.get_connection_info().clone();
-        let tcp = node.tcp_settings().clone();
-        ClusterClient::builder([node])
-            .tcp_settings(tcp)
+    fn cluster(&self) -> Result<redis::cluster::ClusterClient, RedisError> {
+        self.shared
+            .servers
+            .cluster()
             .connection_timeout(self.deadline)
             .response_timeout(self.deadline)
             .overall_response_timeout(None)
@@ -332,7 +308,26 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
-        lock(&self.present)
+        lock(&self.shared.present)
+    }
+}
+
+impl Shared {
+    /// Takes the primary that Sentinels name: calls wait while there is none.
+    fn set_primary(&self, found: Found) {
+        let mut present = lock(&self.present);
+        match found {
+            Found::Primary(client) => match connect(&client) {
+                Ok(connection) => {
+                    present.link = Some(Link::Server(connection));
+                    (present.problem, present.since) = (None, Instant::now());
+                    self.linked.notify_waiters();
+                }
+                Err(error) => present.problem = Some(error),
+            },
+            Found::Failover => present.link = None,
+            Found::None(error) => present.problem = Some(error),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{Eviction, StoreError};
 
 impl Connection {
     pub(super) async fn eviction(&self) -> Result<Eviction, StoreError> {
+        self.set_name().await;
         if !self.is_cluster()
             && self
                 .info("cluster")

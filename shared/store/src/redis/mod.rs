@@ -4,8 +4,8 @@
 //! They recognize a repeated request by its identifier, so that a command whose reply was lost with
 //! its connection can simply be sent again.
 
-mod address;
 mod admission;
+mod call;
 mod causes;
 mod connection;
 mod eviction;
@@ -13,6 +13,8 @@ mod guard_counts;
 mod recent_refusals;
 mod reply;
 mod scripts;
+mod sentinel;
+mod servers;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -25,11 +27,12 @@ use sms_domain::quota::{Quota, Window};
 use sms_domain::random::random_u64;
 use sms_domain::verification::{DeliveryState, Policy, Verification};
 use sms_domain::verification_id::{NumberTag, VerificationId};
+use sms_outbound::dsn::DsnError;
 
-pub(super) use self::address::check;
+use self::call::Call;
 pub(super) use self::causes::explain;
+use self::connection::Connection;
 pub(super) use self::connection::DEADLINE;
-use self::connection::{Call, Connection};
 use self::guard_counts::GuardCounts;
 use self::recent_refusals::RecentRefusals;
 use self::reply::{ScriptReply, unexpected};
@@ -39,6 +42,11 @@ use crate::{
     PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError, account_key, claim_key, message_key,
     millis, number_key, picture_key, probe_key, resend, timestamp, until,
 };
+
+/// Validates a URL, and reads the files that it names.
+pub(super) fn check_url(url: &str) -> Result<(), DsnError> {
+    Connection::check(url)
+}
 
 /// The script of an admission, as Redis gets it.
 pub(super) fn admission_script(windows: &[Window], quotas: &[Quota]) -> String {
@@ -60,7 +68,6 @@ pub(super) struct RedisStore {
 
 impl RedisStore {
     pub(super) fn new(url: &str, policy: Policy) -> Result<Self, StoreError> {
-        check(url)?;
         Ok(Self {
             connection: Connection::new(url)?,
             policy: Arc::new(policy),

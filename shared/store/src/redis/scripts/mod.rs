@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 pub(super) use self::variants::Rule;
 pub(super) use self::variants::Shape;
 use self::variants::Variants;
-use super::connection::Script;
+use super::call::Script;
 use crate::constants;
 
 /// A file of `store/scripts/`, by its folder and name.

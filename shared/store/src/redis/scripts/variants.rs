@@ -13,7 +13,7 @@ use sms_domain::quota::{Quota, QuotaRule, Window};
 use sms_domain::sync::lock;
 use sms_domain::verification::Policy;
 
-use crate::redis::connection::Script;
+use crate::redis::call::Script;
 use crate::{micros, millis};
 
 /// All that a variant depends on.

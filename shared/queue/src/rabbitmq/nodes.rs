@@ -1,0 +1,57 @@
+//! The nodes of a cluster, of which any one serves all queues.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lapin::tcp::OwnedTLSConfig;
+use lapin::{Connection, ConnectionProperties, runtime};
+use url::Url;
+
+use super::timed_out;
+
+/// Timeout of one node's answer where there are others: one that has vanished answers nothing.
+const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The nodes of a `QUEUE_URL`.
+pub(super) struct Nodes {
+    urls: Vec<String>,
+    tls: OwnedTLSConfig,
+    /// The node that the next connection is opened to.
+    next: AtomicUsize,
+}
+
+impl Nodes {
+    pub(super) fn new(urls: &[Url], tls: OwnedTLSConfig) -> Self {
+        let urls = urls.iter().map(ToString::to_string).collect();
+        Self { urls, tls, next: AtomicUsize::new(0) }
+    }
+
+    /// The numbers of all nodes in the order in which they are tried: first the one that was in use.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = usize> + use<> {
+        let (begin, count) = (self.next.load(Ordering::Relaxed), self.urls.len());
+        (begin..begin + count).map(move |number| number % count)
+    }
+
+    /// Begins with this node from now on.
+    pub(super) fn prefer(&self, number: usize) {
+        self.next.store(number, Ordering::Relaxed);
+    }
+
+    /// Opens a connection to a node.
+    pub(super) async fn connect(
+        &self,
+        number: usize,
+        purpose: &str,
+    ) -> Result<Connection, lapin::Error> {
+        let name = format!("sms-verify {purpose}");
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let (tls, runtime) = (self.tls.clone(), runtime::default_runtime()?);
+        let connect = Connection::connect_with_config(&self.urls[number], properties, tls, runtime);
+        if self.urls.len() == 1 {
+            return connect.await;
+        }
+        tokio::time::timeout(NODE_TIMEOUT, connect)
+            .await
+            .unwrap_or_else(|_| Err(timed_out("a node did not answer")))
+    }
+}
