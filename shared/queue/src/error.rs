@@ -16,6 +16,9 @@ pub enum QueueError {
     /// RabbitMQ, or the connection to it.
     #[error("RabbitMQ failed{}", hint(.0))]
     RabbitMq(#[from] lapin::Error),
+    /// RabbitMQ refused the message: its confirm was a nack.
+    #[error("RabbitMQ did not store the message: the queue is full or has lost its majority")]
+    Nacked,
     /// RabbitMQ answered that it did not store the message.
     #[error("RabbitMQ did not store the message: {0}")]
     Refused(&'static str),

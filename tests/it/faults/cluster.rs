@@ -10,10 +10,7 @@ fn on(cluster: &Service) -> Environment {
 }
 
 fn port(cluster: &Service, node: u32) -> String {
-    std::fs::read_to_string(cluster.file(&format!("redis-{node}.port")))
-        .expect("a port")
-        .trim()
-        .to_owned()
+    cluster.port(&format!("redis-{node}"))
 }
 
 /// Enough requests that every shard is met, and each process knows that it talks to a cluster.

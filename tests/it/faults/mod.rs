@@ -19,3 +19,9 @@ mod sqs;
 
 /// Redis Cluster: slots on the move, primaries that die or hang.
 mod cluster;
+
+/// Redis Sentinel: planned failovers, and a primary that dies.
+mod sentinel;
+
+/// A cluster of RabbitMQ: a node that leads, follows, or is connected to dies, hangs or is cut off.
+mod rabbitmq_cluster;

@@ -99,6 +99,39 @@ async fn an_unusable_redis_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sentinels_that_name_no_primary_are_not_ready() {
+    let service = Service::redis_sentinels();
+    for node in 1..=3 {
+        let port = service.port(&format!("redis-{node}"));
+        redis_cli(&port, &["acl", "setuser", "app", "on", ">redis", "~*", "+@all"]);
+        redis_cli(&port, &["acl", "setuser", "default", "-evalsha"]);
+        let port = service.port(&format!("sentinel-{node}"));
+        redis_cli(&port, &["acl", "setuser", "guard", "on", ">sentinel", "allchannels", "+@all"]);
+        redis_cli(&port, &["acl", "setuser", "default", "-sentinel"]);
+    }
+    let guarded = format!("{}?sentinel_user=guard&sentinel_password=sentinel", service.url);
+    for (url, words) in [
+        (guarded.replace("mymaster", "another"), "no primary of the name"),
+        (service.url.clone(), "NOPERM this user has no permissions to run the 'sentinel|master'"),
+        (guarded.clone(), "needs the commands"),
+    ] {
+        is_refused(&Deployment::whole(&on(&url)), words).await;
+    }
+    let as_user = guarded.replace("redis+sentinel://", "redis+sentinel://app:redis@");
+    is_ready(&Deployment::whole(&on(&as_user)).client, "with both users").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_hosts_are_nodes_of_a_cluster() {
+    let cluster = redis_cluster_url();
+    let (first, second) = (Service::redis(), Service::redis());
+    let with = |url: &str| format!("{},{}", first.url, url.trim_start_matches("redis://"));
+    is_refused(&Deployment::whole(&on(&with(&second.url))), "it belongs to no cluster").await;
+    first.stop();
+    is_ready(&Deployment::whole(&on(&with(&cluster))).client, "the first is down").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_down_is_not_ready() {
     let node = Service::redis_node();
     let deployment = Deployment::whole(&on(&node.url));

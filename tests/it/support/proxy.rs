@@ -76,11 +76,15 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// A new proxy, and the URL that leads through it.
+    /// A new proxy, and the URL that leads through it. None is between the program and several
+    /// hosts.
     pub async fn before(url: &str) -> (Self, String) {
         let start = url.find('@').or(url.find("//").map(|at| at + 1)).expect("a URL") + 1;
         let end = url[start..].find(['/', '?']).map_or(url.len(), |length| start + length);
         let proxy = Self::to(&url[start..end]).await;
+        if url[start..end].contains(',') {
+            return (proxy, url.to_owned());
+        }
         let through = format!("{}{}{}", &url[..start], proxy.address, &url[end..]);
         (proxy, through)
     }

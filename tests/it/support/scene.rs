@@ -11,6 +11,7 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use serde_json::Value;
 use sms_domain::job::Job;
+use sms_outbound::dsn::each_host;
 use sms_queue::Queue;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
@@ -184,6 +185,14 @@ impl Scene {
         answers
     }
 
+    /// Asks until the number is accepted, and prints the time since the fault as a row of
+    /// docs/results/faults.md.
+    pub async fn is_back(&mut self, index: u32, since: Instant) {
+        self.ask_until_accepted(index).await;
+        let took = since.elapsed().as_millis();
+        println!("AWAY | {} | `{}` | {took} ms |", self.fault, self.policy);
+    }
+
     /// Asks until the number is accepted.
     pub async fn ask_until_accepted(&mut self, index: u32) {
         let began = Instant::now();
@@ -330,8 +339,8 @@ impl Scene {
             .collect()
     }
 
-    /// The ids of jobs that a worker found approved, expired or replaced.
-    fn dropped(&self) -> HashSet<String> {
+    /// The ids of jobs that a worker found approved, expired, replaced, or unknown to the store.
+    pub fn dropped(&self) -> HashSet<String> {
         self.logged("dropped: approved, expired or replaced")
     }
 
@@ -355,7 +364,7 @@ impl Scene {
     async fn depth_now(&self, consumers: usize) -> Option<u32> {
         let (url, name) =
             self.services.get("QUEUE_URL").split_once("?queue=").expect("a queue name");
-        let connection = Connection::connect(url, ConnectionProperties::default()).await.ok()?;
+        let connection = any_node(url).await?;
         let mut depth = Some(0);
         for suffix in ["", ".wait.1s", ".wait.2s", ".wait.4s", ".wait.8s"] {
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
@@ -380,6 +389,16 @@ impl Scene {
     pub fn log(&self) -> String {
         self.workers.iter().chain(&self.dead).chain([&self.api]).map(Process::log).collect()
     }
+}
+
+/// A connection to the first node that answers.
+async fn any_node(url: &str) -> Option<Connection> {
+    for node in each_host(url) {
+        if let Ok(connection) = Connection::connect(&node, ConnectionProperties::default()).await {
+            return Some(connection);
+        }
+    }
+    None
 }
 
 impl Ledger {

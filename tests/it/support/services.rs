@@ -72,6 +72,11 @@ impl Service {
         Self::start("rabbitmq-tls")
     }
 
+    /// A RabbitMQ that takes clients with a certificate only.
+    pub fn rabbitmq_mtls() -> Self {
+        Self::start("rabbitmq-mtls")
+    }
+
     /// A file that the service has written.
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
@@ -90,6 +95,31 @@ impl Service {
     /// A Sentinel, which keeps no data.
     pub fn redis_sentinel() -> Self {
         Self::start("redis-sentinel")
+    }
+
+    /// A primary with two replicas, and three Sentinels that watch over them.
+    pub fn redis_sentinels() -> Self {
+        Self::start("redis-sentinels")
+    }
+
+    /// A Redis that takes clients with a certificate only.
+    pub fn redis_mtls() -> Self {
+        Self::start("redis-mtls")
+    }
+
+    /// A Redis Cluster that takes TLS connections only.
+    pub fn redis_cluster_tls() -> Self {
+        Self::start("redis-cluster-tls")
+    }
+
+    /// The same, with addresses that its certificate lacks.
+    pub fn redis_cluster_misnamed() -> Self {
+        Self::start("redis-cluster-misnamed")
+    }
+
+    /// Three nodes of RabbitMQ.
+    pub fn rabbitmq_cluster() -> Self {
+        Self::start("rabbitmq-cluster")
     }
 
     fn start(kind: &'static str) -> Self {
@@ -127,6 +157,11 @@ impl Service {
         self.rabbitmqctl_says(arguments);
     }
 
+    /// Asks a node of a cluster of RabbitMQ.
+    pub fn rabbitmqctl_of(&self, node: &str, arguments: &[&str]) -> String {
+        self.rabbitmqctl_says(&[&["--node", &format!("{node}@localhost")], arguments].concat())
+    }
+
     /// Runs RabbitMQ's own tool and returns its output.
     pub fn rabbitmqctl_says(&self, arguments: &[&str]) -> String {
         services(&[&["rabbitmqctl", &*self.folder.to_string_lossy()], arguments].concat())
@@ -146,6 +181,22 @@ impl Service {
     /// Lets it go on.
     pub fn go_on(&self) {
         self.signal_part(self.kind, "-CONT");
+    }
+
+    /// Port of one of its parts.
+    pub fn port(&self, part: &str) -> String {
+        let port = std::fs::read_to_string(self.file(&format!("{part}.port"))).expect("a port");
+        port.trim().to_owned()
+    }
+
+    /// Kills one of its processes, at once and without a word.
+    pub fn kill_part(&self, part: &str) {
+        self.signal_part(part, "-KILL");
+    }
+
+    /// Starts a part that was killed.
+    pub fn start_part(&self, part: &str) {
+        services(&["start-part", &self.folder.to_string_lossy(), part]);
     }
 
     /// Sends a signal to one of its processes.

@@ -20,7 +20,7 @@ mod topology;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
@@ -32,6 +32,7 @@ use sms_domain::retry_schedule::Delay;
 use sms_domain::sync::lock;
 use sms_domain::trace_context::TraceParent;
 use sms_outbound::dsn::DsnError;
+use sms_telemetry::causes;
 use tracing::debug;
 
 use self::address::Address;
@@ -51,6 +52,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of acknowledging a message or closing a connection: a broker that no longer answers must
 /// not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Age from which a publisher is replaced after RabbitMQ refused a message: a channel that was first
+/// used while a quorum queue had no leader may refuse all that follows.
+const NACKED_AGE: Duration = Duration::from_millis(200);
 
 /// Rounds of publishes at a time. RabbitMQ does most for its processor's time with messages that
 /// come one right after the other.
@@ -73,6 +78,7 @@ type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>
 struct Publisher {
     channel: Channel,
     connection: Connection,
+    since: Instant,
     /// Delays whose wait queue was declared on this connection.
     declared: Mutex<HashSet<Duration>>,
 }
@@ -188,8 +194,8 @@ impl RabbitMqQueue {
     async fn publish_batch(&self, mut batch: Batch) {
         let published = tokio::time::timeout(DEADLINE, async {
             match self.try_publish_batch(&mut batch).await {
-                Err(QueueError::RabbitMq(error)) => {
-                    debug!(%error, "publishing again on a new connection");
+                Err(error) if self.may_succeed_anew(&error) => {
+                    debug!(error = causes(&error), "publishing again on a new connection");
                     self.try_publish_batch(&mut batch).await
                 }
                 result => result,
@@ -218,8 +224,8 @@ impl RabbitMqQueue {
     /// If that publishes a job twice, its SMS is still sent only once.
     async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
         match self.try_publish(target, body).await {
-            Err(QueueError::RabbitMq(error)) => {
-                debug!(%error, "publishing again on a new connection");
+            Err(error) if self.may_succeed_anew(&error) => {
+                debug!(error = causes(&error), "publishing again on a new connection");
                 Box::pin(self.try_publish(target, body)).await
             }
             result => result,
@@ -253,11 +259,35 @@ impl RabbitMqQueue {
             .await?;
         let confirmation = confirm.await?;
         if !confirmation.is_ack() {
-            return Err(QueueError::Refused("the queue is full or has lost its majority"));
+            return Err(QueueError::Nacked);
         }
         match confirmation.take_message() {
             Some(_) => Err(QueueError::Refused("no such queue")),
             None => Ok(()),
+        }
+    }
+
+    /// Returns true if a publish may succeed on another connection.
+    fn may_succeed_anew(&self, error: &QueueError) -> bool {
+        match error {
+            QueueError::RabbitMq(_) => true,
+            QueueError::Nacked => self.discard_refusing_connection(),
+            _ => false,
+        }
+    }
+
+    /// Discards a connection on which RabbitMQ refused a message, unless it is new. Returns true if
+    /// the next publish is on another one.
+    fn discard_refusing_connection(&self) -> bool {
+        let mut current = lock(&self.publisher);
+        let is_new = |publisher: &Arc<Publisher>| publisher.since.elapsed() < NACKED_AGE;
+        match current.as_ref().map(Shared::peek) {
+            Some(Some(Ok(publisher))) if is_new(publisher) => false,
+            Some(Some(_)) => {
+                *current = None;
+                true
+            }
+            _ => true,
         }
     }
 
@@ -355,7 +385,8 @@ impl fmt::Debug for RabbitMqQueue {
 async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin::Error> {
     let (connection, channel) = queue.open("publisher").await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Arc::new(Publisher { channel, connection, declared: Mutex::default() }))
+    let (since, declared) = (Instant::now(), Mutex::default());
+    Ok(Arc::new(Publisher { channel, connection, since, declared }))
 }
 
 fn properties(target: Target<'_>) -> BasicProperties {

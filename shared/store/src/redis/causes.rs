@@ -30,7 +30,7 @@ const CODES: [(&str, &str); 10] = [
 ];
 
 /// Parts of the texts of errors without a code of their own, in lower case.
-const TEXTS: [(&str, &str); 8] = [
+const TEXTS: [(&str, &str); 9] = [
     (
         "unknown command",
         "it is no Redis that stores data: a Sentinel, perhaps, which redis+sentinel://HOST/NAME asks \
@@ -50,11 +50,11 @@ const TEXTS: [(&str, &str); 8] = [
         "a cluster has no numbered databases: REDIS_URL must not end with one",
     ),
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
+    ("clusterconnectionnotfound", "the cluster is down: no reachable node serves a slot"),
     (
-        "clusterconnectionnotfound",
-        "the cluster is down: no reachable node serves a slot; or, with rediss://, the nodes announce \
-         addresses that are not in their certificate (cluster-preferred-endpoint-type hostname makes \
-         them announce names)",
+        "not valid for name",
+        "the address is not in the certificate of the server; nodes of a cluster announce names \
+         with cluster-announce-hostname and cluster-preferred-endpoint-type hostname",
     ),
     (
         "authentication failed",

@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
 use super::call::{Call, is_cross_slot_of_proxy};
+use super::cluster;
 use super::sentinel::{Follower, Found};
 use super::servers::{CLIENT_NAME, Servers};
 use crate::StoreError;
@@ -72,6 +73,8 @@ struct Shared {
     present: Mutex<Present>,
     /// Told when there is a link after there was none.
     linked: Notify,
+    /// Held by the call that joins the cluster of several hosts.
+    joining: tokio::sync::Mutex<()>,
     /// Told when the Sentinels are to be asked again.
     lost: Arc<Notify>,
 }
@@ -85,7 +88,7 @@ struct Present {
     behind_proxy: bool,
     /// The task that follows the primary, if there are Sentinels.
     follower: Option<AbortHandle>,
-    /// The reason why the Sentinels name no primary.
+    /// The reason why there is no primary, or no cluster.
     problem: Option<RedisError>,
 }
 
@@ -108,8 +111,9 @@ impl Connection {
         };
         let since = Instant::now();
         let present = Present { link, since, behind_proxy: false, follower: None, problem: None };
-        let (present, linked, lost) = (Mutex::new(present), Notify::new(), Arc::default());
-        let shared = Arc::new(Shared { servers, present, linked, lost });
+        let (present, linked) = (Mutex::new(present), Notify::new());
+        let (joining, lost) = Default::default();
+        let shared = Arc::new(Shared { servers, present, linked, joining, lost });
         Ok(Self { shared, deadline: DEADLINE })
     }
 
@@ -187,9 +191,8 @@ impl Connection {
         tokio::time::timeout(self.deadline, call).map(|result| {
             let error = match result {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) if error.is_timeout() => StoreError::Timeout,
-                Ok(Err(error)) => StoreError::Redis(error),
-                Err(_) => match self.lock().problem.clone() {
+                Ok(Err(error)) if !error.is_timeout() => StoreError::Redis(error),
+                Ok(Err(_)) | Err(_) => match self.lock().problem.clone() {
                     Some(problem) => StoreError::Redis(problem),
                     None => StoreError::Timeout,
                 },
@@ -211,8 +214,18 @@ impl Connection {
         match present {
             Some(link) => Ok(link),
             None if self.shared.servers.watched.is_some() => Box::pin(self.next_link()).await,
-            None => self.join_cluster(),
+            None => Box::pin(self.first_link()).await,
         }
+    }
+
+    /// The first link to several hosts, which must be nodes of a cluster.
+    async fn first_link(&self) -> Result<Link, RedisError> {
+        let _one = self.shared.joining.lock().await;
+        if let Some(link) = self.lock().link.clone() {
+            return Ok(link);
+        }
+        cluster::find(&self.shared.servers.hosts).await?;
+        self.join_cluster()
     }
 
     /// Waits for the next link to a primary that Sentinels name.
@@ -267,15 +280,24 @@ impl Connection {
             // kept until there is a new one.
             Some(Link::Cluster(_)) => {
                 let this = self.clone();
-                tokio::spawn(async move {
-                    match this.cluster() {
-                        Ok(cluster) => match cluster.get_async_connection().await {
-                            Ok(connection) => this.lock().link = Some(Link::Cluster(connection)),
-                            Err(error) => debug!(%error, "no new connection to the cluster"),
-                        },
-                        Err(error) => debug!(%error, "no new connection to the cluster"),
-                    }
-                });
+                tokio::spawn(async move { this.renew_cluster().await });
+            }
+        }
+    }
+
+    async fn renew_cluster(&self) {
+        let opened = match self.cluster() {
+            Ok(cluster) => cluster.get_async_connection().await,
+            Err(error) => Err(error),
+        };
+        let tried = cluster::try_nodes(&self.shared.servers.hosts).await;
+        let mut present = self.lock();
+        present.problem = tried.err();
+        match opened {
+            Ok(connection) => present.link = Some(Link::Cluster(connection)),
+            Err(error) => {
+                debug!(%error, "no new connection to the cluster");
+                present.problem.get_or_insert(error);
             }
         }
     }

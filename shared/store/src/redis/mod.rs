@@ -7,6 +7,7 @@
 mod admission;
 mod call;
 mod causes;
+mod cluster;
 mod connection;
 mod eviction;
 mod guard_counts;

@@ -14,18 +14,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use redis::{AsyncConnectionConfig, Client, Msg, RedisError};
+use redis::{Client, ErrorKind, Msg, RedisError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::connection::DEADLINE;
-use super::servers::Watched;
-
-/// Longest wait for a Sentinel's answer, so that a call whose primary is unknown may wait for those
-/// of all of them.
-const ANSWER: Duration = Duration::from_millis(250);
+use super::servers::{QUESTION, Watched, connect};
 
 /// Wait before a Sentinel that could not be followed is tried again.
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -251,20 +246,24 @@ fn announced(event: &Msg, name: &str) -> Option<Address> {
 async fn ask(sentinel: &Client, name: &str) -> Result<Answer, RedisError> {
     let asked = async {
         let mut connection = connect(sentinel).await?;
-        let (address, state): (Option<Address>, HashMap<String, String>) = redis::pipe()
-            .cmd("SENTINEL")
-            .arg("GET-MASTER-ADDR-BY-NAME")
-            .arg(name)
-            .cmd("SENTINEL")
-            .arg("MASTER")
-            .arg(name)
-            .query_async(&mut connection)
-            .await?;
+        let about = |what| redis::cmd("SENTINEL").arg(what).arg(name).to_owned();
+        let state: HashMap<String, String> = about("MASTER").query_async(&mut connection).await?;
+        let address = about("GET-MASTER-ADDR-BY-NAME").query_async(&mut connection).await?;
         let epoch = state.get("config-epoch").and_then(|epoch| epoch.parse().ok());
-        let address = address.ok_or_else(timed_out)?;
         Ok(Answer { address, epoch: epoch.unwrap_or_default() })
     };
-    timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(timed_out()))
+    let answer = timeout(QUESTION, asked).await.unwrap_or_else(|_| Err(timed_out()));
+    answer.map_err(|error: RedisError| {
+        RedisError::from((ErrorKind::Client, "a Sentinel answered", said(&error)))
+    })
+}
+
+/// An error in the words of the server, if it sent them.
+fn said(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
 }
 
 /// Returns true if a server is a primary. A user who may not ask is told so by the first write.
@@ -280,14 +279,7 @@ async fn role(server: &Client) -> Result<bool, RedisError> {
             Err(error) => Err(error),
         }
     };
-    timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(timed_out()))
-}
-
-async fn connect(server: &Client) -> Result<redis::aio::MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(DEADLINE))
-        .set_response_timeout(Some(DEADLINE));
-    server.get_multiplexed_async_connection_with_config(&config).await
+    timeout(QUESTION, asked).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn timed_out() -> RedisError {

@@ -1,11 +1,14 @@
 //! The servers of a `REDIS_URL`. The client ignores parts that it does not know, and would then use
 //! another database, or trust any certificate.
 
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, RedisError, TlsCertificates,
 };
 use sms_outbound::dsn::{Dsn, DsnError, each_host};
 use sms_outbound::tls_files::TlsFiles;
@@ -18,6 +21,10 @@ pub(super) const CLIENT_NAME: &str = "sms-verify";
 
 /// Port of Sentinels whose port is not given.
 const SENTINEL_PORT: u16 = 26379;
+
+/// Longest wait for an answer to a question about the servers themselves: it leaves a call some of
+/// its time.
+pub(super) const QUESTION: Duration = Duration::from_millis(250);
 
 /// What a `REDIS_URL` names.
 pub(super) struct Servers {
@@ -86,15 +93,28 @@ impl Servers {
 impl Watched {
     /// A client of the primary at this address.
     pub(super) fn client(&self, host: &str, port: u16) -> Result<Client, RedisError> {
-        let form = self.form.get_connection_info();
-        let address = match form.addr().clone() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-                ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure, tls_params }
-            }
-            _ => ConnectionAddr::Tcp(host.to_owned(), port),
-        };
-        Client::open(form.clone().set_addr(address))
+        at(&self.form, host, port)
     }
+}
+
+/// A client like another one, of another address.
+pub(super) fn at(client: &Client, host: &str, port: u16) -> Result<Client, RedisError> {
+    let info = client.get_connection_info();
+    let address = match info.addr().clone() {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure, tls_params }
+        }
+        _ => ConnectionAddr::Tcp(host.to_owned(), port),
+    };
+    Client::open(info.clone().set_addr(address))
+}
+
+/// Opens a connection for a question about the servers themselves.
+pub(super) async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(QUESTION))
+        .set_response_timeout(Some(QUESTION));
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 fn tcp_settings() -> TcpSettings {
