@@ -45,7 +45,7 @@ pub async fn run(
 /// Applies the outcome to a message. While the queue does not take it the message is kept: returned
 /// to the queue, it would be delivered once more than its attempts allow.
 pub async fn apply(queue: &Queue, message: Message, outcome: Outcome, stop: &CancellationToken) {
-    while let Err(error) = outcome.apply(queue, &message.body).await {
+    while let Err(error) = outcome.apply_to(queue, &message).await {
         warn!(error = causes(&error), "the outcome of a message cannot be queued yet");
         if timeout(PAUSE, stop.cancelled()).await.is_ok() {
             return message.requeue();

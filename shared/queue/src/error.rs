@@ -30,12 +30,15 @@ pub enum QueueError {
     Timeout,
 }
 
+/// RabbitMQ's words for a queue that exists with other arguments.
+pub(crate) const INEQUIVALENT: &str = "inequivalent arg";
+
 /// A part of RabbitMQ's error text, and the hint for it.
 const TEXTS: [(&str, &str); 3] = [
     (
-        "inequivalent arg",
-        "a queue of this name exists with another type or other arguments: delete it once it is \
-         empty, or choose another name with ?queue= in QUEUE_URL",
+        INEQUIVALENT,
+        "a queue of this name exists with other arguments: delete it once it is empty, or choose \
+         another name with ?queue= in QUEUE_URL",
     ),
     (
         "ACCESS_REFUSED",
@@ -50,6 +53,23 @@ const TEXTS: [(&str, &str); 3] = [
 /// `: ` and the hint, or an empty string if there is none.
 fn hint(error: &lapin::Error) -> String {
     let text = error.to_string();
-    let cause = TEXTS.iter().find(|(part, _)| text.contains(part));
-    cause.map(|(_, words)| format!(": {words}")).unwrap_or_default()
+    let of_text = || TEXTS.iter().find(|(part, _)| text.contains(part));
+    of_another_type(&text)
+        .or_else(|| of_text().map(|(_, words)| (*words).to_owned()))
+        .map(|words| format!(": {words}"))
+        .unwrap_or_default()
+}
+
+/// The hint for `inequivalent arg 'x-queue-type' for queue 'NAME' in vhost '/': received 'quorum'
+/// but current is 'classic'`. (A classic queue is `none` in 3.10 if it was declared without a type.)
+fn of_another_type(text: &str) -> Option<String> {
+    let (_, text) = text.split_once("inequivalent arg 'x-queue-type' for queue '")?;
+    let (name, text) = text.split_once('\'')?;
+    let current = text.split_once("current is ")?.1;
+    let kind = current.strip_prefix('\'').and_then(|kind| kind.split('\'').next());
+    let kind = kind.unwrap_or("classic");
+    Some(format!(
+        "the queue {name} exists as {kind}: QUEUE_URL takes type={kind} for the main queue; or \
+         choose another name with queue=, or delete the queue once it is empty"
+    ))
 }

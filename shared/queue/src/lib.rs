@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
+use lapin::BasicProperties;
 use sms_domain::job::Job;
 use sms_domain::retry_schedule::Delay;
 use sms_domain::trace_context::TraceParent;
@@ -31,7 +32,7 @@ pub use self::dead_letters::DeadLetters;
 pub use self::rabbitmq::DEFAULT_QUEUE;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
-use crate::message::{Consumer, ConsumerBackend};
+use crate::message::{Consumer, ConsumerBackend, Message};
 
 /// A queue, chosen by URL scheme.
 #[derive(Debug, Clone)]
@@ -172,12 +173,33 @@ impl Queue {
         body: &[u8],
         reason: impl Into<DeadLetterReason>,
     ) -> Result<(), QueueError> {
-        let reason = reason.into();
+        self.bury(body, None, reason.into()).await
+    }
+
+    /// Adds a message of this queue, unchanged, to the dead letters, together with the reason. What
+    /// another program has put beside the body is kept, for that program.
+    ///
+    /// # Errors
+    /// When the queue may not have stored it.
+    pub async fn dead_letter_message(
+        &self,
+        message: &Message,
+        reason: impl Into<DeadLetterReason>,
+    ) -> Result<(), QueueError> {
+        self.bury(&message.body, message.foreign.as_deref(), reason.into()).await
+    }
+
+    async fn bury(
+        &self,
+        body: &[u8],
+        foreign: Option<&BasicProperties>,
+        reason: DeadLetterReason,
+    ) -> Result<(), QueueError> {
         self.client_ready().await;
         self.with_request_deadline(async {
             match &self.0 {
                 Backend::Sqs(queue) => Box::pin(queue.dead_letter(body, &reason)).await,
-                Backend::RabbitMq(queue) => queue.dead_letter(body, &reason).await,
+                Backend::RabbitMq(queue) => queue.dead_letter(body, foreign, &reason).await,
                 Backend::Memory(queue) => {
                     queue.dead_letter(body, reason);
                     Ok(())

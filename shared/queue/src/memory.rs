@@ -65,7 +65,7 @@ impl MemoryQueue {
         // Never `None`: this queue holds a sender itself.
         let body = body.unwrap_or_default();
         let handle = AckHandle { unacknowledged: Some(body.clone()), sender: self.sender.clone() };
-        Message { body, handle: AnyAckHandle::Memory(handle) }
+        Message { body, foreign: None, handle: AnyAckHandle::Memory(handle) }
     }
 
     pub(super) fn dead_letters(&self) -> (DeadLetters, usize) {

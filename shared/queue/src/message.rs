@@ -1,6 +1,8 @@
 //! Messages that are not yet acknowledged, and their consumer. A message is one job here, also
 //! where the queue has several in one.
 
+use lapin::BasicProperties;
+
 use crate::{memory, rabbitmq};
 
 /// Receives messages from a queue, one at a time.
@@ -36,6 +38,8 @@ impl Consumer {
 pub struct Message {
     /// The body as it was queued.
     pub body: Vec<u8>,
+    /// What another program has put beside the body on RabbitMQ.
+    pub(crate) foreign: Option<Box<BasicProperties>>,
     pub(crate) handle: AckHandle,
 }
 

@@ -27,18 +27,30 @@ impl RawQueue {
 
     /// Puts a message into it.
     pub async fn publish(&self, body: &[u8]) {
-        self.publish_to("", body).await;
+        self.publish_with(body, BasicProperties::default()).await;
+    }
+
+    /// Puts a message with more than a body into it.
+    pub async fn publish_with(&self, body: &[u8], properties: BasicProperties) {
+        self.publish_to("", body, properties).await;
     }
 
     /// Puts a message among the dead letters.
     pub async fn bury(&self, body: &[u8]) {
-        self.publish_to(".dead", body).await;
+        self.publish_to(".dead", body, BasicProperties::default()).await;
     }
 
-    async fn publish_to(&self, suffix: &str, body: &[u8]) {
+    /// The next dead letter, with what is beside its body; it is no dead letter any more then.
+    pub async fn dig_out(&self) -> Option<(Vec<u8>, BasicProperties)> {
+        let (queue, options) = (format!("{}.dead", self.name), BasicGetOptions { no_ack: true });
+        let message = self.channel.basic_get(queue.into(), options).await.expect("an answer");
+        message.map(|message| (message.delivery.data, message.delivery.properties))
+    }
+
+    async fn publish_to(&self, suffix: &str, body: &[u8], properties: BasicProperties) {
         let queue = format!("{}{suffix}", self.name).into();
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let properties = BasicProperties::default().with_delivery_mode(2);
+        let properties = properties.with_delivery_mode(2);
         let confirm = self.channel.basic_publish("".into(), queue, options, body, properties);
         let confirmation = confirm.await.expect("sent").await.expect("confirmed");
         assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "not stored");

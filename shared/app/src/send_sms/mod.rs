@@ -16,6 +16,7 @@ use sms_gateways::Gateways;
 use sms_queue::Queue;
 use sms_queue::dead_letter::DeadLetterReason;
 use sms_queue::error::QueueError;
+use sms_queue::message::Message;
 use sms_store::{Lease, SendOutcome, Store};
 use sms_telemetry::causes;
 use sms_telemetry::propagation::link_parent;
@@ -106,6 +107,19 @@ impl Outcome {
                 Box::pin(queue.send(job, *delay)).await
             }
             Self::Dead(reason) => Box::pin(queue.dead_letter(body, reason.clone())).await,
+        }
+    }
+
+    /// [`apply`](Self::apply) for a message that a consumer received.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn apply_to(&self, queue: &Queue, message: &Message) -> Result<(), QueueError> {
+        match self {
+            Self::Dead(reason) => {
+                Box::pin(queue.dead_letter_message(message, reason.clone())).await
+            }
+            _ => self.apply(queue, &message.body).await,
         }
     }
 }

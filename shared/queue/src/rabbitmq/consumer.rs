@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{debug, info, warn};
 
 use super::acker::Acker;
-use super::{END_TIMEOUT, RabbitMqQueue, close};
+use super::{END_TIMEOUT, RabbitMqQueue, close, dead_letters};
 use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 use crate::{Backend, Queue};
@@ -171,13 +171,18 @@ impl OpenConsumer {
     }
 
     fn take(&mut self, delivery: Delivery, queue: &RabbitMqQueue) {
-        let Delivery { delivery_tag: tag, redelivered, data, .. } = delivery;
+        let Delivery { delivery_tag: tag, redelivered, data, properties, .. } = delivery;
         let bodies = job_batch::split(&data).unwrap_or_else(|| vec![data]);
+        let foreign = dead_letters::of_foreign(&properties);
         let (jobs, requeue) = (AtomicUsize::new(bodies.len()), AtomicBool::new(false));
         let several = bodies.len() > 1;
         let message = Arc::new(Unsettled { tag, acker: self.acker.clone(), jobs, requeue });
         let handle = || AnyAckHandle::RabbitMq(AckHandle(Arc::clone(&message)));
-        let jobs = bodies.into_iter().map(|body| Message { body, handle: handle() });
+        let jobs = bodies.into_iter().map(|body| Message {
+            body,
+            foreign: foreign.clone(),
+            handle: handle(),
+        });
         if redelivered && several {
             self.splitting.spawn(split(Queue(Backend::RabbitMq(queue.clone())), jobs.collect()));
         } else {

@@ -6,13 +6,13 @@
 
 use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection};
 use sms_domain::failure::FailureClass;
 use sms_domain::job_batch;
 
 use super::topology::{DELIVERY_LIMIT, text};
-use super::{RabbitMqQueue, close, count};
+use super::{RabbitMqQueue, TRACE, close, count};
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
 use crate::error::QueueError;
 
@@ -56,7 +56,7 @@ impl DeadLetters {
                 }));
             };
             for job in &jobs {
-                self.queue.dead_letter(job, &reason).await?;
+                self.queue.dead_letter(job, None, &reason).await?;
             }
             self.left += jobs.len();
             self.delete(tag).await?;
@@ -78,13 +78,57 @@ impl DeadLetters {
     }
 }
 
-/// Message properties that record the reason.
+/// Header of a Celery task. Others beside it hold its arguments in clear, codes among them.
+const TASK: &str = "task";
+
+type With = fn(BasicProperties, ShortString) -> BasicProperties;
+
+/// What another program has put beside the body of its message, without what is RabbitMQ's own;
+/// `None` for a job, and for a task of Celery.
+pub(super) fn of_foreign(properties: &BasicProperties) -> Option<Box<BasicProperties>> {
+    let headers = properties.headers().as_ref().map(|headers| {
+        let mut kept = FieldTable::default();
+        for (name, value) in headers.inner() {
+            if !name.as_str().starts_with("x-") && name.as_str() != TRACE {
+                kept.insert(name.clone(), value.clone());
+            }
+        }
+        kept
+    });
+    let headers = headers.filter(|headers| !headers.inner().is_empty());
+    if headers.as_ref().is_some_and(|headers| headers.inner().contains_key(TASK)) {
+        return None;
+    }
+    let mut kept = BasicProperties::default();
+    for (value, with) in [
+        (properties.content_encoding(), BasicProperties::with_content_encoding as With),
+        (properties.correlation_id(), BasicProperties::with_correlation_id),
+        (properties.reply_to(), BasicProperties::with_reply_to),
+        (properties.kind(), BasicProperties::with_type),
+    ] {
+        if let Some(value) = value {
+            kept = with(kept, value.clone());
+        }
+    }
+    if headers.is_none() && kept == BasicProperties::default() {
+        return None;
+    }
+    if let Some(headers) = headers {
+        kept = kept.with_headers(headers);
+    }
+    if let Some(content_type) = properties.content_type() {
+        kept = kept.with_content_type(content_type.clone());
+    }
+    Some(Box::new(kept))
+}
+
+/// Message properties that record the reason, beside those of a foreign message.
 #[expect(clippy::disallowed_methods, reason = "an operator wants to know since when it is dead")]
 pub(super) fn properties(
     properties: BasicProperties,
     reason: &DeadLetterReason,
 ) -> BasicProperties {
-    let mut headers = FieldTable::default();
+    let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(REASON.into(), text(&reason.text));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongUInt(reason.attempts));
     if let Some(class) = reason.class {

@@ -63,6 +63,9 @@ const ROUNDS: usize = 1;
 
 const PERSISTENT: u8 = 2;
 
+/// Header with a job's trace context.
+const TRACE: &str = "traceparent";
+
 #[derive(Clone)]
 pub(super) struct RabbitMqQueue {
     nodes: Arc<Nodes>,
@@ -95,7 +98,8 @@ enum Target<'a> {
     /// The main queue, with the job's trace context; none with several jobs.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
-    Dead(&'a DeadLetterReason),
+    /// With what another program has put beside the body.
+    Dead(&'a DeadLetterReason, Option<&'a BasicProperties>),
 }
 
 impl RabbitMqQueue {
@@ -149,9 +153,10 @@ impl RabbitMqQueue {
     pub(super) async fn dead_letter(
         &self,
         body: &[u8],
+        foreign: Option<&BasicProperties>,
         reason: &DeadLetterReason,
     ) -> Result<(), QueueError> {
-        self.publish(Target::Dead(reason), body).await
+        self.publish(Target::Dead(reason, foreign), body).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
@@ -251,7 +256,7 @@ impl RabbitMqQueue {
         let queue = match target {
             Target::Main(_) => self.queues.main().into(),
             Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
-            Target::Dead(_) => self.queues.dead().into(),
+            Target::Dead(..) => self.queues.dead().into(),
         };
         let confirm = publisher
             .channel
@@ -354,8 +359,14 @@ impl RabbitMqQueue {
     ) -> Result<(Connection, Channel), lapin::Error> {
         let connection = self.nodes.connect(node, purpose).await?;
         let channel = connection.create_channel().await?;
-        self.queues.declare(&channel).await?;
-        Ok((connection, channel))
+        match self.queues.declare(&channel).await {
+            Ok(()) => Ok((connection, channel)),
+            Err(error) if self.queues.main_differs(&error) => {
+                let channel = connection.create_channel().await?;
+                Err(self.queues.has_type(&channel).await.err().unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
@@ -390,15 +401,18 @@ async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin
 }
 
 fn properties(target: Target<'_>) -> BasicProperties {
-    let properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
-        .with_content_type("application/json".into());
+    let of_job = || BasicProperties::default().with_content_type("application/json".into());
+    let properties = match target {
+        Target::Dead(_, Some(foreign)) => foreign.clone(),
+        _ => of_job(),
+    };
+    let properties = properties.with_delivery_mode(PERSISTENT);
     match target {
         Target::Main(trace) => traced(properties, trace),
         Target::Wait(delay, trace) => {
             traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
         }
-        Target::Dead(reason) => dead_letters::properties(properties, reason),
+        Target::Dead(reason, _) => dead_letters::properties(properties, reason),
     }
 }
 
@@ -406,7 +420,7 @@ fn properties(target: Target<'_>) -> BasicProperties {
 fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
     let Some(trace) = trace.filter(|trace| trace.is_sampled()) else { return properties };
     let mut headers = FieldTable::default();
-    headers.insert("traceparent".into(), text(trace.as_str()));
+    headers.insert(TRACE.into(), text(trace.as_str()));
     properties.with_headers(headers)
 }
 

@@ -8,6 +8,8 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString};
 
+use crate::error::INEQUIVALENT;
+
 /// Maximum number of redeliveries, after which RabbitMQ dead-letters a job as one that kills its
 /// workers. A worker that is killed returns all jobs that it had prefetched, so this is far more
 /// than the number of attempts. It is RabbitMQ 4's own default.
@@ -78,6 +80,22 @@ impl Topology {
             QueueType::Classic => typed("classic"),
         };
         declare(channel, self.main(), main).await
+    }
+
+    /// Returns true if the main queue exists with other arguments.
+    pub(super) fn main_differs(&self, error: &lapin::Error) -> bool {
+        let text = error.to_string();
+        text.contains(INEQUIVALENT) && text.contains(&format!("for queue '{}'", self.main()))
+    }
+
+    /// Succeeds if the main queue, which exists, has this type. RabbitMQ names but one argument that
+    /// is not as declared, and the type is the last of them.
+    pub(super) async fn has_type(&self, channel: &Channel) -> Result<(), lapin::Error> {
+        let kind = match self.queue_type {
+            QueueType::Quorum => "quorum",
+            QueueType::Classic => "classic",
+        };
+        declare(channel, self.main(), typed(kind)).await
     }
 
     /// Declares a wait queue.
