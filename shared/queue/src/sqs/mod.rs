@@ -3,7 +3,7 @@
 //!
 //! A job's tenant is the group of its message, also when it is queued anew, a dead letter or
 //! redriven: a standard queue hands out the messages of other groups first while one has a backlog.
-//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>
+//! (AWS calls it a fair queue.)
 
 mod dead_letters;
 
