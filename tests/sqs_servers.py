@@ -100,12 +100,6 @@ def shown_when_deleted(server):
     server.show(handle, 0)
 
 
-def shown_when_visible(server):
-    handle = server.received()["ReceiptHandle"]
-    server.show(handle, 0)
-    server.show(handle, 10)
-
-
 def purged_twice(server):
     for _ in range(2):
         server.client.purge_queue(QueueUrl=server.queue)
@@ -164,7 +158,6 @@ REFUSED = {
     "11 messages at once, to receive": lambda s: s.receive(MaxNumberOfMessages=11),
     "a wait of 21 s, to receive": lambda s: s.received(WaitTimeSeconds=21),
     "a visibility timeout of 12 h and 1 s": lambda s: s.show(s.received()["ReceiptHandle"], 43_201),
-    "another visibility timeout for a message that is not in flight": shown_when_visible,
     "another visibility timeout for a message that is deleted": shown_when_deleted,
     "a receipt handle that is none": lambda s: s.delete("x"),
     "a second purge within 60 s": purged_twice,
