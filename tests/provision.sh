@@ -2,6 +2,7 @@
 # Tools and private services for tests/run, tests/lint, tests/soak, tests/fuzz and bench/run, and
 # their end. To be sourced, at the root of the repository.
 tools=$PWD/target/tools
+ministack=$PWD/target/ministack
 began=$SECONDS
 
 step() {
@@ -90,7 +91,7 @@ trap stop_services EXIT
 # Starts the services that have no URL yet, all at once, and exports what the tests read.
 start_services() {
   step "starting private services"
-  local kind kinds=(redis-cluster sqs) pid starting=()
+  local kind kinds=(redis-cluster sqs sqs-ministack) pid starting=()
   [ -n "${REDIS_URL-}" ] || kinds+=(redis)
   [ -n "${QUEUE_URL-}" ] || kinds+=(rabbitmq)
   for kind in "${kinds[@]}"; do
@@ -104,19 +105,21 @@ start_services() {
   [ -n "${QUEUE_URL-}" ] || QUEUE_URL=$(cat "$services/rabbitmq.url")
   TEST_REDIS_CLUSTER=$(cat "$services/redis-cluster.url")
   TEST_SQS_ENDPOINT=$(cat "$services/sqs.url")
+  TEST_SQS_MINISTACK=$(cat "$services/sqs-ministack.url")
   # The AWS SDK needs these to talk to a server on this machine.
   export AWS_ENDPOINT_URL_SQS=$TEST_SQS_ENDPOINT AWS_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   local emulator
   emulator=aws-lambda-rie-$(uname -m | sed s/aarch64/arm64/)
   TEST_RIE=$(echo "$tools"/lib/python*/site-packages/samcli/local/rapid/"$emulator")
-  export REDIS_URL TEST_REDIS_CLUSTER QUEUE_URL TEST_SQS_ENDPOINT TEST_RIE
+  export REDIS_URL TEST_REDIS_CLUSTER QUEUE_URL TEST_SQS_ENDPOINT TEST_SQS_MINISTACK TEST_RIE
 }
 
 # Everything that the tests need.
 prepare() {
   install_packages
   install_python "$tools" tests/tools.txt samples/django/requirements.txt
-  export PATH=$tools/bin:$PATH
+  install_python "$ministack" tests/ministack.txt
+  export PATH=$tools/bin:$PATH:$ministack/bin
   install_samples
 }

@@ -19,6 +19,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 os.environ.pop("AWS_ENDPOINT_URL_SQS", None)
 
 import boto3
+from cfnlint.api import lint
 from moto import mock_aws
 from moto.cloudformation.parsing import get_model_map
 from samcli.yamlhelper import yaml_parse
@@ -217,6 +218,31 @@ def create(template, redis):
     ]
 
 
+def check_event_source(template):
+    """send-sms's pollers are Lambda's, up to MaximumConcurrency, or provisioned: AWS takes one of
+    the two alone."""
+    mapping = template["Resources"]["SendSmsJobs"]["Properties"]
+    none = {"Ref": "AWS::NoValue"}
+    pollers = {"MinimumPollers": {"Ref": "MinimumPollers"}}
+    pollers["MaximumPollers"] = {"Ref": "MaximumPollers"}
+    scaling = {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    condition = "ProvisionsPollers"
+    check(
+        "the concurrency of the event source",
+        [mapping.get(name) for name in ("ProvisionedPollerConfig", "ScalingConfig")],
+        [{"Fn::If": [condition, pollers, none]}, {"Fn::If": [condition, none, scaling]}],
+    )
+    unset = {"Fn::Equals": [{"Ref": "MinimumPollers"}, ""]}
+    check("when pollers are provisioned", template["Conditions"][condition], {"Fn::Not": [unset]})
+    least, most = (template["Parameters"][name] for name in ("MinimumPollers", "MaximumPollers"))
+    check("the default of MinimumPollers", least["Default"], "")
+    # For SQS; for Kafka 1 is allowed, too.
+    allowed = [n for n in range(1000) if re.search(least["AllowedPattern"], str(n))]
+    check("the range of MinimumPollers", allowed, list(range(2, 201)))
+    check("an empty MinimumPollers", bool(re.search(least["AllowedPattern"], "")), True)
+    check("the range of MaximumPollers", (most["MinValue"], most["MaxValue"]), (2, 2000))
+
+
 def check(what, actual, expected):
     if actual != expected:
         sys.exit(f"template.yaml: {what} is {actual}, and the code needs {expected}")
@@ -236,6 +262,16 @@ def main():
     check(
         "the partial batch response", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"]
     )
+
+    # As SAM is given it, cfn-lint knows neither Globals nor what is below an event.
+    found = [f"{match.rule.id} {match.message}" for match in lint(json.dumps(template))]
+    check("what cfn-lint finds after translation", found, [])
+    check_event_source(template)
+    for function in FUNCTIONS:
+        logging = {"LogFormat": "JSON", "LogGroup": {"Ref": f"{function}Log"}}
+        logging["ApplicationLogLevel"] = {"Ref": "LogLevel"}
+        logging["SystemLogLevel"] = {"Ref": "SystemLogLevel"}
+        check(f"the logs of {function}", properties[function]["LoggingConfig"], logging)
 
     check_settings(properties, known["settings"], known["required"])
     built = yaml_parse(source("template.yaml"))["Resources"]

@@ -81,6 +81,7 @@ fn job(to: PhoneNumber, id: VerificationId) -> Job {
         rate_slot: None,
         not_here: Vec::new(),
         requested_at: None,
+        tenant: None,
         context: RequestContext::default(),
     }
 }

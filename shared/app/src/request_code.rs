@@ -277,6 +277,7 @@ impl RequestCode {
             rate_slot: None,
             not_here: Vec::new(),
             requested_at: Some(self.now_ms()),
+            tenant,
             context,
         };
         match self

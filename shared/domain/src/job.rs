@@ -30,6 +30,8 @@ pub struct Job {
     pub not_here: Vec<String>,
     /// Time of the request, in milliseconds since 1970: metrics show the job's age.
     pub requested_at: Option<i64>,
+    /// The holder of the API key that requested it, where callers have keys.
+    pub tenant: Option<String>,
     /// Request ID and trace context of the request.
     pub context: RequestContext,
 }
@@ -70,6 +72,16 @@ pub enum JobError {
 /// Version 2 is a message of several jobs: see [`job_batch`](crate::job_batch).
 const VERSION: u32 = 1;
 
+/// Longest name of a tenant.
+const MAX_TENANT: usize = 128;
+
+/// Returns true for a name that a tenant may have: 1 to 128 letters, digits, `_` and `-`.
+#[must_use]
+pub fn is_tenant(name: &str) -> bool {
+    (1..=MAX_TENANT).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
 /// Highest valid number of attempts, more than any schedule has.
 const MAX_ATTEMPTS: u32 = 1_000;
 
@@ -104,6 +116,8 @@ struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<&'a str>,
@@ -132,6 +146,7 @@ impl Job {
             turn: self.rate_slot.as_ref().map(|slot| (slot.account.as_str(), slot.at)),
             not_here: self.not_here.iter().map(String::as_str).collect(),
             at: self.requested_at,
+            tenant: self.tenant.as_deref(),
             request: self.context.request_id.as_deref(),
             trace: self.context.trace.as_ref().map(TraceParent::as_str),
         };
@@ -157,6 +172,9 @@ impl Job {
         if wire.attempts > MAX_ATTEMPTS {
             return Err(JobError::Field("attempts"));
         }
+        if !wire.tenant.is_none_or(is_tenant) {
+            return Err(JobError::Field("tenant"));
+        }
         let autofill = match (wire.origin, wire.app_hash) {
             (Some(host), None) => Some(Autofill::origin(host).ok_or(JobError::Field("origin"))?),
             (None, Some(hash)) => {
@@ -175,6 +193,7 @@ impl Job {
             rate_slot: wire.turn.map(|(account, at)| RateSlot { account: account.to_owned(), at }),
             not_here: wire.not_here.into_iter().map(ToOwned::to_owned).collect(),
             requested_at: wire.at,
+            tenant: wire.tenant.map(ToOwned::to_owned),
             context: RequestContext {
                 request_id: wire.request.map(ToOwned::to_owned),
                 trace: wire.trace.and_then(TraceParent::parse),
@@ -204,6 +223,7 @@ mod tests {
             rate_slot: Some(RateSlot { account: "a1".to_owned(), at: 1_700_000_000_000 }),
             not_here: vec!["a2".to_owned()],
             requested_at: Some(1_700_000_000_000),
+            tenant: Some("shop".to_owned()),
             context: RequestContext {
                 request_id: Some("request-1".to_owned()),
                 trace: TraceParent::parse(
@@ -232,6 +252,7 @@ mod tests {
             (good.replace(job().id.as_str(), "x").as_str(), "id is not valid"),
             (good.replace("example.com", "a b").as_str(), "origin is not valid"),
             (good.replace("zh-CN", "tlh").as_str(), "locale is not valid"),
+            (good.replace("shop", "the shop").as_str(), "tenant is not valid"),
             (
                 good.replace("\"attempts\":1", "\"attempts\":4294967295").as_str(),
                 "attempts is not valid",

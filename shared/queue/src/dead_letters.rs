@@ -78,7 +78,7 @@ impl DeadLetters {
         if let (DeadLetterSource::Sqs(letters), DeadLetterHandle::Sqs(handle)) =
             (&mut self.source, &letter.handle)
         {
-            return letters.redrive(handle, &job.encode()).await;
+            return letters.redrive(handle, &job).await;
         }
         self.queue.send_for(&job, Delay::NONE, OPERATOR_TIMEOUT).await?;
         self.delete(letter).await

@@ -35,6 +35,8 @@ struct State {
 pub(crate) struct Pending {
     pub(crate) body: String,
     pub(crate) trace: Option<TraceParent>,
+    /// Where the queue distinguishes tenants, that of the job.
+    pub(crate) tenant: Option<String>,
     answer: oneshot::Sender<Result<(), QueueError>>,
 }
 
@@ -54,10 +56,11 @@ impl GroupCommit {
         &self,
         body: String,
         trace: Option<TraceParent>,
+        tenant: Option<String>,
         call: impl Fn(Batch) -> F + Send + Sync + 'static,
     ) -> Result<(), QueueError> {
         let (answer, answered) = oneshot::channel();
-        lock(&self.state).waiting.push(Pending { body, trace, answer });
+        lock(&self.state).waiting.push(Pending { body, trace, tenant, answer });
         if let Some(first) = self.next() {
             let group = self.clone();
             tokio::spawn(async move {
@@ -153,7 +156,7 @@ mod tests {
 
         fn send(&self, job: usize) -> impl Future<Output = Result<(), QueueError>> {
             let (permits, calls) = (Arc::clone(&self.permits), self.calls.clone());
-            self.group.send(job.to_string(), None, move |mut batch| {
+            self.group.send(job.to_string(), None, None, move |mut batch| {
                 let (permits, calls) = (Arc::clone(&permits), calls.clone());
                 async move {
                     permits.acquire().await.expect("open").forget();

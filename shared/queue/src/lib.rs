@@ -109,7 +109,7 @@ impl Queue {
         self.client_ready().await;
         self.with_request_deadline(async {
             match &self.0 {
-                Backend::Sqs(queue) => queue.send_together(body, trace).await,
+                Backend::Sqs(queue) => queue.send_together(body, trace, job.tenant.clone()).await,
                 Backend::RabbitMq(queue) => queue.send_together(body, trace).await,
                 Backend::Memory(queue) => {
                     queue.send(body.into_bytes(), Duration::ZERO);
@@ -129,8 +129,8 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let body = job.encode();
         self.client_ready().await;
-        let trace = job.context.trace.as_ref();
-        self.with_deadline(deadline, self.send_body(body.as_bytes(), delay, trace)).await
+        let (trace, tenant) = (job.context.trace.as_ref(), job.tenant.as_deref());
+        self.with_deadline(deadline, self.send_body(body.as_bytes(), delay, trace, tenant)).await
     }
 
     /// Queues the jobs of a message that was delivered before, each in a message of its own: a job
@@ -140,7 +140,7 @@ impl Queue {
     /// When the queue may not have stored all of them.
     pub async fn send_each(&self, jobs: &[&[u8]]) -> Result<(), QueueError> {
         self.client_ready().await;
-        let sends = jobs.iter().map(|job| self.send_body(job, Delay::NONE, None));
+        let sends = jobs.iter().map(|job| self.send_body(job, Delay::NONE, None, None));
         self.with_request_deadline(try_join_all(sends).map(|sent| sent.map(drop))).await
     }
 
@@ -149,12 +149,13 @@ impl Queue {
         body: &[u8],
         delay: Delay,
         trace: Option<&TraceParent>,
+        tenant: Option<&str>,
     ) -> Result<(), QueueError> {
         match &self.0 {
             // Boxed: the futures of the SDK's calls are large, and would make this one large, too.
             Backend::Sqs(queue) => {
                 let body = String::from_utf8_lossy(body);
-                Box::pin(queue.send(&body, delay.total(), trace)).await
+                Box::pin(queue.send(&body, delay.total(), trace, tenant)).await
             }
             Backend::RabbitMq(queue) => queue.send(body, delay, trace).await,
             Backend::Memory(queue) => {

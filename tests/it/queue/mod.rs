@@ -30,6 +30,7 @@ fn job(index: u32) -> Job {
         rate_slot: None,
         not_here: Vec::new(),
         requested_at: None,
+        tenant: None,
         context: RequestContext::default(),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures_util::future::join_all;
+use sms_app::request_code::Request;
 use sms_app::send_sms::{DeliveryPolicy, SendSms};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::job::Job;
@@ -67,11 +68,13 @@ async fn job_is_one_message_with_its_trace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_jobs_are_messages_of_their_own() {
+    const TENANTS: [Option<&str>; 3] = [Some("shop"), None, Some("app")];
     let Fixture { queue, client, queues } = fixture().await;
     let trace = TraceParent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
     let jobs: Vec<Job> = (0..25)
         .map(|index| Job {
             to: number(index),
+            tenant: TENANTS[index as usize % 3].map(ToOwned::to_owned),
             context: RequestContext { request_id: None, trace: trace.clone() },
             ..job(1)
         })
@@ -86,9 +89,66 @@ async fn concurrent_jobs_are_messages_of_their_own() {
         let message = receive(&client, &queues.url).await;
         let job = Job::decode(message.body().expect("a body").as_bytes()).expect("a job");
         assert_eq!(job.context.trace, trace);
+        assert_eq!(group(&message), job.tenant.as_deref(), "of its own tenant");
         received.insert(job.id);
     }
     assert!(jobs.iter().all(|job| received.contains(&job.id)), "{received:?}");
+}
+
+fn group(message: &Message) -> Option<&str> {
+    message.attributes()?.get(&MessageSystemAttributeName::MessageGroupId).map(String::as_str)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_is_of_its_tenants_group_wherever_it_goes() {
+    let fixture = fixture().await;
+    let Fixture { queue, client, queues } = &fixture;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let SendSms { store, codes, .. } = Mapping::new(&fixture, &gateway).send_sms;
+    let request_code = request_code(store, queue.clone(), codes.secrets);
+    let tenant = Some("shop".to_owned());
+    eventually("an admitted request", || async {
+        let asked = Request { tenant: tenant.clone(), ..request(number(1)) };
+        request_code.request(asked, sms_domain::random::random_bytes()).await.ok()
+    })
+    .await;
+    let requested = receive(client, &queues.url).await;
+    assert_eq!(group(&requested), Some("shop"), "as it is requested");
+    let job = Job::decode(requested.body().expect("a body").as_bytes()).expect("a job");
+
+    let anew = Job { to: number(2), ..job.clone() };
+    let second = Delay { base: Duration::from_secs(1), jitter: Duration::ZERO };
+    eventually("SQS takes the job", || async { queue.send(&anew, second).await.ok() }).await;
+    assert_eq!(group(&receive_job(client, &queues.url, &anew).await), Some("shop"), "queued anew");
+
+    let dead = Job { to: number(3), ..job };
+    eventually("SQS takes the letter", || async {
+        queue.dead_letter(dead.encode().as_bytes(), "out of attempts").await.ok()
+    })
+    .await;
+    let letter = receive_job(client, &queues.dead_url, &dead).await;
+    assert_eq!(group(&letter), Some("shop"), "a dead letter");
+    let request = client.change_message_visibility().queue_url(&queues.dead_url);
+    let request = request.set_receipt_handle(letter.receipt_handle).visibility_timeout(0);
+    request.send().await.expect("visible again");
+
+    let mut letters = queue.dead_letters().await.expect("dead letters");
+    while let Some(letter) = letters.next().await.expect("an answer") {
+        letters.redrive(&letter, dead.clone()).await.expect("redriven");
+    }
+    letters.close().await.expect("closed");
+    assert_eq!(group(&receive_job(client, &queues.url, &dead).await), Some("shop"), "redriven");
+}
+
+/// The message of a job; a copy of another, whose call took long, is passed over.
+async fn receive_job(client: &Client, url: &str, job: &Job) -> Message {
+    loop {
+        let message = receive(client, url).await;
+        let body = message.body().expect("a body").as_bytes();
+        if Job::decode(body).expect("a job").to == job.to {
+            return message;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

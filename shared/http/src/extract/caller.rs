@@ -9,6 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
+use sms_domain::job::is_tenant;
 use sms_domain::trace_context::RequestContext;
 use subtle::ConstantTimeEq;
 
@@ -39,11 +40,9 @@ impl ApiKeys {
         let mut keys: Vec<(String, String)> = Vec::new();
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (name, hash) = item.split_once('=')?;
-            let named = !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
             let hashed = hash.len() == 64
                 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            if !named || !hashed || keys.iter().any(|(other, _)| other == name) {
+            if !is_tenant(name) || !hashed || keys.iter().any(|(other, _)| other == name) {
                 return None;
             }
             keys.push((name.to_owned(), hash.to_owned()));
@@ -174,6 +173,7 @@ mod tests {
             "shop=secret",
             &format!("a b={hash}"),
             &format!("={hash}"),
+            &format!("{}={hash}", "a".repeat(129)),
             &format!("a={hash},a={hash}"),
         ] {
             assert_eq!(ApiKeys::parse(wrong), None, "{wrong}");

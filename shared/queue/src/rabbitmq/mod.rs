@@ -135,7 +135,7 @@ impl RabbitMqQueue {
             let queue = queue.clone();
             async move { queue.publish_batch(batch).await }
         };
-        self.group.send(body, trace, publish).await
+        self.group.send(body, trace, None, publish).await
     }
 
     /// Sends a job in a message of its own.

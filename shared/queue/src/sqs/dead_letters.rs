@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use jiff::Timestamp;
 use sms_domain::failure::FailureClass;
+use sms_domain::job::Job;
 use sms_telemetry::causes;
 use tracing::warn;
 
@@ -119,11 +120,12 @@ impl DeadLetters {
         Ok(answer.messages.unwrap_or_default())
     }
 
-    pub(crate) async fn redrive(&mut self, handle: &str, body: &str) -> Result<(), QueueError> {
+    pub(crate) async fn redrive(&mut self, handle: &str, job: &Job) -> Result<(), QueueError> {
         self.client
             .send_message()
             .queue_url(&self.url)
-            .message_body(body)
+            .message_body(job.encode())
+            .set_message_group_id(job.tenant.clone())
             .send()
             .await
             .map_err(failed)?;

@@ -1,5 +1,9 @@
 //! The queue on SQS. Its messages reach the function `send-sms` through an event source mapping;
 //! this module sends and postpones them, and writes and reads dead letters.
+//!
+//! A job's tenant is the group of its message, also when it is queued anew, a dead letter or
+//! redriven: a standard queue hands out the messages of other groups first while one has a backlog.
+//! (AWS calls it a fair queue.)
 
 mod dead_letters;
 
@@ -18,6 +22,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use futures_util::future::{BoxFuture, FutureExt, Shared};
+use sms_domain::job::Job;
 use sms_domain::trace_context::TraceParent;
 use sms_outbound::blocking::run_on_own_thread;
 use sms_telemetry::xray;
@@ -80,6 +85,7 @@ impl SqsQueue {
         &self,
         body: String,
         trace: Option<TraceParent>,
+        tenant: Option<String>,
     ) -> Result<(), QueueError> {
         let queue = self.clone();
         let send = move |batch| {
@@ -87,14 +93,15 @@ impl SqsQueue {
             // Boxed: the futures of the SDK's calls are large.
             async move { Box::pin(queue.send_batch(batch)).await }
         };
-        self.group.send(body, trace, send).await
+        self.group.send(body, trace, tenant, send).await
     }
 
     async fn send_batch(&self, mut batch: Batch) {
         match batch.jobs() {
             [] => {}
             [job] => {
-                let result = self.send(&job.body, Duration::ZERO, job.trace.as_ref()).await;
+                let (trace, tenant) = (job.trace.as_ref(), job.tenant.as_deref());
+                let result = self.send(&job.body, Duration::ZERO, trace, tenant).await;
                 batch.answer(&result);
             }
             jobs => match self.send_all(jobs).await {
@@ -116,6 +123,7 @@ impl SqsQueue {
                 entry = entry.message_system_attributes(name, header);
             }
             let entry = entry.id(index.to_string()).message_body(&job.body);
+            let entry = entry.set_message_group_id(job.tenant.clone());
             request = request.entries(entry.build().map_err(failed)?);
         }
         Ok(errors(request.send().await.map_err(failed)?.failed))
@@ -126,9 +134,11 @@ impl SqsQueue {
         body: &str,
         delay: Duration,
         trace: Option<&TraceParent>,
+        tenant: Option<&str>,
     ) -> Result<(), QueueError> {
         let mut request =
             self.client().await.send_message().queue_url(&self.url).message_body(body);
+        request = request.set_message_group_id(tenant.map(ToOwned::to_owned));
         if let Some(header) = trace_header(trace) {
             request = request.message_system_attributes(
                 MessageSystemAttributeNameForSends::AwsTraceHeader,
@@ -149,13 +159,15 @@ impl SqsQueue {
         let dead_url = self.dead_url()?;
         let mut request = self.client().await.send_message().queue_url(dead_url);
         for (name, value) in dead_letters::attributes(reason) {
-            let value =
-                MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let attribute = MessageAttributeValue::builder().data_type("String");
+            let value = attribute.string_value(allowed(&value)).build();
             request = request.message_attributes(name, value.map_err(failed)?);
         }
+        let tenant = Job::decode(body).ok().and_then(|job| job.tenant);
         // SQS rejects an empty body.
         let body = if body.is_empty() { " ".into() } else { String::from_utf8_lossy(body) };
-        request.message_body(body).send().await.map(|_| ()).map_err(failed)
+        let request = request.message_body(allowed(&body)).set_message_group_id(tenant);
+        request.send().await.map(|_| ()).map_err(failed)
     }
 
     pub(super) async fn postpone(
@@ -197,6 +209,14 @@ impl SqsQueue {
             .map(|_| ())
             .map_err(failed)
     }
+}
+
+/// The text with U+FFFD in the place of each character that SQS refuses: it takes those of XML.
+fn allowed(text: &str) -> String {
+    let refused = |c: char| {
+        (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    text.replace(refused, "\u{fffd}")
 }
 
 /// The errors of the entries that SQS did not take, by the index that is their id.
