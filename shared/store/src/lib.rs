@@ -80,6 +80,10 @@ enum Backend {
     Memory(memory::MemoryStore),
 }
 
+/// The rights that a user of Redis needs, and those on a cluster besides, as `ACL SETUSER` takes
+/// them.
+pub const RIGHTS: (&str, &str) = (redis::RIGHTS, redis::CLUSTER_RIGHTS);
+
 /// Time for which a call holds an idempotency key without completing it: requests are answered
 /// within 2 s.
 const CLAIM_HELD: Duration = Duration::from_secs(10);

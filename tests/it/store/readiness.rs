@@ -61,17 +61,17 @@ async fn a_redis_that_takes_no_writes_is_not_ready() {
         ("config set maxmemory 1mb", "its memory is full", "config set maxmemory 0"),
         (
             "acl setuser default -mget",
-            "the user of REDIS_URL needs the commands",
+            "the user of REDIS_URL needs the rights",
             "acl setuser default +mget",
         ),
         (
             "acl setuser default -evalsha",
-            "the user of REDIS_URL needs the commands",
+            "the user of REDIS_URL needs the rights",
             "acl setuser default +evalsha",
         ),
         (
             "acl setuser default resetkeys ~x",
-            "on the keys sms-verify:*",
+            "~sms-verify:*",
             "acl setuser default allkeys",
         ),
     ] {
@@ -113,7 +113,7 @@ async fn sentinels_that_name_no_primary_are_not_ready() {
     for (url, words) in [
         (guarded.replace("mymaster", "another"), "no primary of the name"),
         (service.url.clone(), "NOPERM this user has no permissions to run the 'sentinel|master'"),
-        (guarded.clone(), "needs the commands"),
+        (guarded.clone(), "needs the rights"),
     ] {
         is_refused(&Deployment::whole(&on(&url)), words).await;
     }
@@ -140,6 +140,25 @@ async fn a_cluster_that_is_down_is_not_ready() {
     is_ready(&deployment.client, "it has its slots").await;
     node.command(&["cluster", "delslotsrange", "0", "16383"]);
     is_refused(&deployment, "the cluster is down").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_has_one_connection_with_its_name() {
+    let redis = Service::redis();
+    let deployment = Deployment::whole(&on(&redis.url));
+    is_ready(&deployment.client, "as it is").await;
+    let asked = (0..50).map(|line| {
+        let (client, number) = (deployment.client.clone(), format!("+86138001380{line:02}"));
+        async move { client.ask(&number).await.status }
+    });
+    assert!(futures_util::future::join_all(asked).await.iter().all(|status| *status == 202));
+    let list = eventually("the name", || async {
+        let list = redis.command(&["client", "list", "type", "normal"]);
+        list.contains(" name=sms-verify ").then_some(list)
+    })
+    .await;
+    let others = list.lines().filter(|line| !line.contains("cmd=client"));
+    assert_eq!(others.count(), 1, "{list}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,8 @@ use std::process::Command;
 use futures_util::future::join_all;
 use sms_domain::verification::Policy;
 use sms_store::Store;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{admitted, begin};
 use crate::support::process::{Deployment, Environment, Process};
@@ -46,12 +48,13 @@ async fn an_accepted_request_is_one_command() {
             line.contains("] \"")
                 && !line.contains(" lua]")
                 && !line.contains("\"INFO\"")
+                && !line.contains("\"SETNAME\"")
                 && !line.contains("\"1\" \"sms-verify:conversion:")
         })
         .collect();
     // admit by the API; begin, permit (unless it was asked for a tenth of a second before) and
-    // finish by the worker; and the probe that ends the test. (INFO is asked for once a minute, and
-    // what the guard counts is written once a second.)
+    // finish by the worker; and the probe that ends the test. (INFO is asked for, and the connection
+    // named, once a minute, and what the guard counts is written once a second.)
     assert!((4..=5).contains(&from_clients.len()), "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }
@@ -69,4 +72,38 @@ async fn a_script_is_sent_once_however_many_calls_need_it() {
         assert!(calls.contains("cmdstat_eval:calls=1,"), "{when}: {calls}");
         redis_cli(port, &["script", "flush"]);
     }
+}
+
+/// A server made for tests may close a connection after this answer (fakeredis does).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_on_an_unknown_script_gets_it_on_the_next_connection() {
+    let redis = Service::redis();
+    let url = hanging_up(&redis.url).await;
+    let store = Store::redis(&url, Policy::default()).expect("a store");
+    let (verification, _) = admitted(&store, &TestNumber::new().request()).await;
+    begin(&store, &verification, 1, 1).await;
+}
+
+/// A proxy that closes a connection after an answer that there is no such script.
+async fn hanging_up(url: &str) -> String {
+    let target = url.strip_prefix("redis://").expect("a URL of Redis").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&target).await.expect("the server");
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            let asking = tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
+            let mut answer = vec![0; 4096];
+            while let Ok(length @ 1..) = from_server.read(&mut answer).await {
+                let sent = to_client.write_all(&answer[..length]).await;
+                if sent.is_err() || answer[..length].starts_with(b"-NOSCRIPT") {
+                    break;
+                }
+            }
+            asking.abort();
+        }
+    });
+    format!("redis://{address}")
 }

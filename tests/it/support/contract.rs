@@ -10,7 +10,7 @@ use sms_store::{Clock, Store};
 
 use super::cluster_proxy::cluster_proxy;
 use super::process::{Deployment, Environment};
-use super::services::{rabbitmq_url, redis_cluster_url, redis_url};
+use super::services::{as_user, rabbitmq_url, redis_cluster_url, redis_url};
 use super::sqs::{Queues, client};
 use super::taker::Subject;
 
@@ -23,11 +23,12 @@ pub fn memory_store(policy: Policy) -> Store {
 }
 
 pub fn redis_store(policy: Policy) -> Store {
-    Store::redis(&redis_url(), policy).expect("a URL").with_clock(stopped_clock())
+    Store::redis(&as_user(&redis_url()), policy).expect("a URL").with_clock(stopped_clock())
 }
 
 pub fn redis_cluster_store(policy: Policy) -> Store {
-    Store::redis(&redis_cluster_url(), policy).expect("a URL").with_clock(stopped_clock())
+    let url = as_user(&redis_cluster_url());
+    Store::redis(&url, policy).expect("a URL").with_clock(stopped_clock())
 }
 
 pub fn redis_cluster_proxy_store(policy: Policy) -> Store {

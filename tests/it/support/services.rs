@@ -1,8 +1,12 @@
 //! Redis, RabbitMQ and SQS: those that `tests/run` has started, or private ones for tests that
 //! break them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use sms_store::RIGHTS;
 
 use super::unique;
 
@@ -14,6 +18,30 @@ pub fn redis_url() -> String {
 /// The shared Redis Cluster.
 pub fn redis_cluster_url() -> String {
     from_environment("TEST_REDIS_CLUSTER")
+}
+
+/// The URL of a Redis with a user who has no right that the store does not need.
+pub fn as_user(url: &str) -> String {
+    static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().expect("no panic");
+    let (_, host) = url.split_once("//").expect("a URL");
+    if known.insert(url.to_owned()) {
+        let port = host.rsplit(':').next().expect("a port");
+        let nodes = if redis_cli(port, &["info", "cluster"]).contains("cluster_enabled:1") {
+            redis_cli(port, &["cluster", "nodes"])
+        } else {
+            format!("id :{port}@")
+        };
+        // `ID HOST:PORT@BUS …`
+        let ports = nodes.lines().filter_map(|node| node.split_once('@')?.0.rsplit(':').next());
+        let rights = format!("{} {} ~img_* ~sms_* ~send_flag_*", RIGHTS.0, RIGHTS.1);
+        let user = ["acl", "setuser", "sms-verify", "reset", "on", ">secret"];
+        for port in ports {
+            let user: Vec<_> = user.into_iter().chain(rights.split(' ')).collect();
+            assert_eq!(redis_cli(port, &user).trim(), "OK");
+        }
+    }
+    format!("redis://sms-verify:secret@{host}")
 }
 
 /// The shared RabbitMQ, with a queue that is only this test's.

@@ -2,9 +2,13 @@
 
 use redis::RedisError;
 
-/// The commands that the scripts use. (A test compares this with them.)
-pub(super) const COMMANDS: &str =
-    "eval evalsha time get mget set del hget hmget hset hdel hincrby pexpire";
+/// The rights that a user needs, as `ACL SETUSER` takes them. (A test compares the commands with
+/// those of the scripts, and the contract of the store runs as such a user.)
+pub(crate) const RIGHTS: &str = "~sms-verify:* +eval +evalsha +time +get +mget +set +del +hget \
+                                 +hmget +hset +hdel +hincrby +pexpire +info +client|setname";
+
+/// Those that a user needs besides on a cluster.
+pub(crate) const CLUSTER_RIGHTS: &str = "+cluster|slots +ping +asking";
 
 /// Codes of Redis' errors.
 const CODES: [(&str, &str); 10] = [
@@ -67,8 +71,8 @@ pub(crate) fn explain(error: &RedisError) -> String {
     let (code, text) = (error.code().unwrap_or_default(), error.to_string().to_lowercase());
     if is_no_permission(code, &text) {
         return format!(
-            ": the user of REDIS_URL needs the commands {COMMANDS} on the keys sms-verify:* \
-             (and img_*, sms_*, send_flag_* if they are used)"
+            ": the user of REDIS_URL needs the rights {RIGHTS}, on a cluster {CLUSTER_RIGHTS}, too \
+             (others: docs/operations/servers.md)"
         );
     }
     let of_code = CODES.iter().find(|(known, _)| *known == code);

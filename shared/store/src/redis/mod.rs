@@ -31,7 +31,7 @@ use sms_domain::verification_id::{NumberTag, VerificationId};
 use sms_outbound::dsn::DsnError;
 
 use self::call::Call;
-pub(super) use self::causes::explain;
+pub(crate) use self::causes::{CLUSTER_RIGHTS, RIGHTS, explain};
 use self::connection::Connection;
 pub(super) use self::connection::DEADLINE;
 use self::guard_counts::GuardCounts;
