@@ -42,6 +42,9 @@ mod differential;
 /// Commands that an accepted request costs.
 mod round_trips;
 
+/// Memory that a number takes.
+mod footprint;
+
 /// Counts and refusals that a process keeps.
 mod kept_by_a_process;
 

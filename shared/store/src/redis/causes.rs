@@ -80,8 +80,10 @@ pub(crate) fn explain(error: &RedisError) -> String {
     cause.map(|(_, cause)| format!(": {cause}")).unwrap_or_default()
 }
 
-/// Returns true for a missing permission. Redis 7.0 has no code for commands that a script may not
-/// call.
+/// Returns true for a missing permission. For commands that a script may not call there is no code:
+/// Redis 7.0 has one text, and 7.2, 8 and Valkey have another.
 fn is_no_permission(code: &str, text: &str) -> bool {
-    code == "NOPERM" || text.contains("the user executing the script can't")
+    code == "NOPERM"
+        || text.contains("the user executing the script can't")
+        || text.contains("acl failure in script")
 }
