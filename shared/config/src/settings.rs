@@ -173,11 +173,13 @@ settings! {
     REDIS_URL: Connections,
         "Redis or Valkey: `redis://` or `rediss://[user:password@]host[:port][/db]`", {
         unset: Means("memory"), example: "redis://127.0.0.1:6379", read_by: ALL, secret: true,
+        details: "../operations/servers.md#redis_url",
     }
     QUEUE_URL: Connections,
         "RabbitMQ (`amqp://`, `amqps://`), or the `https://` URL of an SQS queue", {
         unset: Means("memory"), example: "amqp://user:password@127.0.0.1:5672/%2f",
         read_by: &[RequestCode, SendSms, SmsVerify], secret: true,
+        details: "../operations/servers.md#several-nodes-of-rabbitmq",
     }
     DEAD_QUEUE_URL: Connections, "URL of the dead-letter queue, with SQS alone", {
         unset: Means(""), example: "https://sqs.eu-central-1.amazonaws.com/123456789012/dead",

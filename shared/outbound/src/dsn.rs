@@ -46,8 +46,8 @@ pub enum DsnError {
     Encoding,
 }
 
-/// The URL of each host of a URL that may name several: `redis://user:password@a:1,b:2/3` stands for
-/// `redis://user:password@a:1/3` and `redis://user:password@b:2/3`.
+/// The URL of each host of a URL that may name several: `redis://user:password@a:1,b:2/3` stands
+/// for `redis://user:password@a:1/3` and `redis://user:password@b:2/3`.
 #[must_use]
 pub fn each_host(url: &str) -> Vec<String> {
     let url = url.trim();

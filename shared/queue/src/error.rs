@@ -61,7 +61,7 @@ fn hint(error: &lapin::Error) -> String {
 }
 
 /// The hint for `inequivalent arg 'x-queue-type' for queue 'NAME' in vhost '/': received 'quorum'
-/// but current is 'classic'`. (A classic queue is `none` in 3.10 if it was declared without a type.)
+/// but current is 'classic'`. (A classic queue that was declared without a type is `none` in 3.10.)
 fn of_another_type(text: &str) -> Option<String> {
     let (_, text) = text.split_once("inequivalent arg 'x-queue-type' for queue '")?;
     let (name, text) = text.split_once('\'')?;

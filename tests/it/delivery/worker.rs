@@ -8,12 +8,13 @@ use axum::{Json, Router};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sms_domain::job::Job;
+use sms_domain::job_batch;
 use sms_queue::Queue;
 use tokio::net::TcpListener;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process};
-use crate::support::raw_queue::RawQueue;
+use crate::support::raw_queue::{RawQueue, jobs_of};
 use crate::support::services::{Service, with_own_queue};
 use crate::support::{dead_letters, eventually, number};
 
@@ -99,8 +100,12 @@ async fn one_bad_job_among_eight_is_a_dead_letter_by_itself() {
         let wanted = ask_for(&deployment, 7).await;
         // As a worker may find them: one message of an older release, and one with several.
         let messages = RawQueue::open(&url).await;
-        messages.merge(1, &[]).await;
-        messages.merge(6, &[b"{\"v\":1,\"+8613800138000"]).await;
+        let jobs: Vec<_> =
+            messages.take_jobs(7).await.iter().flat_map(|message| jobs_of(message)).collect();
+        let (older, several) = jobs.split_first().expect("seven jobs");
+        let bad: &[u8] = b"{\"v\":1,\"+8613800138000";
+        messages.publish(older).await;
+        messages.publish(&job_batch::join(several.iter().map(Vec::as_slice).chain([bad]))).await;
         let _worker = worker(&environment, &gateway, "2");
         delivered(&gateway, &wanted).await;
         let queue = Queue::from_url(&url, None).expect("a URL");

@@ -96,7 +96,7 @@ async fn worker_is_killed_amid_the_jobs_of_one_message() {
         let fault = "worker killed amid the jobs of one message";
         let mut scene = scene(fault, policy).await;
         let messages = RawQueue::open(scene.services.get("QUEUE_URL")).await;
-        messages.merge(JOBS as usize, &[]).await;
+        messages.merge(JOBS as usize).await;
         let (_tell, told) = watch::channel(false);
         scene.gateway.first(&[Reply::Accept, Reply::Accept], Reply::AcceptWhen(told));
         scene.add_worker().await;

@@ -2,6 +2,7 @@
 //! say so, before anybody asks for a code in vain.
 
 use serde_json::json;
+use sms_store::RIGHTS;
 
 use crate::support::eventually;
 use crate::support::process::{Client, Deployment, Environment, Process, wrong};
@@ -136,6 +137,17 @@ async fn a_cluster_that_is_down_is_not_ready() {
     is_ready(&deployment.client, "it has its slots").await;
     node.command(&["cluster", "delslotsrange", "0", "16383"]);
     is_refused(&deployment, "the cluster is down").await;
+}
+
+#[test]
+fn the_rights_of_a_user_are_in_the_documents() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/servers.md");
+    let text = std::fs::read_to_string(path).expect("the document");
+    let text = text.replace("\\\n", "").replace("\\|", "|").replace('\'', "");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for rights in [RIGHTS.0, RIGHTS.1] {
+        assert!(words.contains(rights), "{rights}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

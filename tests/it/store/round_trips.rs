@@ -53,8 +53,8 @@ async fn an_accepted_request_is_one_command() {
         })
         .collect();
     // admit by the API; begin, permit (unless it was asked for a tenth of a second before) and
-    // finish by the worker; and the probe that ends the test. (INFO is asked for, and the connection
-    // named, once a minute, and what the guard counts is written once a second.)
+    // finish by the worker; and the probe that ends the test. (INFO is asked for, and the
+    // connection named, once a minute, and what the guard counts is written once a second.)
     assert!((4..=5).contains(&from_clients.len()), "{seen}");
     assert!(from_clients.iter().all(|line| line.contains("\"EVALSHA\"")), "{seen}");
 }

@@ -74,13 +74,12 @@ impl RawQueue {
         messages
     }
 
-    /// Puts so many jobs into one message, and `others` with them.
-    pub async fn merge(&self, count: usize, others: &[&[u8]]) {
+    /// Puts so many jobs into one message.
+    pub async fn merge(&self, count: usize) {
         let jobs: Vec<_> =
             self.take_jobs(count).await.iter().flat_map(|body| jobs_of(body)).collect();
         assert_eq!(jobs.len(), count);
-        let all = jobs.iter().map(Vec::as_slice).chain(others.iter().copied());
-        self.publish(&job_batch::join(all)).await;
+        self.publish(&job_batch::join(jobs.iter().map(Vec::as_slice))).await;
     }
 }
 

@@ -53,8 +53,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Age from which a publisher is replaced after RabbitMQ refused a message: a channel that was first
-/// used while a quorum queue had no leader may refuse all that follows.
+/// Age from which a publisher is replaced after RabbitMQ refused a message: a channel that was
+/// first used while a quorum queue had no leader may refuse all that follows.
 const NACKED_AGE: Duration = Duration::from_millis(200);
 
 /// Rounds of publishes at a time. RabbitMQ does most for its processor's time with messages that

@@ -26,7 +26,8 @@ impl Nodes {
         Self { urls, tls, next: AtomicUsize::new(0) }
     }
 
-    /// The numbers of all nodes in the order in which they are tried: first the one that was in use.
+    /// The numbers of all nodes in the order in which they are tried: first the one that was in
+    /// use.
     pub(super) fn in_order(&self) -> impl Iterator<Item = usize> + use<> {
         let (begin, count) = (self.next.load(Ordering::Relaxed), self.urls.len());
         (begin..begin + count).map(move |number| number % count)

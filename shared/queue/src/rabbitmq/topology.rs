@@ -88,8 +88,8 @@ impl Topology {
         text.contains(INEQUIVALENT) && text.contains(&format!("for queue '{}'", self.main()))
     }
 
-    /// Succeeds if the main queue, which exists, has this type. RabbitMQ names but one argument that
-    /// is not as declared, and the type is the last of them.
+    /// Succeeds if the main queue, which exists, has this type. RabbitMQ names but one argument
+    /// that is not as declared, and the type is the last of them.
     pub(super) async fn has_type(&self, channel: &Channel) -> Result<(), lapin::Error> {
         let kind = match self.queue_type {
             QueueType::Quorum => "quorum",

@@ -37,8 +37,8 @@ const CODES: [(&str, &str); 10] = [
 const TEXTS: [(&str, &str); 9] = [
     (
         "unknown command",
-        "it is no Redis that stores data: a Sentinel, perhaps, which redis+sentinel://HOST/NAME asks \
-         for the primary",
+        "it is no Redis that stores data: a Sentinel, perhaps, which redis+sentinel://HOST/NAME \
+         asks for the primary",
     ),
     (
         "no such master",

@@ -1,5 +1,5 @@
-//! Questions about a cluster that the client does not ask: it would take servers that belong to none
-//! for one, and use any of them for any key; and it keeps it to itself when it cannot reach a node.
+//! Questions about a cluster that the client does not ask: it would take servers that belong to
+//! none for one, and use any of them for any key; and it does not tell that it cannot reach a node.
 
 use std::collections::BTreeSet;
 
