@@ -77,6 +77,28 @@ async fn a_node_dies_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_its_majority_stores_nothing_and_says_so() {
+    let cluster = Service::rabbitmq_cluster();
+    let mut scene = start(&cluster, "three RabbitMQ nodes: two killed", POLICIES[0]).await;
+    for node in ["rabbitmq-2", "rabbitmq-3"] {
+        cluster.kill_part(node);
+    }
+    let answers = scene.ask(0..10).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Some((503, _)))), "{answers:?}");
+    let ready = eventually("not ready", || async {
+        Some(scene.client.get("/readyz").await).filter(|ready| ready.status == 503)
+    });
+    assert_eq!(ready.await.body["down"], serde_json::json!(["queue"]));
+    cluster.start_part("rabbitmq-2");
+    scene.ask_until_accepted(20).await;
+    eventually("ready", || async {
+        (scene.client.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    balances(scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_hangs_and_the_others_go_on() {
     let cluster = Service::rabbitmq_cluster();
     let mut scene = start(&cluster, "three RabbitMQ nodes: the leader hangs", POLICIES[0]).await;

@@ -98,6 +98,9 @@ enum Target<'a> {
     /// The main queue, with the job's trace context; none with several jobs.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
+    /// A queue of which nobody reads. A node without its majority may answer all questions, and
+    /// confirm no message.
+    Probe,
     /// With what another program has put beside the body.
     Dead(&'a DeadLetterReason, Option<&'a BasicProperties>),
 }
@@ -165,8 +168,9 @@ impl RabbitMqQueue {
         let channel = publisher.connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
+        self.queues.declare_probe(&channel).await?;
         channel.close(200, "done".into()).await?;
-        Ok(())
+        self.publish_on(&publisher, Target::Probe, b"").await
     }
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
@@ -256,6 +260,7 @@ impl RabbitMqQueue {
         let queue = match target {
             Target::Main(_) => self.queues.main().into(),
             Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
+            Target::Probe => self.queues.probe().into(),
             Target::Dead(..) => self.queues.dead().into(),
         };
         let confirm = publisher
@@ -408,6 +413,7 @@ fn properties(target: Target<'_>) -> BasicProperties {
     };
     let properties = properties.with_delivery_mode(PERSISTENT);
     match target {
+        Target::Probe => properties,
         Target::Main(trace) => traced(properties, trace),
         Target::Wait(delay, trace) => {
             traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())

@@ -61,6 +61,10 @@ impl Topology {
         format!("{}.dead", self.name)
     }
 
+    pub(super) fn probe(&self) -> String {
+        format!("{}.probe", self.name)
+    }
+
     /// Name of the wait queue of a delay. Each delay has its own, since a TTL expires only at the
     /// head of a queue.
     pub(super) fn wait(&self, base: Duration) -> String {
@@ -96,6 +100,13 @@ impl Topology {
             QueueType::Classic => "classic",
         };
         declare(channel, self.main(), typed(kind)).await
+    }
+
+    /// Declares the queue that is published to in order to see if that is possible.
+    pub(super) async fn declare_probe(&self, channel: &Channel) -> Result<(), lapin::Error> {
+        let mut arguments = typed("quorum");
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+        declare(channel, &self.probe(), arguments).await
     }
 
     /// Declares a wait queue.
