@@ -115,16 +115,14 @@ start_services() {
   export REDIS_URL TEST_REDIS_CLUSTER QUEUE_URL TEST_SQS_ENDPOINT TEST_SQS_MINISTACK TEST_RIE
 }
 
-# Runs a command with private services, of a Redis and a RabbitMQ of tests/servers.
-on_servers() (
-  set -e
+# Starts private services of a Redis and a RabbitMQ of tests/servers, for a subshell.
+start_services_of() {
   export TEST_REDIS_SERVER=$1 TEST_RABBITMQ_SERVER=$2
   unset REDIS_URL QUEUE_URL
   services=$(mktemp -d)
   trap stop_services EXIT
   start_services
-  "${@:3}"
-)
+}
 
 # Everything that the tests need.
 prepare() {

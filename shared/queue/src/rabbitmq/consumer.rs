@@ -17,10 +17,11 @@ use lapin::types::FieldTable;
 use sms_domain::job_batch;
 use sms_telemetry::causes;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Interval;
 use tracing::{debug, info, warn};
 
 use super::acker::Acker;
-use super::{END_TIMEOUT, RabbitMqQueue, close, dead_letters};
+use super::{END_TIMEOUT, Opened, RabbitMqQueue, close, dead_letters};
 use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 use crate::{Backend, Queue};
@@ -64,6 +65,9 @@ impl Unsettled {
     }
 }
 
+/// Interval at which a consumer on one of several nodes sees if the node stores what it is sent.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Consumer of the main queue.
 #[derive(Debug)]
 pub(crate) struct RabbitMqConsumer {
@@ -76,9 +80,11 @@ pub(crate) struct RabbitMqConsumer {
 #[derive(Debug)]
 pub(super) struct OpenConsumer {
     connection: Connection,
+    node: usize,
     messages: lapin::Consumer,
     /// Jobs of messages with several that are not handed out yet.
     jobs: VecDeque<Message>,
+    check: Interval,
     /// Messages that are being split; what they return is left as it was.
     splitting: JoinSet<Vec<Message>>,
     acker: Acker,
@@ -115,7 +121,7 @@ impl RabbitMqConsumer {
     }
 
     async fn connect(&self) -> Result<OpenConsumer, lapin::Error> {
-        let (connection, channel) = self.queue.open("worker").await?;
+        let Opened { connection, channel, node } = self.queue.open("worker").await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
         let messages = channel
@@ -124,7 +130,17 @@ impl RabbitMqConsumer {
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
         let (acker, acknowledging) = Acker::start(channel);
         let (jobs, splitting) = (VecDeque::new(), JoinSet::new());
-        Ok(OpenConsumer { connection, messages, jobs, splitting, acker, acknowledging })
+        let check = tokio::time::interval(CHECK_INTERVAL);
+        Ok(OpenConsumer {
+            connection,
+            node,
+            messages,
+            jobs,
+            check,
+            splitting,
+            acker,
+            acknowledging,
+        })
     }
 
     pub(crate) async fn close(self) {
@@ -166,8 +182,26 @@ impl OpenConsumer {
                         return None;
                     }
                 },
+                _ = self.check.tick(), if queue.nodes.are_several() => {
+                    if self.is_left(queue) {
+                        warn!("a node of RabbitMQ stores nothing: another one is used");
+                        return None;
+                    }
+                }
             }
         }
+    }
+
+    /// Returns true if the publisher uses another node, since this one stored nothing that it was
+    /// sent: what is cut off from the others delivers nothing either. Else asks it again.
+    fn is_left(&self, queue: &RabbitMqQueue) -> bool {
+        let asked = Queue(Backend::RabbitMq(queue.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = asked.ping().await {
+                debug!(error = causes(&error), "RabbitMQ stores nothing");
+            }
+        });
+        queue.nodes.has_left(self.node)
     }
 
     fn take(&mut self, delivery: Delivery, queue: &RabbitMqQueue) {

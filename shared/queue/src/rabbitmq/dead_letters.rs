@@ -12,7 +12,7 @@ use sms_domain::failure::FailureClass;
 use sms_domain::job_batch;
 
 use super::topology::{DELIVERY_LIMIT, text};
-use super::{RabbitMqQueue, TRACE, close, count};
+use super::{Opened, RabbitMqQueue, TRACE, close, count};
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
 use crate::error::QueueError;
 
@@ -30,7 +30,7 @@ pub(crate) struct DeadLetters {
 
 impl RabbitMqQueue {
     pub(crate) async fn dead_letters(&self) -> Result<(DeadLetters, usize), QueueError> {
-        let (connection, channel) = self.open("dead letters").await?;
+        let Opened { connection, channel, .. } = self.open("dead letters").await?;
         // Connects the publisher for redriven jobs now, while there is time for it.
         self.publisher().await?;
         let count = count(&channel, &self.queues.dead()).await?;

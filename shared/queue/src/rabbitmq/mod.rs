@@ -81,6 +81,7 @@ type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>
 struct Publisher {
     channel: Channel,
     connection: Connection,
+    node: usize,
     since: Instant,
     /// Delays whose wait queue was declared on this connection.
     declared: Mutex<HashSet<Duration>>,
@@ -90,6 +91,13 @@ impl Publisher {
     fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
         lock(&self.declared)
     }
+}
+
+/// A connection to a node.
+struct Opened {
+    connection: Connection,
+    channel: Channel,
+    node: usize,
 }
 
 /// Target queue of a message, with its metadata.
@@ -187,9 +195,10 @@ impl RabbitMqQueue {
     pub(super) fn discard_silent_connection(&self) {
         let mut current = lock(&self.publisher);
         let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
-        if current.as_ref().is_some_and(
-            |connecting| matches!(connecting.peek(), Some(Ok(publisher)) if silent(publisher)),
-        ) {
+        if let Some(Some(Ok(publisher))) = current.as_ref().map(Shared::peek)
+            && silent(publisher)
+        {
+            self.nodes.avoid(publisher.node);
             *current = None;
         }
     }
@@ -293,7 +302,10 @@ impl RabbitMqQueue {
         let is_new = |publisher: &Arc<Publisher>| publisher.since.elapsed() < NACKED_AGE;
         match current.as_ref().map(Shared::peek) {
             Some(Some(Ok(publisher))) if is_new(publisher) => false,
-            Some(Some(_)) => {
+            Some(Some(opened)) => {
+                if let Ok(publisher) = opened {
+                    self.nodes.avoid(publisher.node);
+                }
                 *current = None;
                 true
             }
@@ -332,7 +344,7 @@ impl RabbitMqQueue {
 
     /// Opens a connection to the first node with which it succeeds, and a channel, and declares the
     /// queues, within [`CONNECT_TIMEOUT`].
-    async fn open(&self, purpose: &str) -> Result<(Connection, Channel), lapin::Error> {
+    async fn open(&self, purpose: &str) -> Result<Opened, lapin::Error> {
         let open = async {
             let mut failure = timed_out("there is no node");
             for node in self.nodes.in_order() {
@@ -357,15 +369,11 @@ impl RabbitMqQueue {
             .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
     }
 
-    async fn open_on(
-        &self,
-        node: usize,
-        purpose: &str,
-    ) -> Result<(Connection, Channel), lapin::Error> {
+    async fn open_on(&self, node: usize, purpose: &str) -> Result<Opened, lapin::Error> {
         let connection = self.nodes.connect(node, purpose).await?;
         let channel = connection.create_channel().await?;
         match self.queues.declare(&channel).await {
-            Ok(()) => Ok((connection, channel)),
+            Ok(()) => Ok(Opened { connection, channel, node }),
             Err(error) if self.queues.main_differs(&error) => {
                 let channel = connection.create_channel().await?;
                 Err(self.queues.has_type(&channel).await.err().unwrap_or(error))
@@ -399,10 +407,10 @@ impl fmt::Debug for RabbitMqQueue {
 }
 
 async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin::Error> {
-    let (connection, channel) = queue.open("publisher").await?;
+    let Opened { connection, channel, node } = queue.open("publisher").await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let (since, declared) = (Instant::now(), Mutex::default());
-    Ok(Arc::new(Publisher { channel, connection, since, declared }))
+    Ok(Arc::new(Publisher { channel, connection, node, since, declared }))
 }
 
 fn properties(target: Target<'_>) -> BasicProperties {

@@ -38,6 +38,22 @@ impl Nodes {
         self.next.store(number, Ordering::Relaxed);
     }
 
+    /// Begins with the node behind this one, if it was this one's turn. A node that answers, and
+    /// stores nothing, may be cut off from the others.
+    pub(super) fn avoid(&self, number: usize) {
+        let behind = (number + 1) % self.urls.len();
+        let _ = self.next.compare_exchange(number, behind, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// True if there are others, and one of them is used now.
+    pub(super) fn has_left(&self, number: usize) -> bool {
+        self.next.load(Ordering::Relaxed) != number
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        self.urls.len() > 1
+    }
+
     /// Opens a connection to a node.
     pub(super) async fn connect(
         &self,
