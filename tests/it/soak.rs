@@ -12,7 +12,7 @@ use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::Environment;
 use crate::support::proxy::Proxy;
 use crate::support::scene::{POLICIES, Scene};
-use crate::support::services::{Service, with_own_queue};
+use crate::support::services::{Service, redis_cli, with_own_queue};
 
 /// In the suite: long enough that everything below happens a few times.
 const DEFAULT_SECONDS: u64 = 20;
@@ -27,27 +27,43 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// One Redis and one RabbitMQ, or three of each, with Sentinels.
+#[derive(Clone)]
+struct Servers {
+    several: bool,
+    redis: Arc<Service>,
+    rabbitmq: Arc<Service>,
+}
+
+impl Servers {
+    fn start(several: bool) -> Self {
+        let (redis, rabbitmq) = if several {
+            (Service::redis_sentinels(), Service::rabbitmq_cluster())
+        } else {
+            let redis = Service::redis();
+            redis.command(&["config", "set", "appendfsync", "always"]);
+            (redis, Service::rabbitmq())
+        };
+        Self { several, redis: Arc::new(redis), rabbitmq: Arc::new(rabbitmq) }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_balance() {
     let length = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(DEFAULT_SECONDS));
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("SOAK {} s, seed {seed}", length.as_secs());
-    let (redis, rabbitmq) = (Arc::new(Service::redis()), Arc::new(Service::rabbitmq()));
-    redis.command(&["config", "set", "appendfsync", "always"]);
+    let servers = Servers::start(from_environment("SOAK_SEVERAL").is_some());
+    let several = servers.several;
     let end = Instant::now() + length;
     let runs = POLICIES.map(|policy| {
         let environment = Environment::services()
-            .with("REDIS_URL", &redis.url)
-            .with("QUEUE_URL", &with_own_queue(&rabbitmq.url));
+            .with("REDIS_URL", &servers.redis.url)
+            .with("QUEUE_URL", &with_own_queue(&servers.rabbitmq.url));
         tokio::spawn(run(policy, environment, Rng::with_seed(seed), end))
     });
     // In tasks of their own: what blocks one for a while delays no answer of the others.
-    let breaking = tokio::spawn(break_services(
-        Arc::clone(&redis),
-        Arc::clone(&rabbitmq),
-        Rng::with_seed(!seed),
-        end,
-    ));
+    let breaking = tokio::spawn(break_services(servers.clone(), Rng::with_seed(!seed), end));
     breaking.await.expect("no panic");
     for scene in runs {
         let scene = scene.await.expect("no panic");
@@ -58,7 +74,10 @@ async fn the_books_balance() {
         );
         assert!(books.accepted > 100, "there was load: {books}");
         assert!(books.delivered * 10 > books.accepted * 5, "most of it was delivered: {books}");
-        assert_eq!(books.dropped_only, 0, "a job was dropped that nobody had received: {books}");
+        // Replicas do not have what a primary confirmed in its last milliseconds.
+        let lost = if several { books.accepted / 100 } else { 0 };
+        println!("SOAK {}: {} lost with a primary", books.policy, books.dropped_only);
+        assert!(books.dropped_only <= lost, "dropped, and nobody had received it: {books}");
     }
 }
 
@@ -183,11 +202,11 @@ async fn check_one(scene: &Scene, rng: &mut Rng) {
     }
 }
 
-/// A fault of Redis and RabbitMQ.
-type OnServices = fn(&Service, &Service);
+/// What ends a fault.
+type Mend = Box<dyn FnOnce() + Send>;
 
 /// Redis and RabbitMQ are killed, flushed, filled and restarted, until `end`.
-async fn break_services(redis: Arc<Service>, rabbitmq: Arc<Service>, mut rng: Rng, end: Instant) {
+async fn break_services(servers: Servers, mut rng: Rng, end: Instant) {
     loop {
         sleep(Duration::from_millis(rng.u64(2_000..8_000))).await;
         if Instant::now() >= end {
@@ -195,23 +214,74 @@ async fn break_services(redis: Arc<Service>, rabbitmq: Arc<Service>, mut rng: Rn
         }
         let pause = Duration::from_millis(rng.u64(100..2_000));
         // Each of these waits for other processes, and the requests' answers are timed.
-        let (breaks, mends): (OnServices, OnServices) = match rng.u8(..5) {
-            0 => (|redis, _| redis.kill(), |redis, _| restart(redis)),
-            1 => (|redis, _| redis.hang(), |redis, _| redis.go_on()),
-            2 => (|redis, _| drop(redis.command(&["script", "flush"])), |_, _| {}),
-            3 => (
-                |_, rabbitmq| rabbitmq.rabbitmqctl(&["set_disk_free_limit", "999999GB"]),
-                |_, rabbitmq| rabbitmq.rabbitmqctl(&["set_disk_free_limit", "50MB"]),
-            ),
-            _ => (|_, rabbitmq| rabbitmq.stop(), |_, rabbitmq| rabbitmq.start_again()),
-        };
-        block_in_place(|| breaks(&redis, &rabbitmq));
+        let mend = block_in_place(|| match servers.several {
+            false => break_one(&servers, &mut rng),
+            true => break_one_of_several(&servers, &mut rng),
+        });
         sleep(pause).await;
-        block_in_place(|| mends(&redis, &rabbitmq));
+        block_in_place(mend);
     }
 }
 
-fn restart(redis: &Service) {
-    redis.start_again();
-    redis.command(&["config", "set", "appendfsync", "always"]);
+fn break_one(servers: &Servers, rng: &mut Rng) -> Mend {
+    let (redis, rabbitmq) = (Arc::clone(&servers.redis), Arc::clone(&servers.rabbitmq));
+    match rng.u8(..5) {
+        0 => {
+            redis.kill();
+            Box::new(move || {
+                redis.start_again();
+                redis.command(&["config", "set", "appendfsync", "always"]);
+            })
+        }
+        1 => {
+            redis.hang();
+            Box::new(move || redis.go_on())
+        }
+        2 => {
+            redis.command(&["script", "flush"]);
+            Box::new(|| {})
+        }
+        3 => {
+            rabbitmq.rabbitmqctl(&["set_disk_free_limit", "999999GB"]);
+            Box::new(move || rabbitmq.rabbitmqctl(&["set_disk_free_limit", "50MB"]))
+        }
+        _ => {
+            rabbitmq.stop();
+            Box::new(move || rabbitmq.start_again())
+        }
+    }
+}
+
+/// One of three fails, and is there again before the next one does.
+fn break_one_of_several(servers: &Servers, rng: &mut Rng) -> Mend {
+    let (redis, rabbitmq) = (Arc::clone(&servers.redis), Arc::clone(&servers.rabbitmq));
+    let primary = redis.primary();
+    let node = format!("rabbitmq-{}", rng.u8(1..=3));
+    match rng.u8(..6) {
+        0 => {
+            redis.kill_part(&primary);
+            Box::new(move || redis.start_part(&primary))
+        }
+        1 => {
+            redis.signal_part(&primary, "-STOP");
+            Box::new(move || redis.signal_part(&primary, "-CONT"))
+        }
+        2 => {
+            redis_cli(&redis.port(&primary), &["script", "flush"]);
+            Box::new(|| {})
+        }
+        3 => {
+            // Refused while the last failover is not over.
+            redis_cli(&redis.port("sentinel-1"), &["sentinel", "failover", "mymaster"]);
+            Box::new(|| {})
+        }
+        4 => {
+            rabbitmq.signal_part(&node, "-STOP");
+            Box::new(move || rabbitmq.signal_part(&node, "-CONT"))
+        }
+        _ => {
+            rabbitmq.kill_part(&node);
+            Box::new(move || rabbitmq.start_part(&node))
+        }
+    }
 }

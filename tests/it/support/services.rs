@@ -217,6 +217,15 @@ impl Service {
         port.trim().to_owned()
     }
 
+    /// The part that is the primary by the first Sentinel.
+    pub fn primary(&self) -> String {
+        let ask = ["sentinel", "get-master-addr-by-name", "mymaster"];
+        let answer = redis_cli(&self.port("sentinel-1"), &ask);
+        let port = answer.lines().nth(1).expect("a port");
+        let mut parts = (1..=3).map(|node| format!("redis-{node}"));
+        parts.find(|part| self.port(part) == port).expect("a part")
+    }
+
     /// Kills one of its processes, at once and without a word.
     pub fn kill_part(&self, part: &str) {
         self.signal_part(part, "-KILL");
