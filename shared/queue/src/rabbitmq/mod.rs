@@ -39,15 +39,12 @@ use self::address::Address;
 pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
-use self::nodes::Nodes;
+use self::nodes::{Nodes, Opened};
 use self::topology::{Topology, text};
 use crate::DEADLINE;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
 use crate::group_commit::{Batch, GroupCommit};
-
-/// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout of acknowledging a message or closing a connection: a broker that no longer answers must
 /// not keep a process from ending.
@@ -91,13 +88,6 @@ impl Publisher {
     fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
         lock(&self.declared)
     }
-}
-
-/// A connection to a node.
-struct Opened {
-    connection: Connection,
-    channel: Channel,
-    node: usize,
 }
 
 /// Target queue of a message, with its metadata.
@@ -342,46 +332,6 @@ impl RabbitMqQueue {
         connecting.await
     }
 
-    /// Opens a connection to the first node with which it succeeds, and a channel, and declares the
-    /// queues, within [`CONNECT_TIMEOUT`].
-    async fn open(&self, purpose: &str) -> Result<Opened, lapin::Error> {
-        let open = async {
-            let mut failure = timed_out("there is no node");
-            for node in self.nodes.in_order() {
-                match self.open_on(node, purpose).await {
-                    Ok(opened) => {
-                        self.nodes.prefer(node);
-                        return Ok(opened);
-                    }
-                    Err(error) => {
-                        debug!(%error, node, "a node of RabbitMQ cannot be used");
-                        // An answer of RabbitMQ says more than the lack of one.
-                        if is_io(&failure) {
-                            failure = error;
-                        }
-                    }
-                }
-            }
-            Err(failure)
-        };
-        tokio::time::timeout(CONNECT_TIMEOUT, open)
-            .await
-            .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
-    }
-
-    async fn open_on(&self, node: usize, purpose: &str) -> Result<Opened, lapin::Error> {
-        let connection = self.nodes.connect(node, purpose).await?;
-        let channel = connection.create_channel().await?;
-        match self.queues.declare(&channel).await {
-            Ok(()) => Ok(Opened { connection, channel, node }),
-            Err(error) if self.queues.main_differs(&error) => {
-                let channel = connection.create_channel().await?;
-                Err(self.queues.has_type(&channel).await.err().unwrap_or(error))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
     /// queue exists with other arguments.
     async fn declare_wait_queue(
@@ -456,10 +406,6 @@ async fn with_end_timeout<T>(
     call: impl Future<Output = Result<T, lapin::Error>>,
 ) -> Result<T, lapin::Error> {
     tokio::time::timeout(END_TIMEOUT, call).await.unwrap_or_else(|_| Err(timed_out("timed out")))
-}
-
-fn is_io(error: &lapin::Error) -> bool {
-    matches!(error.kind(), lapin::ErrorKind::IOError(_))
 }
 
 fn timed_out(what: &'static str) -> lapin::Error {

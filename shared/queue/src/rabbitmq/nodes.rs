@@ -1,13 +1,17 @@
-//! The nodes of a cluster, of which any one serves all queues.
+//! The nodes of a cluster, of which any one serves all queues, and connections to them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
-use lapin::{Connection, ConnectionProperties, runtime};
+use lapin::{Channel, Connection, ConnectionProperties, runtime};
+use tracing::debug;
 use url::Url;
 
-use super::timed_out;
+use super::{RabbitMqQueue, timed_out};
+
+/// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout of one node's answer where there are others: one that has vanished answers nothing.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,4 +75,57 @@ impl Nodes {
             .await
             .unwrap_or_else(|_| Err(timed_out("a node did not answer")))
     }
+}
+
+/// A connection to a node.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) channel: Channel,
+    pub(super) node: usize,
+}
+
+impl RabbitMqQueue {
+    /// Opens a connection to the first node with which it succeeds, and a channel, and declares the
+    /// queues, within [`CONNECT_TIMEOUT`].
+    pub(super) async fn open(&self, purpose: &str) -> Result<Opened, lapin::Error> {
+        let open = async {
+            let mut failure = timed_out("there is no node");
+            for node in self.nodes.in_order() {
+                match self.open_on(node, purpose).await {
+                    Ok(opened) => {
+                        self.nodes.prefer(node);
+                        return Ok(opened);
+                    }
+                    Err(error) => {
+                        debug!(%error, node, "a node of RabbitMQ cannot be used");
+                        // An answer of RabbitMQ says more than the lack of one.
+                        if is_io(&failure) {
+                            failure = error;
+                        }
+                    }
+                }
+            }
+            Err(failure)
+        };
+        tokio::time::timeout(CONNECT_TIMEOUT, open)
+            .await
+            .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
+    }
+
+    async fn open_on(&self, node: usize, purpose: &str) -> Result<Opened, lapin::Error> {
+        let connection = self.nodes.connect(node, purpose).await?;
+        let channel = connection.create_channel().await?;
+        match self.queues.declare(&channel).await {
+            Ok(()) => Ok(Opened { connection, channel, node }),
+            Err(error) if self.queues.main_differs(&error) => {
+                let channel = connection.create_channel().await?;
+                Err(self.queues.has_type(&channel).await.err().unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_io(error: &lapin::Error) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::IOError(_))
 }

@@ -125,7 +125,8 @@ impl Follower {
             warn!(host = address.0, port = address.1, "the announced replica was not promoted");
             return self.look(tell).await;
         }
-        self.primary = Some(address);
+        // At least: the Sentinels' own number may be higher.
+        (self.primary, self.epoch) = (Some(address), self.epoch + 1);
         self.use_primary(tell);
     }
 
@@ -143,8 +144,9 @@ impl Follower {
         }
     }
 
-    /// Asks all Sentinels. Those that have not heard of the last failover have a lower epoch; the
-    /// one that leads a failover names the new primary before the epoch is that of the failover.
+    /// Asks all Sentinels. Those that have not heard of the last failover have a lower epoch, which
+    /// counts only if most say so; the one that leads a failover names the new primary before the
+    /// epoch is that of the failover.
     async fn look(&mut self, tell: impl Fn(Found)) {
         let asked = self.sentinels.iter().map(|sentinel| ask(sentinel, &self.watched.name));
         let mut answers = Vec::new();
@@ -156,7 +158,8 @@ impl Follower {
             }
         }
         let newest = answers.iter().map(|answer| answer.epoch).max().unwrap_or_default();
-        answers.retain(|answer| answer.epoch == newest);
+        let most = answers.len() * 2 > self.sentinels.len();
+        answers.retain(|answer| answer.epoch == newest && (most || newest >= self.epoch));
         let same = |answer: &&Answer| Some(&answer.address) == self.primary.as_ref();
         match answers.iter().find(same).or(answers.first()) {
             Some(Answer { address, epoch }) => {
