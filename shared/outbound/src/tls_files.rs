@@ -31,9 +31,9 @@ impl TlsFiles {
     /// When a file is missing or is not what its option needs, a certificate has no key, or the URL
     /// is not for TLS.
     pub fn take(dsn: &mut Dsn, secure: bool) -> Result<Option<Self>, DsnError> {
-        let cert = read(dsn, "cert", |pem| CertificateDer::from_pem_slice(pem).is_ok())?;
+        let cert = read(dsn, "cert", is_certificates)?;
         let key = read(dsn, "key", |pem| PrivateKeyDer::from_pem_slice(pem).is_ok())?;
-        let ca = read(dsn, "ca", |pem| CertificateDer::from_pem_slice(pem).is_ok())?;
+        let ca = read(dsn, "ca", is_certificates)?;
         let client = match (cert, key) {
             (Some(cert), Some(key)) => Some(ClientFiles { cert, key }),
             (None, None) => None,
@@ -50,6 +50,11 @@ impl TlsFiles {
         }
         Ok(Some(Self { client, ca }))
     }
+}
+
+fn is_certificates(pem: &[u8]) -> bool {
+    let mut all = CertificateDer::pem_slice_iter(pem).peekable();
+    all.peek().is_some() && all.all(|certificate| certificate.is_ok())
 }
 
 /// Reads the file of an option, which `holds` what the option needs.

@@ -8,6 +8,8 @@ use crate::support::eventually;
 use crate::support::process::{Client, Deployment, Environment, Process, wrong};
 use crate::support::services::{Service, redis_cli, redis_cluster_url};
 
+const GET_ADDRESS: &str = "+sentinel|get-master-addr-by-name";
+
 fn on(url: &str) -> Environment {
     Environment::embedded()
         .with("REDIS_URL", url)
@@ -100,10 +102,14 @@ async fn sentinels_that_name_no_primary_are_not_ready() {
     let service = Service::redis_sentinels();
     for node in 1..=3 {
         let port = service.port(&format!("redis-{node}"));
-        redis_cli(&port, &["acl", "setuser", "app", "on", ">redis", "~*", "+@all"]);
+        let rights = RIGHTS.0.split(' ').chain(["+role"]);
+        let user = ["acl", "setuser", "app", "on", ">redis"].into_iter().chain(rights);
+        redis_cli(&port, &user.collect::<Vec<_>>());
         redis_cli(&port, &["acl", "setuser", "default", "-evalsha"]);
         let port = service.port(&format!("sentinel-{node}"));
-        redis_cli(&port, &["acl", "setuser", "guard", "on", ">sentinel", "allchannels", "+@all"]);
+        let rights = ["allchannels", "+subscribe", "+sentinel|master", GET_ADDRESS];
+        let user = ["acl", "setuser", "guard", "on", ">sentinel"].into_iter().chain(rights);
+        redis_cli(&port, &user.collect::<Vec<_>>());
         redis_cli(&port, &["acl", "setuser", "default", "-sentinel"]);
     }
     let guarded = format!("{}?sentinel_user=guard&sentinel_password=sentinel", service.url);

@@ -27,14 +27,15 @@ pub fn as_user(url: &str) -> String {
     let (_, host) = url.split_once("//").expect("a URL");
     if known.insert(url.to_owned()) {
         let port = host.rsplit(':').next().expect("a port");
-        let nodes = if redis_cli(port, &["info", "cluster"]).contains("cluster_enabled:1") {
-            redis_cli(port, &["cluster", "nodes"])
-        } else {
-            format!("id :{port}@")
-        };
+        let (nodes, besides) =
+            if redis_cli(port, &["info", "cluster"]).contains("cluster_enabled:1") {
+                (redis_cli(port, &["cluster", "nodes"]), RIGHTS.1)
+            } else {
+                (format!("id :{port}@"), "~img_*")
+            };
         // `ID HOST:PORT@BUS …`
         let ports = nodes.lines().filter_map(|node| node.split_once('@')?.0.rsplit(':').next());
-        let rights = format!("{} {} ~img_* ~sms_* ~send_flag_*", RIGHTS.0, RIGHTS.1);
+        let rights = format!("{} {besides} ~img_* ~sms_* ~send_flag_*", RIGHTS.0);
         let user = ["acl", "setuser", "sms-verify", "reset", "on", ">secret"];
         for port in ports {
             let user: Vec<_> = user.into_iter().chain(rights.split(' ')).collect();
@@ -265,13 +266,20 @@ pub fn redis_cli_succeeds(arguments: &[&str]) -> bool {
 
 /// Runs `redis-cli` and returns its output.
 pub fn redis_cli(port: &str, arguments: &[&str]) -> String {
+    try_redis_cli(port, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+}
+
+/// Runs `redis-cli` and returns its output, or what went wrong.
+pub fn try_redis_cli(port: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("redis-cli")
         .args(["-p", port])
         .args(arguments)
         .output()
         .expect("redis-cli runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(String::from_utf8(output.stdout).expect("text"))
 }
 
 fn services(arguments: &[&str]) -> String {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::StreamExt;
 use lapin::Connection;
 use lapin::message::Delivery;
@@ -17,11 +18,13 @@ use lapin::types::FieldTable;
 use sms_domain::job_batch;
 use sms_telemetry::causes;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Interval;
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{debug, info, warn};
 
 use super::acker::Acker;
-use super::{END_TIMEOUT, Opened, RabbitMqQueue, close, dead_letters};
+use super::nodes::CONNECT_TIMEOUT;
+use super::{END_TIMEOUT, Opened, RabbitMqQueue, close, dead_letters, timed_out};
+use crate::DEADLINE;
 use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 use crate::{Backend, Queue};
@@ -79,12 +82,14 @@ pub(crate) struct RabbitMqConsumer {
 /// An open connection: its messages, and their acknowledgements.
 #[derive(Debug)]
 pub(super) struct OpenConsumer {
-    connection: Connection,
+    connection: Arc<Connection>,
     node: usize,
     messages: lapin::Consumer,
     /// Jobs of messages with several that are not handed out yet.
     jobs: VecDeque<Message>,
     check: Interval,
+    checking: Option<JoinHandle<bool>>,
+    failed_checks: u8,
     /// Messages that are being split; what they return is left as it was.
     splitting: JoinSet<Vec<Message>>,
     acker: Acker,
@@ -122,21 +127,33 @@ impl RabbitMqConsumer {
 
     async fn connect(&self) -> Result<OpenConsumer, lapin::Error> {
         let Opened { connection, channel, node } = self.queue.open("worker").await?;
-        channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let name = self.queue.queues.main().into();
-        let messages = channel
-            .basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default())
-            .await?;
+        let begin = async {
+            channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
+            let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+            channel.basic_consume(name, "".into(), options, arguments).await
+        };
+        let begun = tokio::time::timeout(CONNECT_TIMEOUT, begin).await;
+        let messages = match begun.unwrap_or_else(|_| Err(timed_out("consuming timed out"))) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.queue.nodes.avoid(node);
+                return Err(error);
+            }
+        };
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
         let (acker, acknowledging) = Acker::start(channel);
         let (jobs, splitting) = (VecDeque::new(), JoinSet::new());
-        let check = tokio::time::interval(CHECK_INTERVAL);
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(OpenConsumer {
-            connection,
+            connection: Arc::new(connection),
             node,
             messages,
             jobs,
             check,
+            checking: None,
+            failed_checks: 0,
             splitting,
             acker,
             acknowledging,
@@ -183,8 +200,9 @@ impl OpenConsumer {
                     }
                 },
                 _ = self.check.tick(), if queue.nodes.are_several() => {
-                    if self.is_left(queue) {
-                        warn!("a node of RabbitMQ stores nothing: another one is used");
+                    if self.is_cut_off(queue) {
+                        warn!("this node of RabbitMQ stores nothing: the next one is tried");
+                        queue.nodes.avoid(self.node);
                         return None;
                     }
                 }
@@ -192,16 +210,20 @@ impl OpenConsumer {
         }
     }
 
-    /// Returns true if the publisher uses another node, since this one stored nothing that it was
-    /// sent: what is cut off from the others delivers nothing either. Else asks it again.
-    fn is_left(&self, queue: &RabbitMqQueue) -> bool {
-        let asked = Queue(Backend::RabbitMq(queue.clone()));
-        tokio::spawn(async move {
-            if let Err(error) = asked.ping().await {
-                debug!(error = causes(&error), "RabbitMQ stores nothing");
-            }
-        });
-        queue.nodes.has_left(self.node)
+    /// Returns true if the node has stored nothing twice: cut off from the others, it delivers
+    /// nothing either. Asks it again.
+    fn is_cut_off(&mut self, queue: &RabbitMqQueue) -> bool {
+        match self.checking.take().and_then(FutureExt::now_or_never) {
+            Some(Ok(true)) => self.failed_checks = 0,
+            Some(_) => self.failed_checks += 1,
+            None => {}
+        }
+        let (queue, connection) = (queue.clone(), Arc::clone(&self.connection));
+        self.checking = Some(tokio::spawn(async move {
+            let probed = tokio::time::timeout(DEADLINE, queue.probe(&connection)).await;
+            matches!(probed, Ok(Ok(())))
+        }));
+        self.failed_checks >= 2
     }
 
     fn take(&mut self, delivery: Delivery, queue: &RabbitMqQueue) {

@@ -78,6 +78,9 @@ impl DeadLetters {
     }
 }
 
+/// Headers that are ours, and those by which RabbitMQ would send a copy elsewhere.
+const NOT_KEPT: [&str; 6] = [TRACE, REASON, CLASS, ATTEMPTS, "CC", "BCC"];
+
 /// Header of a Celery task. Others beside it hold its arguments in clear, codes among them.
 const TASK: &str = "task";
 
@@ -89,7 +92,7 @@ pub(super) fn of_foreign(properties: &BasicProperties) -> Option<Box<BasicProper
     let headers = properties.headers().as_ref().map(|headers| {
         let mut kept = FieldTable::default();
         for (name, value) in headers.inner() {
-            if !name.as_str().starts_with("x-") && name.as_str() != TRACE {
+            if !name.as_str().starts_with("x-") && !NOT_KEPT.contains(&name.as_str()) {
                 kept.insert(name.clone(), value.clone());
             }
         }

@@ -96,9 +96,6 @@ enum Target<'a> {
     /// The main queue, with the job's trace context; none with several jobs.
     Main(Option<&'a TraceParent>),
     Wait(Delay, Option<&'a TraceParent>),
-    /// A queue of which nobody reads. A node without its majority may answer all questions, and
-    /// confirm no message.
-    Probe,
     /// With what another program has put beside the body.
     Dead(&'a DeadLetterReason, Option<&'a BasicProperties>),
 }
@@ -162,13 +159,20 @@ impl RabbitMqQueue {
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
         let publisher = self.publisher().await?;
-        // On a channel of its own: an error about the queue closes the channel.
-        let channel = publisher.connection.create_channel().await?;
+        self.probe(&publisher.connection).await
+    }
+
+    /// Publishes to a queue of which nobody reads: a node without its majority may answer all
+    /// questions, and confirm no message. On a channel of its own, which an error closes.
+    async fn probe(&self, connection: &Connection) -> Result<(), QueueError> {
+        let channel = connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         channel.queue_declare(self.queues.main().into(), passive, FieldTable::default()).await?;
         self.queues.declare_probe(&channel).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        publish_on(&channel, self.queues.probe(), b"", BasicProperties::default()).await?;
         channel.close(200, "done".into()).await?;
-        self.publish_on(&publisher, Target::Probe, b"").await
+        Ok(())
     }
 
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
@@ -255,25 +259,12 @@ impl RabbitMqQueue {
         target: Target<'_>,
         body: &[u8],
     ) -> Result<(), QueueError> {
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let queue = match target {
-            Target::Main(_) => self.queues.main().into(),
-            Target::Wait(delay, _) => self.queues.wait(delay.base).into(),
-            Target::Probe => self.queues.probe().into(),
-            Target::Dead(..) => self.queues.dead().into(),
+            Target::Main(_) => self.queues.main().to_owned(),
+            Target::Wait(delay, _) => self.queues.wait(delay.base),
+            Target::Dead(..) => self.queues.dead(),
         };
-        let confirm = publisher
-            .channel
-            .basic_publish("".into(), queue, options, body, properties(target))
-            .await?;
-        let confirmation = confirm.await?;
-        if !confirmation.is_ack() {
-            return Err(QueueError::Nacked);
-        }
-        match confirmation.take_message() {
-            Some(_) => Err(QueueError::Refused("no such queue")),
-            None => Ok(()),
-        }
+        publish_on(&publisher.channel, queue, body, properties(target)).await
     }
 
     /// Returns true if a publish may succeed on another connection.
@@ -363,6 +354,25 @@ async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin
     Ok(Arc::new(Publisher { channel, connection, node, since, declared }))
 }
 
+/// Publishes to a queue, which must exist, and waits for the confirm.
+async fn publish_on(
+    channel: &Channel,
+    queue: String,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<(), QueueError> {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let confirm = channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
+    let confirmation = confirm.await?;
+    if !confirmation.is_ack() {
+        return Err(QueueError::Nacked);
+    }
+    match confirmation.take_message() {
+        Some(_) => Err(QueueError::Refused("no such queue")),
+        None => Ok(()),
+    }
+}
+
 fn properties(target: Target<'_>) -> BasicProperties {
     let of_job = || BasicProperties::default().with_content_type("application/json".into());
     let properties = match target {
@@ -371,7 +381,6 @@ fn properties(target: Target<'_>) -> BasicProperties {
     };
     let properties = properties.with_delivery_mode(PERSISTENT);
     match target {
-        Target::Probe => properties,
         Target::Main(trace) => traced(properties, trace),
         Target::Wait(delay, trace) => {
             traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())

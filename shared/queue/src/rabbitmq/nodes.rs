@@ -11,7 +11,7 @@ use url::Url;
 use super::{RabbitMqQueue, timed_out};
 
 /// Timeout of opening a connection. (lapin itself waits for as long as TCP does.)
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout of one node's answer where there are others: one that has vanished answers nothing.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,11 +49,6 @@ impl Nodes {
         let _ = self.next.compare_exchange(number, behind, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// True if there are others, and one of them is used now.
-    pub(super) fn has_left(&self, number: usize) -> bool {
-        self.next.load(Ordering::Relaxed) != number
-    }
-
     pub(super) fn are_several(&self) -> bool {
         self.urls.len() > 1
     }
@@ -85,31 +80,28 @@ pub(super) struct Opened {
 }
 
 impl RabbitMqQueue {
-    /// Opens a connection to the first node with which it succeeds, and a channel, and declares the
-    /// queues, within [`CONNECT_TIMEOUT`].
+    /// Opens a connection to the first node with which it succeeds within [`CONNECT_TIMEOUT`], and
+    /// a channel, and declares the queues.
     pub(super) async fn open(&self, purpose: &str) -> Result<Opened, lapin::Error> {
-        let open = async {
-            let mut failure = timed_out("there is no node");
-            for node in self.nodes.in_order() {
-                match self.open_on(node, purpose).await {
-                    Ok(opened) => {
-                        self.nodes.prefer(node);
-                        return Ok(opened);
-                    }
-                    Err(error) => {
-                        debug!(%error, node, "a node of RabbitMQ cannot be used");
-                        // An answer of RabbitMQ says more than the lack of one.
-                        if is_io(&failure) {
-                            failure = error;
-                        }
+        let mut failure = timed_out("there is no node");
+        for node in self.nodes.in_order() {
+            let opened = tokio::time::timeout(CONNECT_TIMEOUT, self.open_on(node, purpose));
+            match opened.await.unwrap_or_else(|_| Err(timed_out("connecting timed out"))) {
+                Ok(opened) => {
+                    self.nodes.prefer(node);
+                    return Ok(opened);
+                }
+                Err(error) => {
+                    debug!(%error, node, "a node of RabbitMQ cannot be used");
+                    self.nodes.avoid(node);
+                    // An answer of RabbitMQ says more than the lack of one.
+                    if is_io(&failure) {
+                        failure = error;
                     }
                 }
             }
-            Err(failure)
-        };
-        tokio::time::timeout(CONNECT_TIMEOUT, open)
-            .await
-            .unwrap_or_else(|_| Err(timed_out("connecting timed out")))
+        }
+        Err(failure)
     }
 
     async fn open_on(&self, node: usize, purpose: &str) -> Result<Opened, lapin::Error> {

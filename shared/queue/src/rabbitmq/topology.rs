@@ -106,6 +106,7 @@ impl Topology {
     pub(super) async fn declare_probe(&self, channel: &Channel) -> Result<(), lapin::Error> {
         let mut arguments = typed("quorum");
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+        arguments.insert("x-overflow".into(), text("drop-head"));
         declare(channel, &self.probe(), arguments).await
     }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use redis::{Client, ErrorKind, RedisError, Value};
 use tokio::time::timeout;
 
@@ -11,16 +13,18 @@ use super::servers::{QUESTION, at, connect};
 /// Succeeds if one of these servers belongs to a cluster.
 ///
 /// # Errors
-/// That of the server which belongs to none, or of the last one that cannot be reached.
+/// That of a server which belongs to none, or of one that cannot be reached.
 pub(super) async fn find(hosts: &[Client]) -> Result<(), RedisError> {
-    let mut failure = RedisError::from((ErrorKind::InvalidClientConfig, "no host"));
-    for host in hosts {
-        match nodes(host).await {
-            Err(error) if error.is_io_error() => failure = error,
-            answer => return answer.map(drop),
+    let mut answers: FuturesUnordered<_> = hosts.iter().map(nodes).collect();
+    let mut failure = None::<RedisError>;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_io_error() && failure.is_some() => {}
+            Err(error) => failure = Some(error),
         }
     }
-    Err(failure)
+    Err(failure.unwrap_or_else(|| (ErrorKind::InvalidClientConfig, "no host").into()))
 }
 
 /// Tries each node that the cluster announces.

@@ -38,6 +38,9 @@ pub(super) const TCP_USER_TIMEOUT: Duration = Duration::from_millis(250);
 /// Longest wait in a simulation.
 const SIMULATION_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Time for which a problem with the servers is the reason why calls get no answer.
+const PROBLEM_LASTS: Duration = Duration::from_secs(5);
+
 /// Waits between tries within the deadline, in milliseconds: the first, and the longest.
 const RETRY_WAIT: (u64, u64) = (20, 100);
 
@@ -88,8 +91,8 @@ struct Present {
     behind_proxy: bool,
     /// The task that follows the primary, if there are Sentinels.
     follower: Option<AbortHandle>,
-    /// The reason why there is no primary, or no cluster.
-    problem: Option<RedisError>,
+    /// The last reason why there was no primary, or why a part of a cluster could not be reached.
+    problem: Option<(Instant, RedisError)>,
 }
 
 impl Drop for Present {
@@ -192,9 +195,11 @@ impl Connection {
             let error = match result {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) if !error.is_timeout() => StoreError::Redis(error),
-                Ok(Err(_)) | Err(_) => match self.lock().problem.clone() {
-                    Some(problem) => StoreError::Redis(problem),
-                    None => StoreError::Timeout,
+                Ok(Err(_)) | Err(_) => match &self.lock().problem {
+                    Some((at, error)) if at.elapsed() < PROBLEM_LASTS => {
+                        StoreError::Redis(error.clone())
+                    }
+                    _ => StoreError::Timeout,
                 },
             };
             self.renew();
@@ -224,7 +229,10 @@ impl Connection {
         if let Some(link) = self.lock().link.clone() {
             return Ok(link);
         }
-        cluster::find(&self.shared.servers.hosts).await?;
+        if let Err(error) = cluster::find(&self.shared.servers.hosts).await {
+            self.lock().problem = Some((Instant::now(), error.clone()));
+            return Err(error);
+        }
         self.join_cluster()
     }
 
@@ -290,15 +298,17 @@ impl Connection {
             Ok(cluster) => cluster.get_async_connection().await,
             Err(error) => Err(error),
         };
-        let tried = cluster::try_nodes(&self.shared.servers.hosts).await;
-        let mut present = self.lock();
-        present.problem = tried.err();
-        match opened {
-            Ok(connection) => present.link = Some(Link::Cluster(connection)),
-            Err(error) => {
-                debug!(%error, "no new connection to the cluster");
-                present.problem.get_or_insert(error);
+        let failure = match opened {
+            Ok(connection) => {
+                self.lock().link = Some(Link::Cluster(connection));
+                None
             }
+            Err(error) => Some(error),
+        };
+        let tried = cluster::try_nodes(&self.shared.servers.hosts).await;
+        if let Some(error) = tried.err().or(failure) {
+            debug!(%error, "the cluster, or a part of it, cannot be reached");
+            self.lock().problem = Some((Instant::now(), error));
         }
     }
 
@@ -345,10 +355,10 @@ impl Shared {
                     (present.problem, present.since) = (None, Instant::now());
                     self.linked.notify_waiters();
                 }
-                Err(error) => present.problem = Some(error),
+                Err(error) => present.problem = Some((Instant::now(), error)),
             },
             Found::Failover => present.link = None,
-            Found::None(error) => present.problem = Some(error),
+            Found::None(error) => present.problem = Some((Instant::now(), error)),
         }
     }
 }

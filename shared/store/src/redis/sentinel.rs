@@ -3,21 +3,23 @@
 //! A planned failover leaves the old primary writable until a Sentinel makes a replica of it, about
 //! ten seconds after the new one took over, and what it accepts meanwhile is lost. Its connections
 //! stay open, too. So the calls stop when a Sentinel announces the replica that it is about to
-//! promote, and go on as soon as that replica says that it is a primary.
+//! promote, and go on there as soon as it announces that the replica is promoted. (Not before: a
+//! failover that is given up leaves a replica that takes writes for ten seconds, too.)
 //!
-//! (The client's own Sentinel support asks for the primary when a connection is opened. It hears no
-//! announcement, and believes the first Sentinel that answers.)
+//! (The client's own Sentinel support asks for the primary when a connection is opened, and hears
+//! no announcement.)
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use redis::{Client, ErrorKind, Msg, RedisError};
+use futures_util::{FutureExt, StreamExt};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, ErrorKind, Msg, RedisError, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::servers::{QUESTION, Watched, connect};
@@ -28,24 +30,25 @@ const RECONNECT: Duration = Duration::from_secs(1);
 /// Longest silence of a Sentinel before its connection is replaced: it may have vanished.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Longest wait for an announced replica to become the primary. (Sentinel promotes it a tenth of a
-/// second after the announcement, and asks once a second for the result.)
-const PROMOTION: Duration = Duration::from_secs(5);
+/// Longest wait for the end of a failover. (Sentinel promotes the replica a tenth of a second after
+/// the first announcement, and asks it once a second for the result.)
+const FAILOVER: Duration = Duration::from_secs(5);
 
-/// Wait between two questions to a replica that is being promoted.
+/// Wait between two questions to a replica that is promoted.
 const PROMOTION_POLL: Duration = Duration::from_millis(5);
 
-/// Channels on which Sentinels tell that a replica becomes the primary, from the first moment of a
-/// failover to its end. <https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>
-const ANNOUNCEMENTS: [&str; 4] = [
-    "+failover-state-send-slaveof-noone",
-    "+failover-state-wait-promotion",
-    "+promoted-slave",
-    SWITCH,
-];
+/// Channels on which a Sentinel tells that it begins to promote a replica.
+/// <https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>
+const BEGINS: [&str; 2] = ["+failover-state-send-slaveof-noone", "+failover-state-wait-promotion"];
 
-/// Channel of the last announcement, with a form of its own.
+/// Those on which it tells that the replica is promoted, and all Sentinels that it is the primary.
+const PROMOTED: [&str; 2] = ["+promoted-slave", SWITCH];
+
+/// A channel with a form of its own.
 const SWITCH: &str = "+switch-master";
+
+/// Those on which it tells that it gives a failover up.
+const ABORTS: &str = "-failover-abort-*";
 
 /// Host and port.
 type Address = (String, u16);
@@ -62,7 +65,9 @@ pub(super) enum Found {
 
 enum News {
     Answer(Answer),
-    Announced(Address),
+    Begins(Address),
+    Promoted(Address),
+    Aborted,
     NoAnswer(RedisError),
 }
 
@@ -81,11 +86,13 @@ pub(super) struct Follower {
     lost: Arc<Notify>,
     primary: Option<Address>,
     epoch: u64,
+    /// The end of the wait for a failover, while one is under way.
+    failover_until: Option<Instant>,
 }
 
 impl Follower {
     pub(super) fn new(sentinels: Vec<Client>, watched: Watched, lost: Arc<Notify>) -> Self {
-        Self { sentinels, watched, lost, primary: None, epoch: 0 }
+        Self { sentinels, watched, lost, primary: None, epoch: 0, failover_until: None }
     }
 
     /// Tells which server is to be used, as long as the task lives.
@@ -96,58 +103,72 @@ impl Follower {
             tasks.spawn(follow(sentinel.clone(), self.watched.name.clone(), sender.clone()));
         }
         loop {
+            let until = self.failover_until;
             tokio::select! {
-                Some(news) = news.recv() => match news {
-                    News::Announced(address) => self.fail_over(address, &tell).await,
-                    News::Answer(answer) => {
-                        if self.primary.is_none() || answer.epoch > self.epoch {
-                            self.take(answer, &tell);
-                        }
-                    }
-                    News::NoAnswer(error) => {
-                        if self.primary.is_none() {
-                            tell(Found::None(error));
-                        }
-                    }
-                },
-                () = self.lost.notified() => self.look(&tell).await,
+                Some(news) = news.recv() => self.hear(news, &tell).await,
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                    warn!("a failover by Sentinel has no end");
+                    self.look(&tell).await;
+                }
+                () = self.lost.notified(), if until.is_none() => self.look(&tell).await,
             }
         }
     }
 
-    /// Waits for an announced replica to become the primary.
-    async fn fail_over(&mut self, address: Address, tell: impl Fn(Found)) {
-        if self.primary.as_ref() == Some(&address) {
-            return;
+    async fn hear(&mut self, news: News, tell: impl Fn(Found)) {
+        match news {
+            News::Begins(address) if self.primary.as_ref() != Some(&address) => {
+                self.failover_until.get_or_insert(Instant::now() + FAILOVER);
+                tell(Found::Failover);
+            }
+            News::Promoted(address) if self.primary.as_ref() != Some(&address) => {
+                self.fail_over(address, tell).await;
+            }
+            News::Aborted => self.look(tell).await,
+            News::Answer(answer) if self.primary.is_none() || answer.epoch > self.epoch => {
+                self.take(answer, tell);
+            }
+            News::NoAnswer(error) if self.primary.is_none() => tell(Found::None(error)),
+            _ => {}
         }
+    }
+
+    /// Uses a replica that is promoted, as soon as it says so itself.
+    async fn fail_over(&mut self, address: Address, tell: impl Fn(Found)) {
         tell(Found::Failover);
-        if timeout(PROMOTION, self.is_promoted(&address)).await.is_err() {
-            warn!(host = address.0, port = address.1, "the announced replica was not promoted");
+        if timeout(FAILOVER, self.is_promoted(&address)).await.is_err() {
+            warn!(host = address.0, port = address.1, "a promoted replica does not say so");
             return self.look(tell).await;
         }
         // At least: the Sentinels' own number may be higher.
         (self.primary, self.epoch) = (Some(address), self.epoch + 1);
-        self.use_primary(tell);
+        // What failed meanwhile has failed on the old one.
+        let _ = self.lost.notified().now_or_never();
+        self.use_primary_as(true, tell);
     }
 
     async fn is_promoted(&self, (host, port): &Address) {
         loop {
-            match self.watched.client(host, *port) {
-                Ok(client) => match role(&client).await {
-                    Ok(true) => return,
-                    Ok(false) => {}
-                    Err(error) => debug!(%error, "the announced replica does not answer"),
-                },
-                Err(error) => debug!(%error, "no client of the announced replica"),
+            let asked = async {
+                let mut connection = connect(&self.watched.client(host, *port)?).await?;
+                while !is_primary(&mut connection).await? {
+                    sleep(PROMOTION_POLL).await;
+                }
+                Ok::<_, RedisError>(())
+            };
+            match asked.await {
+                Ok(()) => return,
+                Err(error) => debug!(%error, "the announced replica does not answer"),
             }
             sleep(PROMOTION_POLL).await;
         }
     }
 
     /// Asks all Sentinels. Those that have not heard of the last failover have a lower epoch, which
-    /// counts only if most say so; the one that leads a failover names the new primary before the
-    /// epoch is that of the failover.
+    /// counts only if most say so and the present one is no primary any more; the one that leads a
+    /// failover names the new primary before the epoch is that of the failover.
     async fn look(&mut self, tell: impl Fn(Found)) {
+        self.failover_until = None;
         let asked = self.sentinels.iter().map(|sentinel| ask(sentinel, &self.watched.name));
         let mut answers = Vec::new();
         let mut problem = None;
@@ -159,19 +180,30 @@ impl Follower {
         }
         let newest = answers.iter().map(|answer| answer.epoch).max().unwrap_or_default();
         let most = answers.len() * 2 > self.sentinels.len();
-        answers.retain(|answer| answer.epoch == newest && (most || newest >= self.epoch));
+        let back = newest < self.epoch;
+        answers.retain(|answer| answer.epoch == newest && (most || !back));
+        if back && self.is_still_primary().await {
+            answers.clear();
+        }
         let same = |answer: &&Answer| Some(&answer.address) == self.primary.as_ref();
         match answers.iter().find(same).or(answers.first()) {
             Some(Answer { address, epoch }) => {
                 self.take(Answer { address: address.clone(), epoch: *epoch }, tell);
             }
-            None if self.primary.is_some() => self.use_primary(tell),
+            None if self.primary.is_some() => self.use_primary_as(false, tell),
             None => {
                 if let Some(problem) = problem {
                     tell(Found::None(problem));
                 }
             }
         }
+    }
+
+    async fn is_still_primary(&self) -> bool {
+        let Some((host, port)) = &self.primary else { return false };
+        let asked =
+            async { is_primary(&mut connect(&self.watched.client(host, *port)?).await?).await };
+        matches!(timeout(QUESTION, asked).await, Ok(Ok(true)))
     }
 
     fn take(&mut self, answer: Answer, tell: impl Fn(Found)) {
@@ -181,11 +213,8 @@ impl Follower {
         self.use_primary_as(changed, tell);
     }
 
-    fn use_primary(&self, tell: impl Fn(Found)) {
-        self.use_primary_as(true, tell);
-    }
-
-    fn use_primary_as(&self, changed: bool, tell: impl Fn(Found)) {
+    fn use_primary_as(&mut self, changed: bool, tell: impl Fn(Found)) {
+        self.failover_until = None;
         let Some((host, port)) = &self.primary else { return };
         if changed {
             info!(host, port, "the primary by Sentinel");
@@ -217,7 +246,9 @@ async fn follow_once(
 ) -> Result<(), RedisError> {
     let subscribe = async {
         let mut events = sentinel.get_async_pubsub().await?;
-        events.subscribe(&ANNOUNCEMENTS[..]).await?;
+        events.subscribe(&BEGINS[..]).await?;
+        events.subscribe(&PROMOTED[..]).await?;
+        events.psubscribe(ABORTS).await?;
         Ok::<_, RedisError>(events)
     };
     let events = timeout(RECONNECT, subscribe).await.map_err(|_| timed_out())??;
@@ -225,25 +256,34 @@ async fn follow_once(
     let _ = news.send(News::Answer(answer)).await;
     let mut events = events.into_on_message();
     while let Ok(Some(event)) = timeout(SILENCE, events.next()).await {
-        if let Some(address) = announced(&event, name) {
-            let _ = news.send(News::Announced(address)).await;
+        if let Some(announced) = announced(&event, name) {
+            let _ = news.send(announced).await;
         }
     }
     Ok(())
 }
 
-/// The address of the next primary, in an announcement about this name.
-fn announced(event: &Msg, name: &str) -> Option<Address> {
-    let payload: String = event.get_payload().ok()?;
+/// What a Sentinel announces about this name.
+fn announced(event: &Msg, name: &str) -> Option<News> {
+    let (channel, payload) = (event.get_channel_name(), event.get_payload::<String>().ok()?);
     let words: Vec<&str> = payload.split(' ').collect();
     let (host, port) = match words[..] {
-        [about, _, _, host, port] if event.get_channel_name() == SWITCH && about == name => {
-            (host, port)
-        }
+        [about, _, _, host, port] if channel == SWITCH && about == name => (host, port),
         [_, _, host, port, "@", about, ..] if about == name => (host, port),
+        // `master NAME HOST PORT`
+        [_, about, ..] if about == name && channel.starts_with("-failover-abort") => {
+            return Some(News::Aborted);
+        }
         _ => return None,
     };
-    Some((host.to_owned(), port.parse().ok()?))
+    let address = (host.to_owned(), port.parse().ok()?);
+    if BEGINS.contains(&channel) {
+        Some(News::Begins(address))
+    } else if PROMOTED.contains(&channel) {
+        Some(News::Promoted(address))
+    } else {
+        Some(News::Aborted)
+    }
 }
 
 async fn ask(sentinel: &Client, name: &str) -> Result<Answer, RedisError> {
@@ -269,20 +309,14 @@ fn said(error: &RedisError) -> String {
     }
 }
 
-/// Returns true if a server is a primary. A user who may not ask is told so by the first write.
-async fn role(server: &Client) -> Result<bool, RedisError> {
-    let asked = async {
-        let mut connection = connect(server).await?;
-        let role = redis::cmd("ROLE").query_async::<Vec<redis::Value>>(&mut connection).await;
-        match role {
-            Ok(role) => Ok(
-                matches!(role.first(), Some(redis::Value::BulkString(role)) if role == b"master"),
-            ),
-            Err(error) if error.code() == Some("NOPERM") => Ok(true),
-            Err(error) => Err(error),
-        }
-    };
-    timeout(QUESTION, asked).await.unwrap_or_else(|_| Err(timed_out()))
+/// Returns true if a server says that it is a primary. A user without the right to ask (`+role`)
+/// learns it by the first write.
+async fn is_primary(connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
+    match redis::cmd("ROLE").query_async::<Vec<Value>>(connection).await {
+        Ok(role) => Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"master")),
+        Err(error) if error.code() == Some("NOPERM") => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn timed_out() -> RedisError {

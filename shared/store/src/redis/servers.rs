@@ -132,7 +132,13 @@ fn client(url: &Url, certificates: Option<&TlsCertificates>) -> Result<Client, D
             None => Client::open(info),
         }
     };
-    open().map_err(|_: RedisError| DsnError::Server("is not a URL that the client understands"))
+    open().map_err(|_: RedisError| {
+        DsnError::Server(if certificates.is_some() {
+            "names a file that cannot be used: ca, cert or key"
+        } else {
+            "is not a URL that the client understands"
+        })
+    })
 }
 
 /// The parts of a URL with one host.
@@ -220,6 +226,8 @@ fn of_sentinel(dsn: &mut Dsn, primary: &Url) -> Result<Url, DsnError> {
     let port = url.port().unwrap_or(SENTINEL_PORT);
     // (These fail for a URL without a host only.)
     let _ = url.set_port(Some(port));
+    let encoded = |part: Option<String>| part.map(|part| part.replace('%', "%25"));
+    let (user, password) = (encoded(user), encoded(password));
     let _ = url.set_username(user.as_deref().unwrap_or_default());
     let _ = url.set_password(password.as_deref());
     Ok(url)
@@ -271,6 +279,14 @@ fn certificates(files: TlsFiles) -> TlsCertificates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentinels_get_their_own_password_as_it_is() {
+        let url = "redis+sentinel://u:p@a/n?sentinel_user=s%25&sentinel_password=a%2541%23%40";
+        let Ok(servers) = Servers::parse(url) else { panic!("{url}") };
+        let settings = servers.hosts[0].get_connection_info().redis_settings().clone();
+        assert_eq!((settings.username(), settings.password()), (Some("s%"), Some("a%41#@")));
+    }
 
     #[test]
     fn what_the_client_would_swallow_is_told() {
