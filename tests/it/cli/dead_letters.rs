@@ -14,18 +14,7 @@ use crate::support::{TestNumber, assert_snapshot, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redrive_shows_its_progress() {
-    let environment = Environment::services();
-    let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
-    for index in 0..3 {
-        let id = TestNumber::new().request().id;
-        let to = format!("+861380013800{index}");
-        let body =
-            format!(r#"{{"v":1,"id":"{id}","send":1,"to":"{to}","locale":"en","attempts":4}}"#);
-        eventually("a dead letter", || async {
-            queue.dead_letter(body.as_bytes(), "out of attempts").await.ok()
-        })
-        .await;
-    }
+    let environment = eventually("three dead letters", three_dead_letters).await;
     let mut redrive = on_a_terminal(&["dead", "redrive"], &environment);
     assert!(redrive.ended().await.success());
     let shown = redrive.standard_output();
@@ -33,6 +22,21 @@ async fn redrive_shows_its_progress() {
         shown.contains(" of 3 checked for redrive") && shown.contains("3 job(s) back in the queue"),
         "{shown:?}"
     );
+}
+
+/// Three dead letters, in a queue that nobody else uses. None if a call failed, which may have been
+/// carried out all the same.
+async fn three_dead_letters() -> Option<Environment> {
+    let environment = Environment::services();
+    let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
+    for index in 0..3 {
+        let id = TestNumber::new().request().id;
+        let to = format!("+861380013800{index}");
+        let body =
+            format!(r#"{{"v":1,"id":"{id}","send":1,"to":"{to}","locale":"en","attempts":4}}"#);
+        queue.dead_letter(body.as_bytes(), "out of attempts").await.ok()?;
+    }
+    Some(environment)
 }
 
 /// Four dead letters, in a queue that nobody else uses: one that an approval may still follow, one
