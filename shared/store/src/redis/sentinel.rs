@@ -47,8 +47,9 @@ const PROMOTED: [&str; 2] = ["+promoted-slave", SWITCH];
 /// A channel with a form of its own.
 const SWITCH: &str = "+switch-master";
 
-/// Those on which it tells that it gives a failover up.
-const ABORTS: &str = "-failover-abort-*";
+/// The one on which it tells that it gives up to promote the replica. (It gives up for other
+/// reasons before it begins, such as that another Sentinel was elected to do it.)
+const ABORTED: &str = "-failover-abort-slave-timeout";
 
 /// Host and port.
 type Address = (String, u16);
@@ -248,7 +249,7 @@ async fn follow_once(
         let mut events = sentinel.get_async_pubsub().await?;
         events.subscribe(&BEGINS[..]).await?;
         events.subscribe(&PROMOTED[..]).await?;
-        events.psubscribe(ABORTS).await?;
+        events.subscribe(ABORTED).await?;
         Ok::<_, RedisError>(events)
     };
     let events = timeout(RECONNECT, subscribe).await.map_err(|_| timed_out())??;
@@ -271,18 +272,14 @@ fn announced(event: &Msg, name: &str) -> Option<News> {
         [about, _, _, host, port] if channel == SWITCH && about == name => (host, port),
         [_, _, host, port, "@", about, ..] if about == name => (host, port),
         // `master NAME HOST PORT`
-        [_, about, ..] if about == name && channel.starts_with("-failover-abort") => {
-            return Some(News::Aborted);
-        }
+        [_, about, ..] if about == name && channel == ABORTED => return Some(News::Aborted),
         _ => return None,
     };
     let address = (host.to_owned(), port.parse().ok()?);
-    if BEGINS.contains(&channel) {
-        Some(News::Begins(address))
-    } else if PROMOTED.contains(&channel) {
-        Some(News::Promoted(address))
-    } else {
-        Some(News::Aborted)
+    match channel {
+        ABORTED => Some(News::Aborted),
+        _ if BEGINS.contains(&channel) => Some(News::Begins(address)),
+        _ => Some(News::Promoted(address)),
     }
 }
 
