@@ -81,7 +81,8 @@ fn every_wrong_variable_is_named_at_once() {
 fn an_unknown_option_of_a_url_is_an_error_at_start() {
     for (name, url, problem) in [
         ("REDIS_URL", "redis://h?db=3", "has the option db"),
-        ("REDIS_URL", "redis+sentinel://h", "needs a URL that starts with redis:// or rediss://"),
+        ("REDIS_URL", "redis+sentinel://h", "needs the name of the primary"),
+        ("REDIS_URL", "redis://h?cert=/nowhere", "has cert=FILE, but the file cannot be read"),
         (
             "REDIS_URL",
             "unix:///run/redis.sock",
