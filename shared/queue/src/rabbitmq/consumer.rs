@@ -203,6 +203,9 @@ impl OpenConsumer {
                     if self.is_cut_off(queue) {
                         warn!("this node of RabbitMQ stores nothing: the next one is tried");
                         queue.nodes.avoid(self.node);
+                        // Else RabbitMQ would go on giving it jobs.
+                        let connection = Arc::clone(&self.connection);
+                        tokio::spawn(async move { close(&connection).await });
                         return None;
                     }
                 }
