@@ -11,8 +11,9 @@ use lapin::{BasicProperties, Channel, Connection};
 use sms_domain::failure::FailureClass;
 use sms_domain::job_batch;
 
+use super::publisher::TRACE;
 use super::topology::{DELIVERY_LIMIT, text};
-use super::{Opened, RabbitMqQueue, TRACE, close, count};
+use super::{Opened, RabbitMqQueue, close, count};
 use crate::dead_letter::{DeadLetter, DeadLetterHandle, DeadLetterReason};
 use crate::error::QueueError;
 

@@ -16,23 +16,20 @@ mod address;
 mod consumer;
 mod dead_letters;
 mod nodes;
+mod publisher;
 mod topology;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fmt, io};
 
-use futures_util::future::{BoxFuture, FutureExt, Shared};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection};
 use sms_domain::job_batch;
 use sms_domain::retry_schedule::Delay;
-use sms_domain::sync::lock;
 use sms_domain::trace_context::TraceParent;
 use sms_outbound::dsn::DsnError;
-use sms_telemetry::causes;
 use tracing::debug;
 
 use self::address::Address;
@@ -40,28 +37,19 @@ pub use self::address::DEFAULT_QUEUE;
 pub(super) use self::consumer::{AckHandle, RabbitMqConsumer};
 pub(super) use self::dead_letters::DeadLetters;
 use self::nodes::{Nodes, Opened};
-use self::topology::{Topology, text};
-use crate::DEADLINE;
+use self::publisher::{Connecting, Target, publish_on};
+use self::topology::Topology;
 use crate::dead_letter::{DeadLetterReason, Depth};
 use crate::error::QueueError;
-use crate::group_commit::{Batch, GroupCommit};
+use crate::group_commit::GroupCommit;
 
 /// Timeout of acknowledging a message or closing a connection: a broker that no longer answers must
 /// not keep a process from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Age from which a publisher is replaced after RabbitMQ refused a message: a channel that was
-/// first used while a quorum queue had no leader may refuse all that follows.
-const NACKED_AGE: Duration = Duration::from_millis(200);
-
 /// Rounds of publishes at a time. RabbitMQ does most for its processor's time with messages that
 /// come one right after the other.
 const ROUNDS: usize = 1;
-
-const PERSISTENT: u8 = 2;
-
-/// Header with a job's trace context.
-const TRACE: &str = "traceparent";
 
 #[derive(Clone)]
 pub(super) struct RabbitMqQueue {
@@ -69,35 +57,6 @@ pub(super) struct RabbitMqQueue {
     queues: Topology,
     publisher: Arc<Mutex<Option<Connecting>>>,
     group: GroupCommit,
-}
-
-/// A publisher that is being connected, shared by all callers that wait for it; it continues if one
-/// of them gives up.
-type Connecting = Shared<BoxFuture<'static, Result<Arc<Publisher>, lapin::Error>>>;
-
-struct Publisher {
-    channel: Channel,
-    connection: Connection,
-    node: usize,
-    since: Instant,
-    /// Delays whose wait queue was declared on this connection.
-    declared: Mutex<HashSet<Duration>>,
-}
-
-impl Publisher {
-    fn declared(&self) -> MutexGuard<'_, HashSet<Duration>> {
-        lock(&self.declared)
-    }
-}
-
-/// Target queue of a message, with its metadata.
-#[derive(Clone, Copy)]
-enum Target<'a> {
-    /// The main queue, with the job's trace context; none with several jobs.
-    Main(Option<&'a TraceParent>),
-    Wait(Delay, Option<&'a TraceParent>),
-    /// With what another program has put beside the body.
-    Dead(&'a DeadLetterReason, Option<&'a BasicProperties>),
 }
 
 impl RabbitMqQueue {
@@ -184,160 +143,8 @@ impl RabbitMqQueue {
         Ok(Depth { messages, dead: Some(dead) })
     }
 
-    /// Discards a connection that has not answered in time, unless the broker blocks it. Callers
-    /// that still wait on it keep it.
-    pub(super) fn discard_silent_connection(&self) {
-        let mut current = lock(&self.publisher);
-        let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
-        if let Some(Some(Ok(publisher))) = current.as_ref().map(Shared::peek)
-            && silent(publisher)
-        {
-            self.nodes.avoid(publisher.node);
-            *current = None;
-        }
-    }
-
     pub(super) fn consumer(&self, prefetch: u16) -> RabbitMqConsumer {
         RabbitMqConsumer { queue: self.clone(), prefetch, open: None }
-    }
-
-    /// Publishes the jobs of a batch and answers their requests, which are over after
-    /// [`DEADLINE`].
-    async fn publish_batch(&self, mut batch: Batch) {
-        let published = tokio::time::timeout(DEADLINE, async {
-            match self.try_publish_batch(&mut batch).await {
-                Err(error) if self.may_succeed_anew(&error) => {
-                    debug!(error = causes(&error), "publishing again on a new connection");
-                    self.try_publish_batch(&mut batch).await
-                }
-                result => result,
-            }
-        });
-        let result = published.await.unwrap_or(Err(QueueError::Timeout));
-        batch.answer(&result);
-    }
-
-    async fn try_publish_batch(&self, batch: &mut Batch) -> Result<(), QueueError> {
-        let publisher = self.unblocked_publisher().await?;
-        match batch.jobs() {
-            [] => Ok(()),
-            [job] => {
-                let target = Target::Main(job.trace.as_ref());
-                self.publish_on(&publisher, target, job.body.as_bytes()).await
-            }
-            jobs => {
-                let body = job_batch::join(jobs.iter().map(|job| job.body.as_bytes()));
-                self.publish_on(&publisher, Target::Main(None), &body).await
-            }
-        }
-    }
-
-    /// Publishes and waits for the confirm; retries once if the connection turned out to be dead.
-    /// If that publishes a job twice, its SMS is still sent only once.
-    async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
-        match self.try_publish(target, body).await {
-            Err(error) if self.may_succeed_anew(&error) => {
-                debug!(error = causes(&error), "publishing again on a new connection");
-                Box::pin(self.try_publish(target, body)).await
-            }
-            result => result,
-        }
-    }
-
-    async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
-        let publisher = self.unblocked_publisher().await?;
-        if let Target::Wait(delay, _) = target {
-            // Boxed, since this is rare and should not make every publish larger.
-            Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
-        }
-        self.publish_on(&publisher, target, body).await
-    }
-
-    async fn publish_on(
-        &self,
-        publisher: &Publisher,
-        target: Target<'_>,
-        body: &[u8],
-    ) -> Result<(), QueueError> {
-        let queue = match target {
-            Target::Main(_) => self.queues.main().to_owned(),
-            Target::Wait(delay, _) => self.queues.wait(delay.base),
-            Target::Dead(..) => self.queues.dead(),
-        };
-        publish_on(&publisher.channel, queue, body, properties(target)).await
-    }
-
-    /// Returns true if a publish may succeed on another connection.
-    fn may_succeed_anew(&self, error: &QueueError) -> bool {
-        match error {
-            QueueError::RabbitMq(_) => true,
-            QueueError::Nacked => self.discard_refusing_connection(),
-            _ => false,
-        }
-    }
-
-    /// Discards a connection on which RabbitMQ refused a message, unless it is new. Returns true if
-    /// the next publish is on another one.
-    fn discard_refusing_connection(&self) -> bool {
-        let mut current = lock(&self.publisher);
-        let is_new = |publisher: &Arc<Publisher>| publisher.since.elapsed() < NACKED_AGE;
-        match current.as_ref().map(Shared::peek) {
-            Some(Some(Ok(publisher))) if is_new(publisher) => false,
-            Some(Some(opened)) => {
-                if let Ok(publisher) = opened {
-                    self.nodes.avoid(publisher.node);
-                }
-                *current = None;
-                true
-            }
-            _ => true,
-        }
-    }
-
-    /// The publisher, unless the broker blocks it. Messages published now would wait in memory,
-    /// each retry among them, and go out when the alarm is over.
-    async fn unblocked_publisher(&self) -> Result<Arc<Publisher>, QueueError> {
-        let publisher = self.publisher().await?;
-        if publisher.connection.status().blocked() {
-            return Err(QueueError::Refused("its disk or memory alarm is on"));
-        }
-        Ok(publisher)
-    }
-
-    /// The publisher, connected by the first caller that needs it after it was lost.
-    async fn publisher(&self) -> Result<Arc<Publisher>, lapin::Error> {
-        let connecting = {
-            let mut current = lock(&self.publisher);
-            match current.as_ref().map(|connecting| (connecting, connecting.peek())) {
-                Some((_, Some(Ok(publisher)))) if publisher.channel.status().connected() => {
-                    return Ok(Arc::clone(publisher));
-                }
-                Some((connecting, None)) => connecting.clone(),
-                _ => {
-                    let connecting = connect_publisher(self.clone()).boxed().shared();
-                    tokio::spawn(connecting.clone());
-                    current.insert(connecting).clone()
-                }
-            }
-        };
-        connecting.await
-    }
-
-    /// Declares a wait queue once for each connection, on a channel of its own: it is closed if the
-    /// queue exists with other arguments.
-    async fn declare_wait_queue(
-        &self,
-        publisher: &Publisher,
-        base: Duration,
-    ) -> Result<(), lapin::Error> {
-        if publisher.declared().contains(&base) {
-            return Ok(());
-        }
-        let channel = publisher.connection.create_channel().await?;
-        self.queues.declare_wait(&channel, base).await?;
-        channel.close(200, "done".into()).await?;
-        publisher.declared().insert(base);
-        Ok(())
     }
 }
 
@@ -345,56 +152,6 @@ impl fmt::Debug for RabbitMqQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RabbitMqQueue({})", self.queues.main())
     }
-}
-
-async fn connect_publisher(queue: RabbitMqQueue) -> Result<Arc<Publisher>, lapin::Error> {
-    let Opened { connection, channel, node } = queue.open("publisher").await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let (since, declared) = (Instant::now(), Mutex::default());
-    Ok(Arc::new(Publisher { channel, connection, node, since, declared }))
-}
-
-/// Publishes to a queue, which must exist, and waits for the confirm.
-async fn publish_on(
-    channel: &Channel,
-    queue: String,
-    body: &[u8],
-    properties: BasicProperties,
-) -> Result<(), QueueError> {
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let confirm = channel.basic_publish("".into(), queue.into(), options, body, properties).await?;
-    let confirmation = confirm.await?;
-    if !confirmation.is_ack() {
-        return Err(QueueError::Nacked);
-    }
-    match confirmation.take_message() {
-        Some(_) => Err(QueueError::Refused("no such queue")),
-        None => Ok(()),
-    }
-}
-
-fn properties(target: Target<'_>) -> BasicProperties {
-    let of_job = || BasicProperties::default().with_content_type("application/json".into());
-    let properties = match target {
-        Target::Dead(_, Some(foreign)) => foreign.clone(),
-        _ => of_job(),
-    };
-    let properties = properties.with_delivery_mode(PERSISTENT);
-    match target {
-        Target::Main(trace) => traced(properties, trace),
-        Target::Wait(delay, trace) => {
-            traced(properties, trace).with_expiration(delay.total().as_millis().to_string().into())
-        }
-        Target::Dead(reason, _) => dead_letters::properties(properties, reason),
-    }
-}
-
-/// Adds the trace context as a header, for tools that read headers; the job itself holds it, too.
-fn traced(properties: BasicProperties, trace: Option<&TraceParent>) -> BasicProperties {
-    let Some(trace) = trace.filter(|trace| trace.is_sampled()) else { return properties };
-    let mut headers = FieldTable::default();
-    headers.insert(TRACE.into(), text(trace.as_str()));
-    properties.with_headers(headers)
 }
 
 /// Number of messages that are ready in a queue.
