@@ -85,7 +85,6 @@ async fn a_node_dies_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "on RabbitMQ 3.10 the books do not balance each time after two nodes came back"]
 async fn a_node_without_its_majority_stores_nothing_and_says_so() {
     let cluster = Service::rabbitmq_cluster();
     let mut scene = start(&cluster, "three RabbitMQ nodes: two killed", POLICIES[0]).await;

@@ -138,6 +138,8 @@ impl RabbitMqConsumer {
             Ok(messages) => messages,
             Err(error) => {
                 self.queue.nodes.avoid(node);
+                // Else a queue that has no leader yet would give it jobs as soon as it has one.
+                tokio::spawn(async move { close(&connection).await });
                 return Err(error);
             }
         };
