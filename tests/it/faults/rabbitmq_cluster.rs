@@ -98,7 +98,6 @@ async fn a_node_without_its_majority_stores_nothing_and_says_so() {
     });
     assert_eq!(ready.await.body["down"], serde_json::json!(["queue"]));
     cluster.start_part("rabbitmq-2");
-    cluster.start_part("rabbitmq-3");
     scene.ask_until_accepted(20).await;
     eventually("ready", || async {
         (scene.client.get("/readyz").await.status == 200).then_some(())
