@@ -84,6 +84,9 @@ async fn rabbitmq_has_no_disk_or_memory_left() {
             rabbitmq.rabbitmqctl(&alarm);
             scene.ask(10..15).await;
             is_down(&scene, "queue").await;
+            let log = scene.api.log();
+            let why = |line: &str| line.contains("not ready") && line.contains("alarm is on");
+            assert!(log.lines().any(why), "{log}");
             scene.add_worker().await;
             scene.gateway.got(5).await;
             // The worker tries to put each of the two there, again and again.

@@ -86,4 +86,9 @@ async fn a_message_of_another_program_keeps_what_is_beside_its_body() {
     let kept = celery.await;
     assert!(header(&kept, "reason").is_some());
     assert_eq!((header(&kept, "task"), header(&kept, "argsrepr")), (None, None));
+    // They fit into a frame, and would not with the reason beside them.
+    let large = buried(with(&[("tenant", "shop"), ("large", &"x".repeat(7_900))])).await;
+    assert!(header(&large, "reason").is_some());
+    assert_eq!((header(&large, "tenant"), header(&large, "large")), (None, None));
+    assert_eq!(large.correlation_id(), &Some("c-1".into()));
 }

@@ -117,10 +117,17 @@ async fn sentinels_that_name_no_primary_are_not_ready() {
         (guarded.replace("mymaster", "another"), "no primary of the name"),
         (service.url.clone(), "has no permissions to run the 'sentinel|master'"),
         (guarded.clone(), "needs the rights"),
+        (format!("{guarded}-wrong"), "sentinel_user and sentinel_password"),
     ] {
         is_refused(&Deployment::whole(&on(&url)), words).await;
     }
     let as_user = guarded.replace("redis+sentinel://", "redis+sentinel://app:redis@");
+    for node in 1..=3 {
+        let port = service.port(&format!("sentinel-{node}"));
+        redis_cli(&port, &["acl", "setuser", "default", "resetpass", ">other"]);
+    }
+    let without = as_user.split_once('?').expect("options").0;
+    is_refused(&Deployment::whole(&on(without)), "sentinel_user and sentinel_password").await;
     is_ready(&Deployment::whole(&on(&as_user)).client, "with both users").await;
 }
 

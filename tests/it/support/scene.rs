@@ -186,7 +186,7 @@ impl Scene {
     }
 
     /// Asks until the number is accepted, and prints the time since the fault as a row of
-    /// docs/results/faults.md.
+    /// docs/results/matrix.md.
     pub async fn is_back(&mut self, index: u32, since: Instant) {
         self.ask_until_accepted(index).await;
         let took = since.elapsed().as_millis();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::stream::StreamExt;
 use lapin::Connection;
 use lapin::message::Delivery;
@@ -18,13 +17,11 @@ use lapin::types::FieldTable;
 use sms_domain::job_batch;
 use sms_telemetry::causes;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{debug, info, warn};
 
 use super::acker::Acker;
 use super::nodes::CONNECT_TIMEOUT;
-use super::{END_TIMEOUT, Opened, RabbitMqQueue, close, dead_letters, timed_out};
-use crate::DEADLINE;
+use super::{END_TIMEOUT, Opened, RabbitMqQueue, close, dead_letters, node_watch, timed_out};
 use crate::error::QueueError;
 use crate::message::{AckHandle as AnyAckHandle, Message};
 use crate::{Backend, Queue};
@@ -68,9 +65,6 @@ impl Unsettled {
     }
 }
 
-/// Interval at which a consumer on one of several nodes sees if the node stores what it is sent.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
 /// Consumer of the main queue.
 #[derive(Debug)]
 pub(crate) struct RabbitMqConsumer {
@@ -82,14 +76,13 @@ pub(crate) struct RabbitMqConsumer {
 /// An open connection: its messages, and their acknowledgements.
 #[derive(Debug)]
 pub(super) struct OpenConsumer {
-    connection: Arc<Connection>,
+    connection: Connection,
     node: usize,
     messages: lapin::Consumer,
     /// Jobs of messages with several that are not handed out yet.
     jobs: VecDeque<Message>,
-    check: Interval,
-    checking: Option<JoinHandle<bool>>,
-    failed_checks: u8,
+    /// Ends when the node is found to store nothing; there is none where there is one node.
+    watch: JoinSet<()>,
     /// Messages that are being split; what they return is left as it was.
     splitting: JoinSet<Vec<Message>>,
     acker: Acker,
@@ -120,7 +113,10 @@ impl RabbitMqConsumer {
                 if let Some(job) = open.receive(&self.queue).await {
                     return job;
                 }
-                self.open = None;
+                if let Some(OpenConsumer { connection, .. }) = self.open.take() {
+                    // Else a node that is left would go on giving it jobs.
+                    tokio::spawn(async move { close(&connection).await });
+                }
             }
         }
     }
@@ -146,16 +142,16 @@ impl RabbitMqConsumer {
         info!(queue = self.queue.queues.main(), "consuming from RabbitMQ");
         let (acker, acknowledging) = Acker::start(channel);
         let (jobs, splitting) = (VecDeque::new(), JoinSet::new());
-        let mut check = tokio::time::interval(CHECK_INTERVAL);
-        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = JoinSet::new();
+        if self.queue.nodes.are_several() {
+            watch.spawn(node_watch::stores_nothing(self.queue.clone(), node));
+        }
         Ok(OpenConsumer {
-            connection: Arc::new(connection),
+            connection,
             node,
             messages,
             jobs,
-            check,
-            checking: None,
-            failed_checks: 0,
+            watch,
             splitting,
             acker,
             acknowledging,
@@ -201,34 +197,13 @@ impl OpenConsumer {
                         return None;
                     }
                 },
-                _ = self.check.tick(), if queue.nodes.are_several() => {
-                    if self.is_cut_off(queue) {
-                        warn!("this node of RabbitMQ stores nothing: the next one is tried");
-                        queue.nodes.avoid(self.node);
-                        // Else RabbitMQ would go on giving it jobs.
-                        let connection = Arc::clone(&self.connection);
-                        tokio::spawn(async move { close(&connection).await });
-                        return None;
-                    }
+                Some(_) = self.watch.join_next() => {
+                    warn!("this node of RabbitMQ stores nothing: the next one is tried");
+                    queue.nodes.avoid(self.node);
+                    return None;
                 }
             }
         }
-    }
-
-    /// Returns true if the node has stored nothing twice: cut off from the others, it delivers
-    /// nothing either. Asks it again.
-    fn is_cut_off(&mut self, queue: &RabbitMqQueue) -> bool {
-        match self.checking.take().and_then(FutureExt::now_or_never) {
-            Some(Ok(true)) => self.failed_checks = 0,
-            Some(_) => self.failed_checks += 1,
-            None => {}
-        }
-        let (queue, connection) = (queue.clone(), Arc::clone(&self.connection));
-        self.checking = Some(tokio::spawn(async move {
-            let probed = tokio::time::timeout(DEADLINE, queue.probe(&connection)).await;
-            matches!(probed, Ok(Ok(())))
-        }));
-        self.failed_checks >= 2
     }
 
     fn take(&mut self, delivery: Delivery, queue: &RabbitMqQueue) {

@@ -85,6 +85,10 @@ const NOT_KEPT: [&str; 6] = [TRACE, REASON, CLASS, ATTEMPTS, "CC", "BCC"];
 /// Header of a Celery task. Others beside it hold its arguments in clear, codes among them.
 const TASK: &str = "task";
 
+/// Largest size of headers that are kept, in bytes: with the reason beside them, all properties of
+/// a message must fit into one frame, of 8,192 bytes unless `QUEUE_URL` says more.
+const MAX_HEADERS: usize = 4096;
+
 type With = fn(BasicProperties, ShortString) -> BasicProperties;
 
 /// What another program has put beside the body of its message, without what is RabbitMQ's own;
@@ -103,6 +107,7 @@ pub(super) fn of_foreign(properties: &BasicProperties) -> Option<Box<BasicProper
     if headers.as_ref().is_some_and(|headers| headers.inner().contains_key(TASK)) {
         return None;
     }
+    let headers = headers.filter(|headers| size(headers) <= MAX_HEADERS);
     let mut kept = BasicProperties::default();
     for (value, with) in [
         (properties.content_encoding(), BasicProperties::with_content_encoding as With),
@@ -124,6 +129,23 @@ pub(super) fn of_foreign(properties: &BasicProperties) -> Option<Box<BasicProper
         kept = kept.with_content_type(content_type.clone());
     }
     Some(Box::new(kept))
+}
+
+/// Bytes of a table as AMQP writes it, numbers with the most that they may have.
+fn size(table: &FieldTable) -> usize {
+    let entries = table.inner().iter();
+    4 + entries.map(|(name, value)| 1 + name.as_str().len() + size_of(value)).sum::<usize>()
+}
+
+fn size_of(value: &AMQPValue) -> usize {
+    5 + match value {
+        AMQPValue::ShortString(text) => text.as_str().len(),
+        AMQPValue::LongString(text) => text.as_bytes().len(),
+        AMQPValue::ByteArray(bytes) => bytes.as_slice().len(),
+        AMQPValue::FieldArray(values) => values.as_slice().iter().map(size_of).sum(),
+        AMQPValue::FieldTable(table) => size(table),
+        _ => 8,
+    }
 }
 
 /// Message properties that record the reason, beside those of a foreign message.

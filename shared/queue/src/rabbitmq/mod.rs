@@ -15,10 +15,12 @@ mod acker;
 mod address;
 mod consumer;
 mod dead_letters;
+mod node_watch;
 mod nodes;
 mod publisher;
 mod topology;
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fmt, io};
@@ -56,6 +58,8 @@ pub(super) struct RabbitMqQueue {
     nodes: Arc<Nodes>,
     queues: Topology,
     publisher: Arc<Mutex<Option<Connecting>>>,
+    /// Publishers that were replaced because RabbitMQ refused a message, without a success since.
+    refused: Arc<AtomicU32>,
     group: GroupCommit,
 }
 
@@ -67,6 +71,7 @@ impl RabbitMqQueue {
             nodes: Arc::new(Nodes::new(&nodes, tls)),
             queues: Topology::new(&queue, queue_type),
             publisher: Arc::default(),
+            refused: Arc::default(),
             group: GroupCommit::new(job_batch::MOST.into(), ROUNDS),
         })
     }
@@ -117,7 +122,7 @@ impl RabbitMqQueue {
     }
 
     pub(super) async fn ping(&self) -> Result<(), QueueError> {
-        let publisher = self.publisher().await?;
+        let publisher = self.unblocked_publisher().await?;
         self.probe(&publisher.connection).await
     }
 

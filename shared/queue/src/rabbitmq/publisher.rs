@@ -2,6 +2,7 @@
 //! refusing.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,10 @@ use crate::error::QueueError;
 use crate::group_commit::Batch;
 
 /// Age from which a publisher is replaced after RabbitMQ refused a message: a channel that was
-/// first used while a quorum queue had no leader may refuse all that follows.
+/// first used while a quorum queue had no leader may refuse all that follows. It doubles with each
+/// replacement without a success, up to 6.4 s: a queue that is full refuses on all of them.
 const NACKED_AGE: Duration = Duration::from_millis(200);
+const NACKED_DOUBLINGS: u32 = 5;
 
 const PERSISTENT: u8 = 2;
 
@@ -62,24 +65,48 @@ pub(super) enum Target<'a> {
     Dead(&'a DeadLetterReason, Option<&'a BasicProperties>),
 }
 
+/// A message was not stored.
+enum Failed {
+    /// Another connection may succeed.
+    OnThisConnection(QueueError),
+    OnAny(QueueError),
+}
+
+impl Failed {
+    fn into_error(self) -> QueueError {
+        match self {
+            Self::OnThisConnection(error) | Self::OnAny(error) => error,
+        }
+    }
+}
+
+impl From<QueueError> for Failed {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::RabbitMq(_) => Self::OnThisConnection(error),
+            _ => Self::OnAny(error),
+        }
+    }
+}
+
 impl RabbitMqQueue {
     /// Publishes the jobs of a batch and answers their requests, which are over after
     /// [`DEADLINE`].
     pub(super) async fn publish_batch(&self, mut batch: Batch) {
         let published = tokio::time::timeout(DEADLINE, async {
             match self.try_publish_batch(&mut batch).await {
-                Err(error) if self.may_succeed_anew(&error) => {
+                Err(Failed::OnThisConnection(error)) => {
                     debug!(error = causes(&error), "publishing again on a new connection");
                     self.try_publish_batch(&mut batch).await
                 }
                 result => result,
             }
         });
-        let result = published.await.unwrap_or(Err(QueueError::Timeout));
-        batch.answer(&result);
+        let result = published.await.unwrap_or(Err(Failed::OnAny(QueueError::Timeout)));
+        batch.answer(&result.map_err(Failed::into_error));
     }
 
-    async fn try_publish_batch(&self, batch: &mut Batch) -> Result<(), QueueError> {
+    async fn try_publish_batch(&self, batch: &mut Batch) -> Result<(), Failed> {
         let publisher = self.unblocked_publisher().await?;
         match batch.jobs() {
             [] => Ok(()),
@@ -97,68 +124,72 @@ impl RabbitMqQueue {
     /// Publishes and waits for the confirm; retries once if the connection turned out to be dead.
     /// If that publishes a job twice, its SMS is still sent only once.
     pub(super) async fn publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
-        match self.try_publish(target, body).await {
-            Err(error) if self.may_succeed_anew(&error) => {
+        let published = match self.try_publish(target, body).await {
+            Err(Failed::OnThisConnection(error)) => {
                 debug!(error = causes(&error), "publishing again on a new connection");
                 Box::pin(self.try_publish(target, body)).await
             }
             result => result,
-        }
+        };
+        published.map_err(Failed::into_error)
     }
 
-    async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), QueueError> {
+    async fn try_publish(&self, target: Target<'_>, body: &[u8]) -> Result<(), Failed> {
         let publisher = self.unblocked_publisher().await?;
         if let Target::Wait(delay, _) = target {
             // Boxed, since this is rare and should not make every publish larger.
-            Box::pin(self.declare_wait_queue(&publisher, delay.base)).await?;
+            let declared = Box::pin(self.declare_wait_queue(&publisher, delay.base)).await;
+            declared.map_err(QueueError::from)?;
         }
         self.publish_on(&publisher, target, body).await
     }
 
     async fn publish_on(
         &self,
-        publisher: &Publisher,
+        publisher: &Arc<Publisher>,
         target: Target<'_>,
         body: &[u8],
-    ) -> Result<(), QueueError> {
+    ) -> Result<(), Failed> {
         let queue = match target {
             Target::Main(_) => self.queues.main().to_owned(),
             Target::Wait(delay, _) => self.queues.wait(delay.base),
             Target::Dead(..) => self.queues.dead(),
         };
-        publish_on(&publisher.channel, queue, body, properties(target)).await
-    }
-
-    /// Returns true if a publish may succeed on another connection.
-    fn may_succeed_anew(&self, error: &QueueError) -> bool {
-        match error {
-            QueueError::RabbitMq(_) => true,
-            QueueError::Nacked => self.discard_refusing_connection(),
-            _ => false,
-        }
-    }
-
-    /// Discards a connection on which RabbitMQ refused a message, unless it is new. Returns true if
-    /// the next publish is on another one.
-    fn discard_refusing_connection(&self) -> bool {
-        let mut current = lock(&self.publisher);
-        let is_new = |publisher: &Arc<Publisher>| publisher.since.elapsed() < NACKED_AGE;
-        match current.as_ref().map(Shared::peek) {
-            Some(Some(Ok(publisher))) if is_new(publisher) => false,
-            Some(Some(opened)) => {
-                if let Ok(publisher) = opened {
-                    self.nodes.avoid(publisher.node);
+        match publish_on(&publisher.channel, queue, body, properties(target)).await {
+            Ok(()) => {
+                if self.refused.load(Ordering::Relaxed) > 0 {
+                    self.refused.store(0, Ordering::Relaxed);
                 }
-                *current = None;
-                true
+                Ok(())
             }
-            _ => true,
+            Err(QueueError::Nacked) if self.replaces(publisher) => {
+                Err(Failed::OnThisConnection(QueueError::Nacked))
+            }
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Discards the publisher that RabbitMQ has refused a message on, unless it is too new. Returns
+    /// true if the next publish is on another one.
+    fn replaces(&self, refused: &Arc<Publisher>) -> bool {
+        let mut current = lock(&self.publisher);
+        if let Some(Some(Ok(publisher))) = current.as_ref().map(Shared::peek)
+            && Arc::ptr_eq(publisher, refused)
+        {
+            let times = self.refused.load(Ordering::Relaxed);
+            if refused.since.elapsed() < NACKED_AGE * (1 << times.min(NACKED_DOUBLINGS)) {
+                return false;
+            }
+            self.refused.store(times.saturating_add(1), Ordering::Relaxed);
+            self.nodes.avoid(refused.node);
+            *current = None;
+        }
+        true
     }
 
     /// The publisher, unless the broker blocks it. Messages published now would wait in memory,
     /// each retry among them, and go out when the alarm is over.
-    async fn unblocked_publisher(&self) -> Result<Arc<Publisher>, QueueError> {
+    pub(super) async fn unblocked_publisher(&self) -> Result<Arc<Publisher>, QueueError> {
         let publisher = self.publisher().await?;
         if publisher.connection.status().blocked() {
             return Err(QueueError::Refused("its disk or memory alarm is on"));
@@ -202,11 +233,13 @@ impl RabbitMqQueue {
         Ok(())
     }
 
-    /// Discards a connection that has not answered in time, unless the broker blocks it. Callers
-    /// that still wait on it keep it.
+    /// Discards a connection that has not answered in time, unless the broker blocks it, or it is
+    /// newer than the call that was not answered. Callers that still wait on it keep it.
     pub(in super::super) fn discard_silent_connection(&self) {
         let mut current = lock(&self.publisher);
-        let silent = |publisher: &Arc<Publisher>| !publisher.connection.status().blocked();
+        let silent = |publisher: &Arc<Publisher>| {
+            publisher.since.elapsed() >= DEADLINE && !publisher.connection.status().blocked()
+        };
         if let Some(Some(Ok(publisher))) = current.as_ref().map(Shared::peek)
             && silent(publisher)
         {

@@ -66,6 +66,12 @@ const TEXTS: [(&str, &str); 9] = [
     ),
 ];
 
+/// Begin of an error that a Sentinel has answered with, in lower case.
+const OF_SENTINEL: &str = "a sentinel answered";
+
+/// Parts of the texts of errors about users and passwords, in lower case.
+const AUTHENTICATION: [&str; 3] = ["noauth", "wrongpass", "authentication failed"];
+
 /// Explains an error as `: ` and its cause; empty if Redis' own text is clear.
 pub(crate) fn explain(error: &RedisError) -> String {
     let (code, text) = (error.code().unwrap_or_default(), error.to_string().to_lowercase());
@@ -74,6 +80,11 @@ pub(crate) fn explain(error: &RedisError) -> String {
             ": the user of REDIS_URL needs the rights {RIGHTS}, on a cluster {CLUSTER_RIGHTS}, too \
              (others: docs/operations/servers.md)"
         );
+    }
+    if text.contains(OF_SENTINEL) && AUTHENTICATION.iter().any(|part| text.contains(part)) {
+        return ": the options sentinel_user and sentinel_password of REDIS_URL are for the \
+                Sentinels; its user and password are for the servers"
+            .to_owned();
     }
     let of_code = CODES.iter().find(|(known, _)| *known == code);
     let cause = of_code.or_else(|| TEXTS.iter().find(|(part, _)| text.contains(part)));

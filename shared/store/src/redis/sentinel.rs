@@ -252,7 +252,8 @@ async fn follow_once(
         events.subscribe(ABORTED).await?;
         Ok::<_, RedisError>(events)
     };
-    let events = timeout(RECONNECT, subscribe).await.map_err(|_| timed_out())??;
+    let subscribed = timeout(RECONNECT, subscribe).await.map_err(|_| timed_out())?;
+    let events = subscribed.map_err(|error| of_sentinel(&error))?;
     let answer = ask(sentinel, name).await?;
     let _ = news.send(News::Answer(answer)).await;
     let mut events = events.into_on_message();
@@ -293,9 +294,11 @@ async fn ask(sentinel: &Client, name: &str) -> Result<Answer, RedisError> {
         Ok(Answer { address, epoch: epoch.unwrap_or_default() })
     };
     let answer = timeout(QUESTION, asked).await.unwrap_or_else(|_| Err(timed_out()));
-    answer.map_err(|error: RedisError| {
-        RedisError::from((ErrorKind::Client, "a Sentinel answered", said(&error)))
-    })
+    answer.map_err(|error: RedisError| of_sentinel(&error))
+}
+
+fn of_sentinel(error: &RedisError) -> RedisError {
+    RedisError::from((ErrorKind::Client, "a Sentinel answered", said(error)))
 }
 
 /// An error in the words of the server, if it sent them.
