@@ -356,7 +356,7 @@ impl Scene {
     /// Messages that are in the queue or wait for another attempt, without those in hand; nothing
     /// before RabbitMQ has noticed how many consumers there are, and taken back what the others
     /// had.
-    async fn depth(&self, consumers: usize) -> Option<u32> {
+    pub async fn depth(&self, consumers: usize) -> Option<u32> {
         // A connection that RabbitMQ loses while it restarts may never answer: the next one does.
         timeout(ANSWER, self.depth_now(consumers)).await.ok()?
     }
