@@ -29,7 +29,10 @@ pub(super) async fn stores_nothing(queue: RabbitMqQueue, node: usize) {
         if open.as_ref().is_none_or(|open: &Connection| !open.status().connected()) {
             open = queue.nodes.connect(node, "watch").await.ok();
         }
-        let Some(connection) = &open else { continue };
+        // (While it is blocked, each probe would wait in memory.)
+        let Some(connection) = open.as_ref().filter(|open| !open.status().blocked()) else {
+            continue;
+        };
         match timeout(TIMEOUT, queue.probe(connection)).await {
             _ if connection.status().blocked() => {}
             Ok(Ok(())) => failed = 0,
