@@ -8,8 +8,8 @@ use sms_domain::limits::Limits;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::token::TokenKeys;
 use sms_domain::verification::Verification;
-use sms_domain::verification_id::VerificationId;
-use sms_store::{CheckResult, Store, StoreError};
+use sms_domain::verification_id::{NumberTag, VerificationId};
+use sms_store::{CheckResult, Conclusion, LatestVerification, Store, StoreError};
 use tracing::info;
 
 use crate::metrics;
@@ -103,9 +103,28 @@ impl CheckCode {
     /// # Errors
     /// If the store does not answer.
     pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
-        let cancelled = self.store.cancel(id).await?;
+        let cancelled = self.store.conclude(id, Conclusion::Cancelled).await?;
         info!(%id, cancelled, "cancelled by its caller");
         Ok(cancelled)
+    }
+
+    /// Approves a verification without its code, which its caller answers for: it gives no token,
+    /// and teaches the conversion guard nothing. Returns true if it was pending.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn approve(&self, id: &VerificationId) -> Result<bool, StoreError> {
+        let approved = self.store.conclude(id, Conclusion::Approved).await?;
+        info!(%id, approved, "approved by its caller");
+        Ok(approved)
+    }
+
+    /// Returns a number's latest verification; `None` if it is expired or there is none.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn latest(&self, tag: NumberTag) -> Result<Option<LatestVerification>, StoreError> {
+        self.store.latest(tag).await
     }
 
     /// Returns a verification; `None` if it is unknown, expired or replaced.

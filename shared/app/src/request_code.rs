@@ -65,6 +65,7 @@ const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 ///     tenant: None,
 ///     locale: Locale::En,
 ///     purpose: Purpose::default(),
+///     owner: None,
 ///     autofill: None,
 ///     proof: None,
 ///     context: RequestContext::default(),
@@ -107,6 +108,8 @@ pub struct Request {
     pub locale: Locale,
     /// The purpose of the verification.
     pub purpose: Purpose,
+    /// Whoever has the verification to himself: requests of others do not continue it.
+    pub owner: Option<String>,
     /// The page or app that may fill in the code.
     pub autofill: Option<Autofill>,
     /// The solution of a challenge, if the request has one.
@@ -197,8 +200,18 @@ impl RequestCode {
         request: Request,
         random: [u8; 16],
     ) -> Result<Verification, RequestCodeError> {
-        let Request { to, country, ip, tenant, locale, purpose, autofill, proof, context } =
-            request;
+        let Request {
+            to,
+            country,
+            ip,
+            tenant,
+            locale,
+            purpose,
+            owner,
+            autofill,
+            proof,
+            context,
+        } = request;
         if !self.abuse.countries.contains(country) {
             return Err(RequestCodeError::Country(country));
         }
@@ -227,6 +240,7 @@ impl RequestCode {
                 random,
                 &purpose,
             ),
+            scope: scope(&purpose, owner.as_deref()),
             to: to.masked(),
             windows: self.abuse.limits.of(Scope::Number).collect(),
             quotas,
@@ -367,4 +381,11 @@ impl RequestCode {
         }
         released
     }
+}
+
+/// The scope of verifications for a purpose, of whoever has them to himself.
+#[must_use]
+pub fn scope(purpose: &Purpose, owner: Option<&str>) -> String {
+    let purpose = purpose.as_str();
+    owner.map_or_else(|| purpose.to_owned(), |owner| [purpose, "/", owner].concat())
 }

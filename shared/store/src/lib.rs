@@ -34,8 +34,8 @@ use self::keys::{
     verified_key,
 };
 pub use self::types::{
-    AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Decision, Health, Lease,
-    Permit, PermitRequest, Release, SendOutcome,
+    AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Conclusion, Decision,
+    Health, LatestVerification, Lease, Permit, PermitRequest, Release, SendOutcome,
 };
 use self::units::{micros, millis, resend, rounded, timestamp, until};
 
@@ -58,6 +58,7 @@ use self::units::{micros, millis, resend, rounded, timestamp, until};
 /// let id = VerificationId::new(secrets.newest_key_id(), tag, random_bytes(), &purpose);
 /// let request = AdmissionRequest {
 ///     id: id.clone(),
+///     scope: purpose.as_str().to_owned(),
 ///     to: number.masked(),
 ///     windows: Vec::new(),
 ///     quotas: Vec::new(),
@@ -233,14 +234,26 @@ impl Store {
         dispatch!(self.find(id))
     }
 
-    /// Cancels a pending verification: its code is no longer accepted, and its SMS is not sent if
-    /// it was not yet. Wrong codes and the cooldown stay. Returns false if there is no such pending
-    /// verification.
+    /// Reads a number's latest verification; `None` if it is expired or there is none.
     ///
     /// # Errors
-    /// When the store fails. The verification may be cancelled all the same: call again.
-    pub async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
-        dispatch!(self.cancel(id))
+    /// When the store fails.
+    pub async fn latest(&self, tag: NumberTag) -> Result<Option<LatestVerification>, StoreError> {
+        dispatch!(self.latest(tag))
+    }
+
+    /// Ends a pending verification without a code: its code is no longer accepted, and its SMS is
+    /// not sent if it was not yet. Wrong codes and the cooldown stay, and the conversion guard
+    /// learns nothing. Returns false if there is no such pending verification.
+    ///
+    /// # Errors
+    /// When the store fails. The verification may have ended all the same: call again.
+    pub async fn conclude(
+        &self,
+        id: &VerificationId,
+        conclusion: Conclusion,
+    ) -> Result<bool, StoreError> {
+        dispatch!(self.conclude(id, conclusion))
     }
 
     /// Acquires the lease on SMS number `sms_number` of a verification, if it may be sent.

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sms_domain::quota::{Quota, Window};
 use sms_domain::refusal::Refusal;
 use sms_domain::verification::{DeliveryState, Verification};
@@ -14,6 +15,9 @@ pub struct AdmissionRequest {
     /// ID of the verification if a new one begins. It is random for every request and identifies
     /// it: a repeated call with the same ID is the same request.
     pub id: VerificationId,
+    /// A pending verification continues with requests of the same scope: its purpose, and whoever
+    /// keeps it to himself.
+    pub scope: String,
     /// The number, masked.
     pub to: String,
     /// Sliding windows that limit the SMS to the number.
@@ -43,6 +47,30 @@ pub enum Decision {
     /// A challenge has to be solved first, and nothing else is in the way: nothing was written or
     /// counted.
     Challenged,
+}
+
+/// The latest verification of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestVerification {
+    /// The verification.
+    pub verification: Verification,
+    /// Its [`AdmissionRequest::scope`].
+    pub scope: String,
+    /// The time of its first request.
+    pub began_at: Timestamp,
+    /// The times of its latest SMS, as far as the number's windows remember them, the latest first.
+    pub sms_at: Vec<Timestamp>,
+    /// The number of its latest SMS.
+    pub sms_number: u32,
+}
+
+/// How a pending verification ends without a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Its code is no longer accepted.
+    Cancelled,
+    /// Its caller has verified the number otherwise.
+    Approved,
 }
 
 /// Result of the check of a typed code.

@@ -166,6 +166,7 @@ impl World {
             tenant: None,
             locale: Locale::ZhCn,
             purpose: Purpose::default(),
+            owner: None,
             autofill: None,
             proof,
             context: RequestContext::default(),

@@ -20,7 +20,7 @@ use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope, Window, country_quo
 use sms_domain::verification::Policy;
 use sms_domain::verification_id::VerificationId;
 use sms_store::{
-    AdmissionRequest, Breaker, ClaimedKey, Clock, Decision, Health, Permit, PermitRequest,
+    AdmissionRequest, Breaker, ClaimedKey, Clock, Conclusion, Decision, Health, Permit, PermitRequest,
     SendOutcome, Store,
 };
 use tokio::runtime::Runtime;
@@ -52,7 +52,8 @@ enum Operation {
     Release { person: usize, back: usize },
     Check { person: usize, back: usize, right: bool, request: u64, limits: Limits },
     Find { person: usize, back: usize },
-    Cancel { person: usize, back: usize },
+    Latest { person: usize },
+    Conclude { person: usize, back: usize, conclusion: Conclusion },
     Lease { person: usize, back: usize, sms_number: u32, lease: u64, worker: u64 },
     SendOutcome { person: usize, back: usize, sms_number: u32, outcome: SendOutcome, worker: u64 },
     DeliveryReport { person: usize, message: u8, delivered: bool },
@@ -145,8 +146,24 @@ fn find(people: usize) -> BoxedStrategy<Operation> {
     about(people, |person, back| Operation::Find { person, back })
 }
 
+fn latest(people: usize) -> BoxedStrategy<Operation> {
+    (0..people).prop_map(|person| Operation::Latest { person }).boxed()
+}
+
 fn cancel(people: usize) -> BoxedStrategy<Operation> {
-    about(people, |person, back| Operation::Cancel { person, back })
+    about(people, |person, back| Operation::Conclude {
+        person,
+        back,
+        conclusion: Conclusion::Cancelled,
+    })
+}
+
+fn approve(people: usize) -> BoxedStrategy<Operation> {
+    about(people, |person, back| Operation::Conclude {
+        person,
+        back,
+        conclusion: Conclusion::Approved,
+    })
 }
 
 fn check(people: usize, limits: BoxedStrategy<Limits>) -> BoxedStrategy<Operation> {
@@ -221,7 +238,9 @@ fn verifications(people: usize, on: fn() -> BoxedStrategy<Limits>) -> BoxedStrat
         2 => release(people),
         6 => check(people, on()),
         3 => find(people),
+        1 => latest(people),
         1 => cancel(people),
+        1 => approve(people),
         1 => begin(people),
         1 => finish(people),
     ]
@@ -497,7 +516,8 @@ impl Pair {
             }
             Operation::Check { .. }
             | Operation::Find { .. }
-            | Operation::Cancel { .. }
+            | Operation::Latest { .. }
+            | Operation::Conclude { .. }
             | Operation::Lease { .. }
             | Operation::SendOutcome { .. }
             | Operation::DeliveryReport { .. } => self.on_a_verification(operation).await,
@@ -517,9 +537,13 @@ impl Pair {
                 let id = self.id(person, back);
                 told(both(async |store| store.find(&id).await, self).await)
             }
-            Operation::Cancel { person, back } => {
+            Operation::Latest { person } => {
+                let tag = self.people[person].request().id.tag();
+                told(both(async |store| store.latest(tag).await, self).await)
+            }
+            Operation::Conclude { person, back, conclusion } => {
                 let id = self.id(person, back);
-                told(both(async |store| store.cancel(&id).await, self).await)
+                told(both(async |store| store.conclude(&id, conclusion).await, self).await)
             }
             Operation::Lease { person, back, sms_number, lease, worker } => {
                 let (id, lease) = (self.id(person, back), Duration::from_secs(lease));

@@ -33,7 +33,7 @@ async fn what_is_under_way_is_finished_where_memory_is_full() {
     store.report(&unique("account"), Health::Down, BREAKER).await.expect("an answer");
     assert_eq!(check(&store, &verification, false).await, wrong(4));
     assert_eq!(check(&store, &verification, true).await, CheckResult::Approved);
-    assert_eq!(store.cancel(&cancelled.id).await.ok(), Some(true));
+    assert_eq!(store.conclude(&cancelled.id, Conclusion::Cancelled).await.ok(), Some(true));
     assert_eq!(store.release(&released).await.ok(), Some(Release::Released));
 
     redis.command(&["config", "set", "maxmemory", "0"]);

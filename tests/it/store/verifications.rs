@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use sms_domain::picture_id::PictureId;
 use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{DeliveryState, Policy, Status, Verification};
-use sms_store::{AdmissionRequest, CheckResult, Decision, Lease, Release};
+use sms_store::{AdmissionRequest, CheckResult, Conclusion, Decision, Lease, Release};
 
 use super::{SENT, SOON, admitted, admitted_later, begin, check, impatient, is_refused, wrong};
 use crate::support::TestNumber;
@@ -28,6 +28,9 @@ contract! {
     check_repeated_is_counted_once
     expired_verification_is_gone
     cancelled_verification_is_over_and_forgets_nothing
+    verification_is_approved_by_its_caller_once
+    latest_verification_is_found_by_the_number
+    another_scope_begins_a_new_verification
     readiness_holds_however_often_it_is_asked
 }
 
@@ -251,7 +254,7 @@ async fn expired_verification_is_gone(open: Open) {
 async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     let (store, number) = (open(Policy::default()), TestNumber::new());
     let cancel = async |verification: &Verification| {
-        store.cancel(&verification.id).await.expect("an answer")
+        store.conclude(&verification.id, Conclusion::Cancelled).await.expect("an answer")
     };
     let (verification, sms_number) = admitted(&store, &number.request()).await;
     assert_eq!(check(&store, &verification, false).await, wrong(4));
@@ -267,11 +270,11 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     let (store, number) = (open(impatient()), TestNumber::new());
     let (first, _) = admitted(&store, &number.request()).await;
     assert_eq!(check(&store, &first, false).await, wrong(4));
-    assert!(store.cancel(&first.id).await.expect("an answer"));
+    assert!(store.conclude(&first.id, Conclusion::Cancelled).await.expect("an answer"));
     let (ended, _) = admitted_later(&store, &number.request()).await;
     let resend = AdmissionRequest { id: number.request().id, ..number.request() };
     admitted_later(&store, &resend).await;
-    assert!(store.cancel(&ended.id).await.expect("an answer"));
+    assert!(store.conclude(&ended.id, Conclusion::Cancelled).await.expect("an answer"));
     assert_eq!(store.release(&resend).await.expect("an answer"), Release::Released);
     assert_eq!(
         store.find(&ended.id).await.expect("an answer"),
@@ -281,9 +284,60 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     let (second, _) = admitted_later(&store, &number.request()).await;
     assert_ne!(second.id, first.id, "another begins");
     assert_eq!(second.attempts_left, 4);
-    assert!(!store.cancel(&first.id).await.expect("an answer"), "replaced");
+    assert!(!store.conclude(&first.id, Conclusion::Cancelled).await.expect("an answer"), "replaced");
     assert_eq!(check(&store, &second, true).await, CheckResult::Approved);
-    assert!(!store.cancel(&second.id).await.expect("an answer"), "used");
+    assert!(!store.conclude(&second.id, Conclusion::Cancelled).await.expect("an answer"), "used");
+}
+
+async fn verification_is_approved_by_its_caller_once(open: Open) {
+    let (store, number) = (open(Policy::default()), TestNumber::new());
+    let (verification, sms_number) = admitted(&store, &number.request()).await;
+    let approve = async || {
+        store.conclude(&verification.id, Conclusion::Approved).await.expect("an answer")
+    };
+    assert!(approve().await && approve().await, "and again, with the same answer");
+    let found = store.find(&verification.id).await.expect("an answer").expect("it is there");
+    assert_eq!(found.status, Status::Approved);
+    assert_eq!(check(&store, &verification, true).await, CheckResult::Gone, "used");
+    assert_eq!(begin(&store, &verification, sms_number, 1).await, Lease::Gone);
+    let cancelled = store.conclude(&verification.id, Conclusion::Cancelled).await;
+    assert!(!cancelled.expect("an answer"), "it is over");
+
+    let number = TestNumber::new();
+    let (checked, _) = admitted(&store, &number.request()).await;
+    assert_eq!(check(&store, &checked, true).await, CheckResult::Approved);
+    let approved = store.conclude(&checked.id, Conclusion::Approved).await;
+    assert!(!approved.expect("an answer"), "by its code, before");
+}
+
+async fn latest_verification_is_found_by_the_number(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let latest = async || store.latest(number.request().id.tag()).await.expect("an answer");
+    assert_eq!(latest().await, None);
+    let (first, _) = admitted(&store, &number.request_for("pay")).await;
+    let found = latest().await.expect("it is there");
+    assert_eq!((&found.verification.id, &*found.scope, found.sms_number), (&first.id, "pay", 1));
+    admitted_later(&store, &number.request_for("pay")).await;
+    let again = latest().await.expect("it is there");
+    assert_eq!((&again.verification.id, again.sms_number), (&first.id, 2));
+    assert_eq!(again.began_at, found.began_at);
+    let (second, _) = admitted_later(&store, &number.request()).await;
+    let found = latest().await.expect("it is there");
+    assert_eq!((&found.verification.id, &*found.scope, found.sms_number), (&second.id, "", 1));
+    assert!(store.conclude(&second.id, Conclusion::Cancelled).await.expect("an answer"));
+    assert_eq!(latest().await, None, "over");
+}
+
+async fn another_scope_begins_a_new_verification(open: Open) {
+    let (store, number) = (open(impatient()), TestNumber::new());
+    let of = |scope: &str| AdmissionRequest { scope: scope.to_owned(), ..number.request() };
+    let (first, _) = admitted(&store, &of("/a")).await;
+    let (other, sms_number) = admitted_later(&store, &of("/b")).await;
+    assert_eq!(sms_number, 1);
+    assert_ne!(other.id, first.id);
+    assert_eq!(check(&store, &first, true).await, CheckResult::Gone, "replaced");
+    let (same, sms_number) = admitted_later(&store, &of("/b")).await;
+    assert_eq!((same.id, sms_number), (other.id, 2));
 }
 
 async fn readiness_holds_however_often_it_is_asked(open: Open) {

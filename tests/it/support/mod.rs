@@ -94,6 +94,7 @@ impl TestNumber {
         );
         AdmissionRequest {
             id,
+            scope: purpose.as_str().to_owned(),
             to: self.number.masked(),
             windows: Vec::new(),
             quotas: Vec::new(),
@@ -117,6 +118,7 @@ pub fn request(to: PhoneNumber) -> Request {
         tenant: None,
         locale,
         purpose,
+        owner: None,
         autofill: None,
         proof: None,
         context: RequestContext::default(),

@@ -225,6 +225,7 @@ impl RequestApi {
             tenant,
             locale,
             purpose,
+            owner: None,
             autofill,
             proof,
             context: caller.context,

@@ -1,7 +1,7 @@
 -- Admission: decides on a request for a code and writes the result, in one step.
 -- KEYS     the number's record, the end of its time as verified before (ms) if there are budgets,
 --          the limits
--- ARGV     candidate id, purpose, masked number, subjects of the conversion guard, then the values
+-- ARGV     candidate id, scope, masked number, subjects of the conversion guard, then the values
 --          of the limits
 -- Returns  {'admitted', id or '' for the candidate's, number of the SMS, now, expires, end of the
 --          cooldown, time at which the windows have room, wrong codes, flags}; the flags are a sum:
@@ -14,7 +14,7 @@
 --          | {'challenge'} if a challenge must be solved first, and nothing else is in the way
 local micros = clock()
 local now = math.floor(micros / 1000)
-local candidate, purpose = ARGV[1], ARGV[2]
+local candidate, scope = ARGV[1], ARGV[2]
 
 local stored = redis.call('MGET', ALL_KEYS)
 local record, wrong, wrong_until, times = unpacked(stored[1]), 0, 0, nil
@@ -56,7 +56,7 @@ if suspicious > 0 then return {'challenge'} end
 
 -- A pending verification continues under its id, unless so little of its lifetime is left that the
 -- code would expire before another could be requested.
-local continues = record and record[PURPOSE] == purpose and record[STATUS] == 'pending'
+local continues = record and record[SCOPE] == scope and record[STATUS] == 'pending'
   and now < record[EXPIRES] and record[BEGAN] + MAX_LIFE - now >= math.min(RESEND_INTERVAL, TTL)
 local began = continues and record[BEGAN] or now
 local expires, resend_at = math.min(now + TTL, began + MAX_LIFE), now + RESEND_INTERVAL
@@ -78,7 +78,7 @@ if continues then
   value = packed(record)
 else
   -- The fields of record.lua from ID to UNTIL.
-  value = cmsgpack.pack(candidate, purpose, ARGV[3], 'pending', 'queued', now, expires, resend_at,
+  value = cmsgpack.pack(candidate, scope, ARGV[3], 'pending', 'queued', now, expires, resend_at,
     free_at, 1, 1, wrong, wrong_until, true, ARGV[4], times, ends)
 end
 redis.call('SET', KEYS[1], value, 'PX', text(ends - now))

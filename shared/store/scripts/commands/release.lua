@@ -13,7 +13,7 @@ if sms_number > 1 then
   -- The verification was pending before: restore it, without this SMS and its cooldown. If it was
   -- cancelled meanwhile, it stays so.
   local before = record[BEFORE]
-  if not record[CANCELLED] then record[EXPIRES] = before[1] end
+  if not record[CONCLUDED] then record[EXPIRES] = before[1] end
   record[SHOWN], record[DELIVERY], record[NEXT], record[ROOM_AT], record[CANDIDATE] =
     before[2], before[3], 0, 0, ''
   record[SMS] = record[SMS] or {}

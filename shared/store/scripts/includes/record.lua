@@ -1,6 +1,7 @@
 -- A number's record: a MessagePack of these fields, in this order. Times are in ms since 1970.
---   ID, PURPOSE, TO, STATUS, DELIVERY
---                of the latest verification; TO is the masked number
+--   ID, SCOPE, TO, STATUS, DELIVERY
+--                of the latest verification; requests of the same SCOPE continue it; TO is the
+--                masked number
 --   BEGAN        its creation
 --   EXPIRES      its end
 --   NEXT         the time at which another SMS may be requested
@@ -14,14 +15,14 @@
 --   UNTIL        the time at which the record expires
 -- and where they are needed:
 --   CHECKED      identifier of the latest check
---   CANCELLED    true if its caller cancelled it
+--   CONCLUDED    '0' if its caller cancelled it, '1' if he approved it
 --   BEFORE       {EXPIRES, SHOWN, DELIVERY} before the latest SMS was admitted, for a release
 --   SMS          state of each SMS by its number: 'sent', 'released', 'unknown', or the lease of a
 --                worker
 --   MESSAGES     number of the SMS by a gateway's message ID
 --   REPORTS      delivery reports by the message ID, of messages that are not known yet
-local ID, PURPOSE, TO, STATUS, DELIVERY, BEGAN, EXPIRES, NEXT, ROOM_AT, SEND, SHOWN, WRONG,
-  WRONG_UNTIL, CANDIDATE, GUARD, TIMES, UNTIL, CHECKED, CANCELLED, BEFORE, SMS, MESSAGES, REPORTS =
+local ID, SCOPE, TO, STATUS, DELIVERY, BEGAN, EXPIRES, NEXT, ROOM_AT, SEND, SHOWN, WRONG,
+  WRONG_UNTIL, CANDIDATE, GUARD, TIMES, UNTIL, CHECKED, CONCLUDED, BEFORE, SMS, MESSAGES, REPORTS =
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
 
 -- Unpacks a record; nil if there is none.

@@ -55,7 +55,7 @@ impl MemoryStore {
             (millis(policy.max_life), millis(policy.ttl), millis(policy.resend_interval));
         let mut current = match entry.current.take() {
             Some(mut current)
-                if current.id.purpose() == candidate.id.purpose()
+                if current.scope == candidate.scope
                     && current.status == Status::Pending
                     && now < current.expires
                     && current.created_at + life - now >= interval.min(ttl) =>
@@ -95,7 +95,7 @@ impl MemoryStore {
                     let (expires, reported_sms, delivery) = previous;
                     (current.reported_sms, current.delivery) = (reported_sms, delivery);
                     // If it was cancelled meanwhile, it stays so.
-                    if !current.cancelled {
+                    if current.concluded.is_none() {
                         current.expires = expires;
                     }
                     current.sms.insert(current.sms_number, SmsState::Released);

@@ -186,6 +186,11 @@ impl SentTimes {
         windows.iter().filter_map(free_at).max().unwrap_or(0)
     }
 
+    /// The times that are remembered, the latest first.
+    pub(super) fn latest(&self, tag: NumberTag) -> impl Iterator<Item = i64> {
+        self.by_tag.get(&tag).into_iter().flat_map(|(times, _)| times.iter().copied())
+    }
+
     pub(super) fn add(&mut self, tag: NumberTag, windows: &[Window], now: i64) {
         let Some(longest) = windows.iter().map(|window| window.period).max() else { return };
         sweep(&mut self.by_tag, &mut self.sweep_at, |(_, until)| *until > now);

@@ -23,8 +23,9 @@ use self::expiring_map::ExpiringMap;
 use self::limits::{Counts, SentTimes};
 use self::number::{ActiveVerification, NumberRecord, SmsState};
 use crate::{
-    Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Health, Lease, Permit, PermitRequest,
-    RESPONSE_KEPT, SendOutcome, message_key, millis, resend, timestamp, until,
+    Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Conclusion, Health, LatestVerification,
+    Lease, Permit, PermitRequest, RESPONSE_KEPT, SendOutcome, message_key, millis, resend,
+    timestamp, until,
 };
 
 #[derive(Debug, Clone)]
@@ -134,14 +135,36 @@ impl MemoryStore {
         Some(self.view(entry, current, now))
     }
 
-    pub(super) fn cancel(&self, id: &VerificationId) -> bool {
+    pub(super) fn latest(&self, tag: NumberTag) -> Option<LatestVerification> {
+        let now = self.now();
+        let mut entries = self.lock();
+        let Entries { by_tag, sent, .. } = &mut *entries;
+        let entry = by_tag.get_mut(&tag)?;
+        entry.expire_failures(now);
+        let current = entry.current.as_ref().filter(|current| now < current.expires)?;
+        let sms_at = sent.latest(tag).take(current.sms_number as usize).map(timestamp).collect();
+        Some(LatestVerification {
+            verification: self.view(entry, current, now),
+            scope: current.scope.clone(),
+            began_at: timestamp(current.created_at),
+            sms_at,
+            sms_number: current.sms_number,
+        })
+    }
+
+    pub(super) fn conclude(&self, id: &VerificationId, conclusion: Conclusion) -> bool {
         let now = self.now();
         let mut entries = self.lock();
         let Some(current) = entries.current(id) else { return false };
-        if !current.cancelled && current.status == Status::Pending && now < current.expires {
-            (current.expires, current.cancelled) = (now, true);
+        let is_pending = current.status == Status::Pending && now < current.expires;
+        if is_pending && current.concluded.is_none() {
+            current.concluded = Some(conclusion);
+            match conclusion {
+                Conclusion::Cancelled => current.expires = now,
+                Conclusion::Approved => current.status = Status::Approved,
+            }
         }
-        current.cancelled
+        current.concluded == Some(conclusion)
     }
 
     pub(super) fn acquire_lease(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sms_domain::verification::{DeliveryState, Status};
 use sms_domain::verification_id::VerificationId;
 
-use crate::{AdmissionRequest, CheckResult, until};
+use crate::{AdmissionRequest, CheckResult, Conclusion, until};
 
 /// The record of one number. Times are milliseconds since 1970, as in the scripts.
 #[derive(Debug, Default, Clone)]
@@ -20,6 +20,7 @@ pub(super) struct NumberRecord {
 #[derive(Debug, Clone)]
 pub(super) struct ActiveVerification {
     pub(super) id: VerificationId,
+    pub(super) scope: String,
     pub(super) to: String,
     pub(super) status: Status,
     pub(super) delivery: DeliveryState,
@@ -34,7 +35,7 @@ pub(super) struct ActiveVerification {
     /// State that a release restores: `expires`, `reported_sms` and `delivery`.
     pub(super) previous: Option<(i64, u32, DeliveryState)>,
     pub(super) candidate: Option<VerificationId>,
-    pub(super) cancelled: bool,
+    pub(super) concluded: Option<Conclusion>,
     /// Subjects of the conversion guard, which an approval is reported for.
     pub(super) guarded: Vec<String>,
     pub(super) checked: Option<u64>,
@@ -89,6 +90,7 @@ impl ActiveVerification {
     pub(super) fn begin(candidate: &AdmissionRequest, now: i64) -> Self {
         Self {
             id: candidate.id.clone(),
+            scope: candidate.scope.clone(),
             to: candidate.to.clone(),
             status: Status::Pending,
             delivery: DeliveryState::Queued,
@@ -100,7 +102,7 @@ impl ActiveVerification {
             reported_sms: 1,
             previous: None,
             candidate: None,
-            cancelled: false,
+            concluded: None,
             guarded: Vec::new(),
             checked: None,
             sms: HashMap::new(),

@@ -297,7 +297,7 @@ impl RedisStore {
             .of(&shape)
             .call(keys(candidate.id.tag(), verified, quotas))
             .arg(candidate.id.as_str())
-            .arg(candidate.id.purpose().as_str())
+            .arg(&candidate.scope)
             .arg(&candidate.to)
             .arg(candidate.guarded.join(" "));
         with_values(call, quotas)

@@ -40,9 +40,10 @@ use self::recent_refusals::RecentRefusals;
 use self::reply::{ScriptReply, unexpected};
 use self::scripts::{Scripts, Shape};
 use crate::{
-    Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Eviction, Health, Lease, Permit,
-    PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError, account_key, claim_key, message_key,
-    millis, number_key, picture_key, probe_key, resend, timestamp, until,
+    Breaker, CLAIM_HELD, Circuit, Claim, ClaimedKey, Clock, Conclusion, Eviction, Health,
+    LatestVerification, Lease, Permit, PermitRequest, RESPONSE_KEPT, SendOutcome, StoreError,
+    account_key, claim_key, message_key, millis, number_key, picture_key, probe_key, resend,
+    timestamp, until,
 };
 
 /// Validates a URL, and reads the files that it names.
@@ -99,7 +100,28 @@ impl RedisStore {
         id: &VerificationId,
     ) -> Result<Option<Verification>, StoreError> {
         let call = self.scripts().find.call([number_key(id.tag())]).arg(id.as_str());
+        self.found(&self.answer(call).await?)
+    }
+
+    pub(super) async fn latest(
+        &self,
+        tag: NumberTag,
+    ) -> Result<Option<LatestVerification>, StoreError> {
+        let call = self.scripts().find.call([number_key(tag)]).arg("");
         let answer = self.answer(call).await?;
+        let Some(verification) = self.found(&answer)? else { return Ok(None) };
+        let sms_at = (14..answer.len()).map(|index| answer.number(index).map(timestamp));
+        Ok(Some(LatestVerification {
+            verification,
+            scope: answer.text(11)?.to_owned(),
+            began_at: timestamp(answer.number(12)?),
+            sms_number: answer.number(13)?,
+            sms_at: sms_at.collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// Reads a verification from a reply of `find`.
+    fn found(&self, answer: &ScriptReply) -> Result<Option<Verification>, StoreError> {
         if answer.tag()? == "gone" {
             return Ok(None);
         }
@@ -109,7 +131,7 @@ impl RedisStore {
         let (waits_for, resend_in) =
             resend(now, answer.number(6)?, answer.number(7)?, locked_until);
         Ok(Some(Verification {
-            id: id.clone(),
+            id: answer.id(10)?.ok_or_else(unexpected)?,
             to: answer.text(2)?.to_owned(),
             status: answer.status(3)?,
             delivery: answer.delivery(4)?,
@@ -122,11 +144,15 @@ impl RedisStore {
         }))
     }
 
-    pub(super) async fn cancel(&self, id: &VerificationId) -> Result<bool, StoreError> {
-        let answer = self
-            .answer(self.scripts().cancel.call([number_key(id.tag())]).arg(id.as_str()))
-            .await?;
-        Ok(answer.tag()? == "cancelled")
+    pub(super) async fn conclude(
+        &self,
+        id: &VerificationId,
+        conclusion: Conclusion,
+    ) -> Result<bool, StoreError> {
+        let approved = u8::from(conclusion == Conclusion::Approved);
+        let call = self.scripts().conclude.call([number_key(id.tag())]);
+        let answer = self.answer(call.arg(id.as_str()).arg(approved)).await?;
+        Ok(answer.tag()? == "done")
     }
 
     pub(super) async fn acquire_lease(

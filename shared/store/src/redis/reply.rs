@@ -17,6 +17,10 @@ impl ScriptReply {
         Self(values)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn tag(&self) -> Result<&str, StoreError> {
         self.text(0)
     }

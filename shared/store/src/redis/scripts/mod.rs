@@ -73,7 +73,7 @@ scripts! {
         claim [] 1;
         complete [] 1;
         find [record] 1;
-        cancel [record] 1;
+        conclude [record] 1;
         acquire_lease [record] 1;
         record_outcome [record] 1;
         record_delivery_report [record] 1;
