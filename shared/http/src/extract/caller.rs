@@ -8,11 +8,14 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use sms_domain::job::is_tenant;
 use sms_domain::trace_context::RequestContext;
 use subtle::ConstantTimeEq;
 
+use super::failed_credentials::FailedCredentials;
 use crate::problem::Problem;
 
 /// The addresses that a request was forwarded for.
@@ -51,6 +54,12 @@ impl ApiKeys {
         (list.trim().is_empty() || !keys.is_empty()).then(|| Self(keys.into()))
     }
 
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The name of the key's holder. All keys are compared, in constant time.
     fn tenant(&self, key: &str) -> Option<&str> {
         let hash = hex::encode(Sha256::digest(key));
@@ -71,6 +80,17 @@ pub struct Callers {
     pub proxies: TrustedProxies,
     /// `API_KEYS`.
     pub keys: ApiKeys,
+    /// The addresses whose keys were wrong.
+    pub failed: FailedCredentials,
+}
+
+/// An account of Twilio's, as a client of the façade names it: its token is one of the API keys.
+#[derive(Debug)]
+pub(crate) struct Account<'a> {
+    /// `AC…`: any.
+    pub(crate) sid: String,
+    /// The name of the key's holder.
+    pub(crate) tenant: &'a str,
 }
 
 /// The parts of a request that identify its caller.
@@ -80,6 +100,8 @@ pub(crate) struct Caller {
     /// Addresses of `X-Forwarded-For`, the last first; `None` for an invalid one.
     forwarded: Vec<Option<IpAddr>>,
     bearer: Option<String>,
+    /// User and password.
+    basic: Option<(String, String)>,
     pub(crate) context: RequestContext,
 }
 
@@ -95,15 +117,32 @@ impl Caller {
     }
 
     /// The name of the key's holder; `None` if no keys are configured.
-    pub(crate) fn tenant<'a>(&self, keys: &'a ApiKeys) -> Result<Option<&'a str>, Problem> {
-        if keys.0.is_empty() {
+    pub(crate) fn tenant<'a>(&self, callers: &'a Callers) -> Result<Option<&'a str>, Problem> {
+        if callers.keys.is_empty() {
             return Ok(None);
         }
-        self.bearer
-            .as_deref()
-            .and_then(|key| keys.tenant(key))
-            .map(Some)
-            .ok_or(Problem::Unauthorized)
+        self.holder(self.bearer.as_deref(), callers).map(Some)
+    }
+
+    /// The account of Basic authentication.
+    pub(crate) fn account<'a>(&self, callers: &'a Callers) -> Result<Account<'a>, Problem> {
+        let (sid, key) = self.basic.as_ref().filter(|(user, _)| user.starts_with("AC")).unzip();
+        let tenant = self.holder(key.map(String::as_str), callers)?;
+        Ok(Account { sid: sid.cloned().unwrap_or_default(), tenant })
+    }
+
+    /// The name of a key's holder. An address whose keys were wrong too often is refused before its
+    /// key is looked at.
+    fn holder<'a>(&self, key: Option<&str>, callers: &'a Callers) -> Result<&'a str, Problem> {
+        let ip = self.ip(callers.proxies);
+        if let Some(wait) = callers.failed.wait(ip) {
+            return Err(Problem::TooManyFailures(wait));
+        }
+        let holder = key.and_then(|key| callers.keys.tenant(key));
+        if holder.is_none() {
+            callers.failed.add(ip);
+        }
+        holder.ok_or(Problem::Unauthorized)
     }
 }
 
@@ -118,13 +157,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             forwarded(&parts.headers).map(read_address).collect();
         forwarded.reverse();
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = authorization.and_then(|value| {
-            let (scheme, key) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
-        });
+        let credentials = |wanted: &str| {
+            let (scheme, credentials) = authorization?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case(wanted).then(|| credentials.trim())
+        };
+        let bearer = credentials("bearer").map(ToOwned::to_owned);
+        let basic = credentials("basic").and_then(user_and_password);
         let context = parts.extensions.remove::<RequestContext>().unwrap_or_default();
-        Ok(Self { peer, forwarded, bearer, context })
+        Ok(Self { peer, forwarded, bearer, basic, context })
     }
+}
+
+/// Reads the credentials of Basic authentication.
+fn user_and_password(credentials: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+    text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
 }
 
 /// The addresses in `X-Forwarded-For`, in their order.

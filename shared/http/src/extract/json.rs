@@ -33,16 +33,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if request.body().size_hint().lower() > MAX_BODY as u64 {
             return Err(Problem::TooLarge(MAX_BODY));
         }
-        let reading = timeout(BODY_TIMEOUT, read(request.into_body())).await;
+        let reading = timeout(BODY_TIMEOUT, read(request.into_body(), MAX_BODY)).await;
         parse(&reading.map_err(|_| Problem::TooSlow)??).map(Self)
     }
 }
 
-/// Reads a body of up to [`MAX_BODY`] bytes.
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, MAX_BODY).collect().await {
+/// Reads a body of up to `most` bytes.
+pub(crate) async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(MAX_BODY)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(most)),
         Err(_) => Err(Problem::BadJson(BodyError::Unreadable)),
     }
 }

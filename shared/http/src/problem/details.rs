@@ -45,6 +45,7 @@ impl Problem {
             Self::TooManyRequests(refusal) => {
                 vec![("seconds", whole_seconds(refusal.retry_after()).to_string())]
             }
+            Self::TooManyFailures(wait) => vec![("seconds", whole_seconds(*wait).to_string())],
             Self::Unavailable(parts) => vec![("parts", parts.join(", "))],
             _ => Vec::new(),
         }

@@ -78,6 +78,8 @@ pub(crate) const INVALID_SIGNATURE: ProblemKind =
     kind("not-authentic", StatusCode::FORBIDDEN, "5006", "parameter");
 pub(crate) const UNAUTHORIZED: ProblemKind =
     kind("no-key", StatusCode::UNAUTHORIZED, "4101", "login");
+pub(crate) const TOO_MANY_FAILURES: ProblemKind =
+    kind("too-many-wrong-keys", StatusCode::TOO_MANY_REQUESTS, "4101", "login");
 pub(crate) const BAD_IDEMPOTENCY_KEY: ProblemKind =
     kind("bad-idempotency-key", StatusCode::BAD_REQUEST, "5006", "parameter");
 pub(crate) const IDEMPOTENCY_KEY_REUSED: ProblemKind =

@@ -31,7 +31,7 @@ use self::kinds::ProblemKind;
 use crate::views::{HEADERS, json_response};
 
 /// `Retry-After` while a part is down, in seconds: the longest time of a reconnection.
-const RETRY_UNAVAILABLE: u64 = 2;
+pub(crate) const RETRY_UNAVAILABLE: u64 = 2;
 
 /// `Retry-After` while another call with the same idempotency key is in progress.
 const RETRY_IN_PROGRESS: u64 = 1;
@@ -83,6 +83,8 @@ pub enum Problem {
     InvalidSignature,
     /// The call has none of the API keys.
     Unauthorized,
+    /// Too many wrong API keys from the caller's address; the time for which none is looked at.
+    TooManyFailures(Duration),
     /// The `Idempotency-Key` is invalid.
     BadIdempotencyKey,
     /// The `Idempotency-Key` was used for another request.
@@ -137,6 +139,7 @@ impl Problem {
             Self::NotFound => kinds::NOT_FOUND,
             Self::InvalidSignature => kinds::INVALID_SIGNATURE,
             Self::Unauthorized => kinds::UNAUTHORIZED,
+            Self::TooManyFailures(_) => kinds::TOO_MANY_FAILURES,
             Self::BadIdempotencyKey => kinds::BAD_IDEMPOTENCY_KEY,
             Self::IdempotencyKeyReused => kinds::IDEMPOTENCY_KEY_REUSED,
             Self::IdempotencyInProgress => kinds::IDEMPOTENCY_IN_PROGRESS,
@@ -174,6 +177,7 @@ impl Problem {
                 members.violated_policies = Some(Policies(refusal));
                 members.retry_after = Some(whole_seconds(refusal.retry_after()));
             }
+            Self::TooManyFailures(wait) => members.retry_after = Some(whole_seconds(*wait)),
             Self::Challenge { task, .. } => members.challenge = Some(task),
             Self::Unavailable(parts) => members.down = Some(parts),
             _ => {}
@@ -187,6 +191,9 @@ impl Problem {
             Self::TooManyRequests(refusal) => {
                 headers.insert(RETRY_AFTER, whole_seconds(refusal.retry_after()).into());
                 headers.insert(RATE_LIMIT, rate_limit(refusal.waits()));
+            }
+            Self::TooManyFailures(wait) => {
+                headers.insert(RETRY_AFTER, whole_seconds(*wait).into());
             }
             Self::Encoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -115,7 +115,7 @@ pub(crate) async fn check(
     caller: Caller,
     Json(typed): Json<CheckBody>,
 ) -> Result<JsonAnswer<Approved>, Problem> {
-    let tenant = caller.tenant(&api.callers.keys)?;
+    let tenant = caller.tenant(&api.callers)?;
     let check_code = &api.check_code;
     let to = typed.to.map(|to| api.number(&to, typed.region.as_deref())).transpose()?;
     let typed = typed.code.ok_or(Problem::MissingField("code"))?;
@@ -200,7 +200,7 @@ pub(crate) async fn status(
     id: IdInPath,
     caller: Caller,
 ) -> Result<JsonAnswer<views::Body>, Problem> {
-    caller.tenant(&api.callers.keys)?;
+    caller.tenant(&api.callers)?;
     let found = api.check_code.find(&parse(id)?).await?;
     found.map(|verification| JsonAnswer(verification.into())).ok_or(Problem::NotFound)
 }
@@ -228,7 +228,7 @@ pub(crate) async fn cancel(
     id: IdInPath,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    caller.tenant(&api.callers.keys)?;
+    caller.tenant(&api.callers)?;
     let cancelled = api.check_code.cancel(&parse(id)?).await?;
     if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }

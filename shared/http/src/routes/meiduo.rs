@@ -105,7 +105,7 @@ async fn send(
     {
         return Err(Problem::CrossSite);
     }
-    let tenant = caller.tenant(&api.settings.callers.keys)?;
+    let tenant = caller.tenant(&api.settings.callers)?;
     let request = api.read(asked?, caller, tenant, locale(headers))?;
     api.admit(request, None).await.map(|_| ())
 }

@@ -141,7 +141,7 @@ async fn answer(
     language: Option<Locale>,
     key: IdempotencyKey,
 ) -> Result<Response, Problem> {
-    let tenant = caller.tenant(&api.settings.callers.keys)?;
+    let tenant = caller.tenant(&api.settings.callers)?;
     let body = match &key.0 {
         Ok(None) => None,
         _ => Some(serde_json::to_vec(&asked).unwrap_or_default()),
@@ -177,6 +177,16 @@ fn accepted(verification: &Body, name: HeaderName, value: HeaderValue) -> Respon
 }
 
 impl CreateVerification {
+    /// A request for a code to a number.
+    pub(crate) fn of_number(
+        to: String,
+        locale: Option<String>,
+        purpose: String,
+        app_hash: Option<String>,
+    ) -> Self {
+        Self { to: Some(to), locale, purpose: Some(purpose), app_hash, ..Self::default() }
+    }
+
     /// A request made of a path and its query.
     pub(crate) fn by_path(to: String, uuid: Option<String>, image_code: Option<String>) -> Self {
         Self { to: Some(to), uuid, image_code, ..Self::default() }

@@ -1,0 +1,40 @@
+//! Form-encoded bodies, and the parameters in them.
+
+use axum::extract::{FromRequest, Request};
+use tokio::time::timeout;
+use url::form_urlencoded;
+
+use super::error::VerifyError;
+use crate::extract::json::{is_encoded, read};
+use crate::{BODY_TIMEOUT, MAX_BODY};
+
+/// The parameters of a request's body.
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// A parameter; `None` if it is missing or empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Fails if one of these parameters is there.
+    pub(super) fn refuse(&self, names: &[&'static str]) -> Result<(), VerifyError> {
+        let given = names.iter().find(|name| self.get(name).is_some());
+        given.map_or(Ok(()), |name| Err(VerifyError::Parameter(name)))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = VerifyError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, VerifyError> {
+        if is_encoded(request.headers()) {
+            return Err(VerifyError::Parameter("Content-Encoding"));
+        }
+        let body = timeout(BODY_TIMEOUT, read(request.into_body(), MAX_BODY)).await;
+        let body = body.map_err(|_| VerifyError::Parameter("body"))??;
+        let owned = |(name, value): (_, _)| (String::from(name), String::from(value));
+        Ok(Self(form_urlencoded::parse(&body).map(owned).collect()))
+    }
+}
