@@ -71,8 +71,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         autofill: AllowedAutofill::default(),
         settings: HttpSettings::default(),
     };
-    let HttpSettings { region, callers, origins, .. } = HttpSettings::default();
-    let api = request_router(requests).merge(check_router(checks.clone(), region, callers));
+    let settings = HttpSettings::default();
+    let api = request_router(requests).merge(check_router(checks.clone(), &settings));
     let product = Router::new()
         .route("/login", post(login))
         .with_state(checks)
@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
     let listener = TcpListener::bind(address).await?;
     announce(listener.local_addr()?);
-    let app = product.merge(with_defaults(api, &origins));
+    let app = product.merge(with_defaults(api, &settings.origins));
     serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }

@@ -65,7 +65,7 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
         settings: http.clone(),
     };
     let routes = request_router(api)
-        .merge(check_router(components.check_code(), http.region, http.callers.clone()))
+        .merge(check_router(components.check_code(), http))
         .merge(pictures_router(components.store.clone(), config.abuse.challenge.clone()))
         .merge(delivery_reports_router(components.delivery_reports()))
         .merge(specification_router())

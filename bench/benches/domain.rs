@@ -193,6 +193,7 @@ fn deliver(bencher: Bencher<'_, '_>) {
         );
         let candidate = AdmissionRequest {
             id: id.clone(),
+            scope: String::new(),
             to: to.masked(),
             windows: Vec::new(),
             quotas: Vec::new(),

@@ -29,7 +29,7 @@ async fn main() -> Result<(), Error> {
         routes = routes.merge(sms_http::delivery_reports_router(receipts));
     }
     let check_code = CheckCode { store, codes, limits };
-    let check = sms_http::check_router(check_code, settings.region, settings.callers);
+    let check = sms_http::check_router(check_code, &settings);
     let app = sms_http::with_defaults(check.merge(routes), &settings.origins);
     let function = &Function::new(flush_metrics_after(app), settings.base_path);
     run(service_fn(async |event: LambdaEvent<Event>| {

@@ -200,18 +200,8 @@ impl RequestCode {
         request: Request,
         random: [u8; 16],
     ) -> Result<Verification, RequestCodeError> {
-        let Request {
-            to,
-            country,
-            ip,
-            tenant,
-            locale,
-            purpose,
-            owner,
-            autofill,
-            proof,
-            context,
-        } = request;
+        let Request { to, country, ip, tenant, locale, purpose, owner, autofill, proof, context } =
+            request;
         if !self.abuse.countries.contains(country) {
             return Err(RequestCodeError::Country(country));
         }

@@ -43,6 +43,7 @@ impl Vars<'_> {
             callers: self.callers(),
             origins: self.origins(),
             base_path: self.base_path(),
+            verify_services: self.verify_services(),
         }
     }
 }

@@ -289,6 +289,10 @@ settings! {
         example: "shop=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         read_by: HTTP,
     }
+    TWILIO_VERIFY_SERVICES: Http, "Services of Twilio Verify, `VA…=purpose` each", {
+        unset: Means("none"), example: "VA0123456789abcdef0123456789abcdef=login", read_by: HTTP,
+        details: "../guide/from-twilio.md",
+    }
     MEIDUO_KEYS: Http, "`1` writes codes in clear text into Redis for the Meiduo tutorial", {
         unset: Value("0"), example: "1", read_by: REQUEST, details: "../guide/from-meiduo.md",
     }

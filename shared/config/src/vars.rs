@@ -24,7 +24,9 @@ use sms_domain::secrets::Secrets;
 use sms_domain::test_numbers::TestNumbers;
 use sms_domain::verification::Policy;
 use sms_gateways::Gateways;
-use sms_http::{AllowedOrigins, ApiKeys, BasePath, Callers, TrustedProxies};
+use sms_http::{
+    AllowedOrigins, ApiKeys, BasePath, Callers, FailedCredentials, TrustedProxies, VerifyServices,
+};
 use sms_outbound::proxy;
 
 use crate::ops_token::OpsToken;
@@ -233,7 +235,20 @@ impl<'a> Vars<'a> {
             );
             ApiKeys::default()
         });
-        Callers { proxies, keys }
+        Callers { proxies, keys, failed: FailedCredentials::default() }
+    }
+
+    /// `TWILIO_VERIFY_SERVICES`, which do not exist without `API_KEYS`.
+    pub(super) fn verify_services(&mut self) -> VerifyServices {
+        let list = self.get(&settings::TWILIO_VERIFY_SERVICES).unwrap_or_default();
+        VerifyServices::parse(&list).unwrap_or_else(|| {
+            self.problem(
+                &settings::TWILIO_VERIFY_SERVICES,
+                "needs a list such as VA0123456789abcdef0123456789abcdef=login, \
+                 with a purpose for each service; it may be empty",
+            );
+            VerifyServices::default()
+        })
     }
 
     /// `EVICTION`: true if a Redis that evicts is accepted.

@@ -37,6 +37,7 @@ use crate::problem::field_error::{BodyError, FieldError};
 use crate::problem::{self, Document, Problem, Retcode, bad};
 use crate::routes::check::{self, Approved as ApprovedBody};
 use crate::routes::delivery_reports::{self, MAX_CALLBACK, acknowledgement};
+use crate::routes::twilio_verify::{checks, create, services};
 use crate::routes::{health, meiduo, openapi, pictures, verifications};
 use crate::views::Body;
 
@@ -58,6 +59,7 @@ use crate::views::Body;
         (name = "verifications", description = "Request and check codes"),
         (name = "products", description = "For products that build on the API"),
         (name = "tutorial", description = "For unchanged pages of the Meiduo tutorial"),
+        (name = "twilio verify", description = "For clients of Twilio Verify v2"),
         (name = "gateways", description = "Callbacks of SMS gateways"),
         (name = "health", description = "For load balancers"),
     ),
@@ -69,6 +71,17 @@ use crate::views::Body;
         pictures::picture,
         check::keys,
         openapi::specification,
+        create::create,
+        checks::check,
+        checks::fetch,
+        checks::update,
+        services::list,
+        services::refuse,
+        services::fetch,
+        services::refuse_change,
+        services::refuse_deletion,
+        services::rate_limits,
+        services::refuse_rate_limit,
         meiduo::sms_codes,
         pictures::image_code,
         delivery_reports::receive,
@@ -90,6 +103,11 @@ pub(crate) fn document() -> String {
         .description(Some("One of `API_KEYS`, if they are configured"))
         .build();
     components.security_schemes.insert("apiKey".to_owned(), SecurityScheme::Http(key).into());
+    let basic = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("An account `AC…` of your choice, and one of `API_KEYS`"))
+        .build();
+    components.security_schemes.insert("basic".to_owned(), SecurityScheme::Http(basic).into());
     components.headers.extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
     components.responses.extend(
         [Accepted::response(), Healthy::response(), Acknowledged::response()]
@@ -97,7 +115,11 @@ pub(crate) fn document() -> String {
             .chain(RESPONSES.iter().map(|response| response()))
             .map(|(name, response)| (name.to_owned(), response)),
     );
-    for schema in components.schemas.values_mut() {
+    // Twilio Verify's have members that are null.
+    for (name, schema) in &mut components.schemas {
+        if name.starts_with("Twilio") {
+            continue;
+        }
         if let RefOr::T(Schema::Object(object)) = schema {
             object.properties.values_mut().for_each(without_null);
         }
@@ -507,6 +529,10 @@ fn syntax_error() -> Problem {
     Problem::BadJson(BodyError::InvalidJson { line: 1, column: 7 })
 }
 
+fn wrong_keys() -> Problem {
+    Problem::TooManyFailures(Duration::from_secs(60))
+}
+
 /// One problem for each text.
 pub(crate) fn problems() -> Vec<Problem> {
     use BodyError::{ExpectedObject, NotADeliveryReport, TrailingData, Unreadable};
@@ -538,6 +564,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         Problem::NotFound,
         Problem::InvalidSignature,
         Problem::Unauthorized,
+        wrong_keys(),
         Problem::BadIdempotencyKey,
         Problem::IdempotencyKeyReused,
         Problem::IdempotencyInProgress,
@@ -705,7 +732,9 @@ problem_responses! {
             bad("to", FieldError::OtherNumber),
             Problem::BadNumber(PhoneError::Invalid),
         ];
-    TooManyRequests: "Limits are exceeded.", [cooldown()];
+    TooManyRequests: "Limits are exceeded, or too many keys of this address were wrong.",
+        [cooldown(), wrong_keys()];
+    TooManyWrongKeys: "Too many keys of this address were wrong.", [wrong_keys()];
     ServiceUnavailable: "A part is down: no SMS is on its way.",
         [Problem::Unavailable(vec![problem::STORE])];
 }

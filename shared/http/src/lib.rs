@@ -31,12 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use sms_app::check_code::CheckCode;
 use sms_domain::phone::Region;
 
 pub use self::base_path::BasePath;
 pub use self::extract::caller::{
     ApiKeys, Callers, FORWARDED_FOR, SourceIp, TrustedProxies, forwarded, read_address,
 };
+pub use self::extract::failed_credentials::FailedCredentials;
 use self::middleware::DefaultsLayer;
 pub use self::middleware::cors::AllowedOrigins;
 pub use self::middleware::host::one_host;
@@ -44,13 +46,13 @@ pub use self::middleware::problem_body::locale;
 pub use self::middleware::request_id::XRAY;
 pub use self::problem::Problem;
 pub use self::problem::field_error::BodyError;
-pub use self::routes::check::router as check_router;
 pub use self::routes::delivery_reports::{DeliveryReports, router as delivery_reports_router};
 pub use self::routes::health::{router as health_router, store_router as store_health_router};
 pub use self::routes::openapi::{SPECIFICATION, router as specification_router};
 pub use self::routes::pictures::router as pictures_router;
+pub use self::routes::twilio_verify::VerifyServices;
 pub use self::routes::verifications::RequestApi;
-use self::routes::{meiduo, verifications};
+use self::routes::{check, meiduo, twilio_verify, verifications};
 
 /// Largest request body in bytes: a request for a code has about 100.
 const MAX_BODY: usize = 16 * 1024;
@@ -72,6 +74,15 @@ pub struct HttpSettings {
     pub origins: AllowedOrigins,
     /// `BASE_PATH`: the path in front of the API's own.
     pub base_path: BasePath,
+    /// `TWILIO_VERIFY_SERVICES`: the services of the façade of Twilio Verify.
+    pub verify_services: VerifyServices,
+}
+
+impl HttpSettings {
+    /// Without keys, everybody could have codes sent in a service's name.
+    fn has_verify_services(&self) -> bool {
+        !self.verify_services.is_empty() && !self.callers.keys.is_empty()
+    }
 }
 
 /// Adds to routes the parts that every application has: 404 and 405, problems in the caller's
@@ -87,8 +98,27 @@ pub fn with_defaults(routes: Router, origins: &AllowedOrigins) -> Router {
     }
 }
 
-/// The routes that request a code: the API's own, and the tutorial's.
+/// The routes that request a code: the API's own, the tutorial's, and Twilio Verify's.
 pub fn request_router(api: RequestApi) -> Router {
     let api = Arc::new(api);
-    verifications::router(Arc::clone(&api)).merge(meiduo::router(api))
+    let routes = verifications::router(Arc::clone(&api)).merge(meiduo::router(Arc::clone(&api)));
+    match api.settings.has_verify_services() {
+        true => routes.merge(twilio_verify::request_router(api)),
+        false => routes,
+    }
+}
+
+/// The routes that check codes, and read and cancel verifications: the API's own, and Twilio
+/// Verify's.
+pub fn check_router(check_code: CheckCode, settings: &HttpSettings) -> Router {
+    let HttpSettings { region, callers, verify_services, .. } = settings;
+    let routes = check::router(check_code.clone(), *region, callers.clone());
+    match settings.has_verify_services() {
+        true => routes.merge(twilio_verify::check_router(
+            check_code,
+            callers.clone(),
+            verify_services.clone(),
+        )),
+        false => routes,
+    }
 }

@@ -181,16 +181,15 @@ fn app() -> Router {
     let check_code =
         CheckCode { store, codes: CodeSettings::new(secrets), limits: Limits::default() };
     let settings = HttpSettings::default();
-    let HttpSettings { region, callers, origins, .. } = settings.clone();
     let asking = sms_http::RequestApi {
         request_code,
         test_numbers: TestNumbers::default(),
         autofill: AllowedAutofill::default(),
-        settings,
+        settings: settings.clone(),
     };
     sms_http::with_defaults(
-        sms_http::request_router(asking).merge(sms_http::check_router(check_code, region, callers)),
-        &origins,
+        sms_http::request_router(asking).merge(sms_http::check_router(check_code, &settings)),
+        &settings.origins,
     )
 }
 

@@ -20,8 +20,8 @@ use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope, Window, country_quo
 use sms_domain::verification::Policy;
 use sms_domain::verification_id::VerificationId;
 use sms_store::{
-    AdmissionRequest, Breaker, ClaimedKey, Clock, Conclusion, Decision, Health, Permit, PermitRequest,
-    SendOutcome, Store,
+    AdmissionRequest, Breaker, ClaimedKey, Clock, Conclusion, Decision, Health, Permit,
+    PermitRequest, SendOutcome, Store,
 };
 use tokio::runtime::Runtime;
 

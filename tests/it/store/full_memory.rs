@@ -4,7 +4,9 @@
 use std::num::NonZeroU32;
 
 use sms_domain::verification::Policy;
-use sms_store::{Breaker, CheckResult, Health, Lease, Permit, PermitRequest, Release, Store};
+use sms_store::{
+    Breaker, CheckResult, Conclusion, Health, Lease, Permit, PermitRequest, Release, Store,
+};
 
 use super::{LEASE, SENT, admitted, begin, check, wrong};
 use crate::support::services::Service;

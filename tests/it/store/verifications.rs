@@ -284,7 +284,10 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
     let (second, _) = admitted_later(&store, &number.request()).await;
     assert_ne!(second.id, first.id, "another begins");
     assert_eq!(second.attempts_left, 4);
-    assert!(!store.conclude(&first.id, Conclusion::Cancelled).await.expect("an answer"), "replaced");
+    assert!(
+        !store.conclude(&first.id, Conclusion::Cancelled).await.expect("an answer"),
+        "replaced"
+    );
     assert_eq!(check(&store, &second, true).await, CheckResult::Approved);
     assert!(!store.conclude(&second.id, Conclusion::Cancelled).await.expect("an answer"), "used");
 }
@@ -292,9 +295,8 @@ async fn cancelled_verification_is_over_and_forgets_nothing(open: Open) {
 async fn verification_is_approved_by_its_caller_once(open: Open) {
     let (store, number) = (open(Policy::default()), TestNumber::new());
     let (verification, sms_number) = admitted(&store, &number.request()).await;
-    let approve = async || {
-        store.conclude(&verification.id, Conclusion::Approved).await.expect("an answer")
-    };
+    let approve =
+        async || store.conclude(&verification.id, Conclusion::Approved).await.expect("an answer");
     assert!(approve().await && approve().await, "and again, with the same answer");
     let found = store.find(&verification.id).await.expect("an answer").expect("it is there");
     assert_eq!(found.status, Status::Approved);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
@@ -126,21 +127,21 @@ impl Caller {
 
     /// The account of Basic authentication.
     pub(crate) fn account<'a>(&self, callers: &'a Callers) -> Result<Account<'a>, Problem> {
-        let (sid, key) = self.basic.as_ref().filter(|(user, _)| user.starts_with("AC")).unzip();
-        let tenant = self.holder(key.map(String::as_str), callers)?;
-        Ok(Account { sid: sid.cloned().unwrap_or_default(), tenant })
+        let basic = self.basic.as_ref().filter(|(user, _)| user.starts_with("AC"));
+        let tenant = self.holder(basic.map(|(_, key)| key.as_str()), callers)?;
+        Ok(Account { sid: basic.map(|(user, _)| user.clone()).unwrap_or_default(), tenant })
     }
 
     /// The name of a key's holder. An address whose keys were wrong too often is refused before its
     /// key is looked at.
     fn holder<'a>(&self, key: Option<&str>, callers: &'a Callers) -> Result<&'a str, Problem> {
-        let ip = self.ip(callers.proxies);
-        if let Some(wait) = callers.failed.wait(ip) {
+        let (ip, now) = (self.ip(callers.proxies), Instant::now());
+        if let Some(wait) = callers.failed.wait(ip, now) {
             return Err(Problem::TooManyFailures(wait));
         }
         let holder = key.and_then(|key| callers.keys.tenant(key));
         if holder.is_none() {
-            callers.failed.add(ip);
+            callers.failed.add(ip, now);
         }
         holder.ok_or(Problem::Unauthorized)
     }

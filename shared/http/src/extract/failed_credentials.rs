@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sms_domain::sync::lock;
-use tokio::time::Instant;
 
 /// Failures of an address within [`PERIOD`] after which its credentials are not looked at.
 const MOST: u32 = 20;
@@ -29,28 +28,27 @@ struct Failures {
 
 impl FailedCredentials {
     /// The time for which the credentials of an address are not looked at; `None` if they are.
-    pub(crate) fn wait(&self, ip: Option<IpAddr>) -> Option<Duration> {
+    pub(crate) fn wait(&self, ip: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let all = lock(&self.0);
         let failures = all.get(&network(ip?)).filter(|failures| failures.count >= MOST)?;
-        let wait = PERIOD.saturating_sub(failures.since.elapsed());
+        let wait = PERIOD.saturating_sub(now.duration_since(failures.since));
         (!wait.is_zero()).then_some(wait)
     }
 
     /// Counts credentials that have failed.
-    pub(crate) fn add(&self, ip: Option<IpAddr>) {
+    pub(crate) fn add(&self, ip: Option<IpAddr>, now: Instant) {
         let Some(ip) = ip.map(network) else { return };
         let mut all = lock(&self.0);
         if all.len() >= ADDRESSES && !all.contains_key(&ip) {
-            all.retain(|_, failures| failures.since.elapsed() < PERIOD);
+            all.retain(|_, failures| now.duration_since(failures.since) < PERIOD);
             // Who has that many addresses is not stopped by what one of them may do.
             if all.len() >= ADDRESSES {
                 all.clear();
             }
         }
-        let new = Failures { count: 0, since: Instant::now() };
-        let failures = all.entry(ip).or_insert(new);
-        if failures.since.elapsed() >= PERIOD {
-            *failures = Failures { count: 0, since: Instant::now() };
+        let failures = all.entry(ip).or_insert(Failures { count: 0, since: now });
+        if now.duration_since(failures.since) >= PERIOD {
+            *failures = Failures { count: 0, since: now };
         }
         failures.count += 1;
     }
@@ -72,28 +70,28 @@ mod tests {
         Some(text.parse().expect("an address"))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_address_waits_for_a_minute_after_twenty_failures() {
-        let failed = FailedCredentials::default();
+    #[test]
+    fn an_address_waits_for_a_minute_after_twenty_failures() {
+        let (failed, now) = (FailedCredentials::default(), Instant::now());
         for _ in 1..MOST {
-            failed.add(ip("2001:db8::1"));
+            failed.add(ip("2001:db8::1"), now);
         }
-        assert_eq!(failed.wait(ip("2001:db8::1")), None);
-        failed.add(ip("2001:db8::2"));
-        assert_eq!(failed.wait(ip("2001:db8::3")), Some(PERIOD), "one /64");
-        assert_eq!(failed.wait(ip("2001:db8:0:1::1")), None, "another");
-        assert_eq!(failed.wait(None), None);
-        tokio::time::advance(PERIOD).await;
-        assert_eq!(failed.wait(ip("2001:db8::1")), None);
-        failed.add(ip("2001:db8::1"));
-        assert_eq!(failed.wait(ip("2001:db8::1")), None, "counted anew");
+        assert_eq!(failed.wait(ip("2001:db8::1"), now), None);
+        failed.add(ip("2001:db8::2"), now);
+        assert_eq!(failed.wait(ip("2001:db8::3"), now), Some(PERIOD), "one /64");
+        assert_eq!(failed.wait(ip("2001:db8:0:1::1"), now), None, "another");
+        assert_eq!(failed.wait(None, now), None);
+        let later = now + PERIOD;
+        assert_eq!(failed.wait(ip("2001:db8::1"), later), None);
+        failed.add(ip("2001:db8::1"), later);
+        assert_eq!(failed.wait(ip("2001:db8::1"), later), None, "counted anew");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn memory_is_bounded() {
-        let failed = FailedCredentials::default();
+    #[test]
+    fn memory_is_bounded() {
+        let (failed, now) = (FailedCredentials::default(), Instant::now());
         for address in 0..u32::try_from(ADDRESSES).expect("fits") + 10 {
-            failed.add(Some(IpAddr::V4(address.into())));
+            failed.add(Some(IpAddr::V4(address.into())), now);
         }
         assert!(lock(&failed.0).len() <= ADDRESSES);
     }

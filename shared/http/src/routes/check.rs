@@ -192,6 +192,7 @@ pub(crate) async fn keys(State(api): State<Arc<Api>>) -> impl IntoResponse {
         ),
         (status = 401, response = document::Unauthorized),
         (status = 404, response = document::NotFound),
+        (status = 429, response = document::TooManyWrongKeys),
         (status = 503, response = document::ServiceUnavailable),
     ),
 ))]
@@ -220,6 +221,7 @@ pub(crate) async fn status(
         ),
         (status = 401, response = document::Unauthorized),
         (status = 404, response = document::NotFound),
+        (status = 429, response = document::TooManyWrongKeys),
         (status = 503, response = document::ServiceUnavailable),
     ),
 ))]

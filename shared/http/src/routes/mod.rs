@@ -6,4 +6,5 @@ pub(crate) mod health;
 pub(crate) mod meiduo;
 pub(crate) mod openapi;
 pub(crate) mod pictures;
+pub(crate) mod twilio_verify;
 pub(crate) mod verifications;

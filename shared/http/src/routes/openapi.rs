@@ -39,7 +39,9 @@ mod tests {
     use super::*;
     use crate::document::{self, problems};
     use crate::problem::texts::tests::read as texts;
-    use crate::routes::{check, delivery_reports, health, meiduo, pictures, verifications};
+    use crate::routes::{
+        check, delivery_reports, health, meiduo, pictures, twilio_verify, verifications,
+    };
 
     fn document() -> Value {
         serde_json::from_str(SPECIFICATION).expect("JSON")
@@ -74,6 +76,8 @@ mod tests {
             delivery_reports::ROUTES,
             meiduo::ROUTES,
             verifications::ROUTES,
+            twilio_verify::create::ROUTES,
+            twilio_verify::checks::ROUTES,
             ROUTES,
         ];
         // Those that work without the slash at their end, too.

@@ -30,6 +30,7 @@ pub(super) const OWN: [&str; 7] = [
     "/v1/",
     "/sms_codes/",
     "/image_codes/",
+    "/v2/Services",
     "/healthz",
     "/readyz",
     "/openapi.json",

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::any;
 use axum::{Json, Router};
 use sms_domain::code::{Code, CodeLength};
 use sms_domain::random::random_u64;
 use sms_store::CheckResult;
 
 use super::error::VerifyError;
-use super::form::Form;
+use super::form::{Form, InPath};
 use super::views::{CheckBody, VerificationBody};
 use super::{Name, VerifyApi, find, services};
 use crate::extract::caller::Caller;
@@ -23,14 +24,16 @@ routes! {
     "/v2/Services": get(services::list);
     "/v2/Services": post(services::refuse);
     "/v2/Services/{service}": get(services::fetch);
-    "/v2/Services/{service}": post(services::refuse);
-    "/v2/Services/{service}": delete(services::refuse);
+    "/v2/Services/{service}": post(services::refuse_change);
+    "/v2/Services/{service}": delete(services::refuse_deletion);
     "/v2/Services/{service}/RateLimits": get(services::rate_limits);
+    "/v2/Services/{service}/RateLimits": post(services::refuse_rate_limit);
 }
 
 /// The routes.
 pub(super) fn router(api: Arc<VerifyApi>) -> Router {
-    routes().with_state(api)
+    // What is not built is answered as the client reads it, too.
+    routes().route("/v2/{*path}", any(async || VerifyError::NotFound)).with_state(api)
 }
 
 /// Check a code
@@ -54,7 +57,7 @@ pub(super) fn router(api: Arc<VerifyApi>) -> Router {
 ))]
 pub(crate) async fn check(
     State(api): State<Arc<VerifyApi>>,
-    Path(service): Path<String>,
+    InPath(service): InPath<String>,
     caller: Caller,
     form: Form,
 ) -> Result<(StatusCode, Json<CheckBody>), VerifyError> {
@@ -107,13 +110,12 @@ fn read(text: &str) -> Option<Code> {
 ))]
 pub(crate) async fn fetch(
     State(api): State<Arc<VerifyApi>>,
-    Path((service, name)): Path<(String, String)>,
+    InPath((service, name)): InPath<(String, String)>,
     caller: Caller,
 ) -> Result<Json<VerificationBody>, VerifyError> {
     let account = caller.account(&api.callers)?;
     let (service, check) = (api.services.get(&service)?, &api.check_code);
-    let name =
-        Name::read(&name, &check.codes.test_numbers).map_err(|_| VerifyError::NotFound)?;
+    let name = Name::read(&name, &check.codes.test_numbers).map_err(|_| VerifyError::NotFound)?;
     let found = find(&check.store, &check.codes.secrets, (service, &account), &name).await?;
     let to = name.to(&found);
     Ok(Json(VerificationBody::of(&found, to, service, &account, "pending")))
@@ -142,14 +144,13 @@ pub(crate) async fn fetch(
 ))]
 pub(crate) async fn update(
     State(api): State<Arc<VerifyApi>>,
-    Path((service, name)): Path<(String, String)>,
+    InPath((service, name)): InPath<(String, String)>,
     caller: Caller,
     form: Form,
 ) -> Result<Json<VerificationBody>, VerifyError> {
     let account = caller.account(&api.callers)?;
     let (service, check) = (api.services.get(&service)?, &api.check_code);
-    let name =
-        Name::read(&name, &check.codes.test_numbers).map_err(|_| VerifyError::NotFound)?;
+    let name = Name::read(&name, &check.codes.test_numbers).map_err(|_| VerifyError::NotFound)?;
     let found = find(&check.store, &check.codes.secrets, (service, &account), &name).await?;
     let id = &found.verification.id;
     let (status, done) = match form.get("Status") {

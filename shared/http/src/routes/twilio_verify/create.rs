@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use sms_domain::verification_id::VerificationId;
 
 use super::error::VerifyError;
-use super::form::Form;
+use super::form::{Form, InPath};
 use super::views::VerificationBody;
 use super::{Name, find, number, owner};
 use crate::extract::caller::Caller;
@@ -61,7 +61,7 @@ pub(super) fn router(api: Arc<RequestApi>) -> Router {
 ))]
 pub(crate) async fn create(
     State(api): State<Arc<RequestApi>>,
-    Path(service): Path<String>,
+    InPath(service): InPath<String>,
     caller: Caller,
     form: Form,
 ) -> Result<Response, VerifyError> {
@@ -85,7 +85,7 @@ pub(crate) async fn create(
         form.get("AppHash").map(ToOwned::to_owned),
     );
     let secrets = &api.request_code.secrets;
-    let mut request = api.read(asked, caller.without_credentials(), Some(account.tenant), None)?;
+    let mut request = api.read(asked, caller, Some(account.tenant), None)?;
     (request.ip, request.owner) = (ip, Some(owner(secrets, service, &account)));
     let (begun, _) = api.admit(request, None).await?;
     let store = &api.request_code.store;

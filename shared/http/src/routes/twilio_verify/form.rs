@@ -1,6 +1,8 @@
-//! Form-encoded bodies, and the parameters in them.
+//! Form-encoded bodies with their parameters, and the SIDs in paths.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -9,7 +11,7 @@ use crate::extract::json::{is_encoded, read};
 use crate::{BODY_TIMEOUT, MAX_BODY};
 
 /// The parameters of a request's body.
-pub(super) struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// A parameter; `None` if it is missing or empty.
@@ -36,5 +38,17 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         let body = body.map_err(|_| VerifyError::Parameter("body"))??;
         let owned = |(name, value): (_, _)| (String::from(name), String::from(value));
         Ok(Self(form_urlencoded::parse(&body).map(owned).collect()))
+    }
+}
+
+/// What stands in a path. Text that is not UTF-8 names nothing.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<T> {
+    type Rejection = VerifyError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, VerifyError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value)).map_err(|_| VerifyError::NotFound)
     }
 }

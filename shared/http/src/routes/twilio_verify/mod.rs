@@ -25,8 +25,8 @@ use sms_domain::verification_id::{NumberTag, VerificationId};
 use sms_store::{LatestVerification, Store};
 
 use self::error::VerifyError;
-use self::services::{VerifyService, is_sid};
 pub use self::services::VerifyServices;
+use self::services::{VerifyService, is_sid};
 use super::verifications::RequestApi;
 use crate::extract::caller::{Account, Callers};
 

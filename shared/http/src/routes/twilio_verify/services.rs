@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sms_domain::quota::Scope;
 use sms_domain::verification_id::Purpose;
 
 use super::error::VerifyError;
+use super::form::InPath;
 use super::{EPOCH, VerifyApi};
 use crate::extract::caller::Caller;
 
@@ -186,7 +187,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ServiceList>, VerifyError> {
     let account = caller.account(&api.callers)?;
     let services: Vec<_> =
-        api.services.0.iter().map(|service| api.service(service, account.sid)).collect();
+        api.services.0.iter().map(|service| api.service(service, &account.sid)).collect();
     let meta = Meta::of("services", "/v2/Services", services.len());
     Ok(Json(ServiceList { services, meta }))
 }
@@ -207,24 +208,75 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn fetch(
     State(api): State<Arc<VerifyApi>>,
-    Path(service): Path<String>,
+    InPath(service): InPath<String>,
     caller: Caller,
 ) -> Result<Json<ServiceBody>, VerifyError> {
     let account = caller.account(&api.callers)?;
-    Ok(Json(api.service(api.services.get(&service)?, account.sid)))
+    Ok(Json(api.service(api.services.get(&service)?, &account.sid)))
 }
 
-/// Create, change or delete a service: refused
+/// Create a service: refused
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services",
     operation_id = "twilioCreateService",
     tag = "twilio verify",
     security(("basic" = [])),
-    responses((status = 405, description = "20004: services are configured.")),
+    responses((status = 405, description = "20004: they are configured.")),
 ))]
 pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> VerifyError {
     caller.account(&api.callers).err().map_or(VerifyError::Method, VerifyError::from)
+}
+
+/// Change a service: refused
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/v2/Services/{service}",
+    operation_id = "twilioUpdateService",
+    tag = "twilio verify",
+    security(("basic" = [])),
+    params(("service" = String, Path, description = "`VA…`")),
+    responses((status = 405, description = "20004: they are configured.")),
+))]
+pub(crate) async fn refuse_change(
+    State(api): State<Arc<VerifyApi>>,
+    caller: Caller,
+) -> VerifyError {
+    refuse(State(api), caller).await
+}
+
+/// Delete a service: refused
+#[cfg_attr(test, utoipa::path(
+    delete,
+    path = "/v2/Services/{service}",
+    operation_id = "twilioDeleteService",
+    tag = "twilio verify",
+    security(("basic" = [])),
+    params(("service" = String, Path, description = "`VA…`")),
+    responses((status = 405, description = "20004: they are configured.")),
+))]
+pub(crate) async fn refuse_deletion(
+    State(api): State<Arc<VerifyApi>>,
+    caller: Caller,
+) -> VerifyError {
+    refuse(State(api), caller).await
+}
+
+/// Create a rate limit: refused
+#[cfg_attr(test, utoipa::path(
+    post,
+    path = "/v2/Services/{service}/RateLimits",
+    operation_id = "twilioCreateRateLimit",
+    tag = "twilio verify",
+    security(("basic" = [])),
+    params(("service" = String, Path, description = "`VA…`")),
+    responses((status = 405, description = "20004: they are configured.")),
+))]
+pub(crate) async fn refuse_rate_limit(
+    State(api): State<Arc<VerifyApi>>,
+    caller: Caller,
+) -> VerifyError {
+    refuse(State(api), caller).await
 }
 
 /// List rate limits
@@ -243,7 +295,7 @@ pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) ->
 ))]
 pub(crate) async fn rate_limits(
     State(api): State<Arc<VerifyApi>>,
-    Path(service): Path<String>,
+    InPath(service): InPath<String>,
     caller: Caller,
 ) -> Result<Json<RateLimitList>, VerifyError> {
     let account = caller.account(&api.callers)?;
@@ -261,7 +313,7 @@ pub(crate) async fn rate_limits(
             url: format!("{path}/{sid}"),
             sid,
             service_sid: service.sid.clone(),
-            account_sid: account.sid.to_owned(),
+            account_sid: account.sid.clone(),
             unique_name: scope.as_str().to_owned(),
             description: windows.join(", "),
             date_created: EPOCH,

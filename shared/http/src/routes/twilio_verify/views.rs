@@ -79,7 +79,7 @@ impl Common {
         Self {
             sid: sid(&found.verification.id),
             service_sid: service.sid.clone(),
-            account_sid: account.sid.to_owned(),
+            account_sid: account.sid.clone(),
             to,
             channel: "sms",
             status,
