@@ -26,7 +26,7 @@ use sms_domain::budget::Budget;
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::conversion_test::GuardMode;
-use sms_domain::job::Job;
+use sms_domain::job::{Job, JobCode};
 use sms_domain::limits::Limits;
 use sms_domain::locale::Locale;
 use sms_domain::message;
@@ -38,7 +38,7 @@ use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_gateways::Gateways;
 use sms_http::{RequestApi, request_router, with_defaults};
 use sms_queue::Queue;
-use sms_store::{AdmissionRequest, Store};
+use sms_store::{AdmissionKind, AdmissionRequest, Store};
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
@@ -75,6 +75,7 @@ fn job(to: PhoneNumber, id: VerificationId) -> Job {
         id,
         sms_number: 1,
         to,
+        code: JobCode::Derived,
         locale: Locale::ZhCn,
         autofill: None,
         attempts: 0,
@@ -114,7 +115,13 @@ fn text_of_a_message(bencher: Bencher<'_, '_>) {
     let code = secrets().derive(&id(), CodeLength::default()).expect("a code");
     let purpose = Purpose::default();
     bencher.bench(|| {
-        message::text(black_box(&code), Duration::from_secs(300), Locale::ZhCn, &purpose, None)
+        message::text(
+            black_box(&code),
+            Some(Duration::from_secs(300)),
+            Locale::ZhCn,
+            &purpose,
+            None,
+        )
     });
 }
 
@@ -198,6 +205,7 @@ fn deliver(bencher: Bencher<'_, '_>) {
             windows: Vec::new(),
             quotas: Vec::new(),
             guarded: Vec::new(),
+            kind: AdmissionKind::Verification,
         };
         runtime.block_on(store.admit(&candidate)).expect("admitted");
         job(to, id).encode()

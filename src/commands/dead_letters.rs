@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sms_domain::job::Job;
+use sms_domain::job::{Job, JobCode};
 use sms_domain::times::rfc3339;
 use sms_domain::verification::Policy;
 use sms_queue::dead_letter::DeadLetter;
@@ -24,6 +24,8 @@ struct Processed {
     done: usize,
     /// Letters that were skipped, since they are not jobs.
     no_jobs: usize,
+    /// Letters that were skipped, since their code was somebody else's and is removed.
+    no_code: usize,
     /// Letters that were skipped, since their code may still be accepted.
     alive: usize,
     /// The entries of `--json`.
@@ -48,7 +50,7 @@ const INTERRUPTED: &str = "interrupted: messages that were not processed are sti
 
 fn report(
     action: &DeadAction,
-    Processed { done, no_jobs, alive, listed }: &Processed,
+    Processed { done, no_jobs, no_code, alive, listed }: &Processed,
 ) -> Result<(), std::io::Error> {
     let (mut out, would) = (stdout(), if action.is_dry() { " (not done: --dry-run)" } else { "" });
     match action {
@@ -59,6 +61,13 @@ fn report(
     }
     if *alive > 0 {
         writeln!(out, "{alive} dead letter(s) left: their code may still be accepted")?;
+    }
+    if *no_code > 0 {
+        writeln!(
+            out,
+            "{no_code} dead letter(s) left: somebody else made their code, and it was removed; it has \
+             to be requested anew (`dead purge` deletes them)"
+        )?;
     }
     if *no_jobs > 0 {
         let which = if action.is_of_the_expired() {
@@ -107,6 +116,12 @@ async fn process(
             }
             DeadAction::Redrive { .. } if job.is_none() => {
                 processed.no_jobs += 1;
+                continue;
+            }
+            DeadAction::Redrive { .. }
+                if job.as_ref().is_some_and(|job| job.code == JobCode::Removed) =>
+            {
+                processed.no_code += 1;
                 continue;
             }
             _ if action.is_dry() => {}

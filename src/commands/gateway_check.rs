@@ -79,8 +79,10 @@ fn sms(to: &PhoneNumber) -> Result<Sms, &'static str> {
         code: Code::parse(CODE, CodeLength::default()).ok_or("no code")?,
         locale: Locale::of(to),
         purpose: Purpose::default(),
+        custom_text: None,
         autofill: None,
         lifetime: Policy::default().ttl,
+        names_lifetime: true,
         idempotency_key: hex::encode(random_bytes::<16>()),
     })
 }

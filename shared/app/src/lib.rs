@@ -8,6 +8,7 @@ pub mod abuse_settings;
 pub mod challenge;
 pub mod check_code;
 pub mod conversion_guard;
+pub mod custom_message;
 pub mod detached;
 pub mod event_source;
 pub mod eviction_watch;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use sms_domain::job::Job;
+use sms_domain::job::{Job, JobCode};
 use sms_domain::locale::Locale;
 use sms_domain::message::Autofill;
 use sms_domain::phone::{Country, PhoneNumber};
@@ -16,7 +16,7 @@ use sms_domain::verification::Verification;
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
 use sms_queue::error::QueueError;
-use sms_store::{AdmissionRequest, Decision, Release, Store, StoreError};
+use sms_store::{AdmissionKind, AdmissionRequest, Decision, Release, Store, StoreError};
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, error, info, warn};
 
@@ -31,7 +31,7 @@ use crate::metrics;
 const RELEASE_WAIT: Duration = Duration::from_millis(80);
 
 /// Longest wait for that release when the store was slow or down before.
-const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
+pub(crate) const RELEASE_WAIT_LONG: Duration = Duration::from_millis(300);
 
 /// The use case `RequestCode`: a request for a code is admitted and its SMS queued.
 ///
@@ -148,7 +148,7 @@ pub enum RequestCodeError {
 
 impl RequestCodeError {
     /// The refusal, if policies refused the request.
-    fn refusal(&self) -> Option<&Refusal> {
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
             _ => None,
@@ -223,6 +223,7 @@ impl RequestCode {
         quotas.extend(self.abuse.budget.quotas(country));
         quotas.extend(solved.into_iter().flatten());
         let candidate = AdmissionRequest {
+            kind: AdmissionKind::Verification,
             guarded,
             id: VerificationId::new(
                 self.secrets.newest_key_id(),
@@ -275,6 +276,7 @@ impl RequestCode {
             id: verification.id.clone(),
             sms_number,
             to,
+            code: JobCode::Derived,
             locale,
             autofill,
             attempts: 0,
@@ -284,18 +286,28 @@ impl RequestCode {
             tenant,
             context,
         };
+        self.enqueue(&job, candidate).await?;
+        Ok(verification)
+    }
+
+    /// Queues the job of an admission, or releases the admission.
+    pub(crate) async fn enqueue(
+        &self,
+        job: &Job,
+        candidate: AdmissionRequest,
+    ) -> Result<(), RequestCodeError> {
         match self
             .queue
-            .send(&job, Delay::NONE)
+            .send(job, Delay::NONE)
             .instrument(debug_span!(target: "sms_verify::spans", "enqueue"))
             .await
         {
-            Ok(()) => Ok(verification),
+            Ok(()) => Ok(()),
             // A healthy store answers well within this wait, and the number is usable at once.
             Err(error) => match self.release(candidate, RELEASE_WAIT).await {
                 Some(Release::Begun) => {
                     info!(id = %job.id, "the queue's confirm was lost, but a sender has the job");
-                    Ok(verification)
+                    Ok(())
                 }
                 _ => Err(error.into()),
             },
@@ -319,7 +331,7 @@ impl RequestCode {
         }
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.store.clock().micros() / 1_000
     }
 
@@ -353,7 +365,11 @@ impl RequestCode {
     /// came too late may still have been executed. If the job was queued after all, either its
     /// sender finds the admission gone and drops it, or the sender was faster, and then the request
     /// stands. Returns `None` if the store does not answer within `wait`.
-    async fn release(&self, candidate: AdmissionRequest, wait: Duration) -> Option<Release> {
+    pub(crate) async fn release(
+        &self,
+        candidate: AdmissionRequest,
+        wait: Duration,
+    ) -> Option<Release> {
         let (store, id) = (self.store.clone(), candidate.id.clone());
         let released = retry_detached(move || {
             let (store, candidate) = (store.clone(), candidate.clone());

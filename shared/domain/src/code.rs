@@ -55,6 +55,20 @@ impl Code {
         (digits.len() == length.digits()).then_some(Self(digits))
     }
 
+    /// Reads a code that somebody else made: 4 to 16 letters, digits and dashes.
+    #[must_use]
+    pub fn custom(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let text = text.trim();
+        ((4..=16).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// True if it has nothing but digits, as all of our own.
+    #[must_use]
+    pub fn is_digits(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
     /// Compares two codes in constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {

@@ -1,14 +1,15 @@
-//! Jobs, as they are queued: ids and a version, never a code.
+//! Jobs, as they are queued: ids and a version, and no code in clear.
 
 use serde::{Deserialize, Serialize};
 
+use crate::custom_code::SealedCode;
 use crate::locale::Locale;
 use crate::message::Autofill;
 use crate::phone::PhoneNumber;
 use crate::trace_context::{RequestContext, TraceParent};
 use crate::verification_id::VerificationId;
 
-/// One SMS to be sent. The worker derives the code from the id.
+/// One SMS to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The verification that the SMS is for.
@@ -18,6 +19,8 @@ pub struct Job {
     pub sms_number: u32,
     /// The recipient.
     pub to: PhoneNumber,
+    /// The code.
+    pub code: JobCode,
     /// Language of the text.
     pub locale: Locale,
     /// The page or app that may read the code out of the message.
@@ -34,6 +37,18 @@ pub struct Job {
     pub tenant: Option<String>,
     /// Request ID and trace context of the request.
     pub context: RequestContext,
+}
+
+/// The code of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum JobCode {
+    /// The worker derives it from the ID.
+    #[default]
+    Derived,
+    /// Somebody else made it.
+    Sealed(SealedCode),
+    /// Somebody else made it, and it was taken out when the job became a dead letter.
+    Removed,
 }
 
 /// A time slot within the rate limit of an account at a gateway.
@@ -62,7 +77,9 @@ pub enum JobError {
     #[error("the message is empty, and not a job")]
     Empty,
     /// A job of a later release.
-    #[error("the job has version {0}, and this release reads version {VERSION}")]
+    #[error(
+        "the job has version {0}, and this release reads versions {VERSION} and {CUSTOM_VERSION}"
+    )]
     Version(u32),
     /// JSON with an invalid value.
     #[error("the job's {0} is not valid")]
@@ -71,6 +88,10 @@ pub enum JobError {
 
 /// Version 2 is a message of several jobs: see [`job_batch`](crate::job_batch).
 const VERSION: u32 = 1;
+
+/// The version of jobs whose code somebody else made: a release that does not know them would derive
+/// another code.
+const CUSTOM_VERSION: u32 = 3;
 
 /// Longest name of a tenant.
 const MAX_TENANT: usize = 128;
@@ -102,6 +123,8 @@ struct Wire<'a> {
     #[serde(rename = "send")]
     sms_number: u32,
     to: &'a str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<(&'a str, i64)>,
     locale: &'a str,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
@@ -129,10 +152,14 @@ impl Job {
     #[expect(clippy::expect_used, reason = "numbers and strings always serialize")]
     pub fn encode(&self) -> String {
         let wire = Wire {
-            v: VERSION,
+            v: if self.code == JobCode::Derived { VERSION } else { CUSTOM_VERSION },
             id: self.id.as_str(),
             sms_number: self.sms_number,
             to: self.to.e164(),
+            sealed: match &self.code {
+                JobCode::Sealed(sealed) => Some((&sealed.text, sealed.sealed_at)),
+                JobCode::Derived | JobCode::Removed => None,
+            },
             locale: self.locale.tag(),
             origin: match &self.autofill {
                 Some(Autofill::Origin(host)) => Some(host),
@@ -153,6 +180,15 @@ impl Job {
         serde_json::to_string(&wire).expect("numbers and strings always serialize")
     }
 
+    /// The body of a message without the code that somebody else made; `None` if it has none. Dead
+    /// letters are kept for days.
+    #[must_use]
+    pub fn without_code(body: &[u8]) -> Option<String> {
+        let job = Self::decode(body).ok()?;
+        let sealed = matches!(job.code, JobCode::Sealed(_));
+        sealed.then(|| Self { code: JobCode::Removed, ..job }.encode())
+    }
+
     /// Decodes the JSON of a queued job.
     ///
     /// # Errors
@@ -165,7 +201,7 @@ impl Job {
         }
         let failed = |error| JobError::of(body, &error);
         let Versioned { v } = serde_json::from_slice(body).map_err(failed)?;
-        if v != VERSION {
+        if v != VERSION && v != CUSTOM_VERSION {
             return Err(JobError::Version(v));
         }
         let wire: Wire<'_> = serde_json::from_slice(body).map_err(failed)?;
@@ -187,6 +223,13 @@ impl Job {
             id: VerificationId::parse(wire.id).ok_or(JobError::Field("id"))?,
             sms_number: wire.sms_number,
             to: PhoneNumber::from_e164(wire.to).ok_or(JobError::Field("to"))?,
+            code: match (v, wire.sealed) {
+                (VERSION, _) => JobCode::Derived,
+                (_, Some((text, sealed_at))) => {
+                    JobCode::Sealed(SealedCode { text: text.to_owned(), sealed_at })
+                }
+                (_, None) => JobCode::Removed,
+            },
             locale: Locale::parse(wire.locale).ok_or(JobError::Field("locale"))?,
             autofill,
             attempts: wire.attempts,
@@ -217,6 +260,7 @@ mod tests {
             ),
             sms_number: 2,
             to: PhoneNumber::from_e164("+8613800138000").expect("valid"),
+            code: JobCode::Derived,
             locale: Locale::ZhCn,
             autofill: Autofill::origin("example.com"),
             attempts: 1,
@@ -236,6 +280,20 @@ mod tests {
     #[test]
     fn a_job_reads_back() {
         assert_eq!(Job::decode(job().encode().as_bytes()).expect("reads back"), job());
+    }
+
+    #[test]
+    fn a_job_with_a_sealed_code_is_none_of_an_older_release_and_loses_it_as_a_dead_letter() {
+        let sealed = SealedCode { text: "c2VhbGVk".to_owned(), sealed_at: 1_700_000_000_000 };
+        let job = Job { code: JobCode::Sealed(sealed), ..job() };
+        let body = job.encode();
+        assert!(body.starts_with("{\"v\":3,"), "{body}");
+        assert_eq!(Job::decode(body.as_bytes()).expect("reads back"), job);
+        let buried = Job::without_code(body.as_bytes()).expect("it had one");
+        assert!(!buried.contains("c2VhbGVk"), "{buried}");
+        let removed = Job { code: JobCode::Removed, ..job };
+        assert_eq!(Job::decode(buried.as_bytes()).expect("reads back"), removed);
+        assert_eq!(Job::without_code(buried.as_bytes()), None);
     }
 
     #[test]

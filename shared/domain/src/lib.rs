@@ -9,6 +9,7 @@ pub mod budget;
 pub mod code;
 pub mod code_settings;
 pub mod conversion_test;
+pub mod custom_code;
 pub mod failure;
 pub mod job;
 pub mod job_batch;

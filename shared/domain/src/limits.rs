@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::phone::{Country, PhoneNumber};
-use crate::quota::{Quota, QuotaRule, Scope, Window};
+use crate::quota::{NumberWindows, Quota, QuotaRule, Scope, Window};
 use crate::secrets::Secrets;
 
 /// The default limits.
@@ -91,6 +91,17 @@ impl Limits {
     /// The windows of a scope.
     pub fn of(&self, scope: Scope) -> impl Iterator<Item = Window> {
         self.0.iter().filter(move |(of, _)| *of == scope).map(|(_, window)| *window)
+    }
+
+    /// The windows of a number for SMS whose code somebody else made: at least five an hour, since
+    /// nobody else may count them.
+    #[must_use]
+    pub fn of_message(&self) -> NumberWindows {
+        let mut windows = self.of(Scope::Number).peekable();
+        match windows.peek() {
+            Some(_) => NumberWindows::new(windows),
+            None => NumberWindows::new([Window { max: 5, period: Duration::from_secs(3600) }]),
+        }
     }
 
     /// The quotas that a request for an SMS counts against, without those of the number itself.

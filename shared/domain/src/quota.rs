@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::conversion_test::CusumTest;
+use crate::verification_id::NumberTag;
 
 /// Scope of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,50 @@ pub enum QuotaRule {
     Country(CusumTest),
     /// Room while there is money.
     Budget(BudgetRule),
+    /// Room while the windows of a number have room. The subject is the number's tag: its
+    /// verifications count on the same windows.
+    Number(NumberWindows),
+}
+
+/// The windows of a number, for SMS that are of no verification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NumberWindows {
+    /// One for each period that a limit can have, at most.
+    windows: [Option<Window>; 4],
+    /// True if half of each maximum is left for this SMS.
+    halved: bool,
+}
+
+impl NumberWindows {
+    /// These windows, of which four are kept: as many periods as a limit can have.
+    #[must_use]
+    pub fn new(windows: impl IntoIterator<Item = Window>) -> Self {
+        let mut kept = Self::default();
+        for (place, window) in kept.windows.iter_mut().zip(windows) {
+            *place = Some(window);
+        }
+        kept
+    }
+
+    /// The same windows with half of each maximum for this SMS, and at least one.
+    #[must_use]
+    pub fn halved(self) -> Self {
+        Self { halved: true, ..self }
+    }
+
+    /// The windows in which SMS are remembered.
+    pub fn all(&self) -> impl Iterator<Item = Window> {
+        self.windows.into_iter().flatten()
+    }
+
+    /// The windows that must have room for this SMS.
+    pub fn for_this(&self) -> impl Iterator<Item = Window> {
+        let halved = self.halved;
+        self.all().map(move |window| match halved {
+            true => Window { max: (window.max / 2).max(1), ..window },
+            false => window,
+        })
+    }
 }
 
 /// One SMS on a budget. Amounts are in millionths of a USD.
@@ -122,6 +167,12 @@ pub struct BudgetRule {
 #[must_use]
 pub fn prefix_quota(subject: String, test: CusumTest) -> Quota {
     Quota { scope: Scope::Conversion, subject, rule: QuotaRule::Conversion(test) }
+}
+
+/// The windows of a number.
+#[must_use]
+pub fn number_quota(tag: NumberTag, windows: NumberWindows) -> Quota {
+    Quota { scope: Scope::Number, subject: tag.to_string(), rule: QuotaRule::Number(windows) }
 }
 
 /// The conversion limit of a country.

@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::code::{Code, CodeLength, truncate};
+use crate::custom_code::{CustomCode, OpenError, SealedCode, SealingKey};
 use crate::phone::PhoneNumber;
 use crate::verification_id::{NumberTag, VerificationId};
 
@@ -29,6 +30,7 @@ struct Secret {
     code_key: Hmac<Sha256>,
     tag_key: Hmac<Sha256>,
     token_seed: [u8; 32],
+    sealing_key: SealingKey,
 }
 
 /// An invalid `CODE_SECRET`. The error never quotes the secret.
@@ -115,6 +117,50 @@ impl Secrets {
         self.0.iter().map(|secret| secret.token_seed)
     }
 
+    /// The tag of a message with a code that somebody else made: the same for the same owner,
+    /// number, code and text, so that a repetition is known.
+    #[must_use]
+    pub fn message_tag(&self, owner: &str, to: &PhoneNumber, custom: &CustomCode) -> NumberTag {
+        let oldest = &self.0[self.0.len() - 1];
+        let parts = [
+            "message",
+            owner,
+            to.e164(),
+            custom.code.expose(),
+            custom.text.as_deref().unwrap_or_default(),
+        ];
+        NumberTag::from_hash(&finish(&oldest.tag_key, &[parts.join("\0").as_bytes()]))
+    }
+
+    /// Seals a code that somebody else made, with the secret that the ID names.
+    #[must_use]
+    pub fn seal(
+        &self,
+        custom: &CustomCode,
+        id: &VerificationId,
+        to: &PhoneNumber,
+        now: i64,
+        nonce: [u8; 12],
+    ) -> SealedCode {
+        let secret = self.0.iter().find(|secret| secret.key_id == id.key_id());
+        secret.unwrap_or(&self.0[0]).sealing_key.seal(custom, (id, to), now, nonce)
+    }
+
+    /// Opens a sealed code.
+    ///
+    /// # Errors
+    /// [`OpenError`]: its secret is no longer in the list, or it is of another job.
+    pub fn open(
+        &self,
+        sealed: &SealedCode,
+        id: &VerificationId,
+        to: &PhoneNumber,
+    ) -> Result<CustomCode, OpenError> {
+        let secret = self.0.iter().find(|secret| secret.key_id == id.key_id());
+        let key = &secret.ok_or(OpenError::NoSecret)?.sealing_key;
+        key.open(sealed, (id, to)).ok_or(OpenError::NotOfThisJob)
+    }
+
     /// Derives the code of a verification; `None` if its secret is no longer in the list.
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
@@ -133,6 +179,7 @@ impl Secret {
             code_key: key(b"sms-verify code"),
             tag_key: key(b"sms-verify number tag"),
             token_seed: finish(&secret, &[b"sms-verify token"]),
+            sealing_key: SealingKey::of(bytes),
         }
     }
 

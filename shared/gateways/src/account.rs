@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use sms_domain::code::Code;
 use sms_domain::phone::PhoneNumber;
 use sms_domain::sync::lock;
 use sms_outbound::dsn::Dsn;
@@ -98,6 +99,13 @@ impl Account {
     #[must_use]
     pub fn serves(&self, to: &PhoneNumber) -> bool {
         self.gateway.serves(to)
+    }
+
+    /// Returns false if its templates do not take such a code: the vendor would refuse it.
+    #[must_use]
+    pub fn takes(&self, code: &Code) -> bool {
+        let takes = |max| code.is_digits() && code.expose().len() <= max;
+        self.gateway.max_digits().is_none_or(takes)
     }
 
     /// Sends a message in a single attempt.

@@ -19,8 +19,10 @@ use crate::send_error::SendError;
 pub struct Sms {
     /// The recipient's number.
     pub to: PhoneNumber,
-    /// The digits to send.
+    /// The code to send.
     pub code: Code,
+    /// The whole text in place of ours, for gateways that take one.
+    pub custom_text: Option<String>,
     /// The language of the text.
     pub locale: Locale,
     /// The purpose of the code, which selects the text.
@@ -29,6 +31,9 @@ pub struct Sms {
     pub autofill: Option<Autofill>,
     /// Remaining lifetime of the code.
     pub lifetime: Duration,
+    /// False if somebody else made the code, and its lifetime is only what it has here: then no
+    /// text names it.
+    pub names_lifetime: bool,
     /// Idempotency key: equal for all attempts of one job, unique to it, at most 32 characters.
     pub idempotency_key: String,
 }
@@ -37,14 +42,18 @@ impl Sms {
     /// The full text, for gateways that take one.
     #[must_use]
     pub fn text(&self) -> String {
-        message::text(&self.code, self.lifetime, self.locale, &self.purpose, self.autofill.as_ref())
+        if let Some(text) = &self.custom_text {
+            return text.clone();
+        }
+        let lifetime = self.names_lifetime.then_some(self.lifetime);
+        message::text(&self.code, lifetime, self.locale, &self.purpose, self.autofill.as_ref())
     }
 
     /// The code's remaining lifetime in whole minutes, for gateways whose templates have a variable
-    /// for it.
+    /// for it; `None` if it is not known.
     #[must_use]
-    pub fn minutes(&self) -> u64 {
-        message::minutes(self.lifetime)
+    pub fn minutes(&self) -> Option<u64> {
+        self.names_lifetime.then(|| message::minutes(self.lifetime))
     }
 }
 

@@ -165,7 +165,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message, unchanged, to the dead letters, together with the reason.
+    /// Adds a message to the dead letters, unchanged but for a sealed code, together with the reason.
     ///
     /// # Errors
     /// When the queue may not have stored it.
@@ -177,7 +177,7 @@ impl Queue {
         self.bury(body, None, reason.into()).await
     }
 
-    /// Adds a message of this queue, unchanged, to the dead letters, together with the reason. What
+    /// Adds a message of this queue to the dead letters, as [`Queue::dead_letter`] does. What
     /// another program has put beside the body is kept, for that program.
     ///
     /// # Errors
@@ -196,6 +196,9 @@ impl Queue {
         foreign: Option<&BasicProperties>,
         reason: DeadLetterReason,
     ) -> Result<(), QueueError> {
+        // Dead letters are kept for days: codes of others are not.
+        let stripped = Job::without_code(body);
+        let body = stripped.as_deref().map_or(body, str::as_bytes);
         self.client_ready().await;
         self.with_request_deadline(async {
             match &self.0 {

@@ -22,6 +22,7 @@ pub(super) fn limit_key(quota: &Quota) -> String {
         QuotaRule::Rate(window) => window.period,
         QuotaRule::Budget(budget) => budget.period,
         QuotaRule::Conversion(_) | QuotaRule::Country(_) => return guard_key(subject),
+        QuotaRule::Number(_) => return format!("sms-verify:number:{{{subject}}}"),
     };
     format!("sms-verify:{}:{}:{subject}", scope.as_str(), period.as_secs())
 }

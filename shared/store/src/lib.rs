@@ -34,8 +34,8 @@ use self::keys::{
     verified_key,
 };
 pub use self::types::{
-    AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Conclusion, Decision,
-    Health, LatestVerification, Lease, Permit, PermitRequest, Release, SendOutcome,
+    AdmissionKind, AdmissionRequest, Breaker, CheckResult, Circuit, Claim, ClaimedKey, Conclusion,
+    Decision, Health, LatestVerification, Lease, Permit, PermitRequest, Release, SendOutcome,
 };
 use self::units::{micros, millis, resend, rounded, timestamp, until};
 
@@ -47,7 +47,7 @@ use self::units::{micros, millis, resend, rounded, timestamp, until};
 /// use sms_domain::secrets::Secrets;
 /// use sms_domain::verification::Policy;
 /// use sms_domain::verification_id::{Purpose, VerificationId};
-/// use sms_store::{AdmissionRequest, CheckResult, Decision, Store};
+/// use sms_store::{AdmissionKind, AdmissionRequest, CheckResult, Decision, Store};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,6 +63,7 @@ use self::units::{micros, millis, resend, rounded, timestamp, until};
 ///     windows: Vec::new(),
 ///     quotas: Vec::new(),
 ///     guarded: Vec::new(),
+///     kind: AdmissionKind::Verification,
 /// };
 /// assert!(matches!(store.admit(&request).await?, Decision::Admitted { sms_number: 1, .. }));
 ///
@@ -286,7 +287,8 @@ impl Store {
         dispatch!(self.record_outcome(id, sms_number, outcome, worker))
     }
 
-    /// Records a gateway's delivery report. One for an unknown message is ignored.
+    /// Records a gateway's delivery report. Returns true if the message is one of this record; one
+    /// for an unknown message is ignored.
     ///
     /// # Errors
     /// When the store fails.
@@ -295,7 +297,7 @@ impl Store {
         tag: NumberTag,
         message_id: &str,
         delivered: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         dispatch!(self.record_delivery_report(tag, message_id, delivered))
     }
 

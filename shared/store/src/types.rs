@@ -26,6 +26,19 @@ pub struct AdmissionRequest {
     pub quotas: Vec<Quota>,
     /// Subjects of the conversion guard, which an approval is reported for; empty if it is off.
     pub guarded: Vec<String>,
+    /// What is admitted.
+    pub kind: AdmissionKind,
+}
+
+/// What is admitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AdmissionKind {
+    /// An SMS of a verification: a pending one of the same scope continues.
+    #[default]
+    Verification,
+    /// A message with a code that somebody else made. Its tag is of number and code, and it lives
+    /// for [`Policy::MAX_LIFE`](sms_domain::verification::Policy::MAX_LIFE): the same again meanwhile is the same message, unless it failed.
+    Message,
 }
 
 /// Decision on an [`AdmissionRequest`].
@@ -71,6 +84,19 @@ pub enum Conclusion {
     Cancelled,
     /// Its caller has verified the number otherwise.
     Approved,
+    /// Its caller was brought the code, and the conversion guard learns of it.
+    Converted,
+}
+
+impl Conclusion {
+    /// Its digit in the record.
+    pub(super) fn digit(self) -> u8 {
+        match self {
+            Self::Cancelled => 0,
+            Self::Approved => 1,
+            Self::Converted => 2,
+        }
+    }
 }
 
 /// Result of the check of a typed code.

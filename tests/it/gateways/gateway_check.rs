@@ -17,8 +17,10 @@ pub fn sms() -> Sms {
         code: Code::parse("012345", CodeLength::default()).expect("a code"),
         locale: Locale::En,
         purpose: Purpose::default(),
+        custom_text: None,
         autofill: None,
         lifetime: std::time::Duration::from_secs(300),
+        names_lifetime: true,
         idempotency_key: "0123456789abcdef0123456789abcdef".to_owned(),
     }
 }

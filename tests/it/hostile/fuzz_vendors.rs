@@ -210,8 +210,10 @@ fn sms(secrets: &Secrets) -> Sms {
         code,
         locale: Locale::En,
         purpose: Purpose::default(),
+        custom_text: None,
         autofill: None,
         lifetime,
+        names_lifetime: true,
         idempotency_key: "0".repeat(32),
     }
 }

@@ -12,7 +12,7 @@ mod jobs_per_message;
 /// SQS: attributes, batches, redrive policy.
 mod sqs;
 
-use sms_domain::job::Job;
+use sms_domain::job::{Job, JobCode};
 use sms_domain::locale::Locale;
 use sms_domain::trace_context::RequestContext;
 
@@ -24,6 +24,7 @@ fn job(index: u32) -> Job {
         id: TestNumber::new().request().id,
         sms_number: 1,
         to: number(index),
+        code: JobCode::Derived,
         locale: Locale::ZhCn,
         autofill: None,
         attempts: 0,

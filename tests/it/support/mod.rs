@@ -30,7 +30,7 @@ use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_queue::Queue;
 use sms_queue::dead_letter::DeadLetter;
 use sms_queue::error::QueueError;
-use sms_store::{AdmissionRequest, Store};
+use sms_store::{AdmissionKind, AdmissionRequest, Store};
 
 /// Compares a text with `snapshots/NAME.snap`, which lies beside the test's file.
 macro_rules! assert_snapshot {
@@ -99,6 +99,7 @@ impl TestNumber {
             windows: Vec::new(),
             quotas: Vec::new(),
             guarded: Vec::new(),
+            kind: AdmissionKind::Verification,
         }
     }
 }

@@ -6,12 +6,14 @@
 //! good; and when one has perhaps accepted it, only with the policy `at_least_once`. A gateway
 //! whose circuit is open is skipped.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::future::OptionFuture;
 use sms_domain::code::Code;
+use sms_domain::custom_code::CustomCode;
 use sms_domain::failure::FailureClass;
-use sms_domain::job::{Job, RateSlot};
+use sms_domain::job::{Job, JobCode, RateSlot};
 use sms_domain::retry_schedule::Delay;
 use sms_gateways::Gateways;
 use sms_gateways::account::Account;
@@ -57,11 +59,18 @@ enum CallDecision {
     NoSlot,
 }
 
+/// The code of a job was taken out when it became a dead letter.
+#[derive(Debug, thiserror::Error)]
+#[error("the code of somebody else was removed from the dead letter: it has to be requested anew")]
+struct CodeRemoved;
+
 /// An attempt in progress.
 struct Attempt<'a> {
     send_sms: &'a SendSms,
     job: Box<Job>,
     sms: Sms,
+    /// Time from `began` for which the SMS is wanted.
+    expires_in: Duration,
     /// The number of the attempt, from 1.
     number: u32,
     worker: u64,
@@ -85,17 +94,34 @@ impl SendSms {
         expires_in: Duration,
         worker: u64,
     ) -> Outcome {
-        let Some(code) = self.codes.secrets.derive(&job.id, self.codes.length) else {
-            // During a rotation `request-code` may have the new secret first. If a secret was
-            // removed too early, the jobs end with the expiry of their codes.
-            error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
-            self.record_outcome(&job, SendOutcome::Requeued, worker).await;
-            return held(job, number, self.schedule.first(), "CODE_SECRET lacks its secret");
+        let custom = match &job.code {
+            JobCode::Derived => None,
+            JobCode::Sealed(sealed) => match self.codes.secrets.open(sealed, &job.id, &job.to) {
+                Ok(custom) => Some(custom),
+                Err(error) => return self.dead_letter_sealed(&job, number, worker, error).await,
+            },
+            JobCode::Removed => {
+                return self.dead_letter_sealed(&job, number, worker, CodeRemoved).await;
+            }
         };
-        let sms = sms(&job, code, expires_in);
+        let sms = match custom {
+            Some(custom) => self.custom_sms(&job, custom, expires_in),
+            None => match self.codes.secrets.derive(&job.id, self.codes.length) {
+                Some(code) => sms(&job, code, expires_in),
+                None => {
+                    // During a rotation `request-code` may have the new secret first. If a secret
+                    // was removed too early, the jobs end with the expiry of their codes.
+                    error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
+                    self.record_outcome(&job, SendOutcome::Requeued, worker).await;
+                    let delay = self.schedule.first();
+                    return held(job, number, delay, "CODE_SECRET lacks its secret");
+                }
+            },
+        };
         let attempt = Attempt {
             send_sms: self,
             job,
+            expires_in: expires_in.min(sms.lifetime),
             sms,
             number,
             worker,
@@ -106,6 +132,34 @@ impl SendSms {
             circuit_retry_in: None,
         };
         attempt.run().await
+    }
+
+    /// The SMS of a code that somebody else made.
+    fn custom_sms(&self, job: &Job, custom: CustomCode, expires_in: Duration) -> Sms {
+        let now = self.store.clock().micros() / 1_000;
+        let left =
+            |until: i64| Duration::from_millis(until.saturating_sub(now).max(0).unsigned_abs());
+        Sms {
+            custom_text: custom.text,
+            lifetime: custom.valid_until.map_or(expires_in, left),
+            names_lifetime: custom.valid_until.is_some(),
+            ..sms(job, custom.code, expires_in)
+        }
+    }
+
+    /// Buries a job whose code cannot be opened: nobody can send it any more.
+    async fn dead_letter_sealed(
+        &self,
+        job: &Job,
+        number: u32,
+        worker: u64,
+        why: impl fmt::Display,
+    ) -> Outcome {
+        let reason = why.to_string();
+        error!(id = %job.id, to = %job.to, reason, "dead letter");
+        metrics::HANDLES.delivered(DeliveryOutcome::Dead);
+        self.record_outcome(job, SendOutcome::Failed, worker).await;
+        Outcome::Dead(DeadLetterReason { text: reason, class: None, attempts: number - 1 })
     }
 
     /// Stores the number tag of a message, where delivery reports name the message alone.
@@ -168,7 +222,12 @@ impl Attempt<'_> {
             }
         }
         if !accounts.iter().any(|account| self.is_served_by(account)) {
-            let reason = "no gateway serves this number".to_owned();
+            let takes = accounts.iter().any(|account| account.takes(&self.sms.code));
+            let reason = match takes {
+                true => "no gateway serves this number",
+                false => "the templates of SMS_DSN take fewer digits, or no letters and dashes",
+            };
+            let reason = reason.to_owned();
             let class = Some(FailureClass::NotHere);
             Box::pin(self.dead_letter(reason, DeliveryOutcome::Dead, class)).await
         } else if cut_short || !self.errors.is_empty() {
@@ -181,7 +240,9 @@ impl Attempt<'_> {
     /// Returns true unless a gateway is known not to serve the number: then it is treated as if it
     /// were not in the route.
     fn is_served_by(&self, account: &Account) -> bool {
-        account.serves(&self.sms.to) && !self.job.not_here.contains(&account.id)
+        account.serves(&self.sms.to)
+            && account.takes(&self.sms.code)
+            && !self.job.not_here.contains(&account.id)
     }
 
     /// The errors of all gateways, as one text.
@@ -207,7 +268,10 @@ impl Attempt<'_> {
             .await
         {
             Ok(Lease::Granted { expires_in, .. }) => {
-                self.sms.lifetime = expires_in;
+                // (The lifetime of a custom code is its maker's.)
+                if self.job.code == JobCode::Derived {
+                    self.sms.lifetime = expires_in;
+                }
                 true
             }
             _ => false,
@@ -226,7 +290,7 @@ impl Attempt<'_> {
                 .as_ref()
                 .filter(|slot| slot.account == account.id)
                 .map(|slot| slot.at);
-            let asked = PermitRequest { rate: account.rate, slot, max_wait: self.sms.lifetime };
+            let asked = PermitRequest { rate: account.rate, slot, max_wait: self.expires_in() };
             match self.send_sms.store.permit(&account.id, asked, BREAKER).await? {
                 Permit::Granted { report_success } => {
                     // A slot of another account is kept for later.
@@ -275,7 +339,10 @@ impl Attempt<'_> {
                 let named = accepted
                     .message_id
                     .as_ref()
-                    .filter(|_| account.reports_may_lack_number())
+                    .filter(|_| {
+                        // The record of a message is not its number's.
+                        account.reports_may_lack_number() || job.code != JobCode::Derived
+                    })
                     .map(|id| Box::pin(send_sms.keep_message(job, account, id.clone())));
                 let sent = SendOutcome::Sent { message_id: accepted.message_id };
                 tokio::join!(
@@ -385,7 +452,7 @@ impl Attempt<'_> {
     }
 
     fn expires_in(&self) -> Duration {
-        self.sms.lifetime.saturating_sub(self.began.elapsed())
+        self.expires_in.saturating_sub(self.began.elapsed())
     }
 
     async fn hold(self, delay: Delay, why: &str) -> Outcome {
@@ -434,7 +501,9 @@ fn sms(job: &Job, code: Code, lifetime: Duration) -> Sms {
         locale: job.locale,
         purpose: job.id.purpose().clone(),
         autofill: job.autofill.clone(),
+        custom_text: None,
         lifetime,
+        names_lifetime: true,
         idempotency_key: idempotency_key(job),
     }
 }

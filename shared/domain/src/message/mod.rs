@@ -15,16 +15,16 @@ pub use crate::locale::Locale;
 use crate::verification::Policy;
 use crate::verification_id::Purpose;
 
-/// The text with the code and its remaining lifetime, and the line for autofill.
+/// The text with the code, its remaining lifetime if that is known, and the line for autofill.
 #[must_use]
 pub fn text(
     code: &Code,
-    lifetime: Duration,
+    lifetime: Option<Duration>,
     locale: Locale,
     purpose: &Purpose,
     autofill: Option<&Autofill>,
 ) -> String {
-    let mut text = templates::fill(locale, purpose.as_str(), code.expose(), minutes(lifetime));
+    let mut text = templates::fill(locale, purpose.as_str(), code.expose(), lifetime.map(minutes));
     if let Some(autofill) = autofill {
         text.push('\n');
         text.push_str(&autofill.last_line(code.expose()));
@@ -43,7 +43,7 @@ pub fn warm_up(code_length: CodeLength) {
                     locale,
                     purpose,
                     &longest,
-                    minutes(Policy::MAX_LIFE),
+                    Some(minutes(Policy::MAX_LIFE)),
                 ));
                 if segments > 1 {
                     warn!(
@@ -73,7 +73,8 @@ mod tests {
         for locale in Locale::ALL {
             for purpose in templates::purposes(locale) {
                 let purpose = Purpose::parse(purpose).expect("a purpose");
-                let text = text(&code, Duration::from_millis(299_200), locale, &purpose, None);
+                let text =
+                    text(&code, Some(Duration::from_millis(299_200)), locale, &purpose, None);
                 assert!(text.contains("0123456789") && text.contains('5'), "{text}");
                 assert_eq!(segments(&text), 1, "{text}");
             }
@@ -85,8 +86,13 @@ mod tests {
     fn what_fills_the_code_in_is_the_last_line() {
         let code = Code::parse("012345", CodeLength::default()).expect("a code");
         let origin = Autofill::origin("example.com").expect("a host");
-        let text =
-            text(&code, Duration::from_secs(60), Locale::En, &Purpose::default(), Some(&origin));
+        let text = text(
+            &code,
+            Some(Duration::from_secs(60)),
+            Locale::En,
+            &Purpose::default(),
+            Some(&origin),
+        );
         assert_eq!(text.lines().next_back(), Some("@example.com #012345"));
     }
 }

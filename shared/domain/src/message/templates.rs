@@ -15,6 +15,8 @@ struct Forms {
     /// Form for one minute, in languages that distinguish it.
     one: Option<String>,
     other: String,
+    /// Form without minutes, for codes whose lifetime is not known.
+    plain: String,
 }
 
 type Texts = BTreeMap<String, Forms>;
@@ -40,12 +42,16 @@ fn texts(locale: Locale) -> &'static Texts {
     locale.choose(&EN, &ZH_CN, &ZH_HANT)
 }
 
-/// The text for a purpose, with its two variables filled in.
-pub fn fill(locale: Locale, purpose: &str, code: &str, minutes: u64) -> String {
+/// The text for a purpose, with its variables filled in.
+pub fn fill(locale: Locale, purpose: &str, code: &str, minutes: Option<u64>) -> String {
     let texts = texts(locale);
     let forms = texts.get(purpose).unwrap_or(&texts[DEFAULT]);
-    let text = if minutes == 1 { forms.one.as_ref().unwrap_or(&forms.other) } else { &forms.other };
-    text.replace("{minutes}", &minutes.to_string()).replace("{code}", code)
+    let text = match minutes {
+        Some(1) => forms.one.as_ref().unwrap_or(&forms.other),
+        Some(_) => &forms.other,
+        None => &forms.plain,
+    };
+    text.replace("{minutes}", &minutes.unwrap_or_default().to_string()).replace("{code}", code)
 }
 
 /// Purposes with a text of their own, and the default.
@@ -61,6 +67,8 @@ mod tests {
     fn every_text_names_the_code_and_the_minutes() {
         for locale in Locale::ALL {
             for (purpose, forms) in texts(locale) {
+                assert_eq!(forms.plain.matches("{code}").count(), 1, "{locale:?} {purpose}");
+                assert_eq!(forms.plain.matches(['{', '}']).count(), 2, "{locale:?} {purpose}");
                 for text in [Some(&forms.other), forms.one.as_ref()].into_iter().flatten() {
                     let placeholders =
                         (text.matches("{code}").count(), text.matches("{minutes}").count());
@@ -70,12 +78,12 @@ mod tests {
             }
         }
         assert_eq!(
-            fill(Locale::En, "login", "012345", 1),
+            fill(Locale::En, "login", "012345", Some(1)),
             "Your login code is 012345. It is valid for 1 minute. Do not share it."
         );
         assert_eq!(
-            fill(Locale::En, "no-such", "012345", 5),
-            fill(Locale::En, DEFAULT, "012345", 5)
+            fill(Locale::En, "no-such", "012345", None),
+            "Your verification code is 012345. Do not share it."
         );
     }
 }

@@ -109,8 +109,8 @@ impl Aliyun {
             if sms.to.country_code() == "86" { sms.to.national() } else { &sms.to.e164()[1..] };
         let mut variables = Map::new();
         variables.insert(self.variables.0.clone(), sms.code.expose().into());
-        if let Some(name) = &self.variables.1 {
-            variables.insert(name.clone(), sms.minutes().to_string().into());
+        if let (Some(name), Some(minutes)) = (&self.variables.1, sms.minutes()) {
+            variables.insert(name.clone(), minutes.to_string().into());
         }
         let query = canonical_query([
             ("OutId", &sms.idempotency_key),

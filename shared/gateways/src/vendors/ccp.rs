@@ -97,11 +97,13 @@ impl Ccp {
         let signature = self.account.sign(now);
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().append_pair("sig", &signature.sig);
+        let mut variables = vec![sms.code.expose().to_owned()];
+        variables.extend(sms.minutes().map(|minutes| minutes.to_string()));
         let body = json!({
             "to": sms.to.national(),
             "appId": self.app_id,
             "templateId": self.templates.id_for(&sms.purpose, sms.locale),
-            "datas": [sms.code.expose(), sms.minutes().to_string()],
+            "datas": variables,
             "reqId": sms.idempotency_key,
         });
         let request = self

@@ -119,9 +119,7 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Tencent, DsnError> {
 impl Tencent {
     async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
         let mut variables = vec![sms.code.expose().to_owned()];
-        if self.with_minutes {
-            variables.push(sms.minutes().to_string());
-        }
+        variables.extend(sms.minutes().filter(|_| self.with_minutes).map(|one| one.to_string()));
         let body = json!({
             "PhoneNumberSet": [sms.to.e164()],
             "SmsSdkAppId": self.app_id,

@@ -56,13 +56,19 @@ async fn record(
     gateway: &str,
     report: &DeliveryReport,
 ) -> Result<(), StoreError> {
-    let tag = match &report.to {
-        Some(to) => Some(api.secrets.tag(to)),
-        None => api.store.message(gateway, &report.message_id).await?,
-    };
-    // Without a tag the message is too old, or of another system.
-    let Some(tag) = tag else { return Ok(()) };
-    api.store.record_delivery_report(tag, &report.message_id, report.delivered).await
+    let DeliveryReport { message_id, delivered, .. } = report;
+    if let Some(to) = &report.to {
+        let tag = api.secrets.tag(to);
+        if api.store.record_delivery_report(tag, message_id, *delivered).await? {
+            return Ok(());
+        }
+    }
+    // A gateway whose reports have no number, or an SMS that is not of a verification. (Otherwise
+    // the message is too old, or of another system.)
+    if let Some(tag) = api.store.message(gateway, message_id).await? {
+        api.store.record_delivery_report(tag, message_id, *delivered).await?;
+    }
+    Ok(())
 }
 
 /// Delivery reports of a gateway that signs them

@@ -61,6 +61,8 @@ local continues = record and record[SCOPE] == scope and record[STATUS] == 'pendi
 local began = continues and record[BEGAN] or now
 local expires, resend_at = math.min(now + TTL, began + MAX_LIFE), now + RESEND_INTERVAL
 local ends, free_at = math.max(expires, resend_at, wrong_until), 0
+-- Messages have windows where verifications have none.
+if MOST == 0 and #times > 0 then ends = math.max(ends, record[UNTIL]) end
 if MOST > 0 then
   table.insert(times, 1, now)
   for i = #times, MOST + 1, -1 do times[i] = nil end

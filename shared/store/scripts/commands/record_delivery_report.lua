@@ -1,6 +1,7 @@
 -- Records a gateway's delivery report.
 -- KEYS     the number's record
 -- ARGV     the gateway's message ID, delivered | failed
+-- Returns  1 if the message is one of this record
 local message_id, result = ARGV[1], ARGV[2]
 local record = unpacked(redis.call('GET', KEYS[1]))
 if not record or record[ID] == '' then return 0 end
@@ -15,6 +16,8 @@ else
   if not state or not string.find(state, ':', 1, true) then return 0 end
   record[REPORTS] = record[REPORTS] or {}
   record[REPORTS][message_id] = result
+  replace(packed(record), 'KEEPTTL')
+  return 0
 end
 replace(packed(record), 'KEEPTTL')
 return 1

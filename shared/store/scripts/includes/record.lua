@@ -15,7 +15,8 @@
 --   UNTIL        the time at which the record expires
 -- and where they are needed:
 --   CHECKED      identifier of the latest check
---   CONCLUDED    '0' if its caller cancelled it, '1' if he approved it
+--   CONCLUDED    '0' if its caller cancelled it, '1' if he approved it, '2' if he was brought its
+--                code
 --   BEFORE       {EXPIRES, SHOWN, DELIVERY} before the latest SMS was admitted, for a release
 --   SMS          state of each SMS by its number: 'sent', 'released', 'unknown', or the lease of a
 --                worker
@@ -32,6 +33,11 @@ end
 
 local function packed(record)
   return cmsgpack.pack(unpack(record, 1, REPORTS))
+end
+
+-- A record of a number without a verification.
+local function blank()
+  return {'', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', {}, 0}
 end
 
 -- Stores what has become of the number's record, also where Redis' memory is full: it refuses a SET

@@ -8,10 +8,15 @@ use sms_domain::verification_id::VerificationId;
 use super::limits::{QuotaCheck, sweep};
 use super::number::{ActiveVerification, SmsState};
 use super::{Entries, MemoryStore};
-use crate::{AdmissionRequest, CheckResult, Decision, Release, millis, until};
+use crate::{
+    AdmissionKind, AdmissionRequest, CheckResult, Decision, Policy, Release, millis, until,
+};
 
 impl MemoryStore {
     pub(crate) fn admit(&self, candidate: &AdmissionRequest) -> Decision {
+        if candidate.kind == AdmissionKind::Message {
+            return self.admit_message(candidate);
+        }
         let (now, policy) = (self.now(), &self.policy);
         let tag = candidate.id.tag();
         let mut entries = self.lock();
@@ -31,7 +36,7 @@ impl MemoryStore {
             };
         }
         let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
-            counts.evaluate(&candidate.quotas, now);
+            counts.evaluate(&candidate.quotas, sent, now);
         if !verified.contains(&tag, now) {
             refusal.add_all(&reserved);
         }
@@ -74,12 +79,54 @@ impl MemoryStore {
         sent.add(tag, &candidate.windows, now);
         current.limits_free_at = sent.free_at(tag, &candidate.windows);
         current.guarded.clone_from(&candidate.guarded);
-        counts.commit(&candidate.quotas, now);
+        counts.commit(&candidate.quotas, sent, now);
         let verification = self.view(entry, &current, now);
         let decision =
             Decision::Admitted { verification, sms_number: current.sms_number, observed, alarm };
         entry.current = Some(current);
         decision
+    }
+
+    fn admit_message(&self, candidate: &AdmissionRequest) -> Decision {
+        let (now, tag) = (self.now(), candidate.id.tag());
+        let mut entries = self.lock();
+        let Entries { by_tag, sweep_at, sent, counts, .. } = &mut *entries;
+        sweep(by_tag, sweep_at, |entry| entry.is_live(now));
+        let entry = by_tag.entry(tag).or_default();
+        if let Some(mut current) = entry.current.take_if(|current| now < current.expires) {
+            let is_this = current.candidate.as_ref() == Some(&candidate.id);
+            if is_this || current.delivery != DeliveryState::Failed {
+                if !is_this {
+                    current.candidate = None;
+                }
+                let (verification, sms_number) =
+                    (self.view(entry, &current, now), current.sms_number);
+                entry.current = Some(current);
+                return Decision::Admitted {
+                    verification,
+                    sms_number,
+                    observed: false,
+                    alarm: false,
+                };
+            }
+        }
+        let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
+            counts.evaluate(&candidate.quotas, sent, now);
+        refusal.add_all(&reserved);
+        if !refusal.is_empty() {
+            return Decision::Refused(refusal);
+        }
+        if suspicious {
+            return Decision::Challenged;
+        }
+        let mut current = ActiveVerification::begin(candidate, now);
+        current.expires = now + millis(Policy::MAX_LIFE);
+        current.candidate = Some(candidate.id.clone());
+        current.guarded.clone_from(&candidate.guarded);
+        counts.commit(&candidate.quotas, sent, now);
+        let verification = self.view(entry, &current, now);
+        entry.current = Some(current);
+        Decision::Admitted { verification, sms_number: 1, observed, alarm }
     }
 
     pub(crate) fn release(&self, candidate: &AdmissionRequest) -> Release {
@@ -107,7 +154,7 @@ impl MemoryStore {
                 if !candidate.windows.is_empty() {
                     sent.remove_latest(candidate.id.tag());
                 }
-                counts.refund(&candidate.quotas, self.now());
+                counts.refund(&candidate.quotas, sent, self.now());
             }
             _ => {}
         }
@@ -124,7 +171,7 @@ impl MemoryStore {
         let now = self.now();
         let max_attempts = self.policy.max_attempts;
         let mut entries = self.lock();
-        let Entries { by_tag, counts, verified, .. } = &mut *entries;
+        let Entries { by_tag, sent, counts, verified, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&id.tag()) else { return CheckResult::Gone };
         entry.expire_failures(now);
         let Some(current) =
@@ -139,7 +186,7 @@ impl MemoryStore {
         if again {
             return entry.wrong_code(max_attempts, now);
         }
-        let mut refusal = counts.evaluate(quotas, now).exceeded;
+        let mut refusal = counts.evaluate(quotas, sent, now).exceeded;
         if entry.failed_attempts >= max_attempts {
             refusal.add(Exceeded::Attempts, until(now, entry.wrong_until));
         }
@@ -162,7 +209,7 @@ impl MemoryStore {
             }
             return CheckResult::Approved;
         }
-        counts.commit(quotas, now);
+        counts.commit(quotas, sent, now);
         entry.wrong_code(max_attempts, now)
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct QuotaCheck {
 }
 
 impl Counts {
-    pub(super) fn evaluate(&self, quotas: &[Quota], now: i64) -> QuotaCheck {
+    pub(super) fn evaluate(&self, quotas: &[Quota], sent: &SentTimes, now: i64) -> QuotaCheck {
         let mut check = QuotaCheck::default();
         for quota in quotas {
             match quota.rule {
@@ -71,6 +71,13 @@ impl Counts {
                         GuardAction::Challenge => check.suspicious |= suspicious,
                     }
                 }
+                QuotaRule::Number(windows) => {
+                    let windows: Vec<Window> = windows.for_this().collect();
+                    let free_at = sent.free_at(tag(quota), &windows);
+                    if now < free_at {
+                        check.exceeded.add(quota.into(), until(now, free_at));
+                    }
+                }
                 QuotaRule::Country(test) => {
                     let (_, _, suspicious) =
                         self.guarded(&limit_key(quota), now).counted(test, true);
@@ -95,7 +102,7 @@ impl Counts {
             spent * 100 < ALARM_PERCENT * soft_cap && after * 100 >= ALARM_PERCENT * soft_cap;
     }
 
-    pub(super) fn commit(&mut self, quotas: &[Quota], now: i64) {
+    pub(super) fn commit(&mut self, quotas: &[Quota], sent: &mut SentTimes, now: i64) {
         sweep(&mut self.rates, &mut self.sweep_rates_at, |time| *time > now * 1000);
         sweep(&mut self.guarded, &mut self.sweep_guarded_at, |guarded| guarded.is_live(now / 1000));
         for quota in quotas {
@@ -109,6 +116,9 @@ impl Counts {
                     let (present, spent) = self.spent(quota, period, now);
                     self.budgets.insert(key, (present, spent + price));
                 }
+                QuotaRule::Number(windows) => {
+                    sent.add(tag(quota), &windows.all().collect::<Vec<_>>(), now);
+                }
                 QuotaRule::Conversion(test) | QuotaRule::Country(test) => {
                     let is_country = matches!(quota.rule, QuotaRule::Country(_));
                     let (counted, _, _) = self.guarded(&key, now).counted(test, is_country);
@@ -118,7 +128,7 @@ impl Counts {
         }
     }
 
-    pub(super) fn refund(&mut self, quotas: &[Quota], now: i64) {
+    pub(super) fn refund(&mut self, quotas: &[Quota], sent: &mut SentTimes, now: i64) {
         for quota in quotas {
             let key = limit_key(quota);
             match quota.rule {
@@ -131,6 +141,7 @@ impl Counts {
                     let (present, spent) = self.spent(quota, period, now);
                     self.budgets.insert(key, (present, spent.saturating_sub(price)));
                 }
+                QuotaRule::Number(_) => sent.remove_latest(tag(quota)),
                 QuotaRule::Conversion(_) | QuotaRule::Country(_) => {
                     if self.guarded.contains_key(&key) {
                         let mut guarded = self.guarded(&key, now);
@@ -168,6 +179,11 @@ impl Counts {
         let now = now / 1000;
         self.guarded.get(key).cloned().unwrap_or_else(|| GuardState::new(now)).at(now)
     }
+}
+
+/// The tag of a number whose windows count.
+fn tag(quota: &Quota) -> NumberTag {
+    NumberTag::parse(&quota.subject).unwrap_or_else(|| NumberTag::from_hash(&[0; 32]))
 }
 
 /// Times of each number's SMS, the latest first, and their expiry.

@@ -155,13 +155,22 @@ impl MemoryStore {
     pub(super) fn conclude(&self, id: &VerificationId, conclusion: Conclusion) -> bool {
         let now = self.now();
         let mut entries = self.lock();
-        let Some(current) = entries.current(id) else { return false };
+        let Entries { by_tag, counts, .. } = &mut *entries;
+        let current = by_tag.get_mut(&id.tag()).and_then(|entry| entry.current.as_mut());
+        let Some(current) = current.filter(|current| current.id == *id) else { return false };
         let is_pending = current.status == Status::Pending && now < current.expires;
         if is_pending && current.concluded.is_none() {
             current.concluded = Some(conclusion);
             match conclusion {
                 Conclusion::Cancelled => current.expires = now,
-                Conclusion::Approved => current.status = Status::Approved,
+                Conclusion::Approved | Conclusion::Converted => {
+                    current.status = Status::Approved;
+                }
+            }
+            if conclusion == Conclusion::Converted {
+                for subject in &current.guarded {
+                    counts.approve(subject, current.created_at, now);
+                }
             }
         }
         current.concluded == Some(conclusion)
@@ -241,18 +250,24 @@ impl MemoryStore {
         }
     }
 
-    pub(super) fn record_delivery_report(&self, tag: NumberTag, message_id: &str, delivered: bool) {
+    pub(super) fn record_delivery_report(
+        &self,
+        tag: NumberTag,
+        message_id: &str,
+        delivered: bool,
+    ) -> bool {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
         let mut entries = self.lock();
         let Some(current) = entries.by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut())
         else {
-            return;
+            return false;
         };
         match current.messages.get(message_id) {
             None => {
                 if let Some(SmsState::Leased { .. }) = current.sms.get(&current.reported_sms) {
                     current.early_reports.insert(message_id.to_owned(), state);
                 }
+                false
             }
             Some(sms_number) => {
                 if *sms_number == current.reported_sms
@@ -260,6 +275,7 @@ impl MemoryStore {
                 {
                     current.delivery = state;
                 }
+                true
             }
         }
     }

@@ -20,8 +20,8 @@ use super::quotas::{QuotaOutcome, consume, refund, slot, with_values};
 use super::reply::{ScriptReply, unexpected};
 use super::scripts::Shape;
 use crate::{
-    AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key, limit_key, number_key,
-    resend, rounded, timestamp, until, verified_key,
+    AdmissionKind, AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key,
+    limit_key, number_key, resend, rounded, timestamp, until, verified_key,
 };
 
 /// Flags of the reply of an admission.
@@ -36,7 +36,11 @@ const COUNTED_AT_ONCE: usize = 100;
 
 impl RedisStore {
     pub(crate) async fn admit(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
-        let Some(recent) = &self.recent_refusals else { return self.decide(candidate).await };
+        let recent = self.recent_refusals.as_ref();
+        // A message of the same number may be one that was admitted before.
+        let Some(recent) = recent.filter(|_| candidate.kind == AdmissionKind::Verification) else {
+            return self.decide(candidate).await;
+        };
         let (tag, quotas, now) = (candidate.id.tag(), &candidate.quotas, self.clock.micros());
         if let Some(refusal) = recent.of(tag, quotas, now) {
             return Ok(Decision::Refused(refusal));
@@ -58,6 +62,9 @@ impl RedisStore {
                 self.count_later(quotas, slot(answer.number(3)?));
             }
             return Ok(decision);
+        }
+        if candidate.kind == AdmissionKind::Message {
+            return self.decide_on_message(candidate).await;
         }
         let (number, consumed) = tokio::join!(self.admit_number(candidate), consume(self, quotas));
         // On an error the caller releases the candidate, which refunds every quota. Roll back here
@@ -108,6 +115,49 @@ impl RedisStore {
                 Ok(Decision::Refused(refusal))
             }
             (decision, _) => Ok(decision),
+        }
+    }
+
+    /// Decides on a message in a cluster: the limits first, since a repetition that comes before
+    /// they answer would keep what they refuse. (Of repetitions at the same instant some are refused
+    /// here, since each counts until it is known as one.)
+    async fn decide_on_message(
+        &self,
+        candidate: &AdmissionRequest,
+    ) -> Result<Decision, StoreError> {
+        let quotas = &candidate.quotas;
+        let known = self.latest(candidate.id.tag()).await?;
+        let is_known =
+            known.is_some_and(|known| known.verification.delivery != DeliveryState::Failed);
+        if is_known {
+            return Ok(self.admit_number(candidate).await?.0);
+        }
+        let (observed, alarm) = match consume(self, quotas).await? {
+            QuotaOutcome::Counted { observed, alarm, reserved: None } => (observed, alarm),
+            QuotaOutcome::Counted { reserved: Some(refusal), .. } => {
+                refund(self, quotas).await?;
+                return Ok(Decision::Refused(refusal));
+            }
+            QuotaOutcome::Refused(refusal) => return Ok(Decision::Refused(refusal)),
+            QuotaOutcome::Challenged => return Ok(Decision::Challenged),
+        };
+        let admitted = match self.admit_number(candidate).await {
+            Ok((decision, _)) => decision,
+            Err(error) => {
+                if let (Release::Released, _) = self.release_number(candidate).await? {
+                    refund(self, quotas).await?;
+                }
+                return Err(error);
+            }
+        };
+        match admitted {
+            Decision::Admitted { verification, sms_number, .. } => {
+                if verification.id != candidate.id {
+                    refund(self, quotas).await?;
+                }
+                Ok(Decision::Admitted { verification, sms_number, observed, alarm })
+            }
+            decision => Ok(decision),
         }
     }
 
@@ -249,7 +299,7 @@ impl RedisStore {
     }
 
     /// Reports an approval to the conversion guard. The approval holds even if this fails.
-    async fn report_approval(&self, created_at: i64, guarded: &str) {
+    pub(super) async fn report_approval(&self, created_at: i64, guarded: &str) {
         let calls = guarded.split_whitespace().map(|subject| async move {
             self.run::<()>(self.scripts().approve.call([guard_key(subject)]).arg(created_at)).await
         });
@@ -289,11 +339,12 @@ impl RedisStore {
 
     fn admit_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
         let has_budget = |quota: &Quota| matches!(quota.rule, QuotaRule::Budget(_));
-        let verified = candidate.quotas.iter().any(has_budget);
+        let is_message = candidate.kind == AdmissionKind::Message;
+        let verified = !is_message && candidate.quotas.iter().any(has_budget);
         let shape = Shape { verified, ..self.shape(&candidate.windows, quotas) };
-        let call = self
-            .scripts()
-            .admit
+        let scripts = self.scripts();
+        let script = if is_message { &scripts.admit_message } else { &scripts.admit };
+        let call = script
             .of(&shape)
             .call(keys(candidate.id.tag(), verified, quotas))
             .arg(candidate.id.as_str())

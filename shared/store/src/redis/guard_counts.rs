@@ -70,6 +70,6 @@ fn guarded(quota: &Quota) -> Option<(&Quota, CusumTest, bool)> {
     match quota.rule {
         QuotaRule::Conversion(test) => Some((quota, test, false)),
         QuotaRule::Country(test) => Some((quota, test, true)),
-        QuotaRule::Rate(_) | QuotaRule::Budget(_) => None,
+        QuotaRule::Rate(_) | QuotaRule::Budget(_) | QuotaRule::Number(_) => None,
     }
 }

@@ -149,10 +149,13 @@ impl RedisStore {
         id: &VerificationId,
         conclusion: Conclusion,
     ) -> Result<bool, StoreError> {
-        let approved = u8::from(conclusion == Conclusion::Approved);
         let call = self.scripts().conclude.call([number_key(id.tag())]);
-        let answer = self.answer(call.arg(id.as_str()).arg(approved)).await?;
-        Ok(answer.tag()? == "done")
+        let answer = self.answer(call.arg(id.as_str()).arg(conclusion.digit())).await?;
+        if answer.tag()? == "gone" {
+            return Ok(false);
+        }
+        self.report_approval(answer.number(1)?, answer.text(2)?).await;
+        Ok(true)
     }
 
     pub(super) async fn acquire_lease(
@@ -205,7 +208,7 @@ impl RedisStore {
         tag: NumberTag,
         message_id: &str,
         delivered: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let state = if delivered { DeliveryState::Delivered } else { DeliveryState::Failed };
         let call = self
             .scripts()
@@ -213,7 +216,7 @@ impl RedisStore {
             .call([number_key(tag)])
             .arg(message_id)
             .arg(state.as_str());
-        self.run(call).await
+        self.run(call).await.map(|known: u8| known == 1)
     }
 
     pub(super) async fn permit(

@@ -115,7 +115,7 @@ async fn quota_call(
 pub(super) fn with_values(mut call: Call, quotas: &[Quota]) -> Call {
     for Quota { rule, .. } in quotas {
         call = match rule {
-            QuotaRule::Rate(_) => call,
+            QuotaRule::Rate(_) | QuotaRule::Number(_) => call,
             QuotaRule::Budget(BudgetRule { price, soft_cap, hard_cap, period }) => {
                 call.arg(price).arg(soft_cap).arg(hard_cap).arg(micros(*period))
             }
@@ -144,7 +144,7 @@ pub(super) fn slot(now: i64) -> i64 {
 mod tests {
     use std::time::Duration;
 
-    use sms_domain::quota::{Scope, Window};
+    use sms_domain::quota::{NumberWindows, Scope, Window};
 
     use super::*;
     use crate::redis::scripts::{REAL, Rule};
@@ -157,6 +157,7 @@ mod tests {
             QuotaRule::Budget(BudgetRule { price: 1, soft_cap: 1, hard_cap: 1, period: minute }),
             QuotaRule::Conversion(CusumTest::default()),
             QuotaRule::Country(CusumTest::default()),
+            QuotaRule::Number(NumberWindows::default()),
         ];
         for rule in rules {
             let quota = Quota { scope: Scope::Total, subject: String::new(), rule };

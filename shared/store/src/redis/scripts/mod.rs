@@ -84,9 +84,10 @@ scripts! {
     }
     limits {
         admit [limits text record] 1 4;
+        admit_message [limits text record] 1 4;
         release [limits text record] 1 1;
         check [limits text record] 1 3;
-        consume [limits text] 0 1;
+        consume [limits text record] 0 1;
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use sms_domain::conversion_test::CusumTest;
-    use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope, Window};
+    use sms_domain::quota::{BudgetRule, NumberWindows, Quota, QuotaRule, Scope, Window};
     use sms_domain::verification::Policy;
 
     use super::*;
@@ -184,13 +185,18 @@ mod tests {
             quota(QuotaRule::Budget(budget)),
             quota(QuotaRule::Conversion(CusumTest::default())),
             quota(QuotaRule::Country(CusumTest::default())),
+            quota(QuotaRule::Number(NumberWindows::new([window]).halved())),
         ];
         for verified in [false, true] {
             let (policy, windows, quotas) = (Policy::default(), &[window, window], &quotas);
             let shape = Shape { policy: &policy, windows, quotas, verified, defers: true };
-            for (variants, keys) in
-                [(&REAL.admit, 1), (&REAL.release, 1), (&REAL.check, 1), (&REAL.consume, 0)]
-            {
+            for (variants, keys) in [
+                (&REAL.admit, 1),
+                (&REAL.admit_message, 1),
+                (&REAL.release, 1),
+                (&REAL.check, 1),
+                (&REAL.consume, 0),
+            ] {
                 let source = code(variants.of(&shape).source());
                 let keys = keys + usize::from(verified) + quotas.len();
                 assert_eq!(numbers(&source, "KEYS[", "]").last(), Some(&keys));

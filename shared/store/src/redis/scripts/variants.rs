@@ -9,7 +9,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use sms_domain::quota::{Quota, QuotaRule, Window};
+use sms_domain::quota::{NumberWindows, Quota, QuotaRule, Window};
 use sms_domain::sync::lock;
 use sms_domain::verification::Policy;
 
@@ -36,6 +36,7 @@ pub(in crate::redis) enum Rule {
     Budget,
     Conversion,
     Country,
+    Number(NumberWindows),
 }
 
 impl Rule {
@@ -48,6 +49,7 @@ impl Rule {
             QuotaRule::Budget(_) => Self::Budget,
             QuotaRule::Conversion(_) => Self::Conversion,
             QuotaRule::Country(_) => Self::Country,
+            QuotaRule::Number(windows) => Self::Number(windows),
         }
     }
 
@@ -57,7 +59,7 @@ impl Rule {
 
     /// Number of its values in a script's arguments.
     pub(in crate::redis) fn values(self) -> usize {
-        if let Self::Rate { .. } = self { 0 } else { 4 }
+        if let Self::Rate { .. } | Self::Number(_) = self { 0 } else { 4 }
     }
 }
 
@@ -123,7 +125,7 @@ impl Variants {
             .replace("EVALUATE_LIMITS()", &blocks.evaluate())
             .replace("COMMIT_LIMITS()", &blocks.commit())
             .replace("REFUND_LIMITS()", &blocks.refund())
-            .replace("EVALUATE_WINDOWS()", &windows(shape.windows))
+            .replace("EVALUATE_WINDOWS()", &windows(shape.windows.iter().copied()))
             .replace("ALL_KEYS", &names.join(", "));
         Script::new(constants(shape) + &source, keys)
     }
@@ -132,8 +134,7 @@ impl Variants {
 /// Constants of a policy, as Lua; times in ms.
 fn constants(shape: &Shape<'_>) -> String {
     let Shape { policy, windows, verified, defers, .. } = shape;
-    let most = windows.iter().map(|window| window.max).max().unwrap_or(0);
-    let longest = windows.iter().map(|window| millis(window.period)).max().unwrap_or(0);
+    let (most, longest) = remembered(windows.iter().copied());
     format!(
         "local VERIFIED, DEFERS, TTL, RESEND_INTERVAL, MAX_LIFE, MAX_ATTEMPTS, REMEMBER, MOST, \
          LONGEST = {verified}, {defers}, {}, {}, {}, {}, {}, {most}, {longest}\n",
@@ -145,14 +146,20 @@ fn constants(shape: &Shape<'_>) -> String {
     )
 }
 
+/// The number of SMS that windows remember, and the time (ms).
+fn remembered(windows: impl Iterator<Item = Window> + Clone) -> (u32, i64) {
+    let most = windows.clone().map(|window| window.max).max().unwrap_or(0);
+    (most, windows.map(|window| millis(window.period)).max().unwrap_or(0))
+}
+
 /// The blocks of a number's windows.
-fn windows(windows: &[Window]) -> String {
-    let block = |window: &Window| {
+fn windows(windows: impl IntoIterator<Item = Window>) -> String {
+    let block = |window: Window| {
         lua!("limits", window)
             .replace("__max", &window.max.to_string())
             .replace("__period", &millis(window.period).to_string())
     };
-    windows.iter().map(block).collect()
+    windows.into_iter().map(block).collect()
 }
 
 /// The blocks of a sequence of limits.
@@ -172,7 +179,18 @@ impl Blocks<'_> {
             } else {
                 (0, 0)
             };
-            text += &block(*rule)
+            let of_number = |text: &str| match rule {
+                Rule::Number(rule) => {
+                    let all: Vec<Window> = rule.all().collect();
+                    let (most, longest) = remembered(all.iter().copied());
+                    text.replace("__all_windows()", &windows(all))
+                        .replace("__windows()", &windows(rule.for_this()))
+                        .replace("__most", &most.to_string())
+                        .replace("__longest", &longest.to_string())
+                }
+                _ => text.to_owned(),
+            };
+            text += &of_number(block(*rule))
                 .replace("__limit", &limit.to_string())
                 .replace("__key", &(self.first_key + limit).to_string())
                 .replace("__arg", &arg.to_string())
@@ -189,6 +207,7 @@ impl Blocks<'_> {
             Rule::Rate { .. } => lua!("limits", rate_evaluate),
             Rule::Budget => lua!("limits", budget_evaluate),
             Rule::Conversion | Rule::Country => lua!("limits", guard_calm),
+            Rule::Number(_) => lua!("limits", number_evaluate),
         });
         if !self.rules.iter().any(|rule| rule.is_guard()) {
             return self.with_budgets(&limits);
@@ -205,6 +224,7 @@ impl Blocks<'_> {
             Rule::Rate { .. } => lua!("limits", rate_commit),
             Rule::Budget => lua!("limits", budget_commit),
             Rule::Conversion | Rule::Country => lua!("limits", guard_commit),
+            Rule::Number(_) => lua!("limits", number_commit),
         })
     }
 
@@ -213,6 +233,7 @@ impl Blocks<'_> {
             Rule::Rate { .. } => lua!("limits", rate_refund),
             Rule::Budget => lua!("limits", budget_refund),
             Rule::Conversion | Rule::Country => lua!("limits", guard_refund),
+            Rule::Number(_) => lua!("limits", number_refund),
         });
         let has_guard = self.rules.iter().any(|rule| rule.is_guard());
         let guard = if has_guard { lua!("includes", guard) } else { "" };
