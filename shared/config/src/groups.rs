@@ -6,7 +6,7 @@ use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::phone::Region;
 use sms_domain::secrets::Secrets;
-use sms_http::HttpSettings;
+use sms_http::{Doors, HttpSettings};
 
 use crate::StoreSettings;
 use crate::vars::Vars;
@@ -37,6 +37,11 @@ impl Vars<'_> {
         }
     }
 
+    /// The settings of the API where SMS are requested.
+    pub(super) fn request_http(&mut self) -> HttpSettings {
+        HttpSettings { doors: self.doors(), ..self.http() }
+    }
+
     pub(super) fn http(&mut self) -> HttpSettings {
         HttpSettings {
             region: self.region(),
@@ -44,6 +49,7 @@ impl Vars<'_> {
             origins: self.origins(),
             base_path: self.base_path(),
             verify_services: self.verify_services(),
+            doors: Doors::default(),
         }
     }
 }

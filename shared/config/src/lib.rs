@@ -154,7 +154,7 @@ impl RequestConfig {
         let (redis, queue, store) = (vars.redis(), vars.queue(), vars.store());
         let (secrets, length) = (vars.secrets(), vars.code_length());
         let codes = vars.codes(secrets, length);
-        let (http, autofill) = (vars.http(), vars.autofill());
+        let (http, autofill) = (vars.request_http(), vars.autofill());
         let (abuse, meiduo_keys) = (vars.abuse(http.region), vars.meiduo_keys(codes.as_ref()));
         vars.finish(|| {
             let (redis, queue, codes) = (redis?, queue?, codes?);

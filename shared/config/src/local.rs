@@ -99,7 +99,7 @@ impl LocalConfig {
             vars.require(&settings::CODE_SECRET);
         }
         let secrets = vars.secrets().or_else(|| Some(Secrets::from_random(random_bytes())));
-        let (listen, http) = (vars.listen(), vars.http());
+        let (listen, http) = (vars.listen(), vars.request_http());
         let mut gateways = vars.gateways();
         if matches!(role, Role::All | Role::Worker)
             && vars.get(&settings::SMS_DSN).is_none_or(|dsn| dsn == INBOX)

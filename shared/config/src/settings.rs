@@ -293,6 +293,10 @@ settings! {
         unset: Means("none"), example: "VA0123456789abcdef0123456789abcdef=login", read_by: HTTP,
         details: "../guide/from-twilio.md",
     }
+    DOORS: Http, "Identity servers that send codes of their own, `KIND://?token=…` each", {
+        unset: Means("none"), example: "logto://?token=0123456789abcdef0123456789abcdef",
+        read_by: REQUEST, secret: true, details: "../guide/doors.md",
+    }
     MEIDUO_KEYS: Http, "`1` writes codes in clear text into Redis for the Meiduo tutorial", {
         unset: Value("0"), example: "1", read_by: REQUEST, details: "../guide/from-meiduo.md",
     }

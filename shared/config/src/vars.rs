@@ -25,9 +25,11 @@ use sms_domain::test_numbers::TestNumbers;
 use sms_domain::verification::Policy;
 use sms_gateways::Gateways;
 use sms_http::{
-    AllowedOrigins, ApiKeys, BasePath, Callers, FailedCredentials, TrustedProxies, VerifyServices,
+    AllowedOrigins, ApiKeys, BasePath, Callers, Doors, FailedCredentials, TrustedProxies,
+    VerifyServices,
 };
 use sms_outbound::proxy;
+use sms_telemetry::causes;
 
 use crate::ops_token::OpsToken;
 use crate::settings::{self, Setting};
@@ -236,6 +238,15 @@ impl<'a> Vars<'a> {
             ApiKeys::default()
         });
         Callers { proxies, keys, failed: FailedCredentials::default() }
+    }
+
+    /// `DOORS`.
+    pub(super) fn doors(&mut self) -> Doors {
+        let list = self.get(&settings::DOORS).unwrap_or_default();
+        Doors::parse(&list).unwrap_or_else(|error| {
+            self.problem(&settings::DOORS, &causes(&error));
+            Doors::default()
+        })
     }
 
     /// `TWILIO_VERIFY_SERVICES`, which do not exist without `API_KEYS`.

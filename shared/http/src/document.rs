@@ -38,7 +38,7 @@ use crate::problem::{self, Document, Problem, Retcode, bad};
 use crate::routes::check::{self, Approved as ApprovedBody};
 use crate::routes::delivery_reports::{self, MAX_CALLBACK, acknowledgement};
 use crate::routes::twilio_verify::{checks, create, services};
-use crate::routes::{health, meiduo, openapi, pictures, verifications};
+use crate::routes::{doors, health, meiduo, messages, openapi, pictures, verifications};
 use crate::views::Body;
 
 #[derive(OpenApi)]
@@ -59,6 +59,7 @@ use crate::views::Body;
         (name = "verifications", description = "Request and check codes"),
         (name = "products", description = "For products that build on the API"),
         (name = "tutorial", description = "For unchanged pages of the Meiduo tutorial"),
+        (name = "messages", description = "Codes that somebody else makes and checks"),
         (name = "twilio verify", description = "For clients of Twilio Verify v2"),
         (name = "gateways", description = "Callbacks of SMS gateways"),
         (name = "health", description = "For load balancers"),
@@ -71,6 +72,12 @@ use crate::views::Body;
         pictures::picture,
         check::keys,
         openapi::specification,
+        messages::create,
+        messages::status,
+        messages::outcome,
+        doors::receive,
+        doors::receive_query,
+        doors::receive_twilio,
         create::create,
         checks::check,
         checks::fetch,
@@ -550,6 +557,12 @@ pub(crate) fn problems() -> Vec<Problem> {
         FieldError::Excludes("uuid"),
         FieldError::NotConfigured,
         FieldError::OtherNumber,
+        FieldError::InvalidCustomCode,
+        FieldError::NoCodeInText,
+        FieldError::TooLong { most: 670 },
+        FieldError::NoCountry,
+        FieldError::InvalidOutcome,
+        FieldError::InvalidLifetime,
     ];
     let numbers = [Invalid, NotMobile, ArgentinaWithoutNine, BrazilWithoutNine];
     let mut problems = vec![

@@ -21,6 +21,7 @@ macro_rules! routes {
 mod base_path;
 #[cfg(test)]
 mod document;
+mod doors;
 mod extract;
 mod middleware;
 mod problem;
@@ -35,6 +36,7 @@ use sms_app::check_code::CheckCode;
 use sms_domain::phone::Region;
 
 pub use self::base_path::BasePath;
+pub use self::doors::{Doors, DoorsError};
 pub use self::extract::caller::{
     ApiKeys, Callers, FORWARDED_FOR, SourceIp, TrustedProxies, forwarded, read_address,
 };
@@ -52,7 +54,7 @@ pub use self::routes::openapi::{SPECIFICATION, router as specification_router};
 pub use self::routes::pictures::router as pictures_router;
 pub use self::routes::twilio_verify::VerifyServices;
 pub use self::routes::verifications::RequestApi;
-use self::routes::{check, meiduo, twilio_verify, verifications};
+use self::routes::{check, meiduo, messages, twilio_verify, verifications};
 
 /// Largest request body in bytes: a request for a code has about 100.
 const MAX_BODY: usize = 16 * 1024;
@@ -76,6 +78,8 @@ pub struct HttpSettings {
     pub base_path: BasePath,
     /// `TWILIO_VERIFY_SERVICES`: the services of the façade of Twilio Verify.
     pub verify_services: VerifyServices,
+    /// `DOORS`: the doors of identity servers.
+    pub doors: Doors,
 }
 
 impl HttpSettings {
@@ -98,14 +102,22 @@ pub fn with_defaults(routes: Router, origins: &AllowedOrigins) -> Router {
     }
 }
 
-/// The routes that request a code: the API's own, the tutorial's, and Twilio Verify's.
+/// The routes that request an SMS: the API's own, the tutorial's, Twilio Verify's, and the doors of
+/// identity servers. Those that are not configured do not exist.
 pub fn request_router(api: RequestApi) -> Router {
     let api = Arc::new(api);
-    let routes = verifications::router(Arc::clone(&api)).merge(meiduo::router(Arc::clone(&api)));
-    match api.settings.has_verify_services() {
-        true => routes.merge(twilio_verify::request_router(api)),
-        false => routes,
+    let mut routes =
+        verifications::router(Arc::clone(&api)).merge(meiduo::router(Arc::clone(&api)));
+    if !api.settings.callers.keys.is_empty() {
+        routes = routes.merge(messages::router(Arc::clone(&api)));
     }
+    if !api.settings.doors.is_empty() {
+        routes = routes.merge(routes::doors::router(Arc::clone(&api)));
+    }
+    if api.settings.has_verify_services() {
+        routes = routes.merge(twilio_verify::request_router(api));
+    }
+    routes
 }
 
 /// The routes that check codes, and read and cancel verifications: the API's own, and Twilio

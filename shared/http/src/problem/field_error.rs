@@ -47,6 +47,18 @@ pub enum FieldError {
     NotConfigured,
     /// Not the number of the verification.
     OtherNumber,
+    /// Not a code that somebody else may have made.
+    InvalidCustomCode,
+    /// No code in a text, or several.
+    NoCodeInText,
+    /// More characters than this.
+    TooLong { most: usize },
+    /// A number without `+`, and no country to read it in.
+    NoCountry,
+    /// No outcome of a message.
+    InvalidOutcome,
+    /// Not a lifetime in seconds.
+    InvalidLifetime,
 }
 
 impl BodyError {
@@ -87,6 +99,12 @@ impl FieldError {
             Self::Excludes(_) => "excludes",
             Self::NotConfigured => "not-configured",
             Self::OtherNumber => "other-number",
+            Self::InvalidCustomCode => "custom-code",
+            Self::NoCodeInText => "no-code",
+            Self::TooLong { .. } => "too-long",
+            Self::NoCountry => "no-country",
+            Self::InvalidOutcome => "outcome",
+            Self::InvalidLifetime => "lifetime",
         }
     }
 
@@ -95,6 +113,7 @@ impl FieldError {
         match self {
             Self::InvalidPurpose => vec![("max", Purpose::MAX_LENGTH.to_string())],
             Self::InvalidCode { digits } => vec![("digits", digits.to_string())],
+            Self::TooLong { most } => vec![("max", most.to_string())],
             Self::Excludes(other) => vec![("other", other.to_owned())],
             _ => Vec::new(),
         }

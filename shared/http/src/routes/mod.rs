@@ -2,8 +2,10 @@
 
 pub(crate) mod check;
 pub(crate) mod delivery_reports;
+pub(crate) mod doors;
 pub(crate) mod health;
 pub(crate) mod meiduo;
+pub(crate) mod messages;
 pub(crate) mod openapi;
 pub(crate) mod pictures;
 pub(crate) mod twilio_verify;

@@ -40,7 +40,8 @@ mod tests {
     use crate::document::{self, problems};
     use crate::problem::texts::tests::read as texts;
     use crate::routes::{
-        check, delivery_reports, health, meiduo, pictures, twilio_verify, verifications,
+        check, delivery_reports, doors, health, meiduo, messages, pictures, twilio_verify,
+        verifications,
     };
 
     fn document() -> Value {
@@ -76,6 +77,8 @@ mod tests {
             delivery_reports::ROUTES,
             meiduo::ROUTES,
             verifications::ROUTES,
+            messages::ROUTES,
+            doors::ROUTES,
             twilio_verify::create::ROUTES,
             twilio_verify::checks::ROUTES,
             ROUTES,

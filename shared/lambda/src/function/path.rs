@@ -26,11 +26,12 @@ use url::form_urlencoded::Serializer;
 use super::event::{Form, HttpEvent, Single};
 
 /// The beginnings of all paths of this API.
-pub(super) const OWN: [&str; 8] = [
+pub(super) const OWN: [&str; 9] = [
     "/v1/",
     "/sms_codes/",
     "/image_codes/",
     "/v2/Services",
+    "/2010-04-01/",
     "/healthz",
     "/readyz",
     "/openapi.json",
