@@ -16,12 +16,16 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use sms_domain::conversion_test::{Conversion, CusumTest, GuardAction};
 use sms_domain::picture_id::PictureId;
-use sms_domain::quota::{BudgetRule, Quota, QuotaRule, Scope, Window, country_quota, prefix_quota};
+use sms_domain::quota::{
+    BudgetRule, NumberWindows, Quota, QuotaRule, Scope, Window, country_quota, number_quota,
+    prefix_quota,
+};
+use sms_domain::random::random_bytes;
 use sms_domain::verification::Policy;
-use sms_domain::verification_id::VerificationId;
+use sms_domain::verification_id::{NumberTag, Purpose, VerificationId};
 use sms_store::{
-    AdmissionRequest, Breaker, ClaimedKey, Clock, Conclusion, Decision, Health, Permit,
-    PermitRequest, SendOutcome, Store,
+    AdmissionKind, AdmissionRequest, Breaker, ClaimedKey, Clock, Conclusion, Decision, Health,
+    Permit, PermitRequest, SendOutcome, Store,
 };
 use tokio::runtime::Runtime;
 
@@ -48,6 +52,7 @@ const BREAKER: Breaker =
 enum Operation {
     Wait { steps: u32 },
     Admit { person: usize, purpose: usize, windows: usize, limits: Limits },
+    AdmitMessage { person: usize, code: u8, windows: usize, limits: Limits },
     AdmitAgain { person: usize, back: usize },
     Release { person: usize, back: usize },
     Check { person: usize, back: usize, right: bool, request: u64, limits: Limits },
@@ -134,6 +139,17 @@ fn about(people: usize, act: fn(usize, usize) -> Operation) -> BoxedStrategy<Ope
     whose(people).prop_map(move |(person, back)| act(person, back)).boxed()
 }
 
+fn admit_message(people: usize, limits: BoxedStrategy<Limits>) -> BoxedStrategy<Operation> {
+    (0..people, 0..2_u8, 1..3_usize, limits)
+        .prop_map(|(person, code, windows, limits)| Operation::AdmitMessage {
+            person,
+            code,
+            windows,
+            limits,
+        })
+        .boxed()
+}
+
 fn admit_again(people: usize) -> BoxedStrategy<Operation> {
     about(people, |person, back| Operation::AdmitAgain { person, back })
 }
@@ -150,20 +166,10 @@ fn latest(people: usize) -> BoxedStrategy<Operation> {
     (0..people).prop_map(|person| Operation::Latest { person }).boxed()
 }
 
-fn cancel(people: usize) -> BoxedStrategy<Operation> {
-    about(people, |person, back| Operation::Conclude {
-        person,
-        back,
-        conclusion: Conclusion::Cancelled,
-    })
-}
-
-fn approve(people: usize) -> BoxedStrategy<Operation> {
-    about(people, |person, back| Operation::Conclude {
-        person,
-        back,
-        conclusion: Conclusion::Approved,
-    })
+fn conclude(people: usize, conclusion: Conclusion) -> BoxedStrategy<Operation> {
+    whose(people)
+        .prop_map(move |(person, back)| Operation::Conclude { person, back, conclusion })
+        .boxed()
 }
 
 fn check(people: usize, limits: BoxedStrategy<Limits>) -> BoxedStrategy<Operation> {
@@ -234,13 +240,15 @@ fn verifications(people: usize, on: fn() -> BoxedStrategy<Limits>) -> BoxedStrat
         4 => wait(1..6),
         1 => wait(6..60),
         8 => admit(people, on()),
+        3 => admit_message(people, on()),
         1 => admit_again(people),
         2 => release(people),
         6 => check(people, on()),
         3 => find(people),
         1 => latest(people),
-        1 => cancel(people),
-        1 => approve(people),
+        1 => conclude(people, Conclusion::Cancelled),
+        1 => conclude(people, Conclusion::Approved),
+        1 => conclude(people, Conclusion::Converted),
         1 => begin(people),
         1 => finish(people),
     ]
@@ -252,6 +260,7 @@ fn deliveries() -> BoxedStrategy<Operation> {
     prop_oneof![
         2 => wait(1..4),
         3 => admit(1, Just(NO_LIMITS).boxed()),
+        2 => admit_message(1, Just(NO_LIMITS).boxed()),
         1 => release(1),
         6 => begin(1),
         6 => finish(1),
@@ -380,11 +389,18 @@ struct Pair {
     pictures: [PictureId; 2],
 }
 
+/// The first of a number's windows.
+fn windows_of_a_number(count: usize) -> Vec<Window> {
+    let [short, long] =
+        [Window { max: 2, period: Duration::from_secs(120) }, Window { max: 4, period: HOUR }];
+    [short, long][..count].to_vec()
+}
+
 impl Pair {
     fn new(policy: Policy) -> Self {
         let clock = Clock::virtual_from(tomorrow());
         let redis = Store::redis(&redis_url(), policy).expect("a URL");
-        let picture = || PictureId::random(sms_domain::random::random_bytes());
+        let picture = || PictureId::random(random_bytes());
         Self {
             memory: Store::memory(policy).with_clock(clock.clone()),
             redis: redis.with_clock(clock.clone()),
@@ -402,7 +418,7 @@ impl Pair {
     fn wait(&mut self, steps: u32) {
         self.clock.advance(STEP * steps);
         self.steps += steps;
-        self.pictures = [0; 2].map(|_| PictureId::random(sms_domain::random::random_bytes()));
+        self.pictures = [0; 2].map(|_| PictureId::random(random_bytes()));
     }
 
     /// A name that is only this case's.
@@ -447,13 +463,36 @@ impl Pair {
         windows: usize,
         on: &Limits,
     ) -> AdmissionRequest {
-        let windows =
-            [Window { max: 2, period: Duration::from_secs(120) }, Window { max: 4, period: HOUR }]
-                [..windows]
-                .to_vec();
+        let windows = windows_of_a_number(windows);
         let guarded = vec![self.own("block"), self.own("country")];
         let candidate = self.people[person].request_for(PURPOSES[purpose]);
         let candidate = AdmissionRequest { windows, quotas: self.quotas(on), guarded, ..candidate };
+        self.candidates[person].push(candidate.clone());
+        candidate
+    }
+
+    /// A message to a person. One with the same code is the same message.
+    fn message(
+        &mut self,
+        person: usize,
+        code: u8,
+        windows: usize,
+        on: &Limits,
+    ) -> AdmissionRequest {
+        let number = self.people[person].request();
+        let windows = NumberWindows::new(windows_of_a_number(windows));
+        let mut quotas = self.quotas(on);
+        quotas.push(number_quota(number.id.tag(), windows));
+        let mut hash = [code; 32];
+        hash[..8].copy_from_slice(&number.id.tag().to_string().as_bytes()[..8]);
+        let tag = NumberTag::from_hash(&hash);
+        let candidate = AdmissionRequest {
+            id: VerificationId::new(1, tag, random_bytes(), &Purpose::default()),
+            quotas,
+            guarded: vec![self.own("block"), self.own("country")],
+            kind: AdmissionKind::Message,
+            ..number
+        };
         self.candidates[person].push(candidate.clone());
         candidate
     }
@@ -499,6 +538,10 @@ impl Pair {
             }
             Operation::Admit { person, purpose, windows, limits } => {
                 let candidate = self.candidate(person, purpose, windows, &limits);
+                self.admit(person, &candidate).await
+            }
+            Operation::AdmitMessage { person, code, windows, limits } => {
+                let candidate = self.message(person, code, windows, &limits);
                 self.admit(person, &candidate).await
             }
             Operation::AdmitAgain { person, back } => {

@@ -27,6 +27,9 @@ mod gateway_circuits;
 /// The rate limit of a gateway.
 mod gateway_rate;
 
+/// Messages with a code of somebody else.
+mod messages;
+
 /// Delivery reports.
 mod delivery_reports;
 

@@ -18,7 +18,7 @@ if record and now < record[EXPIRES] then
       replace(packed(record), 'KEEPTTL')
     end
     return {'again', record[ID], record[SEND], now, record[EXPIRES], record[NEXT], record[ROOM_AT],
-      0, record[STATUS], record[DELIVERY], 0}
+      record[WRONG], record[STATUS], record[DELIVERY], record[WRONG_UNTIL]}
   end
 end
 
@@ -31,10 +31,11 @@ EVALUATE_LIMITS()
 if #exceeded > 0 then return {'refused', unpack(exceeded)} end
 if suspicious > 0 then return {'challenge'} end
 
--- The fields of record.lua from ID to UNTIL.
-local value = cmsgpack.pack(candidate, ARGV[2], ARGV[3], 'pending', 'queued', now, now + MAX_LIFE,
-  now, now, 1, 1, 0, 0, true, ARGV[4], {}, now + MAX_LIFE)
+-- The fields of record.lua from ID to UNTIL. No code is checked here: all attempts are used up.
+local ends = now + MAX_LIFE
+local value = cmsgpack.pack(candidate, ARGV[2], ARGV[3], 'pending', 'queued', now, ends, now, now,
+  1, 1, MAX_ATTEMPTS, ends, true, ARGV[4], {}, ends)
 redis.call('SET', KEYS[1], value, 'PX', text(MAX_LIFE))
 COMMIT_LIMITS()
 local flags = (observed > 0 and 1 or 0) + (alarm > 0 and 2 or 0) + (calm and 8 or 0)
-return {'admitted', '', 1, now, now + MAX_LIFE, now, now, 0, flags}
+return {'admitted', '', 1, now, ends, now, now, 0, flags}

@@ -5,12 +5,10 @@ use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{DeliveryState, Status};
 use sms_domain::verification_id::VerificationId;
 
-use super::limits::{QuotaCheck, sweep};
+use super::limits::{QuotaCheck, free_numbers, sweep};
 use super::number::{ActiveVerification, SmsState};
 use super::{Entries, MemoryStore};
-use crate::{
-    AdmissionKind, AdmissionRequest, CheckResult, Decision, Policy, Release, millis, until,
-};
+use crate::{AdmissionKind, AdmissionRequest, CheckResult, Decision, Release, millis, until};
 
 impl MemoryStore {
     pub(crate) fn admit(&self, candidate: &AdmissionRequest) -> Decision {
@@ -93,22 +91,16 @@ impl MemoryStore {
         let Entries { by_tag, sweep_at, sent, counts, .. } = &mut *entries;
         sweep(by_tag, sweep_at, |entry| entry.is_live(now));
         let entry = by_tag.entry(tag).or_default();
-        if let Some(mut current) = entry.current.take_if(|current| now < current.expires) {
+        let known = entry.current.take_if(|current| {
             let is_this = current.candidate.as_ref() == Some(&candidate.id);
-            if is_this || current.delivery != DeliveryState::Failed {
-                if !is_this {
-                    current.candidate = None;
-                }
-                let (verification, sms_number) =
-                    (self.view(entry, &current, now), current.sms_number);
-                entry.current = Some(current);
-                return Decision::Admitted {
-                    verification,
-                    sms_number,
-                    observed: false,
-                    alarm: false,
-                };
-            }
+            now < current.expires && (is_this || current.delivery != DeliveryState::Failed)
+        });
+        if let Some(mut known) = known {
+            // Two requests have it now: neither may roll it back.
+            known.candidate.take_if(|id| *id != candidate.id);
+            let (verification, sms_number) = (self.view(entry, &known, now), known.sms_number);
+            entry.current = Some(known);
+            return Decision::Admitted { verification, sms_number, observed: false, alarm: false };
         }
         let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
             counts.evaluate(&candidate.quotas, sent, now);
@@ -120,12 +112,21 @@ impl MemoryStore {
             return Decision::Challenged;
         }
         let mut current = ActiveVerification::begin(candidate, now);
-        current.expires = now + millis(Policy::MAX_LIFE);
+        current.expires = now + millis(self.policy.max_life);
         current.candidate = Some(candidate.id.clone());
         current.guarded.clone_from(&candidate.guarded);
         counts.commit(&candidate.quotas, sent, now);
+        entry.failed_attempts = 0;
         let verification = self.view(entry, &current, now);
+        // No code is checked here: all attempts are used up.
+        entry.failed_attempts = self.policy.max_attempts;
+        entry.wrong_until = current.expires;
         entry.current = Some(current);
+        for (tag, free_at) in free_numbers(&candidate.quotas, sent) {
+            if let Some(of_number) = by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut()) {
+                of_number.limits_free_at = free_at;
+            }
+        }
         Decision::Admitted { verification, sms_number: 1, observed, alarm }
     }
 
@@ -155,6 +156,10 @@ impl MemoryStore {
                     sent.remove_latest(candidate.id.tag());
                 }
                 counts.refund(&candidate.quotas, sent, self.now());
+                for (tag, _) in free_numbers(&candidate.quotas, sent) {
+                    let of_number = by_tag.get_mut(&tag).and_then(|entry| entry.current.as_mut());
+                    of_number.into_iter().for_each(|current| current.limits_free_at = 0);
+                }
             }
             _ => {}
         }

@@ -181,6 +181,20 @@ impl Counts {
     }
 }
 
+/// The numbers whose windows these quotas have, and the times at which they have room.
+pub(super) fn free_numbers(
+    quotas: &[Quota],
+    sent: &SentTimes,
+) -> impl Iterator<Item = (NumberTag, i64)> {
+    quotas.iter().filter_map(|quota| match quota.rule {
+        QuotaRule::Number(windows) => {
+            let windows: Vec<Window> = windows.all().collect();
+            Some((tag(quota), sent.free_at(tag(quota), &windows)))
+        }
+        _ => None,
+    })
+}
+
 /// The tag of a number whose windows count.
 fn tag(quota: &Quota) -> NumberTag {
     NumberTag::parse(&quota.subject).unwrap_or_else(|| NumberTag::from_hash(&[0; 32]))
