@@ -35,6 +35,9 @@ mod http;
 /// Abuse: rate limits, countries, challenges, the conversion guard, a simulated day.
 mod abuse;
 
+/// Codes of others: messages and the doors of identity servers.
+mod doors;
+
 /// Delivery: retries, dead letters, batches, workers, outages, rolling deploys.
 mod delivery;
 

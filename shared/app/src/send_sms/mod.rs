@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::failure::FailureClass;
-use sms_domain::job::{Job, JobError};
+use sms_domain::job::{Job, JobCode, JobError};
 use sms_domain::retry_schedule::{Delay, Schedule};
 use sms_domain::trace_context::{RequestContext, TraceParent};
 use sms_gateways::Gateways;
@@ -179,9 +179,7 @@ impl SendSms {
             metrics::HANDLES.handed_out(age);
         }
         match self.store.acquire_lease(&job.id, job.sms_number, LEASE, random).await {
-            Ok(Lease::Granted { .. })
-                if self.codes.test_numbers.code(&self.codes.secrets, job.id.tag()).is_some() =>
-            {
+            Ok(Lease::Granted { .. }) if self.is_to_a_test_number(&job) => {
                 info!(id = %job.id, to = %job.to, "a test number: nothing is sent");
                 self.record_outcome(&job, SendOutcome::Sent { message_id: None }, random).await;
                 metrics::HANDLES.delivered(DeliveryOutcome::Test);
@@ -230,6 +228,16 @@ impl SendSms {
                 held(job, attempt, self.schedule.first(), "the store does not answer")
             }
         }
+    }
+
+    fn is_to_a_test_number(&self, job: &Job) -> bool {
+        let CodeSettings { secrets, test_numbers, .. } = &self.codes;
+        // The tag in a message's ID is not its number's.
+        let tag = match &job.code {
+            JobCode::Derived => job.id.tag(),
+            JobCode::Sealed(_) | JobCode::Removed => secrets.tag(&job.to),
+        };
+        test_numbers.code(secrets, tag).is_some()
     }
 
     /// The time since the code was requested.
