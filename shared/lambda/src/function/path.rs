@@ -26,7 +26,7 @@ use url::form_urlencoded::Serializer;
 use super::event::{Form, HttpEvent, Single};
 
 /// The beginnings of all paths of this API.
-pub(super) const OWN: [&str; 7] = [
+pub(super) const OWN: [&str; 8] = [
     "/v1/",
     "/sms_codes/",
     "/image_codes/",
