@@ -60,16 +60,18 @@ impl CheckCode {
         self.codes.secrets.tag(number) == id.tag()
     }
 
-    /// Counts a number that is not the verification's as a wrong code, against the guessing of
-    /// numbers.
+    /// Counts as a wrong code what is wrong before any code is compared: a number that is not the
+    /// verification's, against the guessing of numbers; text that no code can be. `reason` is for
+    /// the log.
     ///
     /// # Errors
     /// As [`CheckCode::check`].
-    pub async fn wrong_number(
+    pub async fn wrong(
         &self,
         id: &VerificationId,
         ip: Option<IpAddr>,
         request: u64,
+        reason: &'static str,
     ) -> Result<CheckResult, StoreError> {
         let result = self
             .store
@@ -80,7 +82,8 @@ impl CheckCode {
             %id,
             result = result.as_str(),
             attempts_left = result.attempts_left(),
-            "checked with another number"
+            reason,
+            "checked"
         );
         Ok(result)
     }
