@@ -11,6 +11,8 @@ use sms_domain::random::random_u64;
 use sms_store::CheckResult;
 
 use super::error::VerifyError;
+#[cfg(test)]
+use super::form::{CheckForm, UpdateForm};
 use super::form::{Form, InPath};
 use super::views::{CheckBody, VerificationBody};
 use super::{Name, VerifyApi, find, services};
@@ -42,7 +44,7 @@ pub(super) fn router(api: Arc<VerifyApi>) -> Router {
 
 /// Check a code
 ///
-/// Form-encoded: `Code`, and `To` or `VerificationSid`.
+/// `Code`, and `To` or `VerificationSid`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/VerificationCheck",
@@ -50,6 +52,7 @@ pub(super) fn router(api: Arc<VerifyApi>) -> Router {
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
+    request_body(content = CheckForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 201, description = "Approved, or pending after a wrong code.", body = CheckBody),
         (status = 400, description = "60200"),
@@ -131,8 +134,6 @@ pub(crate) async fn fetch(
 }
 
 /// Cancel or approve a verification
-///
-/// Form-encoded: `Status=canceled` or `Status=approved`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/Verifications/{name}",
@@ -143,6 +144,7 @@ pub(crate) async fn fetch(
         ("service" = String, Path, description = "`VA…`"),
         ("name" = String, Path, description = "`VE…`, or the number with `+`"),
     ),
+    request_body(content = UpdateForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Canceled or approved.", body = VerificationBody),
         (status = 400, description = "60200"),

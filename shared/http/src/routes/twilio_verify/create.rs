@@ -10,6 +10,8 @@ use axum::{Json, Router};
 use sms_domain::verification_id::VerificationId;
 
 use super::error::VerifyError;
+#[cfg(test)]
+use super::form::CreateForm;
 use super::form::{Form, InPath};
 use super::views::{Shown, VerificationBody};
 use super::{Name, find, number, owner};
@@ -40,8 +42,6 @@ pub(super) fn router(api: Arc<RequestApi>) -> Router {
 }
 
 /// Create a verification
-///
-/// Form-encoded: `To` (with `+`), `Channel=sms`, `Locale`, `AppHash`, `DeviceIp`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/Verifications",
@@ -49,6 +49,7 @@ pub(super) fn router(api: Arc<RequestApi>) -> Router {
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
+    request_body(content = CreateForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 201, description = "An SMS is on its way.", body = VerificationBody),
         (status = 400, description = "60200"),

@@ -41,6 +41,49 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
+/// The parameters of a new verification. Others are refused or change nothing.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = CreateTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct CreateForm {
+    /// With `+`
+    #[schema(example = "+8613800138000")]
+    to: String,
+    /// `sms`
+    #[schema(example = "sms")]
+    channel: String,
+    locale: Option<String>,
+    /// One of `ANDROID_APP_HASHES`
+    app_hash: Option<String>,
+    /// The address of the person, which limits are counted for
+    device_ip: Option<String>,
+}
+
+/// The parameters of a check: `Code`, and one of the others.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = CheckTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct CheckForm {
+    #[schema(example = "012345")]
+    code: String,
+    #[schema(example = "+8613800138000")]
+    to: Option<String>,
+    verification_sid: Option<String>,
+}
+
+/// The parameters of a change.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = UpdateTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct UpdateForm {
+    /// `canceled` or `approved`
+    #[schema(example = "canceled")]
+    status: String,
+}
+
 /// What stands in a path. Text that is not UTF-8 names nothing.
 pub(crate) struct InPath<T>(pub(crate) T);
 

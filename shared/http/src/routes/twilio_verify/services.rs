@@ -228,7 +228,10 @@ pub(crate) async fn fetch(
     operation_id = "twilioCreateService",
     tag = "twilio verify",
     security(("basic" = [])),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
 pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> VerifyError {
     caller.account(&api.callers).err().map_or(VerifyError::Method, VerifyError::from)
@@ -242,7 +245,10 @@ pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) ->
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
 pub(crate) async fn refuse_change(
     State(api): State<Arc<VerifyApi>>,
@@ -259,7 +265,10 @@ pub(crate) async fn refuse_change(
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
 pub(crate) async fn refuse_deletion(
     State(api): State<Arc<VerifyApi>>,
@@ -276,7 +285,10 @@ pub(crate) async fn refuse_deletion(
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
 pub(crate) async fn refuse_rate_limit(
     State(api): State<Arc<VerifyApi>>,
