@@ -1,4 +1,4 @@
-// Twilio's client for Node, unchanged but for the host, at the orders of tests/it/compat/twilio.rs.
+// Twilio's client for Node, unchanged but for the host: tests/it/compat/twilio.rs gives it orders.
 //
 //     node tests/twilio/client.mjs http://127.0.0.1:8080 AC... KEY [OPTIONS]
 //
@@ -25,6 +25,12 @@ const calls = {
   "rate limits": ({ service }) => services(service).rateLimits.list(),
   "create rate limit": ({ service }) =>
     services(service).rateLimits.create({ uniqueName: "another" }),
+  // Where a request to this URL goes.
+  host: ({ name }) => {
+    const url = new URL(name);
+    url.hostname = client.getHostname(url.hostname);
+    return url.href;
+  },
 };
 
 // The names of parameters as Node has them.

@@ -1,4 +1,4 @@
-"""Twilio's client for Python, unchanged but for the host, at the orders of tests/it/compat/twilio.rs.
+"""Twilio's client for Python, unchanged but for the host, for tests/it/compat/twilio.rs.
 
     python tests/twilio/client.py http://127.0.0.1:8080 AC... KEY
 
@@ -30,6 +30,8 @@ CALLS = {
     "update service": lambda call: services(call["service"]).update(friendly_name="another"),
     "delete service": lambda call: services(call["service"]).delete(),
     "rate limits": lambda call: services(call["service"]).rate_limits.list(),
+    # Where a request to this URL goes.
+    "host": lambda call: client.get_hostname(call["name"]),
     "create rate limit": lambda call: services(call["service"]).rate_limits.create("another"),
 }
 

@@ -60,18 +60,39 @@ impl CheckCode {
         self.codes.secrets.tag(number) == id.tag()
     }
 
-    /// Counts as a wrong code what is wrong before any code is compared: a number that is not the
-    /// verification's, against the guessing of numbers; text that no code can be. `reason` is for
-    /// the log.
+    /// Counts a number that is not the verification's as a wrong code, against the guessing of
+    /// numbers.
     ///
     /// # Errors
     /// As [`CheckCode::check`].
-    pub async fn wrong(
+    pub async fn wrong_number(
         &self,
         id: &VerificationId,
         ip: Option<IpAddr>,
         request: u64,
-        reason: &'static str,
+    ) -> Result<CheckResult, StoreError> {
+        self.wrong(id, ip, request, "another number").await
+    }
+
+    /// Counts text that no code can be as a wrong code.
+    ///
+    /// # Errors
+    /// As [`CheckCode::check`].
+    pub async fn no_code(
+        &self,
+        id: &VerificationId,
+        ip: Option<IpAddr>,
+        request: u64,
+    ) -> Result<CheckResult, StoreError> {
+        self.wrong(id, ip, request, "no code").await
+    }
+
+    async fn wrong(
+        &self,
+        id: &VerificationId,
+        ip: Option<IpAddr>,
+        request: u64,
+        typed: &'static str,
     ) -> Result<CheckResult, StoreError> {
         let result = self
             .store
@@ -82,7 +103,7 @@ impl CheckCode {
             %id,
             result = result.as_str(),
             attempts_left = result.attempts_left(),
-            reason,
+            typed,
             "checked"
         );
         Ok(result)

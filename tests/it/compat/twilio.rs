@@ -671,6 +671,15 @@ async fn calls_as_others_write_them_reach_twilios_facade() {
     ] {
         is_error(&client.send(request).await, 401, 20003);
     }
+    // A page of another site, in a browser that was told the password once.
+    for path in
+        [&checks, &format!("{service}/Verifications"), &format!("{service}/Verifications/{sid}")]
+    {
+        let request = client.request("POST", path).basic_auth(ACCOUNT, Some(SHOP));
+        let request = request.header("sec-fetch-site", "cross-site");
+        let form = "To=%2B8613800138001&Channel=sms&Status=canceled&Code=123456";
+        is_error(&client.send(request.body(form)).await, 401, 20003);
+    }
     // SIDs are hexadecimal, in whatever letters.
     let path = format!("/v2/Services/VA{}", LOGIN[2..].to_uppercase());
     assert_eq!(raw(client, "GET", &path, SHOP, "").await.status, 200);
@@ -695,5 +704,33 @@ async fn a_verification_of_twilio_expires() {
         update(LOGIN, sid, "approved"),
     ] {
         assert_eq!(twilio.error(&call), (20404, 404), "{call}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_twilio_reach_a_host_below_a_path() {
+    let environment = facade(&Environment::embedded()).with("BASE_PATH", "/sms");
+    let deployment = Deployment::whole(&environment);
+    for (index, language) in (0..).zip(LANGUAGES) {
+        let base = format!("{}/sms/", deployment.client.base);
+        let mut twilio = Official::new(language, &base, SHOP);
+        let to = number(index).e164().to_owned();
+        assert_eq!(twilio.ok(&create(LOGIN, &to))["status"], "pending");
+        assert_eq!(twilio.ok(&fetch(LOGIN, &to))["status"], "pending");
+        // What docs/guide/from-twilio.md says of hosts.
+        let mut host = |name: &str| twilio.ok(&json!({ "call": "host", "name": name }));
+        for name in [
+            "http://127.0.0.1:8080/",
+            "http://localhost:8080/",
+            "https://a.b.c/sms",
+            "https://a.b.c.d.e/",
+        ] {
+            assert_eq!(host(name), name, "{language:?}");
+        }
+        for (name, in_node) in
+            [("https://b.c/", "https://b.c.b.c/"), ("https://a.b.c.d.e.f/", "https://a.b.c.e.f/")]
+        {
+            assert_eq!(host(name), if language == Language::Node { in_node } else { name });
+        }
     }
 }

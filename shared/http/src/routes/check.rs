@@ -126,7 +126,7 @@ pub(crate) async fn check(
     let (ip, request) = (caller.ip(api.callers.proxies), random_u64());
     let other_number = to.as_ref().is_some_and(|to| !check_code.is_of(&id, to));
     let result = match other_number {
-        true => check_code.wrong(&id, ip, request, "another number").await?,
+        true => check_code.wrong_number(&id, ip, request).await?,
         false => check_code.check(&id, &typed, ip, request).await?,
     };
     match result {

@@ -90,7 +90,7 @@ pub(crate) async fn check(
     // What has as many characters as a code may have at Twilio is a wrong one.
     let checked = match code {
         Some(code) => check.check(id, &code, None, request).await?,
-        None => check.wrong(id, None, request, "no code").await?,
+        None => check.no_code(id, None, request).await?,
     };
     let status = match checked {
         CheckResult::Approved => "approved",

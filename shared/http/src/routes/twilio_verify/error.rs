@@ -126,6 +126,8 @@ impl From<Refusal> for VerifyError {
             Self::NoChecksLeft(wait)
         } else if refusal.contains(Exceeded::Limit(Scope::Number)) {
             Self::NoSendsLeft(wait)
+        } else if refusal.contains(Exceeded::Limit(Scope::Conversion)) {
+            Self::Blocked
         } else {
             Self::TooMany(wait)
         }
@@ -145,6 +147,35 @@ impl From<Problem> for VerifyError {
             Problem::BadField { field, .. } if field == "locale" => Self::Parameter("Locale"),
             Problem::BadNumber(_) | Problem::MissingField("to") => Self::Parameter("To"),
             _ => Self::Parameter("body"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_the_code_of_what_a_client_may_do_about_it() {
+        let refused = |exceeded: &[Exceeded]| {
+            let mut refusal = Refusal::default();
+            exceeded.iter().for_each(|one| refusal.add(*one, Duration::from_secs(60)));
+            VerifyError::from(refusal).code().0
+        };
+        let limit = Exceeded::Limit;
+        for (exceeded, code) in [
+            (vec![Exceeded::Cooldown], 20429),
+            (vec![Exceeded::Attempts], 60202),
+            (vec![limit(Scope::Number)], 60203),
+            // Nobody types codes of this prefix back: at Twilio that is its Fraud Guard.
+            (vec![limit(Scope::Conversion)], 60410),
+            (vec![limit(Scope::Budget)], 20429),
+            (vec![limit(Scope::Ip), limit(Scope::Tenant)], 20429),
+            (vec![limit(Scope::Wrong)], 20429),
+            (vec![Exceeded::Cooldown, Exceeded::Attempts, limit(Scope::Number)], 60202),
+            (vec![Exceeded::Cooldown, limit(Scope::Number), limit(Scope::Total)], 60203),
+        ] {
+            assert_eq!(refused(&exceeded), code, "{exceeded:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use super::error::VerifyError;
 use crate::extract::json::{is_encoded, read};
+use crate::routes::meiduo::is_of_another_site;
 use crate::{BODY_TIMEOUT, MAX_BODY};
 
 /// The parameters of a request's body.
@@ -31,6 +32,10 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = VerifyError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, VerifyError> {
+        // A browser sends the password that it was told once with forms of any page.
+        if is_of_another_site(request.headers()) {
+            return Err(VerifyError::Credentials);
+        }
         if is_encoded(request.headers()) {
             return Err(VerifyError::Parameter("Content-Encoding"));
         }
