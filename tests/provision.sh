@@ -70,11 +70,13 @@ install_python() {
   cat "$@" >"$folder/installed.txt"
 }
 
-install_samples() {
-  cmp -s samples/express/package-lock.json samples/express/node_modules/installed.json && return 0
-  step "installing what samples/express needs"
-  quietly npm ci --prefix samples/express --no-audit --no-fund
-  cp samples/express/package-lock.json samples/express/node_modules/installed.json
+# Installs what package-lock.json of a folder names, anew when it changes.
+install_node() {
+  local folder=$1
+  cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json" && return 0
+  step "installing what $folder needs"
+  quietly npm ci --prefix "$folder" --no-audit --no-fund
+  cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
 }
 
 services=$(mktemp -d)
@@ -130,5 +132,6 @@ prepare() {
   install_python "$tools" tests/tools.txt samples/django/requirements.txt
   install_python "$ministack" tests/ministack.txt
   export PATH=$tools/bin:$PATH:$ministack/bin
-  install_samples
+  install_node samples/express
+  install_node tests/twilio
 }
