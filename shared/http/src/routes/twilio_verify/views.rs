@@ -188,7 +188,7 @@ mod tests {
     use sms_domain::secrets::Secrets;
     use sms_domain::verification::Policy;
     use sms_domain::verification_id::Purpose;
-    use sms_store::{AdmissionRequest, Clock, Store};
+    use sms_store::{AdmissionKind, AdmissionRequest, Clock, Store};
 
     use super::*;
 
@@ -207,6 +207,7 @@ mod tests {
             to: number.masked(),
             windows: Vec::new(),
             quotas: Vec::new(),
+            kind: AdmissionKind::Verification,
             guarded: Vec::new(),
         };
         store.admit(&request).await.expect("an answer");
