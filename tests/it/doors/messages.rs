@@ -137,7 +137,7 @@ async fn message_of_a_thousand_at_once_is_sent_once() {
         join_all((0..1_000).map(|_| async {
             until_answered(client, &json!({ "to": same, "code": "012345" })).await
         }));
-    let mut ids: Vec<String> = answers.await.iter().map(|answer| answer.id()).collect();
+    let mut ids: Vec<String> = answers.await.iter().map(Answer::id).collect();
     ids.dedup();
     assert_eq!(ids.len(), 1, "one message");
 

@@ -208,7 +208,8 @@ fn recorded() -> Vec<Recorded> {
             path: "/v1/doors/own-name",
             authorization: bearer.clone(),
             body: json!({
-                "to": "+8613800138005", "content": "Your code is 555555", "id": "65a1", "sender": "Shop",
+                "to": "+8613800138005", "content": "Your code is 555555", "id": "65a1",
+                "sender": "Shop",
             }),
             expected: ("+8613800138005", "555555"),
         },
