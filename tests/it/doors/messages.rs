@@ -119,6 +119,7 @@ async fn message_that_is_not_valid_names_the_field() {
         (with("expires_in", json!(86_401)), 422, "expires_in"),
         (with("outcome", json!("maybe")), 422, "outcome"),
         (with("ip", json!("nowhere")), 422, "ip"),
+        (with("ip", Value::Null), 422, "ip"),
         (with("text", json!("Hello")), 422, "text"),
     ] {
         let answer = post(&deployment.client, MESSAGES, &body).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Json as JsonAnswer, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sms_app::custom_message::CustomMessage;
 use sms_domain::code::Code;
@@ -51,24 +51,35 @@ pub(crate) struct CreateMessage {
     to: Option<String>,
     /// The country of a national number
     #[cfg_attr(test, schema(examples("CN")))]
+    #[serde(default, deserialize_with = "present")]
     region: Option<String>,
     /// The code: 4 to 16 letters, digits and dashes, as a string or a number
     #[cfg_attr(test, schema(required = true, value_type = document::CustomCode))]
     code: Option<Value>,
     /// Language of the text
     #[cfg_attr(test, schema(examples("en")))]
+    #[serde(default, deserialize_with = "present")]
     locale: Option<String>,
     /// Purpose, which selects the text
     #[cfg_attr(test, schema(examples("login")))]
+    #[serde(default, deserialize_with = "present")]
     purpose: Option<String>,
     /// Seconds for which the code is accepted, 1 to 86,400: without it the text names no minutes
+    #[serde(default, deserialize_with = "present")]
     expires_in: Option<u64>,
     /// The person's address, for the limits of addresses
     #[cfg_attr(test, schema(examples("192.0.2.7")))]
+    #[serde(default, deserialize_with = "present")]
     ip: Option<String>,
     /// `reported`: the caller will report codes that are brought to it, and the conversion guard
     /// counts the SMS
+    #[serde(default, deserialize_with = "present")]
     outcome: Option<String>,
+}
+
+/// Reads a field that is there: null is no value.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// A message, as its sender sees it
