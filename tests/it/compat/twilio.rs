@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -327,13 +328,19 @@ async fn services_and_rate_limits_of_twilio_are_those_of_the_configuration() {
     // Also what no client of Twilio's calls.
     let service = format!("/v2/Services/{LOGIN}");
     for (method, path) in [
+        ("POST", "/v2/Services".to_owned()),
+        ("DELETE", service.clone()),
+        ("POST", format!("{service}/RateLimits")),
         ("PUT", "/v2/Services".to_owned()),
         ("PATCH", service.clone()),
         ("GET", format!("{service}/Verifications")),
         ("DELETE", format!("{service}/Verifications")),
         ("DELETE", format!("{service}/Verifications/{TO}")),
     ] {
-        is_error(&raw(&deployment.client, method, &path, APP, "").await, 405, 20004);
+        let answer = raw(&deployment.client, method, &path, APP, "").await;
+        is_error(&answer, 405, 20004);
+        // As HTTP asks of a 405.
+        assert!(!answer.header("allow").is_empty(), "{method} {path}: {answer:?}");
     }
     // (Python's client throws away the body of the error of a list.)
     let of_nobody = "/v2/Services/VA00000000000000000000000000000003/RateLimits".to_owned();
@@ -732,5 +739,35 @@ async fn clients_of_twilio_reach_a_host_below_a_path() {
         {
             assert_eq!(host(name), if language == Language::Node { in_node } else { name });
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_twilio_at_once_send_one_sms_and_have_five_guesses() {
+    for environment in environments() {
+        let deployment = Deployment::whole(&environment);
+        let client = &deployment.client;
+        let service = format!("/v2/Services/{LOGIN}");
+        let path = format!("{service}/Verifications");
+        let asked = "To=%2B8613800138000&Channel=sms";
+        // Of two callers; at once, not one after another.
+        let answers = join_all((0..300).map(|index| {
+            raw(client, "POST", &path, if index % 2 == 0 { SHOP } else { APP }, asked)
+        }))
+        .await;
+        let accepted = answers.iter().filter(|answer| answer.status == 201).count();
+        let refused = answers.iter().filter(|answer| code_of(answer) == (429, 20429)).count();
+        assert_eq!((accepted, refused), (1, 299));
+        let first = answers.iter().position(|answer| answer.status == 201).expect("one");
+        let key = if first % 2 == 0 { SHOP } else { APP };
+        let code = client.code(TO).await;
+        assert_eq!(client.inbox(TO).await.len(), 1);
+        let path = format!("{service}/VerificationCheck");
+        let typed = format!("To=%2B8613800138000&Code={}", wrong(&code));
+        let answers = join_all((0..100).map(|_| raw(client, "POST", &path, key, &typed))).await;
+        let wrong = answers.iter().filter(|answer| answer.status == 201).count();
+        let locked = answers.iter().filter(|answer| code_of(answer) == (429, 60202)).count();
+        assert_eq!((wrong, locked), (5, 95));
+        assert!(answers.iter().all(|answer| answer.body["valid"] != true));
     }
 }
