@@ -771,3 +771,43 @@ async fn calls_of_twilio_at_once_send_one_sms_and_have_five_guesses() {
         assert!(answers.iter().all(|answer| answer.body["valid"] != true));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_twilio_choose_the_text_and_whom_limits_count() {
+    let environment = facade(&Environment::embedded())
+        .with("ANDROID_APP_HASHES", "FA+9qCX9VSu")
+        .with("ALLOWED_COUNTRIES", "all")
+        .with("LIMITS", "ip=2/hour");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    for (language, ip) in LANGUAGES.into_iter().zip(["198.51.100.7", "2001:db8::1"]) {
+        let to =
+            |index: u32| number(index + if ip.contains(':') { 10 } else { 0 }).e164().to_owned();
+        let mut twilio = Official::new(language, &client.base, SHOP);
+        for (index, locale, words) in [
+            (0, "en", "login code"),
+            (1, "zh", "登录验证码"),
+            (2, "zh-HK", "登入驗證碼"),
+            // Of another language, or none, it is that of the number's country.
+            (3, "pt-BR", "登录验证码"),
+            (4, "", "登录验证码"),
+        ] {
+            let to = to(index);
+            let params = json!({ "to": to, "channel": "sms", "locale": locale });
+            twilio.ok(&create_with(LOGIN, &params));
+            client.code(&to).await;
+            let messages = client.inbox(&to).await;
+            assert!(text(&messages[0], "text").contains(words), "{locale}: {messages:?}");
+        }
+        let hash = json!({ "to": to(5), "channel": "sms", "app_hash": "FA+9qCX9VSu" });
+        twilio.ok(&create_with(LOGIN, &hash));
+        client.code(&to(5)).await;
+        assert!(text(&client.inbox(&to(5)).await[0], "text").ends_with("FA+9qCX9VSu"));
+        // The address of a person is counted, and nobody's where there is none.
+        let from = |index| json!({ "to": to(index), "channel": "sms", "device_ip": ip });
+        twilio.ok(&create_with(LOGIN, &from(6)));
+        twilio.ok(&create_with(LOGIN, &from(7)));
+        assert_eq!(twilio.error(&create_with(LOGIN, &from(8))), (20429, 429));
+        twilio.ok(&create(LOGIN, &to(8)));
+    }
+}
