@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -327,13 +328,19 @@ async fn services_and_rate_limits_of_twilio_are_those_of_the_configuration() {
     // Also what no client of Twilio's calls.
     let service = format!("/v2/Services/{LOGIN}");
     for (method, path) in [
+        ("POST", "/v2/Services".to_owned()),
+        ("DELETE", service.clone()),
+        ("POST", format!("{service}/RateLimits")),
         ("PUT", "/v2/Services".to_owned()),
         ("PATCH", service.clone()),
         ("GET", format!("{service}/Verifications")),
         ("DELETE", format!("{service}/Verifications")),
         ("DELETE", format!("{service}/Verifications/{TO}")),
     ] {
-        is_error(&raw(&deployment.client, method, &path, APP, "").await, 405, 20004);
+        let answer = raw(&deployment.client, method, &path, APP, "").await;
+        is_error(&answer, 405, 20004);
+        // As HTTP asks of a 405.
+        assert!(!answer.header("allow").is_empty(), "{method} {path}: {answer:?}");
     }
     // (Python's client throws away the body of the error of a list.)
     let of_nobody = "/v2/Services/VA00000000000000000000000000000003/RateLimits".to_owned();
@@ -472,10 +479,18 @@ async fn keys_and_services_of_twilio_do_not_see_each_others_verifications() {
         .with("GUARD", "off");
     for environment in [facade(&Environment::embedded()), environment] {
         let on_redis = environment.variables().any(|(name, _)| name == "REDIS_URL");
-        let deployment = Deployment::whole(&environment);
+        let mut deployment = match on_redis {
+            true => Deployment::split(&environment),
+            false => Deployment::whole(&environment),
+        };
         let mut owner = Official::new(Language::Python, &deployment.client.base, SHOP);
         let sid = text(&owner.ok(&create(LOGIN, TO)), "sid").to_owned();
         let code = deployment.client.code(TO).await;
+        // Workers have questions of their own.
+        for worker in &mut deployment.workers {
+            worker.terminate();
+            worker.ended().await;
+        }
         let unknown = "+8613900139000";
         let unknown_sid = format!("VE{}", "0".repeat(32));
         for language in LANGUAGES {
@@ -732,5 +747,75 @@ async fn clients_of_twilio_reach_a_host_below_a_path() {
         {
             assert_eq!(host(name), if language == Language::Node { in_node } else { name });
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_twilio_at_once_send_one_sms_and_have_five_guesses() {
+    for environment in environments() {
+        let deployment = Deployment::whole(&environment);
+        let client = &deployment.client;
+        let service = format!("/v2/Services/{LOGIN}");
+        let path = format!("{service}/Verifications");
+        let asked = "To=%2B8613800138000&Channel=sms";
+        // Of two callers; at once, not one after another.
+        let answers = join_all((0..300).map(|index| {
+            raw(client, "POST", &path, if index % 2 == 0 { SHOP } else { APP }, asked)
+        }))
+        .await;
+        let accepted = answers.iter().filter(|answer| answer.status == 201).count();
+        let refused = answers.iter().filter(|answer| code_of(answer) == (429, 20429)).count();
+        assert_eq!((accepted, refused), (1, 299));
+        let first = answers.iter().position(|answer| answer.status == 201).expect("one");
+        let key = if first % 2 == 0 { SHOP } else { APP };
+        let code = client.code(TO).await;
+        assert_eq!(client.inbox(TO).await.len(), 1);
+        let path = format!("{service}/VerificationCheck");
+        let typed = format!("To=%2B8613800138000&Code={}", wrong(&code));
+        let answers = join_all((0..100).map(|_| raw(client, "POST", &path, key, &typed))).await;
+        let wrong = answers.iter().filter(|answer| answer.status == 201).count();
+        let locked = answers.iter().filter(|answer| code_of(answer) == (429, 60202)).count();
+        assert_eq!((wrong, locked), (5, 95));
+        assert!(answers.iter().all(|answer| answer.body["valid"] != true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_twilio_choose_the_text_and_whom_limits_count() {
+    let environment = facade(&Environment::embedded())
+        .with("ANDROID_APP_HASHES", "FA+9qCX9VSu")
+        .with("ALLOWED_COUNTRIES", "all")
+        .with("LIMITS", "ip=2/hour");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    for (language, ip) in LANGUAGES.into_iter().zip(["198.51.100.7", "2001:db8::1"]) {
+        let to =
+            |index: u32| number(index + if ip.contains(':') { 10 } else { 0 }).e164().to_owned();
+        let mut twilio = Official::new(language, &client.base, SHOP);
+        for (index, locale, words) in [
+            (0, "en", "login code"),
+            (1, "zh", "登录验证码"),
+            (2, "zh-HK", "登入驗證碼"),
+            // Of another language, or none, it is that of the number's country.
+            (3, "pt-BR", "登录验证码"),
+            (4, "", "登录验证码"),
+        ] {
+            let to = to(index);
+            let params = json!({ "to": to, "channel": "sms", "locale": locale });
+            twilio.ok(&create_with(LOGIN, &params));
+            client.code(&to).await;
+            let messages = client.inbox(&to).await;
+            assert!(text(&messages[0], "text").contains(words), "{locale}: {messages:?}");
+        }
+        let hash = json!({ "to": to(5), "channel": "sms", "app_hash": "FA+9qCX9VSu" });
+        twilio.ok(&create_with(LOGIN, &hash));
+        client.code(&to(5)).await;
+        assert!(text(&client.inbox(&to(5)).await[0], "text").ends_with("FA+9qCX9VSu"));
+        // The address of a person is counted, and nobody's where there is none.
+        let from = |index| json!({ "to": to(index), "channel": "sms", "device_ip": ip });
+        twilio.ok(&create_with(LOGIN, &from(6)));
+        twilio.ok(&create_with(LOGIN, &from(7)));
+        assert_eq!(twilio.error(&create_with(LOGIN, &from(8))), (20429, 429));
+        twilio.ok(&create(LOGIN, &to(8)));
     }
 }

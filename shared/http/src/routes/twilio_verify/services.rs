@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::ALLOW;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sms_domain::quota::Scope;
@@ -233,8 +235,11 @@ pub(crate) async fn fetch(
         (status = 405, description = "20004: they are configured."),
     ),
 ))]
-pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> VerifyError {
-    caller.account(&api.callers).err().map_or(VerifyError::Method, VerifyError::from)
+pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
+    match caller.account(&api.callers) {
+        Ok(_) => ([(ALLOW, "GET,HEAD")], VerifyError::Method).into_response(),
+        Err(problem) => VerifyError::from(problem).into_response(),
+    }
 }
 
 /// Change a service: refused
@@ -250,10 +255,7 @@ pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) ->
         (status = 405, description = "20004: they are configured."),
     ),
 ))]
-pub(crate) async fn refuse_change(
-    State(api): State<Arc<VerifyApi>>,
-    caller: Caller,
-) -> VerifyError {
+pub(crate) async fn refuse_change(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
     refuse(State(api), caller).await
 }
 
@@ -270,10 +272,7 @@ pub(crate) async fn refuse_change(
         (status = 405, description = "20004: they are configured."),
     ),
 ))]
-pub(crate) async fn refuse_deletion(
-    State(api): State<Arc<VerifyApi>>,
-    caller: Caller,
-) -> VerifyError {
+pub(crate) async fn refuse_deletion(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
     refuse(State(api), caller).await
 }
 
@@ -293,7 +292,7 @@ pub(crate) async fn refuse_deletion(
 pub(crate) async fn refuse_rate_limit(
     State(api): State<Arc<VerifyApi>>,
     caller: Caller,
-) -> VerifyError {
+) -> Response {
     refuse(State(api), caller).await
 }
 
