@@ -58,6 +58,7 @@ pub async fn bind(components: &mut Components) -> Result<Server, ListenError> {
     }
     let (config, http) = (&components.config, &components.config.http);
     config.abuse.warn_of_assumed_prices();
+    http.warn_of_missing_keys();
     let api = RequestApi {
         request_code: components.request_code(),
         test_numbers: config.codes.test_numbers.clone(),

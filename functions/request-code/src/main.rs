@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
     sms_telemetry::init(sms_telemetry::xray::layer());
     let config = sms_telemetry::or_exit(RequestConfig::read(&environment));
     config.abuse.warn_of_assumed_prices();
+    config.http.warn_of_missing_keys();
     let store = sms_telemetry::or_exit(Store::redis(config.redis.expose(), config.store.policy));
     EvictionWatch::new(store.clone(), config.store.accepts_eviction).once();
     let queue = sms_telemetry::or_exit(Queue::from_url(config.queue.expose(), None));

@@ -2,19 +2,20 @@
 //! queued and sent as those of our own are, with limits of its own.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sms_domain::custom_code::CustomCode;
 use sms_domain::job::{Job, JobCode};
 use sms_domain::locale::Locale;
+use sms_domain::message::segments;
 use sms_domain::phone::{Country, PhoneNumber};
-use sms_domain::quota::{Scope, number_quota};
+use sms_domain::quota::{QuotaRule, Scope, number_quota};
 use sms_domain::random::random_bytes;
 use sms_domain::refusal::{Exceeded, Refusal};
 use sms_domain::trace_context::RequestContext;
-use sms_domain::verification::{DeliveryState, Verification};
+use sms_domain::verification::{Policy, Verification};
 use sms_domain::verification_id::{Purpose, VerificationId};
-use sms_store::{AdmissionKind, AdmissionRequest, Conclusion, Decision, StoreError};
+use sms_store::{AdmissionKind, AdmissionRequest, Conclusion, Decision, MESSAGE_SCOPE, StoreError};
 use tracing::{Instrument, debug_span, error, info, warn};
 
 use crate::metrics;
@@ -44,9 +45,17 @@ pub struct CustomMessage {
     pub context: RequestContext,
 }
 
+impl CustomMessage {
+    /// The number of SMS that it takes. (Our own texts take one.)
+    fn segments(&self) -> u64 {
+        let count = self.custom.text.as_deref().map_or(1, segments);
+        u64::try_from(count).unwrap_or(1)
+    }
+}
+
 impl RequestCode {
     /// Admits a message and queues its SMS. The same code for the same number is the same message
-    /// for [`Policy::MAX_LIFE`](sms_domain::verification::Policy::MAX_LIFE), unless it failed.
+    /// for [`Policy::MAX_LIFE`], or for as long as its maker accepts it, unless it failed.
     ///
     /// There are no challenges: what the conversion guard finds suspicious has half of the number's
     /// windows. A cooldown and wrong codes of a verification do not hold it.
@@ -58,44 +67,47 @@ impl RequestCode {
         message: CustomMessage,
     ) -> Result<Verification, RequestCodeError> {
         let (began, country) = (Instant::now(), message.country);
+        let price = self.abuse.budget.price(country) * message.segments();
         let result = self.decide_on_message(message).await;
         match &result {
-            Ok(_) => {
-                let price = self.abuse.budget.price(country);
-                metrics::HANDLES.accepted(country, price, began.elapsed());
-            }
+            Ok((_, true)) => {}
+            Ok((_, false)) => metrics::HANDLES.accepted(country, price, began.elapsed()),
             Err(error) => metrics::HANDLES.rejected(error.outcome(), error.refusal()),
         }
-        result
+        result.map(|(message, _)| message)
     }
 
+    /// Returns the message, and true if it was known.
     async fn decide_on_message(
         &self,
         message: CustomMessage,
-    ) -> Result<Verification, RequestCodeError> {
+    ) -> Result<(Verification, bool), RequestCodeError> {
         if !self.abuse.countries.contains(message.country) {
             return Err(RequestCodeError::Country(message.country));
         }
         let CustomMessage { to, tenant, .. } = &message;
         let mut candidate = self.candidate(&message, false).await?;
-        let admit = async |candidate: &AdmissionRequest| {
-            let span = debug_span!(target: "sms_verify::spans", "admit");
-            self.store.admit(candidate).instrument(span).await
-        };
-        let mut decision = admit(&candidate).await;
+        let mut decision = self.admit_message(&candidate).await;
         if matches!(decision, Ok(Decision::Challenged)) {
             candidate = self.candidate(&message, true).await?;
-            decision = admit(&candidate).await;
+            decision = self.admit_message(&candidate).await;
         }
-        let (verification, sms_number) = match decision {
-            Ok(Decision::Admitted { verification, sms_number, observed, alarm }) => {
+        let (verification, is_known) = match decision {
+            Ok(Decision::Admitted { verification, observed, alarm, .. }) => {
                 if observed {
                     warn!(id = %verification.id, to = %to, "conversion is unusually low");
                 }
                 if alarm {
                     error!("80 % of the budget of this hour or day is spent");
                 }
-                (verification, sms_number)
+                (verification, false)
+            }
+            Ok(Decision::Known { verification, is_lost }) => {
+                info!(id = %verification.id, to = %to, sender = tenant, "message known");
+                if !is_lost {
+                    return Ok((verification, true));
+                }
+                (verification, true)
             }
             Ok(Decision::Refused(refusal)) => {
                 if refusal.contains(Exceeded::Limit(Scope::Budget)) {
@@ -112,19 +124,15 @@ impl RequestCode {
                 return Err(error.into());
             }
         };
-        let is_known = verification.id != candidate.id;
-        info!(id = %verification.id, to = %to, sender = tenant, is_known, "message admitted");
-        // A job that is queued twice is sent once; one that its process has lost is queued now.
-        let is_open =
-            matches!(verification.delivery, DeliveryState::Queued | DeliveryState::Retrying);
-        if is_known && !is_open {
-            return Ok(verification);
-        }
+        info!(id = %verification.id, to = %to, sender = tenant, "message admitted");
         let (id, now) = (verification.id.clone(), self.now_ms());
-        let sealed = self.secrets.seal(&message.custom, &id, to, now, random_bytes());
+        let Some(sealed) = self.secrets.seal(&message.custom, &id, to, now, random_bytes()) else {
+            // Another process has a newer secret, and the message is its own.
+            return Ok((verification, true));
+        };
         let job = Job {
             id,
-            sms_number,
+            sms_number: 1,
             to: message.to,
             code: JobCode::Sealed(sealed),
             locale: message.locale,
@@ -137,7 +145,12 @@ impl RequestCode {
             context: message.context,
         };
         self.enqueue(&job, candidate).await?;
-        Ok(verification)
+        Ok((verification, is_known))
+    }
+
+    async fn admit_message(&self, candidate: &AdmissionRequest) -> Result<Decision, StoreError> {
+        let span = debug_span!(target: "sms_verify::spans", "admit");
+        self.store.admit(candidate).instrument(span).await
     }
 
     /// The request to the store. `is_suspicious`: the guard has asked for a challenge.
@@ -166,10 +179,17 @@ impl RequestCode {
             &self.secrets,
         ));
         quotas.extend(guard);
-        quotas.extend(self.abuse.budget.quotas(*country));
-        let tag = self.secrets.message_tag(tenant, to, &message.custom);
+        for mut quota in self.abuse.budget.quotas(*country) {
+            if let QuotaRule::Budget(rule) = &mut quota.rule {
+                rule.price *= message.segments();
+            }
+            quotas.push(quota);
+        }
+        let tag = self.secrets.message_tag(tenant, to, &message.custom.code);
+        let left = message.custom.valid_until.map_or(0, |until| until - self.now_ms());
+        let life = Duration::from_millis(u64::try_from(left).unwrap_or_default());
         Ok(AdmissionRequest {
-            kind: AdmissionKind::Message,
+            kind: AdmissionKind::Message { life: life.max(Policy::MAX_LIFE) },
             id: VerificationId::new(self.secrets.newest_key_id(), tag, random_bytes(), purpose),
             scope: self.message_scope(tenant),
             to: to.masked(),
@@ -181,7 +201,7 @@ impl RequestCode {
 
     /// The scope of a sender's messages.
     fn message_scope(&self, tenant: &str) -> String {
-        ["message/", &self.secrets.keyed_hash(tenant.as_bytes())].concat()
+        [MESSAGE_SCOPE, &self.secrets.keyed_hash(tenant.as_bytes())].concat()
     }
 
     /// Returns a sender's message; `None` if it is unknown, over, or another sender's.

@@ -255,6 +255,8 @@ impl RequestCode {
                 }
                 (verification, sms_number)
             }
+            // A message alone is known before.
+            Ok(Decision::Known { verification, .. }) => return Ok(verification),
             Ok(Decision::Challenged) => return Err(self.challenge_required(&to, random, false)),
             Ok(Decision::Refused(refusal)) => return Err(self.refused(refusal, &to, random)),
             Err(error) => {

@@ -17,8 +17,8 @@ use crate::code::Code;
 use crate::phone::PhoneNumber;
 use crate::verification_id::VerificationId;
 
-/// Longest text in place of ours, in characters: ten SMS of a 16-bit alphabet.
-pub const MAX_TEXT: usize = 670;
+/// Most SMS that a text in place of ours may take.
+pub const MAX_SEGMENTS: usize = 6;
 
 /// A code that somebody else made.
 #[derive(Clone)]
@@ -152,7 +152,7 @@ mod tests {
             text: Some("\"WBPP-MJGR\"\n是您的驗證碼".to_owned()),
             valid_until: Some(7),
         };
-        let sealed = secrets.seal(&custom, &id, &to, 5, [9; NONCE_LEN]);
+        let sealed = secrets.seal(&custom, &id, &to, 5, [9; NONCE_LEN]).expect("its secret");
         let opened = secrets.open(&sealed, &id, &to).expect("opens");
         assert_eq!((opened.code.expose(), opened.valid_until), ("WBPP-MJGR", Some(7)));
         assert_eq!(opened.text, custom.text);
@@ -181,8 +181,9 @@ mod tests {
             text: None,
             valid_until: None,
         };
-        let sealed = old.seal(&custom, &id, &to, 5, [9; NONCE_LEN]);
+        let sealed = old.seal(&custom, &id, &to, 5, [9; NONCE_LEN]).expect("its secret");
         assert_eq!(both.open(&sealed, &id, &to).expect("opens").code.expose(), "4711");
         assert_eq!(new.open(&sealed, &id, &to).expect_err("taken away"), OpenError::NoSecret);
+        assert_eq!(new.seal(&custom, &id, &to, 5, [9; NONCE_LEN]), None);
     }
 }

@@ -100,7 +100,9 @@ impl Limits {
         let mut windows = self.of(Scope::Number).peekable();
         match windows.peek() {
             Some(_) => NumberWindows::new(windows),
-            None => NumberWindows::new([Window { max: 5, period: Duration::from_secs(3600) }]),
+            None => {
+                NumberWindows::new([Window { max: 5, period: Duration::from_secs(3600) }]).own()
+            }
         }
     }
 

@@ -116,6 +116,8 @@ pub struct NumberWindows {
     windows: [Option<Window>; 4],
     /// True if half of each maximum is left for this SMS.
     halved: bool,
+    /// True if verifications do not count on them.
+    own: bool,
 }
 
 impl NumberWindows {
@@ -133,6 +135,18 @@ impl NumberWindows {
     #[must_use]
     pub fn halved(self) -> Self {
         Self { halved: true, ..self }
+    }
+
+    /// The same windows, on which verifications do not count.
+    #[must_use]
+    pub fn own(self) -> Self {
+        Self { own: true, ..self }
+    }
+
+    /// True if verifications do not count on them.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.own
     }
 
     /// The windows in which SMS are remembered.

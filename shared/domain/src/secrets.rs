@@ -117,22 +117,17 @@ impl Secrets {
         self.0.iter().map(|secret| secret.token_seed)
     }
 
-    /// The tag of a message with a code that somebody else made: the same for the same owner,
-    /// number, code and text, so that a repetition is known.
+    /// The tag of a message with a code that somebody else made: the same for the same sender,
+    /// number and code, so that a repetition is known.
     #[must_use]
-    pub fn message_tag(&self, owner: &str, to: &PhoneNumber, custom: &CustomCode) -> NumberTag {
+    pub fn message_tag(&self, sender: &str, to: &PhoneNumber, code: &Code) -> NumberTag {
         let oldest = &self.0[self.0.len() - 1];
-        let parts = [
-            "message",
-            owner,
-            to.e164(),
-            custom.code.expose(),
-            custom.text.as_deref().unwrap_or_default(),
-        ];
+        let parts = ["message", sender, to.e164(), code.expose()];
         NumberTag::from_hash(&finish(&oldest.tag_key, &[parts.join("\0").as_bytes()]))
     }
 
-    /// Seals a code that somebody else made, with the secret that the ID names.
+    /// Seals a code that somebody else made, with the secret that the ID names; `None` if that is
+    /// not in the list.
     #[must_use]
     pub fn seal(
         &self,
@@ -141,9 +136,9 @@ impl Secrets {
         to: &PhoneNumber,
         now: i64,
         nonce: [u8; 12],
-    ) -> SealedCode {
-        let secret = self.0.iter().find(|secret| secret.key_id == id.key_id());
-        secret.unwrap_or(&self.0[0]).sealing_key.seal(custom, (id, to), now, nonce)
+    ) -> Option<SealedCode> {
+        let secret = self.0.iter().find(|secret| secret.key_id == id.key_id())?;
+        Some(secret.sealing_key.seal(custom, (id, to), now, nonce))
     }
 
     /// Opens a sealed code.
@@ -165,7 +160,7 @@ impl Secrets {
     #[must_use]
     pub fn derive(&self, id: &VerificationId, length: CodeLength) -> Option<Code> {
         let secret = self.0.iter().find(|secret| secret.key_id == id.key_id())?;
-        let hash = finish(&secret.code_key, &[id.random_part(), id.purpose().as_str().as_bytes()]);
+        let hash = finish(&secret.code_key, &[id.fixed_part(), id.purpose().as_str().as_bytes()]);
         Some(truncate(&hash, length))
     }
 }

@@ -84,8 +84,14 @@ impl VerificationId {
     }
 
     /// The ID without its purpose, as a code is derived from it.
-    pub fn random_part(&self) -> &[u8] {
+    pub fn fixed_part(&self) -> &[u8] {
         &self.fixed
+    }
+
+    /// The random bytes that make it unguessable.
+    #[must_use]
+    pub fn random_part(&self) -> &[u8] {
+        &self.fixed[1 + TAG_BYTES..]
     }
 }
 

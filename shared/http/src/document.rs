@@ -577,7 +577,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         FieldError::OtherNumber,
         FieldError::InvalidCustomCode,
         FieldError::NoCodeInText,
-        FieldError::TooLong { most: 670 },
+        FieldError::TooLong { most: 6 },
         FieldError::NoCountry,
         FieldError::InvalidOutcome,
         FieldError::InvalidLifetime,

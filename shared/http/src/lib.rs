@@ -34,6 +34,7 @@ use std::time::Duration;
 use axum::Router;
 use sms_app::check_code::CheckCode;
 use sms_domain::phone::Region;
+use tracing::warn;
 
 pub use self::base_path::BasePath;
 pub use self::doors::{Doors, DoorsError};
@@ -83,6 +84,13 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
+    /// Logs a warning where services of Twilio Verify are configured, and no key lets anybody in.
+    pub fn warn_of_missing_keys(&self) {
+        if !self.verify_services.is_empty() && self.callers.keys.is_empty() {
+            warn!("TWILIO_VERIFY_SERVICES are not served without API_KEYS");
+        }
+    }
+
     /// Without keys, everybody could have codes sent in a service's name.
     fn has_verify_services(&self) -> bool {
         !self.verify_services.is_empty() && !self.callers.keys.is_empty()

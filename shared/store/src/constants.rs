@@ -51,6 +51,16 @@ lua_constants! {
 }
 
 lua_constants! {
+    /// Constants of messages, as Lua.
+    messages {
+        /// Time (ms) after its admission within which a message's job is queued, if at all.
+        QUEUED_WITHIN: i64 = 10_000;
+        /// The beginning of a message's scope.
+        MESSAGE_SCOPE: &str = "message/";
+    }
+}
+
+lua_constants! {
     /// Constants of the accounts at gateways, as Lua.
     accounts {
         /// Longest wait (ms) that is returned while the circuit is half open.

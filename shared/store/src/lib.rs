@@ -86,6 +86,9 @@ enum Backend {
 /// them.
 pub const RIGHTS: (&str, &str) = (redis::RIGHTS, redis::CLUSTER_RIGHTS);
 
+/// The beginning of the scope of each message, and of no verification.
+pub const MESSAGE_SCOPE: &str = constants::MESSAGE_SCOPE;
+
 /// Time for which a call holds an idempotency key without completing it: requests are answered
 /// within 2 s.
 const CLAIM_HELD: Duration = Duration::from_secs(10);
@@ -243,9 +246,10 @@ impl Store {
         dispatch!(self.latest(tag))
     }
 
-    /// Ends a pending verification without a code: its code is no longer accepted, and its SMS is
-    /// not sent if it was not yet. Wrong codes and the cooldown stay, and the conversion guard
-    /// learns nothing. Returns false if there is no such pending verification.
+    /// Ends a pending verification without its code, which is no longer accepted; or a message,
+    /// whose code was brought to its sender: then the conversion guard learns of it. An SMS that was
+    /// not sent yet is not sent. Wrong codes and the cooldown stay. Returns false if there is no
+    /// such pending verification or message.
     ///
     /// # Errors
     /// When the store fails. The verification may have ended all the same: call again.

@@ -16,7 +16,8 @@ pub struct AdmissionRequest {
     /// it: a repeated call with the same ID is the same request.
     pub id: VerificationId,
     /// A pending verification continues with requests of the same scope: its purpose, and whoever
-    /// keeps it to himself.
+    /// keeps it to himself. That of a message begins with
+    /// [`MESSAGE_SCOPE`](crate::MESSAGE_SCOPE).
     pub scope: String,
     /// The number, masked.
     pub to: String,
@@ -36,10 +37,12 @@ pub enum AdmissionKind {
     /// An SMS of a verification: a pending one of the same scope continues.
     #[default]
     Verification,
-    /// A message with a code that somebody else made. Its tag is of number and code, and it lives
-    /// for [`Policy::max_life`](sms_domain::verification::Policy::max_life): the same again
-    /// meanwhile is the same message, unless it failed.
-    Message,
+    /// A message with a code that somebody else made. Its tag is of sender, number and code: the
+    /// same again is the same message while it is remembered, unless it failed.
+    Message {
+        /// The time for which it is remembered.
+        life: Duration,
+    },
 }
 
 /// Decision on an [`AdmissionRequest`].
@@ -55,6 +58,14 @@ pub enum Decision {
         observed: bool,
         /// This SMS brings a budget to its alarm threshold.
         alarm: bool,
+    },
+    /// A message that another request was admitted with: nothing was counted.
+    Known {
+        /// The message.
+        verification: Verification,
+        /// True if no worker has seen its job for a while: it may have been lost, and has to be
+        /// queued again.
+        is_lost: bool,
     },
     /// Limits refuse the request: nothing was written or counted.
     Refused(Refusal),

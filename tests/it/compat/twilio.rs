@@ -556,6 +556,8 @@ async fn a_verification_of_twilio_is_replaced_by_one_of_another_owner() {
 async fn twilios_paths_do_not_exist_without_keys_or_services() {
     let services = Environment::embedded().with("TWILIO_VERIFY_SERVICES", &format!("{LOGIN}="));
     let keys = with_keys(&Environment::embedded());
+    let unserved = Deployment::whole(&services);
+    unserved.api.logs("not served without API_KEYS").await;
     for environment in [Environment::embedded(), services, keys] {
         let deployment = Deployment::whole(&environment);
         let service = format!("/v2/Services/{LOGIN}");

@@ -23,21 +23,20 @@ use sms_store::Store;
 
 use super::{KEY, OTHER_KEY, get_as, post, post_as, with_keys};
 use crate::support::contract::stopped_clock;
+use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Answer, Client, Deployment, Environment, wrong};
-use crate::support::{eventually, number, request_code};
+use crate::support::{dead_letters, eventually, number, request_code};
 
 const MESSAGES: &str = "/v1/messages";
 
 /// Posts a message, and again as long as a server is overloaded or resets the connection.
 async fn until_answered(client: &Client, body: &Value) -> Answer {
-    loop {
+    eventually("an answer", || async {
         let request = client.request("POST", MESSAGES).bearer_auth(KEY).json(body);
-        if let Ok(response) = request.send().await
-            && response.status() != 503
-        {
-            return Answer::of(response).await;
-        }
-    }
+        let answer = Answer::of(request.send().await.ok()?).await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await
 }
 
 /// The messages to a number, once there are `count`.
@@ -162,6 +161,28 @@ async fn message_of_a_thousand_at_once_is_sent_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn message_that_is_repeated_has_the_attempts_of_one() {
+    let gateway = Gateway::start(&[], Reply::Http(500)).await;
+    let environment = with_keys(Environment::services())
+        .with("SMS_DSN", &gateway.dsn())
+        .with("MAX_RETRIES", "1")
+        .with("RETRY_BACKOFF", "1");
+    let deployment = Deployment::whole(&environment);
+    let body = json!({ "to": number(1).e164(), "code": "012345" });
+    for _ in 0..100 {
+        assert_eq!(until_answered(&deployment.client, &body).await.status, 202);
+    }
+    let queue = Queue::from_url(environment.get("QUEUE_URL"), None).expect("a URL");
+    eventually("a dead letter", || async { dead_letters(&queue).await.ok()?.pop() }).await;
+    // Those that came after it had failed are another message, as far as the windows allow.
+    let mut ids: Vec<String> = gateway.calls().into_iter().map(|call| call.request_id).collect();
+    let calls = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert!(ids.len() <= 5 && calls <= 2 * ids.len(), "{calls} calls for {} messages", ids.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn message_shares_the_windows_of_its_number_and_nothing_else() {
     let environment = with_keys(Environment::services()).with("LIMITS", "number=3/hour");
     let deployment = Deployment::whole(&environment);
@@ -193,7 +214,7 @@ async fn message_keeps_to_countries_budget_and_the_limits_of_addresses_and_tenan
         .with("LIMITS", "ip=2/hour tenant=4/hour")
         .with("ALLOWED_COUNTRIES", "CN")
         .with("PRICES", "CN=0.01")
-        .with("BUDGET", "0.05/hour,1/day");
+        .with("BUDGET", "0.05/day");
     let deployment = Deployment::whole(&environment);
     let send = async |key, index: u32, ip: &str| {
         let body = json!({ "to": number(index).e164(), "code": "012345", "ip": ip });
@@ -278,7 +299,16 @@ impl Sender {
         index: u32,
         is_reported: bool,
     ) -> Result<VerificationId, RequestCodeError> {
-        let code = Code::custom("012345").expect("a code");
+        self.sends_code("012345", index, is_reported).await
+    }
+
+    async fn sends_code(
+        &self,
+        code: &str,
+        index: u32,
+        is_reported: bool,
+    ) -> Result<VerificationId, RequestCodeError> {
+        let code = Code::custom(code).expect("a code");
         let message = CustomMessage {
             to: number(index),
             country: Country::parse("CN").expect("a country"),
@@ -336,4 +366,35 @@ async fn message_with_outcomes_teaches_the_guard() {
     }
     assert!(count < 30, "{count} of 1000");
     sender.sends(90_001_000, false).await.expect("without outcomes it is not counted");
+}
+
+#[tokio::test]
+async fn message_that_is_suspicious_has_half_of_its_numbers_windows() {
+    let sender = Sender::new();
+    for index in 0..300 {
+        let id = sender.sends(index * 10_000, true).await.expect("sent");
+        if index % 10 != 0 {
+            assert!(sender.request_code.report_converted(&id, "shop").await.expect("an answer"));
+        }
+    }
+    sender.conversion().await;
+    // Three in vain make a prefix suspicious, and five an abused one.
+    for index in 0..3 {
+        sender.sends(90_000_000 + index, true).await.expect("sent");
+    }
+    sender.request_code.store.clock().advance(std::time::Duration::from_secs(300));
+    let number = 90_000_100;
+    for code in ["1111", "2222"] {
+        sender.sends_code(code, number, true).await.expect("sent");
+    }
+    match sender.sends_code("3333", number, true).await {
+        Err(RequestCodeError::Refused(refusal)) => {
+            assert!(refusal.contains(Exceeded::Limit(Scope::Number)), "{refusal:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Of five an hour.
+    for code in ["3333", "4444", "5555"] {
+        sender.sends_code(code, number, false).await.expect("without outcomes it is not judged");
+    }
 }

@@ -1,15 +1,31 @@
 //! Sealed codes: no queue, store, log or dead letter has one in clear, and none opens elsewhere.
 
+use std::time::Duration;
+
 use redis::AsyncCommands;
 use serde_json::{Value, json};
+use sms_app::custom_message::CustomMessage;
+use sms_app::send_sms::{DeliveryPolicy, Outcome, SendSms};
+use sms_domain::code::Code;
+use sms_domain::code_settings::CodeSettings;
+use sms_domain::custom_code::CustomCode;
 use sms_domain::job::{Job, JobCode};
-use sms_domain::retry_schedule::Delay;
+use sms_domain::locale::Locale;
+use sms_domain::phone::Country;
+use sms_domain::retry_schedule::{Delay, Schedule};
+use sms_domain::secrets::Secrets;
+use sms_domain::trace_context::RequestContext;
+use sms_domain::verification::{DeliveryState, Policy};
+use sms_domain::verification_id::Purpose;
+use sms_gateways::Gateways;
 use sms_queue::Queue;
+use sms_store::Store;
 
 use super::{post, with_keys};
+use crate::support::contract::stopped_clock;
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::process::{Client, Deployment, Environment, Process, base_url};
-use crate::support::{dead_letters, eventually, number};
+use crate::support::{dead_letters, eventually, number, request_code};
 
 /// One that does not come up by chance.
 const CODE: &str = "WBPP-MJGR-7H2KQ";
@@ -114,27 +130,70 @@ async fn sealed_code_opens_in_no_other_job() {
     drop((api, worker));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sealed_code_of_a_secret_that_was_taken_away_is_a_dead_letter() {
-    let environment = with_keys(Environment::services());
-    let (api, client, queue) = api(&environment);
-    let body = json!({ "to": number(1).e164(), "code": CODE });
-    assert_eq!(post(&client, "/v1/messages", &body).await.status, 202);
-    // The tags are of the oldest secret: with another one nothing is found. So the old one goes on
-    // to tag, and the new one is taken away.
-    let old = environment.get("CODE_SECRET").to_owned();
-    let both = format!("a-newer-secret-of-this-test-0123,{old}");
-    let rotated = environment.clone().with("CODE_SECRET", &both);
-    let (newer, client, _) = self::api(&rotated);
-    let body = json!({ "to": number(2).e164(), "code": CODE });
-    assert_eq!(post(&client, "/v1/messages", &body).await.status, 202);
-    let inbox = environment.clone().with("SMS_DSN", &format!("inbox+{}", client.base));
-    let worker = Process::start(&["worker"], &inbox);
-    let (reason, body) = first_dead_letter(&queue).await;
-    assert!(reason.contains("does not hold the secret"), "{reason}");
-    assert!(body.contains(number(2).e164()), "the second alone: {body}");
-    assert_eq!(client.code(number(1).e164()).await, CODE);
-    drop((api, newer, worker));
+/// A worker on the embedded parts, whose time stands still, with these secrets.
+fn worker(store: &Store, secrets: &str) -> SendSms {
+    let secrets = Secrets::parse(secrets).expect("secrets");
+    SendSms {
+        store: store.clone(),
+        gateways: Gateways::from_dsn("null://default").expect("a DSN"),
+        codes: CodeSettings::new(secrets),
+        schedule: Schedule::default(),
+        policy: DeliveryPolicy::default(),
+    }
+}
+
+/// Sends a message by a process with these secrets, and returns its job.
+async fn job_of(store: &Store, secrets: &str, valid_until: Option<i64>) -> Vec<u8> {
+    let queue = Queue::memory();
+    let secrets = Secrets::parse(secrets).expect("secrets");
+    let request_code = request_code(store.clone(), queue.clone(), secrets);
+    let message = CustomMessage {
+        to: number(1),
+        country: Country::parse("CN").expect("a country"),
+        custom: CustomCode { code: Code::custom(CODE).expect("a code"), text: None, valid_until },
+        ip: None,
+        tenant: "shop".to_owned(),
+        locale: Locale::En,
+        purpose: Purpose::default(),
+        is_reported: false,
+        context: RequestContext::default(),
+    };
+    request_code.send_message(message).await.expect("sent");
+    queue.consumer(1).expect("a consumer").receive().await.body.clone()
+}
+
+const OLD: &str = "0123456789abcdef0123456789abcdef";
+const NEW: &str = "fedcba9876543210fedcba9876543210";
+
+#[tokio::test]
+async fn sealed_code_waits_for_its_secret_and_is_a_dead_letter_without_it() {
+    let store = Store::memory(Policy::default()).with_clock(stopped_clock());
+    let rotated = format!("{NEW},{OLD}");
+    let job = job_of(&store, &rotated, None).await;
+    // The worker gets the new secret later.
+    let held = worker(&store, OLD).deliver(&job, 1, 1).await;
+    assert!(matches!(&held, Outcome::Hold { .. }), "{held:?}");
+    let sent = worker(&store, &rotated).deliver(&job, 1, 2).await;
+    assert_eq!(sent, Outcome::Done);
+
+    let store = Store::memory(Policy::default()).with_clock(stopped_clock());
+    let job = job_of(&store, &rotated, None).await;
+    store.clock().advance(Policy::MAX_LIFE - Duration::from_secs(2));
+    let dead = worker(&store, OLD).deliver(&job, 1, 1).await;
+    let Outcome::Dead(reason) = dead else { panic!("{dead:?}") };
+    assert!(reason.text.contains("does not hold the secret"), "{}", reason.text);
+}
+
+#[tokio::test]
+async fn sealed_code_that_its_maker_no_longer_accepts_is_not_sent() {
+    let store = Store::memory(Policy::default()).with_clock(stopped_clock());
+    let now = store.clock().micros() / 1_000;
+    let job = job_of(&store, OLD, Some(now + 30_000)).await;
+    store.clock().advance(Duration::from_secs(30));
+    assert_eq!(worker(&store, OLD).deliver(&job, 1, 1).await, Outcome::Done);
+    let id = Job::decode(&job).expect("a job").id;
+    let message = store.latest(id.tag()).await.expect("an answer").expect("is there");
+    assert_eq!(message.verification.delivery, DeliveryState::Failed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
 //! Workers and APIs that are killed at every step of a job's way.
 
+use sms_domain::verification::{DeliveryState, Policy};
+use sms_domain::verification_id::VerificationId;
+use sms_store::Store;
 use tokio::sync::watch;
 
 use crate::support::eventually;
@@ -76,9 +79,13 @@ async fn worker_is_killed_after_the_record_and_before_the_acknowledgement() {
         scene.gateway.got(JOBS as usize).await;
         scene.worker_queue.hold();
         tell.send(true).expect("the gateway waits");
+        let store = Store::redis(scene.services.get("REDIS_URL"), Policy::default());
+        let store = store.expect("a URL");
         for id in scene.ledger.accepted.values().flatten() {
+            let tag = VerificationId::parse(id).expect("an id").tag();
             eventually("sent", || async {
-                (scene.client.status(id).await.body["delivery"] == "sent").then_some(())
+                let found = store.latest(tag).await.ok()??;
+                (found.verification.delivery == DeliveryState::Sent).then_some(())
             })
             .await;
         }

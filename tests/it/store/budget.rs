@@ -76,7 +76,7 @@ impl BudgetCase {
                     (sent, told) = (sent + 1, told + u32::from(alarm));
                 }
                 Decision::Refused(refusal) => return (sent, told, refusal),
-                Decision::Challenged => panic!("nothing is suspicious"),
+                Decision::Challenged | Decision::Known { .. } => panic!("nothing is suspicious"),
             }
         }
     }

@@ -93,7 +93,7 @@ impl PrefixCase {
         match self.store.admit(&self.request()).await.expect("an answer") {
             Decision::Admitted { verification, observed, .. } => Ok((verification, observed)),
             Decision::Refused(refusal) => Err(refusal),
-            Decision::Challenged => panic!("challenged"),
+            Decision::Challenged | Decision::Known { .. } => panic!("challenged"),
         }
     }
 
@@ -125,7 +125,7 @@ impl PrefixCase {
             match self.store.admit(&self.request()).await.expect("an answer") {
                 Decision::Challenged => return sent,
                 Decision::Admitted { .. } => self.clock.advance(KNOWN),
-                Decision::Refused(refusal) => panic!("{refusal:?}"),
+                other => panic!("{other:?}"),
             }
         }
         panic!("never")

@@ -490,7 +490,8 @@ impl Pair {
             id: VerificationId::new(1, tag, random_bytes(), &Purpose::default()),
             quotas,
             guarded: vec![self.own("block"), self.own("country")],
-            kind: AdmissionKind::Message,
+            scope: "message/".to_owned(),
+            kind: AdmissionKind::Message { life: Policy::MAX_LIFE },
             ..number
         };
         self.candidates[person].push(candidate.clone());
@@ -509,7 +510,8 @@ impl Pair {
 
     async fn admit(&mut self, person: usize, candidate: &AdmissionRequest) -> Answers {
         let answers = both(async |store| store.admit(candidate).await, self).await;
-        if let (Decision::Admitted { verification, .. }, _) = &answers
+        if let (Decision::Admitted { verification, .. } | Decision::Known { verification, .. }, _) =
+            &answers
             && self.ids[person].last() != Some(&verification.id)
         {
             self.ids[person].push(verification.id.clone());

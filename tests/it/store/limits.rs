@@ -87,7 +87,7 @@ async fn limit_holds_for_many_requests_at_once(open: Open) {
                     "{retry_after:?}"
                 );
             }
-            Decision::Challenged => panic!("there is nothing suspicious"),
+            Decision::Challenged | Decision::Known { .. } => panic!("there is nothing suspicious"),
         }
     }
     assert_eq!(admitted, 10);
@@ -164,7 +164,7 @@ async fn sliding_window_of_a_number_is_exact(open: Open) {
                 assert_eq!(exceeded, [Exceeded::Limit(Scope::Number)]);
                 store.clock().advance(retry_after + Duration::from_millis(1));
             }
-            Decision::Challenged => panic!("there is nothing suspicious"),
+            Decision::Challenged | Decision::Known { .. } => panic!("there is nothing suspicious"),
         }
         // No life ends meanwhile: then the times would not be those of the SMS.
         assert!(times.last() > times.first() || times.len() == 1);

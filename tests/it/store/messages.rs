@@ -28,6 +28,10 @@ contract! {
     message_counts_on_the_windows_of_its_number
     message_is_not_held_by_a_verification_and_does_not_move_it
     message_that_failed_is_admitted_anew
+    message_that_was_perhaps_sent_is_not_sent_again
+    message_whose_job_is_lost_is_queued_again
+    message_is_no_verification
+    message_with_windows_of_its_own_holds_no_verification
     message_that_was_repeated_is_not_released
     message_that_is_suspicious_has_half_of_the_windows
     message_that_is_converted_is_known_to_the_guard
@@ -59,7 +63,7 @@ impl Recipient {
             id: VerificationId::new(1, tag, random_bytes(), &Purpose::default()),
             scope: "message/sender".to_owned(),
             quotas: vec![number_quota(self.tag(), self.windows)],
-            kind: AdmissionKind::Message,
+            kind: AdmissionKind::Message { life: Policy::MAX_LIFE },
             ..self.number.request()
         }
     }
@@ -75,6 +79,19 @@ async fn admitted(store: &Store, candidate: &AdmissionRequest) -> Verification {
         Decision::Admitted { verification, .. } => verification,
         other => panic!("not admitted: {other:?}"),
     }
+}
+
+/// A message that another request was admitted with, and true if its job is perhaps lost.
+async fn known(store: &Store, candidate: &AdmissionRequest) -> (Verification, bool) {
+    match store.admit(candidate).await.expect("an answer") {
+        Decision::Known { verification, is_lost } => (verification, is_lost),
+        other => panic!("not known: {other:?}"),
+    }
+}
+
+async fn found(store: &Store, message: &Verification) -> Option<Verification> {
+    let latest = store.latest(message.id.tag()).await.expect("an answer");
+    latest.map(|latest| latest.verification).filter(|found| found.id == message.id)
 }
 
 async fn refused(store: &Store, candidate: &AdmissionRequest) -> Vec<Exceeded> {
@@ -109,18 +126,28 @@ async fn message_that_is_repeated_is_the_same_message(open: Open) {
     };
     let all = join_all((0..50).map(|_| {
         let (store, candidate) = (store.clone(), message(1));
-        async move { admitted(&store, &candidate).await.id }
+        async move { store.admit(&candidate).await.expect("an answer") }
     }));
-    let mut ids = all.await;
+    let (mut ids, mut begun) = (Vec::new(), 0);
+    for decision in all.await {
+        match decision {
+            Decision::Admitted { verification, .. } => {
+                ids.push(verification.id);
+                begun += 1;
+            }
+            Decision::Known { verification, is_lost: false } => ids.push(verification.id),
+            other => panic!("{other:?}"),
+        }
+    }
     ids.dedup();
-    assert_eq!(ids.len(), 1, "one message");
+    assert_eq!((ids.len(), begun), (1, 1), "one message, one job");
     // It was counted once: 99 more are admitted.
     for code in 2..=100 {
         admitted(&store, &message(code)).await;
     }
     let full = refused(&store, &message(101)).await;
     assert_eq!(full, [Exceeded::Limit(Scope::Number), Exceeded::Limit(Scope::Total)]);
-    assert_eq!(admitted(&store, &message(1)).await.id, ids[0], "known while nothing has room");
+    assert_eq!(known(&store, &message(1)).await.0.id, ids[0], "known while nothing has room");
     store.clock().advance(Policy::MAX_LIFE);
     refused(&store, &message(1)).await;
 }
@@ -167,8 +194,9 @@ async fn message_that_failed_is_admitted_anew(open: Open) {
     let (store, recipient) = (open(Policy::default()), Recipient::new(5));
     let first = admitted(&store, &recipient.message(1)).await;
     finish(&store, &first, SendOutcome::Sent { message_id: None }).await;
-    let again = admitted(&store, &recipient.message(1)).await;
+    let (again, is_lost) = known(&store, &recipient.message(1)).await;
     assert_eq!((again.id, again.delivery), (first.id.clone(), DeliveryState::Sent));
+    assert!(!is_lost);
 
     let failed = admitted(&store, &recipient.message(2)).await;
     finish(&store, &failed, SendOutcome::Failed).await;
@@ -177,6 +205,58 @@ async fn message_that_failed_is_admitted_anew(open: Open) {
     assert_ne!(anew.id, failed.id);
     let old = store.acquire_lease(&failed.id, 1, LEASE, 2).await.expect("an answer");
     assert_eq!(old, Lease::Gone, "its job is another message's");
+    finish(&store, &anew, SendOutcome::Failed).await;
+    let dead = store.acquire_lease(&anew.id, 1, LEASE, 2).await.expect("an answer");
+    assert_eq!(dead, Lease::Gone, "a second job of it is none");
+}
+
+async fn message_that_was_perhaps_sent_is_not_sent_again(open: Open) {
+    let (store, recipient) = (open(Policy::default()), Recipient::new(5));
+    let message = admitted(&store, &recipient.message(1)).await;
+    finish(&store, &message, SendOutcome::Unknown).await;
+    let (again, is_lost) = known(&store, &recipient.message(1)).await;
+    assert_eq!((again.id, again.delivery, is_lost), (message.id, DeliveryState::Failed, false));
+}
+
+async fn message_whose_job_is_lost_is_queued_again(open: Open) {
+    let (store, recipient) = (open(Policy::default()), Recipient::new(5));
+    let message = admitted(&store, &recipient.message(1)).await;
+    let is_lost = async || known(&store, &recipient.message(1)).await.1;
+    assert!(!is_lost().await, "it is on its way");
+    store.clock().advance(Duration::from_secs(10));
+    assert!(is_lost().await);
+    assert!(!is_lost().await, "by one alone");
+    store.clock().advance(Duration::from_secs(10));
+    finish(&store, &message, SendOutcome::Requeued).await;
+    assert!(!is_lost().await, "a worker has had it");
+}
+
+async fn message_is_no_verification(open: Open) {
+    let (store, recipient) = (open(Policy::default()), Recipient::new(5));
+    let message = admitted(&store, &recipient.message(1)).await;
+    assert_eq!(store.find(&message.id).await.expect("an answer"), None);
+    for conclusion in [Conclusion::Cancelled, Conclusion::Approved] {
+        assert!(!store.conclude(&message.id, conclusion).await.expect("an answer"));
+    }
+    let verification = admitted(&store, &recipient.verification()).await;
+    let converted = store.conclude(&verification.id, Conclusion::Converted).await;
+    assert!(!converted.expect("an answer"));
+}
+
+async fn message_with_windows_of_its_own_holds_no_verification(open: Open) {
+    let (store, recipient) = (open(Policy::default()), Recipient::new(2));
+    let message = |code| AdmissionRequest {
+        quotas: vec![number_quota(recipient.tag(), recipient.windows.own())],
+        ..recipient.message(code)
+    };
+    let verification = admitted(&store, &recipient.number.request()).await;
+    admitted(&store, &message(1)).await;
+    admitted(&store, &message(2)).await;
+    assert_eq!(refused(&store, &message(3)).await, WINDOW);
+    store.clock().advance(Duration::from_secs(60));
+    let pending = store.find(&verification.id).await.expect("an answer").expect("pending");
+    assert_eq!(pending.resend_in, Duration::ZERO);
+    admitted(&store, &recipient.number.request()).await;
 }
 
 async fn message_that_was_repeated_is_not_released(open: Open) {
@@ -185,15 +265,24 @@ async fn message_that_was_repeated_is_not_released(open: Open) {
     for _ in 0..2 {
         admitted(&store, &candidate).await;
         assert_eq!(store.release(&candidate).await.expect("an answer"), Release::Released);
-        assert_eq!(store.find(&candidate.id).await.expect("an answer"), None);
+        assert!(store.latest(candidate.id.tag()).await.expect("an answer").is_none());
     }
     let (first, second) = (recipient.message(2), recipient.message(2));
-    let id = admitted(&store, &first).await.id;
-    assert_eq!(admitted(&store, &second).await.id, id);
-    for candidate in [&first, &second] {
-        store.release(candidate).await.expect("an answer");
-        assert!(store.find(&id).await.expect("an answer").is_some(), "both have it");
-    }
+    let message = admitted(&store, &first).await;
+    assert_eq!(known(&store, &second).await.0.id, message.id);
+    store.release(&second).await.expect("an answer");
+    let state = async || found(&store, &message).await.expect("both have it").delivery;
+    assert_eq!(state().await, DeliveryState::Queued);
+    // Its job could not be queued: whoever was told of it can see that.
+    assert_eq!(store.release(&first).await.expect("an answer"), Release::Released);
+    assert_eq!(state().await, DeliveryState::Failed);
+
+    let recipient = Recipient::new(1);
+    let (first, second) = (recipient.message(2), recipient.message(2));
+    let message = admitted(&store, &first).await;
+    known(&store, &second).await;
+    finish(&store, &message, SendOutcome::Requeued).await;
+    assert_eq!(store.release(&first).await.expect("an answer"), Release::Begun, "it was queued");
     assert_eq!(refused(&store, &recipient.message(3)).await, WINDOW);
 }
 
@@ -243,6 +332,6 @@ async fn message_has_delivery_reports_of_its_own(open: Open) {
     assert_eq!(of_number.ok(), Some(false), "its number's record does not know it");
     let own = store.record_delivery_report(message.id.tag(), &name, true).await;
     assert_eq!(own.ok(), Some(true));
-    let found = store.find(&message.id).await.expect("an answer").expect("is there");
+    let found = found(&store, &message).await.expect("is there");
     assert_eq!(found.delivery, DeliveryState::Delivered);
 }

@@ -70,7 +70,7 @@ async fn cooldown_admits_one_of_a_thousand_requests(open: Open) {
                     "{retry_after:?}"
                 );
             }
-            Decision::Challenged => panic!("there is nothing suspicious"),
+            Decision::Challenged | Decision::Known { .. } => panic!("there is nothing suspicious"),
         }
     }
     assert_eq!((admitted, refused), (1, 999));

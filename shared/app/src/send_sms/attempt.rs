@@ -6,12 +6,9 @@
 //! good; and when one has perhaps accepted it, only with the policy `at_least_once`. A gateway
 //! whose circuit is open is skipped.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::future::OptionFuture;
-use sms_domain::code::Code;
-use sms_domain::custom_code::CustomCode;
 use sms_domain::failure::FailureClass;
 use sms_domain::job::{Job, JobCode, RateSlot};
 use sms_domain::retry_schedule::Delay;
@@ -25,7 +22,7 @@ use sms_telemetry::causes;
 use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span, error, info, warn};
 
-use super::{DeliveryPolicy, LEASE, Outcome, SendSms, held, idempotency_key};
+use super::{DeliveryPolicy, LEASE, Outcome, SendSms, held};
 use crate::metrics::{self, DeliveryOutcome};
 
 /// Settings of the circuit breaker. Five failures in a row are hardly chance; ten seconds are
@@ -59,11 +56,6 @@ enum CallDecision {
     NoSlot,
 }
 
-/// The code of a job was taken out when it became a dead letter.
-#[derive(Debug, thiserror::Error)]
-#[error("the code of somebody else was removed from the dead letter: it has to be requested anew")]
-struct CodeRemoved;
-
 /// An attempt in progress.
 struct Attempt<'a> {
     send_sms: &'a SendSms,
@@ -94,29 +86,9 @@ impl SendSms {
         expires_in: Duration,
         worker: u64,
     ) -> Outcome {
-        let custom = match &job.code {
-            JobCode::Derived => None,
-            JobCode::Sealed(sealed) => match self.codes.secrets.open(sealed, &job.id, &job.to) {
-                Ok(custom) => Some(custom),
-                Err(error) => return self.dead_letter_sealed(&job, number, worker, error).await,
-            },
-            JobCode::Removed => {
-                return self.dead_letter_sealed(&job, number, worker, CodeRemoved).await;
-            }
-        };
-        let sms = match custom {
-            Some(custom) => self.custom_sms(&job, custom, expires_in),
-            None => match self.codes.secrets.derive(&job.id, self.codes.length) {
-                Some(code) => sms(&job, code, expires_in),
-                None => {
-                    // During a rotation `request-code` may have the new secret first. If a secret
-                    // was removed too early, the jobs end with the expiry of their codes.
-                    error!(id = %job.id, "CODE_SECRET does not hold the secret of this id");
-                    self.record_outcome(&job, SendOutcome::Requeued, worker).await;
-                    let delay = self.schedule.first();
-                    return held(job, number, delay, "CODE_SECRET lacks its secret");
-                }
-            },
+        let (job, sms) = match self.sms(job, number, expires_in, worker).await {
+            Ok(ready) => ready,
+            Err(outcome) => return outcome,
         };
         let attempt = Attempt {
             send_sms: self,
@@ -132,34 +104,6 @@ impl SendSms {
             circuit_retry_in: None,
         };
         attempt.run().await
-    }
-
-    /// The SMS of a code that somebody else made.
-    fn custom_sms(&self, job: &Job, custom: CustomCode, expires_in: Duration) -> Sms {
-        let now = self.store.clock().micros() / 1_000;
-        let left =
-            |until: i64| Duration::from_millis(until.saturating_sub(now).max(0).unsigned_abs());
-        Sms {
-            custom_text: custom.text,
-            lifetime: custom.valid_until.map_or(expires_in, left),
-            names_lifetime: custom.valid_until.is_some(),
-            ..sms(job, custom.code, expires_in)
-        }
-    }
-
-    /// Buries a job whose code cannot be opened: nobody can send it any more.
-    async fn dead_letter_sealed(
-        &self,
-        job: &Job,
-        number: u32,
-        worker: u64,
-        why: impl fmt::Display,
-    ) -> Outcome {
-        let reason = why.to_string();
-        error!(id = %job.id, to = %job.to, reason, "dead letter");
-        metrics::HANDLES.delivered(DeliveryOutcome::Dead);
-        self.record_outcome(job, SendOutcome::Failed, worker).await;
-        Outcome::Dead(DeadLetterReason { text: reason, class: None, attempts: number - 1 })
     }
 
     /// Stores the number tag of a message, where delivery reports name the message alone.
@@ -491,19 +435,5 @@ fn health(result: &Result<Accepted, SendError>) -> Health {
         FailureClass::Transient | FailureClass::Configuration | FailureClass::Ambiguous => {
             Health::Down
         }
-    }
-}
-
-fn sms(job: &Job, code: Code, lifetime: Duration) -> Sms {
-    Sms {
-        to: job.to.clone(),
-        code,
-        locale: job.locale,
-        purpose: job.id.purpose().clone(),
-        autofill: job.autofill.clone(),
-        custom_text: None,
-        lifetime,
-        names_lifetime: true,
-        idempotency_key: idempotency_key(job),
     }
 }

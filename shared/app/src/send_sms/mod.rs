@@ -1,6 +1,7 @@
 //! `SendSms`: delivers a job to a gateway, and decides what happens to its message afterwards.
 
 mod attempt;
+mod sms;
 
 use std::future::ready;
 use std::time::Duration;

@@ -6,14 +6,17 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 use sms_domain::code::Code;
-use sms_domain::custom_code::{CustomCode, MAX_TEXT};
+use sms_domain::custom_code::{CustomCode, MAX_SEGMENTS};
 use sms_domain::locale::Locale;
+use sms_domain::message::segments;
 use sms_domain::phone::{Country, PhoneNumber, Region};
 use sms_domain::test_numbers::TestNumbers;
 use sms_outbound::dsn::{Dsn, DsnError};
+use tracing::warn;
 use url::form_urlencoded;
 
 use super::{Door, DoorKind};
+use crate::extract::caller::read_address;
 use crate::problem::field_error::{BodyError, FieldError};
 use crate::problem::{Problem, bad};
 
@@ -146,13 +149,19 @@ impl Door {
             }
             (None, None) => return Err(Problem::MissingField("code")),
         };
-        if custom.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
-            return Err(bad("text", FieldError::TooLong { most: MAX_TEXT }));
+        if custom.text.as_ref().is_some_and(|text| segments(text) > MAX_SEGMENTS) {
+            return Err(bad("text", FieldError::TooLong { most: MAX_SEGMENTS }));
         }
         let locale = self.find(values, &self.fields.locale).and_then(as_text);
         let locale = locale.as_deref().and_then(Locale::parse).or(self.locale);
         let ip = self.find(values, &self.fields.ip).and_then(as_text);
-        Ok(Asked { to, country, custom, locale, ip: ip.and_then(|ip| ip.parse().ok()) })
+        // A proxy's list begins with the person's.
+        let first = ip.as_deref().and_then(|list| list.split(',').next()).map(str::trim);
+        let ip = first.and_then(read_address);
+        if ip.is_none() && first.is_some() {
+            warn!(door = self.name, "the person's address is not readable: it is not counted");
+        }
+        Ok(Asked { to, country, custom, locale, ip })
     }
 
     fn number(
@@ -171,10 +180,11 @@ impl Door {
         let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let (text, region) = if text.starts_with('+') {
             (text.to_owned(), Region::default())
+        } else if let Some(region) = self.region {
+            // The operator says how they are stored.
+            (text.to_owned(), region)
         } else if is_international && is_bare {
             (format!("+{text}"), Region::default())
-        } else if let Some(region) = self.region {
-            (text.to_owned(), region)
         } else {
             return Err(bad("to", FieldError::NoCountry));
         };
@@ -199,21 +209,45 @@ impl Door {
             let found = pattern.captures(text)?;
             return Code::custom(found.get(1).or(found.get(0))?.as_str());
         }
-        let mut words = text
+        let words = text
             .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .map(|word| word.trim_matches('-'))
-            .filter(|word| looks_like_a_code(word));
-        let code = words.next()?;
-        words.all(|other| other == code).then(|| Code::custom(code)).flatten()
+            .map(|word| word.trim_matches('-'));
+        let mut found: Option<&str> = None;
+        for word in words.filter(|word| may_be_a_code(word)) {
+            // Small letters are in words and names, too: which of them is the code is not known.
+            if !looks_like_a_code(word) || found.is_some_and(|code| code != word) {
+                return None;
+            }
+            found = Some(word);
+        }
+        // Digits with a space between them: the code, or two numbers.
+        let groups: Vec<&str> = text.split_whitespace().collect();
+        let is_digits =
+            |word: &str| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+        if groups.windows(2).any(|pair| pair.iter().all(|word| is_digits(word))) {
+            return None;
+        }
+        Code::custom(found?)
     }
 }
 
-/// Digits, perhaps with capital letters and dashes; or groups of capital letters, as `WBPP-MJGR`.
+/// A word with a digit, or with groups of capital letters.
+fn may_be_a_code(word: &str) -> bool {
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    (4..=16).contains(&word.len()) && (has_digit || looks_like_a_code(word))
+}
+
+/// Digits, perhaps with capital letters; or groups of both that are equally long, as `WBPP-MJGR` and
+/// `152-012-248`.
 fn looks_like_a_code(word: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let mut groups = word.split('-');
+    let first = groups.next().map_or(0, str::len);
+    let is_one = first == word.len();
     (4..=16).contains(&word.len())
-        && word.bytes().all(allowed)
-        && word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'-')
+        && word.bytes().all(|byte| allowed(byte) || byte == b'-')
+        && (!is_one || word.bytes().any(|byte| byte.is_ascii_digit()))
+        && groups.all(|group| group.len() == first)
 }
 
 fn as_text(value: &Value) -> Option<String> {
@@ -282,6 +316,11 @@ mod tests {
             ("012345 is your code\n@shop.example #012345", Some("012345")),
             ("Order 20261128: your code is 012345", None),
             ("Your account already exists", None),
+            ("Your MULTI-FACTOR code: abc123", None),
+            ("Code a1b2c3 - call 8005550100", None),
+            ("COVID-19 line: your code is 471100", None),
+            ("Your code is 123 456. Ref 2026", None),
+            ("Your MULTI-FACTOR code: 471100", Some("471100")),
         ] {
             assert_eq!(code(&plain, text).as_deref(), found, "{text}");
         }

@@ -82,7 +82,7 @@ pub(crate) enum DoorKind {
     Novu,
     /// Twilio's form of `Messages.json`.
     Twilio,
-    /// JSON, a form or a query with `to` and `code`, or names of its own.
+    /// JSON or a form with `to` and `code`, or names of its own.
     Generic,
 }
 

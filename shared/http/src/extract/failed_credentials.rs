@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sms_domain::sync::lock;
+use tracing::warn;
 
 /// Failures of an address within [`PERIOD`] after which its credentials are not looked at.
 const MOST: u32 = 20;
@@ -51,6 +52,11 @@ impl FailedCredentials {
             *failures = Failures { count: 0, since: now };
         }
         failures.count += 1;
+        if failures.count == MOST {
+            warn!(
+                "{MOST} wrong credentials from one address: for a minute none of it is looked at"
+            );
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub enum FieldError {
     InvalidCustomCode,
     /// No code in a text, or several.
     NoCodeInText,
-    /// More characters than this.
+    /// More SMS than this.
     TooLong { most: usize },
     /// A number without `+`, and no country to read it in.
     NoCountry,

@@ -14,20 +14,24 @@ use sms_domain::locale::Locale;
 use tokio::time::timeout;
 
 use super::check::IdInPath;
+use super::meiduo::is_of_another_site;
 use super::messages::send;
 use super::verifications::RequestApi;
+use crate::BODY_TIMEOUT;
 use crate::doors::fields::{Asked, values};
 use crate::doors::{Door, DoorKind};
 use crate::extract::caller::Caller;
 use crate::extract::json::{is_encoded, read};
 use crate::problem::Problem;
 use crate::views::json_response;
-use crate::{BODY_TIMEOUT, MAX_BODY};
+
+/// Maximum size of a body in bytes: servers send all that they know of a person.
+const MAX_DOOR_BODY: usize = 64 * 1024;
 
 routes! {
     Arc<RequestApi>;
     "/v1/doors/{door}": post(receive);
-    "/v1/doors/{door}": get(receive_query);
+    "/v1/doors/{door}": get(receive_query).head(async || Problem::NoSuchMethod);
     "/2010-04-01/Accounts/{account}/Messages.json": post(receive_twilio);
 }
 
@@ -165,14 +169,21 @@ async fn asked(
         return Err(Problem::TooManyFailures(wait));
     }
     let (parts, body) = request.into_parts();
+    // A browser sends a password that it remembers, too.
+    if is_of_another_site(&parts.headers) {
+        return Err(Problem::CrossSite);
+    }
     if is_encoded(&parts.headers) {
         return Err(Problem::Encoded);
     }
-    let body = timeout(BODY_TIMEOUT, read(body, MAX_BODY)).await;
+    let body = timeout(BODY_TIMEOUT, read(body, MAX_DOOR_BODY)).await;
     let body = body.map_err(|_| Problem::TooSlow)??;
     let seconds = api.request_code.store.clock().micros() / 1_000_000;
     if !door.credentials.match_request(&parts.headers, &body, seconds) {
-        callers.failed.add(ip, now);
+        // (A call without credentials guesses none.)
+        if door.credentials.are_in(&parts.headers) {
+            callers.failed.add(ip, now);
+        }
         return Err(Problem::Unauthorized);
     }
     door.read(&values(&parts.headers, &body, query)?, &api.test_numbers)

@@ -12,6 +12,8 @@ local state = record[SMS] and record[SMS][sms_number]
 if state == 'sent' then return {'sent'} end
 if state == 'released' then return {'gone'} end
 if record[STATUS] ~= 'pending' or now >= record[EXPIRES] then return {'gone'} end
+-- A message that failed is not redriven: it is admitted anew.
+if record[DELIVERY] == 'failed' and is_message(record) then return {'gone'} end
 
 -- Any other state is the lease of a worker, 'worker:until', followed by ':unknown' if the outcome
 -- of an earlier call is unknown: this remains when another worker takes over the lease or releases

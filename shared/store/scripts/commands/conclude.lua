@@ -1,11 +1,13 @@
--- Ends a pending verification without a code. Its wrong codes and its cooldown stay.
+-- Ends a pending verification without its code, or a message whose code was brought to its sender.
+-- Wrong codes and the cooldown stay.
 -- KEYS     the number's record
--- ARGV     id, '0' if its caller cancels it, '1' if he approves it, '2' if he was brought its code
+-- ARGV     id, '0' if its caller cancels it, '1' if he approves it, '2' for a message
 -- Returns  {'done', creation of the verification, subjects of the conversion guard that learn of
 --          it} | {'gone'}
 local now = math.floor(clock() / 1000)
 local record = unpacked(redis.call('GET', KEYS[1]))
 if not record or record[ID] ~= ARGV[1] then return {'gone'} end
+if is_message(record) ~= (ARGV[2] == '2') then return {'gone'} end
 -- Also the same call again, because the connection broke before its reply arrived.
 if record[CONCLUDED] == ARGV[2] then return {'done', 0, ''} end
 if record[STATUS] ~= 'pending' or now >= record[EXPIRES] then return {'gone'} end

@@ -4,6 +4,13 @@
 -- Returns  {'released', 1 if this call did it}
 --          | {'begun'} if a worker has the job already: its SMS is being sent, or was sent
 local record = unpacked(redis.call('GET', KEYS[1]))
+if record and record[ID] == ARGV[1] and record[CANDIDATE] == '' and is_message(record) then
+  -- Others were told of this message: it stays, and has failed unless a worker has its job.
+  if record[SMS] then return {'begun'} end
+  record[DELIVERY] = 'failed'
+  replace(packed(record), 'KEEPTTL')
+  return {'released', 0}
+end
 if not record or not is_admitted(record, ARGV[1]) then return {'released', 0} end
 local sms_number, times = record[SEND], record[TIMES]
 if record[SMS] and record[SMS][sms_number] then return {'begun'} end

@@ -4,7 +4,8 @@
 --                masked number
 --   BEGAN        its creation
 --   EXPIRES      its end
---   NEXT         the time at which another SMS may be requested
+--   NEXT         the time at which another SMS may be requested; of a message, the time until which
+--                its job is surely on its way
 --   ROOM_AT      the time at which the number's windows have room
 --   SEND, SHOWN  number of the latest SMS, and of the one that DELIVERY is of
 --   WRONG, WRONG_UNTIL
@@ -55,6 +56,11 @@ end
 local function is_admitted(record, candidate)
   local latest = record[CANDIDATE]
   return latest == candidate or (latest == true and record[ID] == candidate)
+end
+
+-- Returns true for the record of a message.
+local function is_message(record)
+  return string.sub(record[SCOPE], 1, #MESSAGE_SCOPE) == MESSAGE_SCOPE
 end
 
 -- Wrong codes that count now, and the time until which they do.

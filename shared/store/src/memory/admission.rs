@@ -1,5 +1,7 @@
 //! What limits decide on too: admission, its release, and the check of a code.
 
+use std::time::Duration;
+
 use sms_domain::quota::{Quota, Scope};
 use sms_domain::refusal::Exceeded;
 use sms_domain::verification::{DeliveryState, Status};
@@ -8,12 +10,13 @@ use sms_domain::verification_id::VerificationId;
 use super::limits::{QuotaCheck, free_numbers, sweep};
 use super::number::{ActiveVerification, SmsState};
 use super::{Entries, MemoryStore};
+use crate::constants::QUEUED_WITHIN;
 use crate::{AdmissionKind, AdmissionRequest, CheckResult, Decision, Release, millis, until};
 
 impl MemoryStore {
     pub(crate) fn admit(&self, candidate: &AdmissionRequest) -> Decision {
-        if candidate.kind == AdmissionKind::Message {
-            return self.admit_message(candidate);
+        if let AdmissionKind::Message { life } = candidate.kind {
+            return self.admit_message(candidate, life);
         }
         let (now, policy) = (self.now(), &self.policy);
         let tag = candidate.id.tag();
@@ -85,22 +88,38 @@ impl MemoryStore {
         decision
     }
 
-    fn admit_message(&self, candidate: &AdmissionRequest) -> Decision {
+    fn admit_message(&self, candidate: &AdmissionRequest, life: Duration) -> Decision {
         let (now, tag) = (self.now(), candidate.id.tag());
         let mut entries = self.lock();
         let Entries { by_tag, sweep_at, sent, counts, .. } = &mut *entries;
         sweep(by_tag, sweep_at, |entry| entry.is_live(now));
         let entry = by_tag.entry(tag).or_default();
+        let is_this =
+            |current: &ActiveVerification| current.candidate.as_ref() == Some(&candidate.id);
         let known = entry.current.take_if(|current| {
-            let is_this = current.candidate.as_ref() == Some(&candidate.id);
-            now < current.expires && (is_this || current.delivery != DeliveryState::Failed)
+            // One that was perhaps sent is not sent again.
+            let is_unknown = current.sms.get(&1) == Some(&SmsState::Unknown);
+            let is_over = current.delivery == DeliveryState::Failed && !is_unknown;
+            now < current.expires && (is_this(current) || !is_over)
         });
         if let Some(mut known) = known {
+            let (is_this, sms_number) = (is_this(&known), known.sms_number);
+            // If no worker has seen its job for a while, that may have been lost with the process
+            // that was to queue it.
+            let is_lost = !is_this && !known.was_leased && now >= known.resend_at;
+            if is_lost {
+                known.resend_at = now + QUEUED_WITHIN;
+            }
             // Two requests have it now: neither may roll it back.
-            known.candidate.take_if(|id| *id != candidate.id);
-            let (verification, sms_number) = (self.view(entry, &known, now), known.sms_number);
+            known.candidate.take_if(|_| !is_this);
+            let verification = self.view(entry, &known, now);
             entry.current = Some(known);
-            return Decision::Admitted { verification, sms_number, observed: false, alarm: false };
+            return match is_this {
+                true => {
+                    Decision::Admitted { verification, sms_number, observed: false, alarm: false }
+                }
+                false => Decision::Known { verification, is_lost },
+            };
         }
         let QuotaCheck { exceeded: mut refusal, reserved, observed, suspicious, alarm } =
             counts.evaluate(&candidate.quotas, sent, now);
@@ -112,7 +131,8 @@ impl MemoryStore {
             return Decision::Challenged;
         }
         let mut current = ActiveVerification::begin(candidate, now);
-        current.expires = now + millis(self.policy.max_life);
+        current.expires = now + millis(life);
+        current.resend_at = now + QUEUED_WITHIN;
         current.candidate = Some(candidate.id.clone());
         current.guarded.clone_from(&candidate.guarded);
         counts.commit(&candidate.quotas, sent, now);
@@ -135,6 +155,17 @@ impl MemoryStore {
         let Entries { by_tag, sent, counts, .. } = &mut *entries;
         let Some(entry) = by_tag.get_mut(&candidate.id.tag()) else { return Release::Released };
         match &mut entry.current {
+            // Others were told of this message: it stays, and has failed unless a worker has it.
+            Some(current)
+                if current.id == candidate.id
+                    && current.candidate.is_none()
+                    && current.is_message() =>
+            {
+                if current.was_leased {
+                    return Release::Begun;
+                }
+                current.delivery = DeliveryState::Failed;
+            }
             Some(current) if current.candidate.as_ref() == Some(&candidate.id) => {
                 if current.sms.contains_key(&current.sms_number) {
                     return Release::Begun;

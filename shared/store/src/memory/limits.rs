@@ -181,13 +181,14 @@ impl Counts {
     }
 }
 
-/// The numbers whose windows these quotas have, and the times at which they have room.
+/// The numbers whose windows these quotas share with verifications, and the times at which they
+/// have room.
 pub(super) fn free_numbers(
     quotas: &[Quota],
     sent: &SentTimes,
 ) -> impl Iterator<Item = (NumberTag, i64)> {
     quotas.iter().filter_map(|quota| match quota.rule {
-        QuotaRule::Number(windows) => {
+        QuotaRule::Number(windows) if !windows.is_own() => {
             let windows: Vec<Window> = windows.all().collect();
             Some((tag(quota), sent.free_at(tag(quota), &windows)))
         }

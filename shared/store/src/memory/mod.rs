@@ -130,8 +130,9 @@ impl MemoryStore {
         let mut entries = self.lock();
         let entry = entries.by_tag.get_mut(&id.tag())?;
         entry.expire_failures(now);
-        let current =
-            entry.current.as_ref().filter(|current| current.id == *id && now < current.expires)?;
+        let current = entry.current.as_ref().filter(|current| {
+            current.id == *id && now < current.expires && !current.is_message()
+        })?;
         Some(self.view(entry, current, now))
     }
 
@@ -157,7 +158,10 @@ impl MemoryStore {
         let mut entries = self.lock();
         let Entries { by_tag, counts, .. } = &mut *entries;
         let current = by_tag.get_mut(&id.tag()).and_then(|entry| entry.current.as_mut());
-        let Some(current) = current.filter(|current| current.id == *id) else { return false };
+        let is_one = |current: &&mut ActiveVerification| {
+            current.id == *id && current.is_message() == (conclusion == Conclusion::Converted)
+        };
+        let Some(current) = current.filter(is_one) else { return false };
         let is_pending = current.status == Status::Pending && now < current.expires;
         if is_pending && current.concluded.is_none() {
             current.concluded = Some(conclusion);
@@ -198,6 +202,10 @@ impl MemoryStore {
         if current.status != Status::Pending || now >= current.expires {
             return Lease::Gone;
         }
+        // A message that failed is not redriven: it is admitted anew.
+        if current.delivery == DeliveryState::Failed && current.is_message() {
+            return Lease::Gone;
+        }
         let unknown = match state {
             Some(SmsState::Leased { worker: holder, until, .. })
                 if holder != worker && now < until =>
@@ -208,6 +216,7 @@ impl MemoryStore {
             Some(SmsState::Unknown) => true,
             _ => false,
         };
+        current.was_leased = true;
         current
             .sms
             .insert(sms_number, SmsState::Leased { worker, until: now + millis(lease), unknown });
@@ -240,6 +249,7 @@ impl MemoryStore {
                 current.sms.remove(&sms_number)
             }
         };
+        current.was_leased = true;
         let mut state = outcome.state();
         if let Some(message_id) = outcome.message_id() {
             current.messages.insert(message_id.to_owned(), sms_number);

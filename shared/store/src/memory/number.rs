@@ -6,6 +6,7 @@ use std::time::Duration;
 use sms_domain::verification::{DeliveryState, Status};
 use sms_domain::verification_id::VerificationId;
 
+use crate::MESSAGE_SCOPE;
 use crate::{AdmissionRequest, CheckResult, Conclusion, until};
 
 /// The record of one number. Times are milliseconds since 1970, as in the scripts.
@@ -40,6 +41,8 @@ pub(super) struct ActiveVerification {
     pub(super) guarded: Vec<String>,
     pub(super) checked: Option<u64>,
     pub(super) sms: HashMap<u32, SmsState>,
+    /// True once a worker has had a job of it.
+    pub(super) was_leased: bool,
     /// SMS numbers by the gateway's message ID.
     pub(super) messages: HashMap<String, u32>,
     /// Delivery reports that arrived before the outcome of the call to the gateway, by message ID.
@@ -87,6 +90,10 @@ impl NumberRecord {
 }
 
 impl ActiveVerification {
+    pub(super) fn is_message(&self) -> bool {
+        self.scope.starts_with(MESSAGE_SCOPE)
+    }
+
     pub(super) fn begin(candidate: &AdmissionRequest, now: i64) -> Self {
         Self {
             id: candidate.id.clone(),
@@ -106,6 +113,7 @@ impl ActiveVerification {
             guarded: Vec::new(),
             checked: None,
             sms: HashMap::new(),
+            was_leased: false,
             messages: HashMap::new(),
             early_reports: HashMap::new(),
         }

@@ -21,7 +21,7 @@ use super::reply::{ScriptReply, unexpected};
 use super::scripts::Shape;
 use crate::{
     AdmissionKind, AdmissionRequest, CheckResult, Decision, Release, StoreError, guard_key,
-    limit_key, number_key, resend, rounded, timestamp, until, verified_key,
+    limit_key, millis, number_key, resend, rounded, timestamp, until, verified_key,
 };
 
 /// Flags of the reply of an admission.
@@ -63,7 +63,7 @@ impl RedisStore {
             }
             return Ok(decision);
         }
-        if candidate.kind == AdmissionKind::Message {
+        if candidate.kind != AdmissionKind::Verification {
             return self.decide_on_message(candidate).await;
         }
         let (number, consumed) = tokio::join!(self.admit_number(candidate), consume(self, quotas));
@@ -126,11 +126,13 @@ impl RedisStore {
         candidate: &AdmissionRequest,
     ) -> Result<Decision, StoreError> {
         let quotas = &candidate.quotas;
-        let known = self.latest(candidate.id.tag()).await?;
-        let is_known =
-            known.is_some_and(|known| known.verification.delivery != DeliveryState::Failed);
-        if is_known {
-            return Ok(self.admit_number(candidate).await?.0);
+        if self.latest(candidate.id.tag()).await?.is_some() {
+            let (decision, _) = self.admit_number(candidate).await?;
+            if let Decision::Known { .. } = decision {
+                return Ok(decision);
+            }
+            // It failed, or was forgotten meanwhile: nothing was asked of the limits.
+            self.release_number(candidate).await?;
         }
         let (observed, alarm) = match consume(self, quotas).await? {
             QuotaOutcome::Counted { observed, alarm, reserved: None } => (observed, alarm),
@@ -152,12 +154,12 @@ impl RedisStore {
         };
         match admitted {
             Decision::Admitted { verification, sms_number, .. } => {
-                if verification.id != candidate.id {
-                    refund(self, quotas).await?;
-                }
                 Ok(Decision::Admitted { verification, sms_number, observed, alarm })
             }
-            decision => Ok(decision),
+            decision => {
+                refund(self, quotas).await?;
+                Ok(decision)
+            }
         }
     }
 
@@ -339,7 +341,11 @@ impl RedisStore {
 
     fn admit_call(&self, candidate: &AdmissionRequest, quotas: &[Quota]) -> Call {
         let has_budget = |quota: &Quota| matches!(quota.rule, QuotaRule::Budget(_));
-        let is_message = candidate.kind == AdmissionKind::Message;
+        let life = match candidate.kind {
+            AdmissionKind::Verification => None,
+            AdmissionKind::Message { life } => Some(millis(life)),
+        };
+        let is_message = life.is_some();
         let verified = !is_message && candidate.quotas.iter().any(has_budget);
         let shape = Shape { verified, ..self.shape(&candidate.windows, quotas) };
         let scripts = self.scripts();
@@ -351,6 +357,10 @@ impl RedisStore {
             .arg(&candidate.scope)
             .arg(&candidate.to)
             .arg(candidate.guarded.join(" "));
+        let call = match life {
+            Some(life) => call.arg(life),
+            None => call,
+        };
         with_values(call, quotas)
     }
 
@@ -403,6 +413,11 @@ impl RedisStore {
                 let decision =
                     Decision::Admitted { verification, sms_number, observed: false, alarm: false };
                 Ok((decision, true))
+            }
+            "known" => {
+                let verification =
+                    admitted(answer.status(8)?, answer.delivery(9)?, answer.number(10)?)?;
+                Ok((Decision::Known { verification, is_lost: answer.flag(11)? }, true))
             }
             "refused" => Ok((Decision::Refused(answer.refusal(quotas)?), false)),
             "challenge" => Ok((Decision::Challenged, false)),

@@ -36,9 +36,6 @@ const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// Bytes of a verification's ID in its SID, beside the number's tag.
 const ID_BYTES: usize = 6;
 
-/// Bytes in front of the random ones in [`VerificationId::random_part`]: key ID and tag.
-const BEFORE_RANDOM: usize = 11;
-
 /// The state of the routes that check codes.
 pub(crate) struct VerifyApi {
     check_code: CheckCode,
@@ -63,7 +60,7 @@ fn owner(secrets: &Secrets, service: &VerifyService, account: &Account<'_>) -> S
 
 /// The SID of a verification.
 fn sid(id: &VerificationId) -> String {
-    let random = &id.random_part()[BEFORE_RANDOM..BEFORE_RANDOM + ID_BYTES];
+    let random = &id.random_part()[..ID_BYTES];
     format!("VE{}{}", id.tag(), hex::encode(random))
 }
 

@@ -46,7 +46,8 @@ impl From<&LatestVerification> for Shown {
         Self {
             id: found.verification.id.clone(),
             began_at: found.began_at,
-            sms_at: found.sms_at.clone(),
+            // Those of earlier verifications of the number are not this one's.
+            sms_at: found.sms_at.iter().copied().filter(|at| *at >= found.began_at).collect(),
             sms_number: found.sms_number,
         }
     }

@@ -72,9 +72,9 @@ scripts! {
         take_picture [] 1;
         claim [] 1;
         complete [] 1;
-        find [record] 1;
-        conclude [record] 1;
-        acquire_lease [record] 1;
+        find [messages record] 1;
+        conclude [messages record] 1;
+        acquire_lease [messages record] 1;
         record_outcome [record] 1;
         record_delivery_report [record] 1;
         permit [accounts] 1;
@@ -84,8 +84,8 @@ scripts! {
     }
     limits {
         admit [limits text record] 1 4;
-        admit_message [limits text record] 1 4;
-        release [limits text record] 1 1;
+        admit_message [limits messages text record] 1 5;
+        release [limits messages text record] 1 1;
         check [limits text record] 1 3;
         consume [limits text record] 0 1;
     }
@@ -97,6 +97,10 @@ mod includes {
 
     pub(super) fn limits() -> String {
         constants::limits()
+    }
+
+    pub(super) fn messages() -> String {
+        constants::messages()
     }
 
     pub(super) fn accounts() -> String {

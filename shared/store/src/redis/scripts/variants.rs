@@ -185,6 +185,7 @@ impl Blocks<'_> {
                     let (most, longest) = remembered(all.iter().copied());
                     text.replace("__all_windows()", &windows(all))
                         .replace("__windows()", &windows(rule.for_this()))
+                        .replace("__shared", if rule.is_own() { "false" } else { "true" })
                         .replace("__most", &most.to_string())
                         .replace("__longest", &longest.to_string())
                 }
