@@ -577,6 +577,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         Problem::NotFound,
         Problem::InvalidSignature,
         Problem::Unauthorized,
+        Problem::WrongCredentials,
         wrong_keys(),
         Problem::BadIdempotencyKey,
         Problem::IdempotencyKeyReused,

@@ -1,5 +1,5 @@
-//! Doors: what identity servers send when they want an SMS with a code of theirs, and `DOORS`, which
-//! names those that are open.
+//! Doors: what identity servers send when they want an SMS with a code of theirs, and `DOORS`,
+//! which names those that are open.
 
 pub(crate) mod credentials;
 pub(crate) mod fields;

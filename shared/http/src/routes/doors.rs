@@ -16,13 +16,17 @@ use tokio::time::timeout;
 use super::check::IdInPath;
 use super::messages::send;
 use super::verifications::RequestApi;
+use crate::BODY_TIMEOUT;
 use crate::doors::fields::{Asked, values};
 use crate::doors::{Door, DoorKind};
 use crate::extract::caller::Caller;
 use crate::extract::json::{is_encoded, read};
 use crate::problem::Problem;
 use crate::views::json_response;
-use crate::{BODY_TIMEOUT, MAX_BODY};
+
+/// Largest body of a door, in bytes. Supabase's has the whole user, with what other sites have told
+/// about it.
+const MAX_DOOR_BODY: usize = 64 * 1024;
 
 routes! {
     Arc<RequestApi>;
@@ -168,12 +172,12 @@ async fn asked(
     if is_encoded(&parts.headers) {
         return Err(Problem::Encoded);
     }
-    let body = timeout(BODY_TIMEOUT, read(body, MAX_BODY)).await;
+    let body = timeout(BODY_TIMEOUT, read(body, MAX_DOOR_BODY)).await;
     let body = body.map_err(|_| Problem::TooSlow)??;
     let seconds = api.request_code.store.clock().micros() / 1_000_000;
     if !door.credentials.match_request(&parts.headers, &body, seconds) {
         callers.failed.add(ip, now);
-        return Err(Problem::Unauthorized);
+        return Err(Problem::WrongCredentials);
     }
     door.read(&values(&parts.headers, &body, query)?, &api.test_numbers)
 }
