@@ -14,12 +14,12 @@ use super::{KEY, OTHER_KEY, post_as, with_keys};
 use crate::support::number;
 use crate::support::process::{Answer, Client, Deployment, Environment};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// `v1,whsec_` and the base64 of 32 bytes, as Supabase makes them.
-const SUPABASE: &str = "v1,whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(super) const SUPABASE: &str = "v1,whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const SUPABASE_KEY: &[u8] = TOKEN.as_bytes();
 
-fn doors(environment: Environment, doors: &str) -> Environment {
+pub(super) fn doors(environment: Environment, doors: &str) -> Environment {
     environment.with("DOORS", doors)
 }
 
@@ -208,7 +208,8 @@ fn recorded() -> Vec<Recorded> {
             path: "/v1/doors/own-name",
             authorization: bearer.clone(),
             body: json!({
-                "to": "+8613800138005", "content": "Your code is 555555", "id": "65a1", "sender": "Shop",
+                "to": "+8613800138005", "content": "Your code is 555555", "id": "65a1",
+                "sender": "Shop",
             }),
             expected: ("+8613800138005", "555555"),
         },
