@@ -60,19 +60,21 @@ impl RequestCode {
         let (began, country) = (Instant::now(), message.country);
         let result = self.decide_on_message(message).await;
         match &result {
-            Ok(_) => {
-                let price = self.abuse.budget.price(country);
+            Ok((_, is_known)) => {
+                // One that is known costs no second SMS.
+                let price = if *is_known { 0 } else { self.abuse.budget.price(country) };
                 metrics::HANDLES.accepted(country, price, began.elapsed());
             }
             Err(error) => metrics::HANDLES.rejected(error.outcome(), error.refusal()),
         }
-        result
+        result.map(|(verification, _)| verification)
     }
 
+    /// The message, and true if it was known before.
     async fn decide_on_message(
         &self,
         message: CustomMessage,
-    ) -> Result<Verification, RequestCodeError> {
+    ) -> Result<(Verification, bool), RequestCodeError> {
         if !self.abuse.countries.contains(message.country) {
             return Err(RequestCodeError::Country(message.country));
         }
@@ -114,7 +116,7 @@ impl RequestCode {
         let is_open =
             matches!(verification.delivery, DeliveryState::Queued | DeliveryState::Retrying);
         if is_known && !is_open {
-            return Ok(verification);
+            return Ok((verification, is_known));
         }
         let (id, now) = (verification.id.clone(), self.now_ms());
         let sealed = self.secrets.seal(&message.custom, &id, to, now, random_bytes());
@@ -133,7 +135,7 @@ impl RequestCode {
             context: message.context,
         };
         self.enqueue(&job, candidate).await?;
-        Ok(verification)
+        Ok((verification, is_known))
     }
 
     /// The request to the store. `is_suspicious`: the guard has asked for a challenge.
