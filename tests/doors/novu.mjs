@@ -7,7 +7,8 @@
 //
 // The provider alone is loaded: the package's index needs the clients of fifty vendors.
 
-import { GenericSmsProvider } from '@novu/providers/build/main/lib/generic-sms/generic-sms.provider.js';
+const lib = '@novu/providers/build/main/lib';
+const { GenericSmsProvider } = await import(`${lib}/generic-sms/generic-sms.provider.js`);
 
 const results = [];
 for (const { config, options } of JSON.parse(process.argv[2])) {

@@ -245,3 +245,34 @@ async fn supabases_hook_is_signed_by_standardwebhooks() {
     assert_eq!(refused, [429, 422]);
     assert_eq!(codes(&deployment, "+8613800138000", 2).await, ["012345", "471100"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kratos_sends_by_the_guides_jsonnet() {
+    let deployment = deployment(&format!("kratos://?token={TOKEN}"));
+    let client = &deployment.client;
+    let to = "+8613800138000";
+    // By its source (courier/http_channel.go and courier/template/sms), 25.4.
+    let context = |kind: &str, member: &str, code: &str| {
+        let mut context = json!({
+            "recipient": to, "subject": "", "template_type": kind, "message_type": "sms",
+            "body": format!("Your code is: {code}\n\nIt expires in 15 minutes.\n\n\
+                @shop.example #{code}\n"),
+            "template_data": {
+                "to": to, "identity": { "traits": { "phone": to } }, "request_url": "https://shop",
+                "expires_in_minutes": 15,
+            },
+        });
+        context["template_data"][member] = json!(code);
+        context
+    };
+    let contexts = [
+        context("login_code_valid", "login_code", "012345"),
+        context("verification_code_valid", "verification_code", "471100"),
+    ];
+    for body in results("python", "kratos.py", &contexts).await {
+        assert_eq!(body["template_data"].as_object().map(serde_json::Map::len), Some(1), "{body}");
+        let request = client.request("POST", "/v1/doors/kratos").basic_auth("kratos", Some(TOKEN));
+        assert_eq!(client.send(request.json(&body)).await.status, 200, "{body}");
+    }
+    assert_eq!(codes(&deployment, to, 2).await, ["012345", "471100"]);
+}
