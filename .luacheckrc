@@ -8,9 +8,9 @@ read_globals = {"redis", "cmsgpack", "KEYS", "ARGV"}
 -- the constants of constants.rs; variants.rs has the last ones.
 local included = {
   "clock", "text",
-  "ID", "PURPOSE", "TO", "STATUS", "DELIVERY", "BEGAN", "EXPIRES", "NEXT", "ROOM_AT", "SEND",
-  "SHOWN", "WRONG", "WRONG_UNTIL", "CANDIDATE", "GUARD", "CHECKED", "CANCELLED", "BEFORE", "TIMES",
-  "SMS", "MESSAGES", "REPORTS", "UNTIL", "unpacked", "packed", "is_admitted",
+  "ID", "SCOPE", "TO", "STATUS", "DELIVERY", "BEGAN", "EXPIRES", "NEXT", "ROOM_AT", "SEND",
+  "SHOWN", "WRONG", "WRONG_UNTIL", "CANDIDATE", "GUARD", "CHECKED", "CONCLUDED", "BEFORE", "TIMES",
+  "SMS", "MESSAGES", "REPORTS", "UNTIL", "unpacked", "packed", "blank", "is_admitted",
   "wrong_codes", "replace",
   "guard", "is_known", "add", "set_test", "counted", "uncount", "packed_guard", "spent", "left",
   "OBSERVE", "CHALLENGE", "LAG", "SLOT", "SCORE_HALF_LIFE", "BASE_HALF_LIFE",

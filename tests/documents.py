@@ -23,7 +23,7 @@ PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 # Folders with what was built or loaded.
 NOT_OURS = {".aws-sam", ".git", "__pycache__", "node_modules", "target"}
 # Those that are followed to the letter.
-GUIDES = ("local-mode", "functions", "from-meiduo", "from-celery", "deploy")
+GUIDES = ("local-mode", "functions", "from-meiduo", "from-celery", "from-twilio", "deploy")
 TYPED = ["README.md", *(f"docs/guide/{name}.md" for name in GUIDES)]
 # Those that show requests and answers.
 SESSIONS = [

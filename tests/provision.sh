@@ -70,7 +70,7 @@ install_python() {
   cat "$@" >"$folder/installed.txt"
 }
 
-# Installs what a folder's package-lock.json names, anew when it changes.
+# Installs what package-lock.json of a folder names, anew when it changes.
 install_node() {
   local folder=$1
   cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json" && return 0
@@ -172,4 +172,5 @@ prepare() {
   install_node samples/better-auth
   install_node tests/doors
   install_novu
+  install_node tests/twilio
 }

@@ -8,6 +8,7 @@ themselves and one after another (ask, check, look, end): no answer may be one t
 does not have, and nothing bad may be taken.
 """
 
+import hashlib
 import os
 import pathlib
 import re
@@ -17,12 +18,17 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 
+# The key in schemathesis.toml.
+KEY = hashlib.sha256(b"a-key-of-the-tests").hexdigest()
+
 # Gateways cannot be reached, so that nothing is sent; pictures and receipts are there to be called.
 SETTINGS = {
     "LISTEN": "127.0.0.1:0",
     "LIMITS": "off",
     "CHALLENGE": "picture",
     "MAX_ATTEMPTS": "100",
+    "API_KEYS": f"tests={KEY}",
+    "TWILIO_VERIFY_SERVICES": "VA0123456789abcdef0123456789abcdef=login",
     "SMS_DSN": "ccp://sid:token@127.0.0.1:1?app_id=A&template=1&tls=false"
     "&receipts=a-path-nobody-guesses",
 }

@@ -47,6 +47,7 @@ OTHER_BLOCKS = {
         ("docs/guide/from-meiduo.md", language): "tests/it/compat/meiduo/guide.rs"
         for language in ("nginx", "js", "html", "python")
     },
+    **{("docs/guide/from-twilio.md", language): "compat::twilio" for language in ("python", "js")},
     **{(name, "console"): "tests/documents.py" for name in ("README.md", "docs/guide/deploy.md")},
 }
 # Seconds that a document may take, and one whose functions may have to be compiled.

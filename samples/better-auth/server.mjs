@@ -45,7 +45,7 @@ const REMEMBERED = 600_000;
 
 async function sendOTP({ phoneNumber: to, code }, context) {
   // The person's address, for the limits of addresses (behind a proxy: advanced.ipAddress).
-  const ip = getIP(context.request, context.context.options);
+  const ip = getIP(context.request, context.context.options) ?? undefined;
   const message = { to, code, purpose: 'login', outcome: 'reported', expires_in: EXPIRES_IN, ip };
   const answer = await post('/v1/messages', message);
   const said = await answer.json();

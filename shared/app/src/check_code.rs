@@ -71,6 +71,29 @@ impl CheckCode {
         ip: Option<IpAddr>,
         request: u64,
     ) -> Result<CheckResult, StoreError> {
+        self.wrong(id, ip, request, "another number").await
+    }
+
+    /// Counts text that no code can be as a wrong code.
+    ///
+    /// # Errors
+    /// As [`CheckCode::check`].
+    pub async fn no_code(
+        &self,
+        id: &VerificationId,
+        ip: Option<IpAddr>,
+        request: u64,
+    ) -> Result<CheckResult, StoreError> {
+        self.wrong(id, ip, request, "no code").await
+    }
+
+    async fn wrong(
+        &self,
+        id: &VerificationId,
+        ip: Option<IpAddr>,
+        request: u64,
+        typed: &'static str,
+    ) -> Result<CheckResult, StoreError> {
         let result = self
             .store
             .check(id, false, request, &self.limits.check(ip, &self.codes.secrets))
@@ -80,7 +103,8 @@ impl CheckCode {
             %id,
             result = result.as_str(),
             attempts_left = result.attempts_left(),
-            "checked with another number"
+            typed,
+            "checked"
         );
         Ok(result)
     }

@@ -15,7 +15,7 @@ use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::{DeliveryState, Verification};
 use sms_domain::verification_id::{Purpose, VerificationId};
 use sms_store::{AdmissionKind, AdmissionRequest, Conclusion, Decision, StoreError};
-use tracing::{error, info, warn};
+use tracing::{Instrument, debug_span, error, info, warn};
 
 use crate::metrics;
 use crate::request_code::{RELEASE_WAIT_LONG, RequestCode, RequestCodeError};
@@ -80,10 +80,14 @@ impl RequestCode {
         }
         let CustomMessage { to, tenant, .. } = &message;
         let mut candidate = self.candidate(&message, false).await?;
-        let mut decision = self.store.admit(&candidate).await;
+        let admit = async |candidate: &AdmissionRequest| {
+            let span = debug_span!(target: "sms_verify::spans", "admit");
+            self.store.admit(candidate).instrument(span).await
+        };
+        let mut decision = admit(&candidate).await;
         if matches!(decision, Ok(Decision::Challenged)) {
             candidate = self.candidate(&message, true).await?;
-            decision = self.store.admit(&candidate).await;
+            decision = admit(&candidate).await;
         }
         let (verification, sms_number) = match decision {
             Ok(Decision::Admitted { verification, sms_number, observed, alarm }) => {
@@ -112,8 +116,7 @@ impl RequestCode {
         };
         let is_known = verification.id != candidate.id;
         info!(id = %verification.id, to = %to, sender = tenant, is_known, "message admitted");
-        // A job that is queued twice is sent once; one that was lost with its process is queued
-        // now.
+        // A job that is queued twice is sent once; one that its process has lost is queued now.
         let is_open =
             matches!(verification.delivery, DeliveryState::Queued | DeliveryState::Retrying);
         if is_known && !is_open {

@@ -100,6 +100,15 @@ use crate::views::Body;
 )]
 struct Api;
 
+/// A code of the caller's own: 4 to 16 letters, digits and dashes
+#[derive(ToSchema, serde::Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CustomCode {
+    #[schema(examples("012345"))]
+    Text(String),
+    Number(u64),
+}
+
 /// The whole document, as it is served.
 pub(crate) fn document() -> String {
     let mut api = Api::openapi();
@@ -202,9 +211,18 @@ impl Schemas<'_> {
 
 /// Constraints from constants, which derives cannot name.
 fn constrain(schemas: &mut Schemas<'_>) {
-    schemas.property("CreateVerification", "purpose").max_length = Some(Purpose::MAX_LENGTH);
-    schemas.pattern("CreateVerification", "purpose", "^[a-z0-9_-]*$");
-    schemas.pattern("CreateVerification", "locale", "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$");
+    for name in ["CreateMessage", "CreateVerification"] {
+        schemas.property(name, "purpose").max_length = Some(Purpose::MAX_LENGTH);
+        schemas.pattern(name, "purpose", "^[a-z0-9_-]*$");
+        schemas.pattern(name, "locale", "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$");
+    }
+    schemas.one_of("CreateMessage", "outcome", ["reported"]);
+    schemas.one_of("ReportOutcome", "outcome", ["approved"]);
+    schemas.one_of("Message", "delivery", DeliveryState::ALL.map(DeliveryState::as_str));
+    schemas.pattern("Message", "to", r"^\+[0-9]+\*+[0-9]+$");
+    let expires_in = schemas.property("CreateMessage", "expires_in");
+    (expires_in.minimum, expires_in.maximum) =
+        (Some(1_usize.into()), Some(messages::MAX_EXPIRES_IN.into()));
 
     let shortest = id("").as_str().len();
     schemas.pattern("Verification", "id", format!("^[A-Za-z0-9_-]{{{shortest},}}$"));
@@ -563,6 +581,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         FieldError::NoCountry,
         FieldError::InvalidOutcome,
         FieldError::InvalidLifetime,
+        FieldError::InvalidAddress,
     ];
     let numbers = [Invalid, NotMobile, ArgentinaWithoutNine, BrazilWithoutNine];
     let mut problems = vec![

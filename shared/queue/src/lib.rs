@@ -165,7 +165,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message to the dead letters, unchanged but for a sealed code, together with the reason.
+    /// Adds a message to the dead letters, unchanged but for a sealed code, with the reason.
     ///
     /// # Errors
     /// When the queue may not have stored it.

@@ -16,7 +16,7 @@ use sms_domain::refusal::Exceeded;
 use sms_domain::secrets::Secrets;
 use sms_domain::verification::Policy;
 use sms_queue::Queue;
-use sms_store::{CheckResult, Clock, Store};
+use sms_store::{CheckResult, Clock, Conclusion, Store};
 
 use crate::support::{number, request, request_code};
 
@@ -103,6 +103,25 @@ async fn conversion_guard_refuses_an_abused_prefix_and_nobody_else() {
     // Some until it is known what became of the first, and then a probe now and then.
     assert!(sent < 15, "{sent} of 1000");
     scene.people(300).await;
+}
+
+/// Whoever approves verifications without their codes proves nothing about the prefix.
+#[tokio::test]
+async fn conversion_guard_learns_nothing_of_approvals_without_codes() {
+    let scene = Scene::new(GuardMode::Enforce);
+    scene.people(300).await;
+    let mut sent = 0;
+    for index in 0..1000 {
+        let to = request(number(90_000_000 + index));
+        if let Ok(verification) = scene.request_code.request(to, random_bytes()).await {
+            sent += 1;
+            let store = &scene.request_code.store;
+            let approved = store.conclude(&verification.id, Conclusion::Approved).await;
+            assert!(approved.expect("an answer"));
+        }
+        scene.clock.advance(Duration::from_secs(80));
+    }
+    assert!(sent < 15, "{sent} of 1000");
 }
 
 #[tokio::test]

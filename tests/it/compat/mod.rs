@@ -5,3 +5,6 @@ mod meiduo;
 
 /// Sample backends that take tokens.
 mod samples;
+
+/// Clients of Twilio Verify.
+mod twilio;

@@ -119,6 +119,7 @@ async fn message_that_is_not_valid_names_the_field() {
         (with("expires_in", json!(86_401)), 422, "expires_in"),
         (with("outcome", json!("maybe")), 422, "outcome"),
         (with("ip", json!("nowhere")), 422, "ip"),
+        (with("ip", Value::Null), 422, "ip"),
         (with("text", json!("Hello")), 422, "text"),
     ] {
         let answer = post(&deployment.client, MESSAGES, &body).await;
@@ -137,7 +138,7 @@ async fn message_of_a_thousand_at_once_is_sent_once() {
         join_all((0..1_000).map(|_| async {
             until_answered(client, &json!({ "to": same, "code": "012345" })).await
         }));
-    let mut ids: Vec<String> = answers.await.iter().map(|answer| answer.id()).collect();
+    let mut ids: Vec<String> = answers.await.iter().map(Answer::id).collect();
     ids.dedup();
     assert_eq!(ids.len(), 1, "one message");
 

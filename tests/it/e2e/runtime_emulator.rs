@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::lambda::{Function, Traced, bootstrap};
-use crate::support::process::{Environment, Process};
+use crate::support::process::{Environment, Process, wrong};
 use crate::support::services::{Service, redis_url};
 use crate::support::sqs::{Queues, client};
 use crate::support::{GIVE_UP, eventually};
@@ -161,6 +161,74 @@ async fn codes_of_others_are_sent_by_the_functions_on_sqs() {
     let mut codes: Vec<String> = gateway.accepted().into_iter().map(|call| call.code).collect();
     codes.sort();
     assert_eq!(codes, ["012345", "471100"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_twilio_are_answered_by_the_functions_whose_logs_mask_numbers() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let hash = hex::encode(Sha256::digest("a-key-of-this-sample"));
+    let environment = environment(&redis_url(), &queues, &gateway)
+        .with("TWILIO_VERIFY_SERVICES", "VA0123456789abcdef0123456789abcdef=login")
+        .with("API_KEYS", &format!("sample={hash}"))
+        .with("LOG_LEVEL", "trace");
+    let (request, check, send) = (
+        Function::start("request-code", &environment),
+        Function::start("check-code", &environment),
+        Function::start("send-sms", &environment),
+    );
+    let created = request.invoke(&event("request-code/twilio-verify.json")).await;
+    assert_eq!(created["statusCode"], 201, "{created}");
+    let sid = body(&created)["sid"].as_str().expect("a SID").to_owned();
+    eventually("the SMS", || async {
+        queues
+            .poll(async |event| {
+                serde_json::from_value(send.invoke(&event).await).expect("a batch response")
+            })
+            .await;
+        (gateway.accepted().len() == 1).then_some(())
+    })
+    .await;
+
+    let get = async |path: &str| {
+        let mut asked = event("check-code/twilio-verify.json");
+        asked["rawPath"] = path.into();
+        asked["requestContext"]["http"]["path"] = path.into();
+        check.invoke(&asked).await
+    };
+    let service = "/v2/Services/VA0123456789abcdef0123456789abcdef";
+    for name in [&*sid, "+8613800138000", "%2B8613800138000", "+86 138 0013 8000"] {
+        let fetched = get(&format!("{service}/Verifications/{name}")).await;
+        assert_eq!((&fetched["statusCode"], &body(&fetched)["sid"]), (&json!(200), &json!(sid)));
+    }
+    for name in ["+8613800138001", "13800138000", "+86138001380000"] {
+        let unknown = get(&format!("{service}/Verifications/{name}")).await;
+        assert_eq!(
+            (&unknown["statusCode"], &body(&unknown)["code"]),
+            (&json!(404), &json!(20404)),
+            "{name}"
+        );
+    }
+    let mut typed = event("check-code/twilio-verify-check.json");
+    let code = &gateway.accepted()[0].code;
+    for (code, status) in [(&*wrong(code), "pending"), (code, "approved")] {
+        let form = format!("To=%2B8613800138000&Code={code}");
+        typed["body"] = STANDARD.encode(form).into();
+        let checked = check.invoke(&typed).await;
+        assert_eq!(
+            (&checked["statusCode"], &body(&checked)["status"]),
+            (&json!(201), &json!(status)),
+            "{checked}"
+        );
+    }
+    typed["headers"]["authorization"] = "Basic QUM6bm8ta2V5".into();
+    assert_eq!(body(&check.invoke(&typed).await)["code"], 20003);
+    for (function, said) in [(request, "admitted"), (check, "checked")] {
+        let lines = written(function).concat();
+        assert!(lines.contains(said), "there is something to search: {lines}");
+        assert!(!lines.contains("380013800"), "{lines}");
+        assert!(!lines.contains("380 0138") && !lines.contains("138 0013"), "{lines}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ const JOBS: u32 = 5;
 
 async fn scene(fault: &str, policy: &'static str) -> Scene {
     let mut scene = Scene::start(fault, policy, Environment::services()).await;
+    scene.has_doors = true;
     scene.ask(0..JOBS).await;
     assert_eq!(scene.ledger.accepted.len(), JOBS as usize);
     scene

@@ -2,8 +2,10 @@
 //! them.
 
 use redis::AsyncCommands;
+use sha2::{Digest, Sha256};
 use sms_queue::Queue;
 
+use crate::support::collector::Collector;
 use crate::support::gateway::{self, Gateway, Reply};
 use crate::support::process::{Deployment, Environment, Process, wrong};
 use crate::support::{dead_letters, eventually, number};
@@ -84,6 +86,76 @@ async fn no_leaks_of_codes_numbers_or_secrets() {
             assert!(!text.contains(secret), "a secret in {place}");
             assert!(!text.contains(&decimals(secret)), "a secret's bytes in {place}");
         }
+    }
+}
+
+/// The calls of Twilio Verify and of the tutorial's pages have numbers in their paths.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_leaks_of_numbers_in_paths() {
+    let (collector, endpoint) = Collector::start().await;
+    let hash = hex::encode(Sha256::digest("a-key"));
+    let service = "/v2/Services/VA0123456789abcdef0123456789abcdef";
+    let environment = Environment::services()
+        .with("LOG_LEVEL", "trace")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .with("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .with("TWILIO_VERIFY_SERVICES", &format!("{}=login", &service[13..]))
+        .with("API_KEYS", &format!("tests={hash}"));
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    let call = async |method: &str, path: &str, key: &str, body: &str| {
+        let request = client.request(method, path).basic_auth("AC1", Some(key));
+        let form = request.header("content-type", "application/x-www-form-urlencoded");
+        client.send(form.body(body.to_owned())).await.status
+    };
+    let create = format!("{service}/Verifications");
+    let asked = "To=%2B8613800138000&Channel=sms";
+    assert_eq!(call("POST", &create, "a-key", asked).await, 201);
+    for (name, status) in [
+        ("+8613800138000", 200),
+        ("%2B86%201380013%208000", 200),
+        // One that is not pending, and what is no number.
+        ("+8613800138001", 404),
+        ("13800138000", 404),
+        ("+8613800138000/more", 404),
+        ("%FF13800138000", 404),
+    ] {
+        let path = format!("{create}/{name}");
+        assert_eq!(call("GET", &path, "a-key", "").await, status, "{name}");
+        assert_eq!(
+            call("PUT", &path, "a-key", "").await,
+            if name.contains('/') { 404 } else { 405 }
+        );
+        assert_eq!(
+            call("GET", &path, "no-key", "").await,
+            if name.contains(['/', 'F']) { 404 } else { 401 }
+        );
+        assert_eq!(
+            call("POST", &path, "a-key", "Status=13800138000").await,
+            if status == 200 { 400 } else { 404 }
+        );
+    }
+    let check = format!("{service}/VerificationCheck");
+    for body in ["To=%2B8613800138000&Code=1380013800", "To=13800138000&Code=13800138000"] {
+        call("POST", &check, "a-key", body).await;
+    }
+    for path in ["/sms_codes/13800138000/", "/sms_codes/138%2000138000/?image_code_id=13800138000"]
+    {
+        client.get(path).await;
+        client.send(client.request("DELETE", path)).await;
+    }
+    client.get("/13800138000?to=+8613800138000").await;
+    eventually("all spans", || async {
+        let spans = collector.spans();
+        (spans.iter().filter(|span| span.name == "request").count() >= 30).then_some(())
+    })
+    .await;
+    let (logs, spans) = (deployment.logs(), format!("{:?}", collector.spans()));
+    assert!(logs.contains("admitted") && logs.contains("checked"), "there is something to search");
+    for (place, text) in [("the logs", logs), ("the spans", spans)] {
+        let digits: String = text.chars().filter(|c| !"+ ".contains(*c)).collect();
+        let digits = digits.replace("%20", "").replace("%2B", "");
+        assert!(!digits.contains("1380013800"), "a number in {place}: {text}");
     }
 }
 

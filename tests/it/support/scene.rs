@@ -24,6 +24,9 @@ use super::{GIVE_UP, dead_letters, eventually, number};
 /// The two policies on SMS that were perhaps sent.
 pub const POLICIES: [&str; 2] = ["at_least_once", "at_most_once"];
 
+/// Of the door through which half of the requests come.
+const DOOR_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
 /// Longest time that the tests wait for one answer of RabbitMQ.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,8 @@ pub struct Scene {
     api_environment: Environment,
     worker_environment: Environment,
     pub ledger: Ledger,
+    /// True if codes for odd numbers are somebody else's, and come through a door.
+    pub has_doors: bool,
 }
 
 /// Requests and their answers.
@@ -72,7 +77,11 @@ impl Scene {
         let gateway = Gateway::start(&[], Reply::Accept).await;
         let (api_store, redis) = Proxy::before(services.get("REDIS_URL")).await;
         let (api_queue, amqp) = Proxy::before(services.get("QUEUE_URL")).await;
-        let api_environment = services.clone().with("REDIS_URL", &redis).with("QUEUE_URL", &amqp);
+        let api_environment = services
+            .clone()
+            .with("REDIS_URL", &redis)
+            .with("QUEUE_URL", &amqp)
+            .with("DOORS", &format!("generic://faults?token={DOOR_TOKEN}"));
         let (worker_store, redis) = Proxy::before(services.get("REDIS_URL")).await;
         let (worker_queue, amqp) = Proxy::before(services.get("QUEUE_URL")).await;
         let worker_gateway = Proxy::to(gateway.address()).await;
@@ -102,6 +111,7 @@ impl Scene {
             api_environment,
             worker_environment,
             ledger,
+            has_doors: false,
         }
     }
 
@@ -169,12 +179,17 @@ impl Scene {
         &mut self,
         numbers: impl IntoIterator<Item = u32>,
     ) -> Vec<Option<(u16, Value)>> {
-        let client = self.client.clone();
+        let (client, has_doors) = (self.client.clone(), self.has_doors);
         let asked = numbers.into_iter().map(|index| {
             let client = client.clone();
             async move {
                 let began = Instant::now();
-                (index, client.try_ask(number(index).e164()).await, began.elapsed())
+                let (number, code) = (number(index), format!("{index:06}"));
+                let answer = match index % 2 {
+                    1 if has_doors => client.try_door(number.e164(), DOOR_TOKEN, &code).await,
+                    _ => client.try_ask(number.e164()).await,
+                };
+                (index, answer, began.elapsed())
             }
         });
         let mut answers = Vec::new();

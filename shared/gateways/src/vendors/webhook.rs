@@ -103,16 +103,17 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Webhook, DsnError> {
 
 impl Webhook {
     async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
-        let expires_in = sms.names_lifetime.then(|| sms.lifetime.as_secs());
-        let body = json!({
+        let mut body = json!({
             "to": sms.to.e164(),
             "text": sms.text(),
             "code": sms.code.expose(),
             "locale": sms.locale.tag(),
             "purpose": sms.purpose.as_str(),
-            "expires_in": expires_in,
-        })
-        .to_string();
+        });
+        if sms.names_lifetime {
+            body["expires_in"] = sms.lifetime.as_secs().into();
+        }
+        let body = body.to_string();
         let time = now.as_second();
         let request = self
             .client

@@ -59,6 +59,8 @@ pub enum FieldError {
     InvalidOutcome,
     /// Not a lifetime in seconds.
     InvalidLifetime,
+    /// Not an IP address.
+    InvalidAddress,
 }
 
 impl BodyError {
@@ -105,6 +107,7 @@ impl FieldError {
             Self::NoCountry => "no-country",
             Self::InvalidOutcome => "outcome",
             Self::InvalidLifetime => "lifetime",
+            Self::InvalidAddress => "address",
         }
     }
 

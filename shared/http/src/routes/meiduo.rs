@@ -112,6 +112,6 @@ async fn send(
 
 /// True if a page of another site sent the request from a visitor's browser: a GET needs no
 /// preflight, an `<img>` is enough.
-fn is_of_another_site(headers: &HeaderMap) -> bool {
+pub(crate) fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }

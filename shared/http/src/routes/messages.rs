@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Json as JsonAnswer, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sms_app::custom_message::CustomMessage;
 use sms_domain::code::Code;
@@ -27,7 +27,7 @@ use crate::problem::field_error::FieldError;
 use crate::problem::{Problem, bad};
 
 /// Longest lifetime of a code that a text names, in seconds: a day.
-const MAX_EXPIRES_IN: u64 = 86_400;
+pub(crate) const MAX_EXPIRES_IN: u64 = 86_400;
 
 routes! {
     Arc<RequestApi>;
@@ -51,24 +51,35 @@ pub(crate) struct CreateMessage {
     to: Option<String>,
     /// The country of a national number
     #[cfg_attr(test, schema(examples("CN")))]
+    #[serde(default, deserialize_with = "present")]
     region: Option<String>,
     /// The code: 4 to 16 letters, digits and dashes, as a string or a number
-    #[cfg_attr(test, schema(required = true, value_type = String, examples("012345")))]
+    #[cfg_attr(test, schema(required = true, value_type = document::CustomCode))]
     code: Option<Value>,
     /// Language of the text
     #[cfg_attr(test, schema(examples("en")))]
+    #[serde(default, deserialize_with = "present")]
     locale: Option<String>,
     /// Purpose, which selects the text
     #[cfg_attr(test, schema(examples("login")))]
+    #[serde(default, deserialize_with = "present")]
     purpose: Option<String>,
     /// Seconds for which the code is accepted, 1 to 86,400: without it the text names no minutes
+    #[serde(default, deserialize_with = "present")]
     expires_in: Option<u64>,
     /// The person's address, for the limits of addresses
-    #[cfg_attr(test, schema(value_type = Option<String>))]
-    ip: Option<std::net::IpAddr>,
+    #[cfg_attr(test, schema(examples("192.0.2.7")))]
+    #[serde(default, deserialize_with = "present")]
+    ip: Option<String>,
     /// `reported`: the caller will report codes that are brought to it, and the conversion guard
     /// counts the SMS
+    #[serde(default, deserialize_with = "present")]
     outcome: Option<String>,
+}
+
+/// Reads a field that is there: null is no value.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// A message, as its sender sees it
@@ -124,6 +135,15 @@ pub(crate) async fn send(
     operation_id = "createMessage",
     tag = "messages",
     security(("apiKey" = [])),
+    request_body(content = CreateMessage, examples(
+        ("code" = (value = json!({ "to": "+8613800138000", "code": "012345" }))),
+        ("with its lifetime" = (value = json!({
+            "to": "+8613800138000",
+            "code": "WBPP-MJGR",
+            "purpose": "login",
+            "expires_in": 600,
+        }))),
+    )),
     responses(
         (status = 202, description = "The SMS is on its way. The same code for the same number \
             is the same message for ten minutes, unless it failed.", body = Message),
@@ -184,8 +204,10 @@ fn read(api: &RequestApi, asked: CreateMessage) -> Result<Asked, Problem> {
         }
         tag => tag.as_deref().and_then(Locale::parse),
     };
+    let ip = asked.ip.map(|ip| ip.parse()).transpose();
+    let ip = ip.map_err(|_| bad("ip", FieldError::InvalidAddress))?;
     let custom = CustomCode { code, text: None, valid_until };
-    Ok(Asked { to, country, custom, locale, ip: asked.ip })
+    Ok(Asked { to, country, custom, locale, ip })
 }
 
 /// Read a message
@@ -232,11 +254,17 @@ pub(crate) struct ReportOutcome {
     tag = "messages",
     security(("apiKey" = [])),
     params(document::Id),
+    request_body(content = ReportOutcome, examples(
+        ("approved" = (value = json!({ "outcome": "approved" }))),
+    )),
     responses(
         (status = 204, description = "Recorded; also if it was before."),
         (status = 400, response = document::InvalidJson),
         (status = 401, response = document::Unauthorized),
         (status = 404, response = document::NotFound),
+        (status = 408, response = document::RequestTimeout),
+        (status = 413, response = document::ContentTooLarge),
+        (status = 415, response = document::UnsupportedMediaType),
         (status = 422, response = document::Unprocessable),
         (status = 429, response = document::TooManyWrongKeys),
         (status = 503, response = document::ServiceUnavailable),

@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::any;
 use axum::{Json, Router};
-use sms_domain::code::{Code, CodeLength};
+use sms_domain::code::Code;
 use sms_domain::random::random_u64;
 use sms_store::CheckResult;
 
 use super::error::VerifyError;
+#[cfg(test)]
+use super::form::{CheckForm, UpdateForm};
 use super::form::{Form, InPath};
 use super::views::{CheckBody, VerificationBody};
 use super::{Name, VerifyApi, find, services};
@@ -33,12 +35,16 @@ routes! {
 /// The routes.
 pub(super) fn router(api: Arc<VerifyApi>) -> Router {
     // What is not built is answered as the client reads it, too.
-    routes().route("/v2/{*path}", any(async || VerifyError::NotFound)).with_state(api)
+    let others = any(async || VerifyError::NotFound);
+    routes()
+        .route("/v2/{*path}", others)
+        .method_not_allowed_fallback(async || VerifyError::Method)
+        .with_state(api)
 }
 
 /// Check a code
 ///
-/// Form-encoded: `Code`, and `To` or `VerificationSid`.
+/// `Code`, and `To` or `VerificationSid`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/VerificationCheck",
@@ -46,6 +52,7 @@ pub(super) fn router(api: Arc<VerifyApi>) -> Router {
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
+    request_body(content = CheckForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 201, description = "Approved, or pending after a wrong code.", body = CheckBody),
         (status = 400, description = "60200"),
@@ -71,23 +78,28 @@ pub(crate) async fn check(
         (None, Some(to)) => Name::Number(super::number(to, &codes.test_numbers)?.0),
         (None, None) => return Err(VerifyError::Parameter("To")),
     };
-    let typed = form.get("Code").and_then(read).ok_or(VerifyError::Parameter("Code"))?;
+    let typed = form.get("Code").unwrap_or_default();
+    let code = Code::parse(typed, codes.length);
+    if code.is_none() && !(4..=10).contains(&typed.chars().count()) {
+        return Err(VerifyError::Parameter("Code"));
+    }
     let check = &api.check_code;
     let found = find(&check.store, &codes.secrets, (service, &account), &name).await?;
     // (No address: the caller's is not the person's.)
-    let status = match check.check(&found.verification.id, &typed, None, random_u64()).await? {
+    let (id, request) = (&found.verification.id, random_u64());
+    // What has as many characters as a code may have at Twilio is a wrong one.
+    let checked = match code {
+        Some(code) => check.check(id, &code, None, request).await?,
+        None => check.no_code(id, None, request).await?,
+    };
+    let status = match checked {
         CheckResult::Approved => "approved",
         CheckResult::Wrong { .. } => "pending",
         CheckResult::Refused(refusal) => return Err(refusal.into()),
         CheckResult::Gone => return Err(VerifyError::NotFound),
     };
-    let body = CheckBody::of(&found, name.to(&found), service, &account, status);
+    let body = CheckBody::of(&(&found).into(), name.to(&found), service, &account, status);
     Ok((StatusCode::CREATED, Json(body)))
-}
-
-/// Reads a code of any length: one of another length than ours is a wrong one.
-fn read(text: &str) -> Option<Code> {
-    (4..=10).filter_map(CodeLength::new).find_map(|length| Code::parse(text, length))
 }
 
 /// Read a verification
@@ -118,12 +130,10 @@ pub(crate) async fn fetch(
     let name = Name::read(&name, &check.codes.test_numbers).map_err(|_| VerifyError::NotFound)?;
     let found = find(&check.store, &check.codes.secrets, (service, &account), &name).await?;
     let to = name.to(&found);
-    Ok(Json(VerificationBody::of(&found, to, service, &account, "pending")))
+    Ok(Json(VerificationBody::of(&(&found).into(), to, service, &account, "pending")))
 }
 
 /// Cancel or approve a verification
-///
-/// Form-encoded: `Status=canceled` or `Status=approved`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/Verifications/{name}",
@@ -134,6 +144,7 @@ pub(crate) async fn fetch(
         ("service" = String, Path, description = "`VA…`"),
         ("name" = String, Path, description = "`VE…`, or the number with `+`"),
     ),
+    request_body(content = UpdateForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Canceled or approved.", body = VerificationBody),
         (status = 400, description = "60200"),
@@ -162,5 +173,5 @@ pub(crate) async fn update(
         return Err(VerifyError::NotFound);
     }
     let to = name.to(&found);
-    Ok(Json(VerificationBody::of(&found, to, service, &account, status)))
+    Ok(Json(VerificationBody::of(&(&found).into(), to, service, &account, status)))
 }

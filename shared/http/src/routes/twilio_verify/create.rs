@@ -10,8 +10,10 @@ use axum::{Json, Router};
 use sms_domain::verification_id::VerificationId;
 
 use super::error::VerifyError;
+#[cfg(test)]
+use super::form::CreateForm;
 use super::form::{Form, InPath};
-use super::views::VerificationBody;
+use super::views::{Shown, VerificationBody};
 use super::{Name, find, number, owner};
 use crate::extract::caller::Caller;
 use crate::routes::verifications::{CreateVerification, RequestApi};
@@ -36,12 +38,10 @@ routes! {
 
 /// The routes.
 pub(super) fn router(api: Arc<RequestApi>) -> Router {
-    routes().with_state(api)
+    routes().method_not_allowed_fallback(async || VerifyError::Method).with_state(api)
 }
 
 /// Create a verification
-///
-/// Form-encoded: `To` (with `+`), `Channel=sms`, `Locale`, `AppHash`, `DeviceIp`.
 #[cfg_attr(test, utoipa::path(
     post,
     path = "/v2/Services/{service}/Verifications",
@@ -49,13 +49,14 @@ pub(super) fn router(api: Arc<RequestApi>) -> Router {
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
+    request_body(content = CreateForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 201, description = "An SMS is on its way.", body = VerificationBody),
         (status = 400, description = "60200"),
         (status = 401, description = "20003"),
         (status = 403, description = "60410, 60605"),
         (status = 404, description = "20404"),
-        (status = 429, description = "20429, 60202, 60203, 60212"),
+        (status = 429, description = "20429, 60202, 60203"),
         (status = 503, description = "20503"),
     ),
 ))]
@@ -88,14 +89,11 @@ pub(crate) async fn create(
     let mut request = api.read(asked, caller, Some(account.tenant), None)?;
     (request.ip, request.owner) = (ip, Some(owner(secrets, service, &account)));
     let (begun, _) = api.admit(request, None).await?;
+    let id = VerificationId::parse(&begun.id).ok_or(VerifyError::NotFound)?;
     let store = &api.request_code.store;
     let found = find(store, secrets, (service, &account), &Name::Number(number.clone())).await;
-    let is_it = VerificationId::parse(&begun.id)
-        .is_some_and(|id| found.as_ref().is_ok_and(|found| found.verification.id == id));
-    if !is_it {
-        return Err(VerifyError::Concurrent);
-    }
+    let shown = Shown::after_admission(id, found, store.clock().micros());
     let to = number.e164().to_owned();
-    let body = VerificationBody::of(&found?, to, service, &account, "pending");
+    let body = VerificationBody::of(&shown, to, service, &account, "pending");
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }

@@ -14,12 +14,15 @@ use sms_store::StoreError;
 use crate::problem::{Problem, RETRY_UNAVAILABLE, whole_seconds};
 use crate::views::{HEADERS, json_response};
 
+/// What a caller without credentials is asked for.
+const REALM: &str = "Basic realm=\"sms-verify\"";
+
 /// An error, by its code at Twilio.
 #[derive(Debug)]
 pub(crate) enum VerifyError {
     /// 20003: user and password are no account and API key.
     Credentials,
-    /// 20004: services are configured, not created.
+    /// 20004: services are configured, not created; a path that has no such method.
     Method,
     /// 20404: unknown, over, or another caller's.
     NotFound,
@@ -33,8 +36,6 @@ pub(crate) enum VerifyError {
     NoChecksLeft(Duration),
     /// 60203: the number has had all of its SMS.
     NoSendsLeft(Duration),
-    /// 60212: another request for this number came between.
-    Concurrent,
     /// 60410: the request looks like fraud.
     Blocked,
     /// 60605: no codes are sent to the country.
@@ -60,7 +61,6 @@ impl VerifyError {
             Self::Parameter(_) => (60200, StatusCode::BAD_REQUEST),
             Self::NoChecksLeft(_) => (60202, StatusCode::TOO_MANY_REQUESTS),
             Self::NoSendsLeft(_) => (60203, StatusCode::TOO_MANY_REQUESTS),
-            Self::Concurrent => (60212, StatusCode::TOO_MANY_REQUESTS),
             Self::Blocked => (60410, StatusCode::FORBIDDEN),
             Self::Country => (60605, StatusCode::FORBIDDEN),
         }
@@ -69,14 +69,13 @@ impl VerifyError {
     fn message(&self) -> String {
         let text = match self {
             Self::Credentials => "the user must be an account (AC…), the password an API key",
-            Self::Method => "services are set by TWILIO_VERIFY_SERVICES",
+            Self::Method => "no such method here (services are set by TWILIO_VERIFY_SERVICES)",
             Self::NotFound => "unknown, expired, used, or not of this service and API key",
             Self::TooMany(_) => "too many requests",
             Self::Unavailable => "a part of the service does not answer",
             Self::Parameter(name) => return format!("missing, invalid or not supported: {name}"),
             Self::NoChecksLeft(_) => "too many wrong codes for this number",
             Self::NoSendsLeft(_) => "too many SMS to this number",
-            Self::Concurrent => "another request for this number came between",
             Self::Blocked => "refused: the request looks like fraud",
             Self::Country => "no codes are sent to this country",
         };
@@ -93,7 +92,7 @@ impl VerifyError {
                 headers.insert(RETRY_AFTER, RETRY_UNAVAILABLE.into());
             }
             Self::Credentials => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(REALM));
             }
             _ => {}
         }
@@ -127,6 +126,8 @@ impl From<Refusal> for VerifyError {
             Self::NoChecksLeft(wait)
         } else if refusal.contains(Exceeded::Limit(Scope::Number)) {
             Self::NoSendsLeft(wait)
+        } else if refusal.contains(Exceeded::Limit(Scope::Conversion)) {
+            Self::Blocked
         } else {
             Self::TooMany(wait)
         }
@@ -143,8 +144,38 @@ impl From<Problem> for VerifyError {
             Problem::Country(_) => Self::Country,
             Problem::Unavailable(_) => Self::Unavailable,
             Problem::BadField { field, .. } if field == "app_hash" => Self::Parameter("AppHash"),
+            Problem::BadField { field, .. } if field == "locale" => Self::Parameter("Locale"),
             Problem::BadNumber(_) | Problem::MissingField("to") => Self::Parameter("To"),
             _ => Self::Parameter("body"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_the_code_of_what_a_client_may_do_about_it() {
+        let refused = |exceeded: &[Exceeded]| {
+            let mut refusal = Refusal::default();
+            exceeded.iter().for_each(|one| refusal.add(*one, Duration::from_secs(60)));
+            VerifyError::from(refusal).code().0
+        };
+        let limit = Exceeded::Limit;
+        for (exceeded, code) in [
+            (vec![Exceeded::Cooldown], 20429),
+            (vec![Exceeded::Attempts], 60202),
+            (vec![limit(Scope::Number)], 60203),
+            // Nobody types codes of this prefix back: at Twilio that is its Fraud Guard.
+            (vec![limit(Scope::Conversion)], 60410),
+            (vec![limit(Scope::Budget)], 20429),
+            (vec![limit(Scope::Ip), limit(Scope::Tenant)], 20429),
+            (vec![limit(Scope::Wrong)], 20429),
+            (vec![Exceeded::Cooldown, Exceeded::Attempts, limit(Scope::Number)], 60202),
+            (vec![Exceeded::Cooldown, limit(Scope::Number), limit(Scope::Total)], 60203),
+        ] {
+            assert_eq!(refused(&exceeded), code, "{exceeded:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use super::error::VerifyError;
 use crate::extract::json::{is_encoded, read};
+use crate::routes::meiduo::is_of_another_site;
 use crate::{BODY_TIMEOUT, MAX_BODY};
 
 /// The parameters of a request's body.
@@ -31,6 +32,10 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = VerifyError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, VerifyError> {
+        // A browser sends the password that it was told once with forms of any page.
+        if is_of_another_site(request.headers()) {
+            return Err(VerifyError::Credentials);
+        }
         if is_encoded(request.headers()) {
             return Err(VerifyError::Parameter("Content-Encoding"));
         }
@@ -39,6 +44,49 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         let owned = |(name, value): (_, _)| (String::from(name), String::from(value));
         Ok(Self(form_urlencoded::parse(&body).map(owned).collect()))
     }
+}
+
+/// The parameters of a new verification. Others are refused or change nothing.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = CreateTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct CreateForm {
+    /// With `+`
+    #[schema(example = "+8613800138000")]
+    to: String,
+    /// `sms`
+    #[schema(example = "sms")]
+    channel: String,
+    locale: Option<String>,
+    /// One of `ANDROID_APP_HASHES`
+    app_hash: Option<String>,
+    /// The address of the person, which limits are counted for
+    device_ip: Option<String>,
+}
+
+/// The parameters of a check: `Code`, and one of the others.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = CheckTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct CheckForm {
+    #[schema(example = "012345")]
+    code: String,
+    #[schema(example = "+8613800138000")]
+    to: Option<String>,
+    verification_sid: Option<String>,
+}
+
+/// The parameters of a change.
+#[cfg(test)]
+#[expect(dead_code, reason = "for the document")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = UpdateTwilioVerification, rename_all = "PascalCase")]
+pub(crate) struct UpdateForm {
+    /// `canceled` or `approved`
+    #[schema(example = "canceled")]
+    status: String,
 }
 
 /// What stands in a path. Text that is not UTF-8 names nothing.

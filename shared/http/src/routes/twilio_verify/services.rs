@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::ALLOW;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sms_domain::quota::Scope;
@@ -26,6 +28,12 @@ pub(super) struct VerifyService {
     pub(super) purpose: Purpose,
 }
 
+impl VerifyService {
+    fn is(&self, sid: &str) -> bool {
+        self.sid.eq_ignore_ascii_case(sid)
+    }
+}
+
 impl VerifyServices {
     /// Reads `VA…=login,VA…=`: a purpose may be empty. `None` if an entry does not have that form,
     /// or a SID occurs twice.
@@ -35,7 +43,7 @@ impl VerifyServices {
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (sid, purpose) = item.split_once('=')?;
             let purpose = Purpose::parse(purpose)?;
-            if !is_sid(sid, "VA") || services.iter().any(|other| other.sid == sid) {
+            if !is_sid(sid, "VA") || services.iter().any(|other| other.is(sid)) {
                 return None;
             }
             services.push(VerifyService { sid: sid.to_owned(), purpose });
@@ -50,7 +58,7 @@ impl VerifyServices {
     }
 
     pub(super) fn get(&self, sid: &str) -> Result<&VerifyService, VerifyError> {
-        self.0.iter().find(|service| service.sid == sid).ok_or(VerifyError::NotFound)
+        self.0.iter().find(|service| service.is(sid)).ok_or(VerifyError::NotFound)
     }
 }
 
@@ -222,10 +230,16 @@ pub(crate) async fn fetch(
     operation_id = "twilioCreateService",
     tag = "twilio verify",
     security(("basic" = [])),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
-pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> VerifyError {
-    caller.account(&api.callers).err().map_or(VerifyError::Method, VerifyError::from)
+pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
+    match caller.account(&api.callers) {
+        Ok(_) => ([(ALLOW, "GET,HEAD")], VerifyError::Method).into_response(),
+        Err(problem) => VerifyError::from(problem).into_response(),
+    }
 }
 
 /// Change a service: refused
@@ -236,12 +250,12 @@ pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) ->
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
-pub(crate) async fn refuse_change(
-    State(api): State<Arc<VerifyApi>>,
-    caller: Caller,
-) -> VerifyError {
+pub(crate) async fn refuse_change(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
     refuse(State(api), caller).await
 }
 
@@ -253,12 +267,12 @@ pub(crate) async fn refuse_change(
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
-pub(crate) async fn refuse_deletion(
-    State(api): State<Arc<VerifyApi>>,
-    caller: Caller,
-) -> VerifyError {
+pub(crate) async fn refuse_deletion(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
     refuse(State(api), caller).await
 }
 
@@ -270,12 +284,15 @@ pub(crate) async fn refuse_deletion(
     tag = "twilio verify",
     security(("basic" = [])),
     params(("service" = String, Path, description = "`VA…`")),
-    responses((status = 405, description = "20004: they are configured.")),
+    responses(
+        (status = 401, description = "20003"),
+        (status = 405, description = "20004: they are configured."),
+    ),
 ))]
 pub(crate) async fn refuse_rate_limit(
     State(api): State<Arc<VerifyApi>>,
     caller: Caller,
-) -> VerifyError {
+) -> Response {
     refuse(State(api), caller).await
 }
 
