@@ -26,7 +26,12 @@ NOT_OURS = {".aws-sam", ".git", "__pycache__", "node_modules", "target"}
 GUIDES = ("local-mode", "functions", "from-meiduo", "from-celery", "from-twilio", "deploy")
 TYPED = ["README.md", *(f"docs/guide/{name}.md" for name in GUIDES)]
 # Those that show requests and answers.
-SESSIONS = ["README.md", "README.zh-CN.md", "docs/guide/in-your-product.md"]
+SESSIONS = [
+    "README.md",
+    "README.zh-CN.md",
+    "docs/guide/in-your-product.md",
+    "docs/guide/doors.md",
+]
 ERRORS = []
 
 
@@ -118,10 +123,13 @@ def check_commands(document, text):
 
 
 def check_session(document, text):
-    """Types in what a document shows, with the answers' own ids and codes."""
+    """Types in what a document shows, with the answers' own ids and codes. The program has the
+    variables that the document exports."""
+    exports = "".join(typed.blocks(text, "sh"))
+    exports = dict(re.findall(r"^export (\w+)='?(.*?)'?$", exports, re.MULTILINE))
     server = subprocess.Popen(
         [PROGRAM],
-        env={"LISTEN": "127.0.0.1:0"},
+        env={"LISTEN": "127.0.0.1:0"} | exports,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -75,8 +75,42 @@ install_node() {
   local folder=$1
   cmp -s "$folder/package-lock.json" "$folder/node_modules/installed.json" && return 0
   step "installing what $folder needs"
-  quietly npm ci --prefix "$folder" --no-audit --no-fund
+  quietly npm ci --prefix "$folder" --no-audit --no-fund --ignore-scripts
   cp "$folder/package-lock.json" "$folder/node_modules/installed.json"
+}
+
+# Puts Novu's providers beside what the one of them needs that the tests load. By npm alone they
+# bring the clients of fifty vendors, 350 MB.
+install_novu() {
+  local package=@novu/providers@0.24.2 modules=tests/doors/node_modules packed
+  [ "$(cat "$modules/@novu/providers/installed.txt" 2>/dev/null)" != "$package" ] || return 0
+  step "installing $package"
+  packed=$(mktemp -d)
+  quietly npm pack --pack-destination "$packed" "$package"
+  mkdir -p "$modules/@novu/providers"
+  tar -xzf "$packed"/*.tgz -C "$modules/@novu/providers" --strip-components 1
+  echo "$package" >"$modules/@novu/providers/installed.txt"
+  rm -rf "$packed"
+}
+
+# Puts privacyIDEA's modules beside the few packages that its SMS provider needs: the whole of it
+# has 300 MB of pages, and asks for forty packages.
+install_privacyidea() {
+  local package=privacyidea==3.14 modules packed
+  modules=$(echo "$tools"/lib/python*/site-packages)
+  [ "$(cat "$modules/privacyidea/installed.txt" 2>/dev/null)" != "$package" ] || return 0
+  step "installing $package"
+  packed=$(mktemp -d)
+  quietly "$tools/bin/pip" download --quiet --no-deps --dest "$packed" "$package"
+  rm -rf "$modules/privacyidea"
+  "$tools/bin/python" - "$packed"/*.whl "$modules" <<'PY'
+import sys, zipfile
+
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.endswith(".py")])
+PY
+  echo "$package" >"$modules/privacyidea/installed.txt"
+  rm -rf "$packed"
 }
 
 services=$(mktemp -d)
@@ -129,9 +163,14 @@ start_services_of() {
 # Everything that the tests need.
 prepare() {
   install_packages
-  install_python "$tools" tests/tools.txt samples/django/requirements.txt
+  install_python "$tools" tests/tools.txt samples/django/requirements.txt \
+    samples/django-allauth/requirements.txt
   install_python "$ministack" tests/ministack.txt
   export PATH=$tools/bin:$PATH:$ministack/bin
+  install_privacyidea
   install_node samples/express
+  install_node samples/better-auth
+  install_node tests/doors
+  install_novu
   install_node tests/twilio
 }

@@ -70,8 +70,11 @@ impl RequestCode {
         let price = self.abuse.budget.price(country) * message.segments();
         let result = self.decide_on_message(message).await;
         match &result {
-            Ok((_, true)) => {}
-            Ok((_, false)) => metrics::HANDLES.accepted(country, price, began.elapsed()),
+            Ok((_, is_known)) => {
+                // One that is known costs no second SMS.
+                let price = if *is_known { 0 } else { price };
+                metrics::HANDLES.accepted(country, price, began.elapsed());
+            }
             Err(error) => metrics::HANDLES.rejected(error.outcome(), error.refusal()),
         }
         result.map(|(message, _)| message)

@@ -39,7 +39,8 @@ impl Vars<'_> {
 
     /// The settings of the API where SMS are requested.
     pub(super) fn request_http(&mut self) -> HttpSettings {
-        HttpSettings { doors: self.doors(), ..self.http() }
+        let http = self.http();
+        HttpSettings { doors: self.doors(&http.callers.keys), ..http }
     }
 
     pub(super) fn http(&mut self) -> HttpSettings {

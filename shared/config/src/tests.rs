@@ -67,6 +67,7 @@ fn every_wrong_variable_is_named_at_once() {
         ("BUDGET", "5"),
         ("ALLOW_ORIGINS", "shop.example"),
         ("BASE_PATH", "sms"),
+        ("DOORS", "logto://?token=short"),
         ("MEIDUO_KEYS", "yes"),
         ("OPS_TOKEN", "short"),
         ("EVICTION", "yes"),
@@ -93,6 +94,21 @@ fn an_unknown_option_of_a_url_is_an_error_at_start() {
     ] {
         let text = with(&[(name, url)], |lookup| problems(LocalConfig::read(lookup, Role::All)));
         assert!(text.contains(&format!("{name} ")) && text.contains(problem), "{url}: {text}");
+    }
+}
+
+#[test]
+fn tenant_of_a_door_holds_an_api_key() {
+    let door = "logto://shop?token=0123456789abcdef0123456789abcdef&outcome=reported&tenant=shop";
+    let hash = "0123456789abcdef".repeat(4);
+    let read = |keys: &str| {
+        let vars = [&GOOD[..], &[("DOORS", door), ("API_KEYS", keys)]].concat();
+        with(&vars, |lookup| problems(LocalConfig::read(lookup, Role::All)))
+    };
+    assert_eq!(read(&format!("shop={hash}")), "");
+    for keys in ["", &format!("app={hash}")] {
+        let error = read(keys);
+        assert!(error.contains("DOORS has the door shop with a tenant"), "{error}");
     }
 }
 

@@ -241,9 +241,11 @@ impl<'a> Vars<'a> {
     }
 
     /// `DOORS`.
-    pub(super) fn doors(&mut self) -> Doors {
+    pub(super) fn doors(&mut self, keys: &ApiKeys) -> Doors {
         let list = self.get(&settings::DOORS).unwrap_or_default();
-        Doors::parse(&list).unwrap_or_else(|error| {
+        let doors = Doors::parse(&list);
+        let checked = doors.and_then(|doors| doors.check_tenants(keys).map(|()| doors));
+        checked.unwrap_or_else(|error| {
             self.problem(&settings::DOORS, &causes(&error));
             Doors::default()
         })

@@ -596,6 +596,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         Problem::NotFound,
         Problem::InvalidSignature,
         Problem::Unauthorized,
+        Problem::WrongCredentials,
         wrong_keys(),
         Problem::BadIdempotencyKey,
         Problem::IdempotencyKeyReused,

@@ -240,6 +240,19 @@ async fn message_keeps_to_countries_budget_and_the_limits_of_addresses_and_tenan
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn message_that_is_known_costs_no_second_sms() {
+    let environment = with_keys(Environment::embedded()).with("PRICES", "CN=0.01");
+    let deployment = Deployment::whole(&environment);
+    let client = &deployment.client;
+    for (code, spent) in [("012345", 10_000.0), ("012345", 10_000.0), ("471100", 20_000.0)] {
+        let body = json!({ "to": number(1).e164(), "code": code });
+        assert_eq!(post(client, MESSAGES, &body).await.status, 202);
+        let metric = client.metric("spent_microdollars_total", &[]).await;
+        assert!((metric - spent).abs() < 1.0, "{metric} after {code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn message_outcome_is_its_senders_alone() {
     let deployment = Deployment::whole(&with_keys(Environment::services()));
     let client = &deployment.client;

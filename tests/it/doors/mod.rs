@@ -3,6 +3,12 @@
 /// `/v1/messages`: once, limits, outcomes, bad input.
 mod messages;
 
+/// The servers' own packages as clients.
+mod packages;
+
+/// Samples that make codes, and have them sent.
+mod samples;
+
 /// What is sealed: where a code never stands, and what opens it.
 mod sealed;
 

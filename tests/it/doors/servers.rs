@@ -14,12 +14,12 @@ use super::{KEY, OTHER_KEY, post_as, with_keys};
 use crate::support::number;
 use crate::support::process::{Answer, Client, Deployment, Environment};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// `v1,whsec_` and the base64 of 32 bytes, as Supabase makes them.
-const SUPABASE: &str = "v1,whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(super) const SUPABASE: &str = "v1,whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const SUPABASE_KEY: &[u8] = TOKEN.as_bytes();
 
-fn doors(environment: Environment, doors: &str) -> Environment {
+pub(super) fn doors(environment: Environment, doors: &str) -> Environment {
     environment.with("DOORS", doors)
 }
 
@@ -189,7 +189,7 @@ fn recorded() -> Vec<Recorded> {
             authorization: bearer.clone(),
             body: json!({
                 "From": "authentik", "To": "+8613800138003",
-                "Body": "Use this code to authenticate in authentik: 333333",
+                "Body": "333333",
                 "Message": "Use this code to authenticate in authentik: 333333",
             }),
             expected: ("+8613800138003", "333333"),
@@ -303,7 +303,8 @@ async fn door_of_authentik_answers_in_plain_words() {
     let client = &deployment.client;
     let send = async |to: &str, text: &str| {
         let request = client.request("POST", "/v1/doors/authentik").bearer_auth(TOKEN);
-        client.send(request.json(&json!({ "To": to, "Body": text }))).await
+        let body = json!({ "To": to, "Body": "012345", "Message": text });
+        client.send(request.json(&body)).await
     };
     let refused = send("13800138000", "Your code is 012345").await;
     let words = "the number needs a + and the country's code, as in +8613800138000";

@@ -130,6 +130,40 @@ async fn a_number_is_verified_by_the_three_functions_on_sqs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn codes_of_others_are_sent_by_the_functions_on_sqs() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let environment = environment(&redis_url(), &queues, &gateway);
+    let files = [("message", 202), ("door", 200)];
+    let closed = Function::start("request-code", &environment);
+    for (file, _) in files {
+        let answer = closed.invoke(&event(&format!("request-code/{file}.json"))).await;
+        assert_eq!(answer["statusCode"], 404, "{file}: {answer}");
+    }
+    let environment = environment
+        .with("API_KEYS", &format!("shop={}", hex::encode(Sha256::digest("key-of-the-shop"))))
+        .with("DOORS", "logto://?token=a-token-of-24-characters-or-more");
+    let (request, send) =
+        (Function::start("request-code", &environment), Function::start("send-sms", &environment));
+    for (file, status) in files {
+        let answer = request.invoke(&event(&format!("request-code/{file}.json"))).await;
+        assert_eq!(answer["statusCode"], status, "{file}: {answer}");
+    }
+    eventually("both SMS", || async {
+        queues
+            .poll(async |event| {
+                serde_json::from_value(send.invoke(&event).await).expect("a batch response")
+            })
+            .await;
+        (gateway.accepted().len() == 2).then_some(())
+    })
+    .await;
+    let mut codes: Vec<String> = gateway.accepted().into_iter().map(|call| call.code).collect();
+    codes.sort();
+    assert_eq!(codes, ["012345", "471100"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_of_twilio_are_answered_by_the_functions_whose_logs_mask_numbers() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;

@@ -82,7 +82,8 @@ impl Fields {
                 let code = &["/code", "/template_data/*_code"];
                 of(&["/to", "/recipient"], code, &["/text", "/body"])
             }
-            DoorKind::Authentik => of(&["/To"], &[], &["/Body"]),
+            // The body is the code alone, and the message the whole text.
+            DoorKind::Authentik => of(&["/To"], &[], &["/Message", "/Body"]),
             DoorKind::Novu => of(&["/to"], &[], &["/content"]),
             DoorKind::Twilio => of(&["/To"], &[], &["/Body"]),
             DoorKind::PrivacyIdea | DoorKind::Generic => {

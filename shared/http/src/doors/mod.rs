@@ -16,6 +16,7 @@ use sms_outbound::dsn::{Dsn, DsnError};
 
 use self::credentials::Credentials;
 use self::fields::Fields;
+use crate::extract::caller::ApiKeys;
 
 /// `DOORS`: the open doors.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,9 @@ pub enum DoorsError {
     /// There is no such door.
     #[error("has an unknown door {0}: use {names}", names = DoorKind::names())]
     Kind(String),
+    /// Nobody has the key by which a door's outcomes would be reported.
+    #[error("has the door {0} with a tenant that has none of the API_KEYS")]
+    Tenant(String),
     /// Two doors have the same path.
     #[error("has the door {0} twice: name one, as in KIND://NAME?…")]
     Twice(String),
@@ -140,6 +144,16 @@ impl Doors {
             doors.push(door);
         }
         Ok(Self(doors.into()))
+    }
+
+    /// Checks that each `tenant` holds one of the API keys.
+    ///
+    /// # Errors
+    /// [`DoorsError::Tenant`] names the door.
+    pub fn check_tenants(&self, keys: &ApiKeys) -> Result<(), DoorsError> {
+        let lacks = |door: &&Door| door.tenant.as_ref().is_some_and(|one| !keys.has_holder(one));
+        let door = self.0.iter().find(lacks);
+        door.map_or(Ok(()), |door| Err(DoorsError::Tenant(door.name.clone())))
     }
 
     /// True if none is open.

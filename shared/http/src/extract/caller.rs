@@ -61,6 +61,11 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
+    /// True if one of the keys is of this holder.
+    pub(crate) fn has_holder(&self, name: &str) -> bool {
+        self.0.iter().any(|(holder, _)| holder == name)
+    }
+
     /// The name of the key's holder. All keys are compared, in constant time.
     fn tenant(&self, key: &str) -> Option<&str> {
         let hash = hex::encode(Sha256::digest(key));

@@ -26,6 +26,7 @@ impl Problem {
                 PhoneError::ArgentinaWithoutNine => "argentina",
                 PhoneError::BrazilWithoutNine => "brazil",
             },
+            Self::WrongCredentials => "door",
             _ => "detail",
         }
     }

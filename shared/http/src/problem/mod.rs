@@ -83,6 +83,8 @@ pub enum Problem {
     InvalidSignature,
     /// The call has none of the API keys.
     Unauthorized,
+    /// The request has neither the token nor the signature of the door.
+    WrongCredentials,
     /// Too many wrong API keys from the caller's address; the time for which none is looked at.
     TooManyFailures(Duration),
     /// The `Idempotency-Key` is invalid.
@@ -138,7 +140,7 @@ impl Problem {
             Self::Challenge { .. } => kinds::CHALLENGE_FAILED,
             Self::NotFound => kinds::NOT_FOUND,
             Self::InvalidSignature => kinds::INVALID_SIGNATURE,
-            Self::Unauthorized => kinds::UNAUTHORIZED,
+            Self::Unauthorized | Self::WrongCredentials => kinds::UNAUTHORIZED,
             Self::TooManyFailures(_) => kinds::TOO_MANY_FAILURES,
             Self::BadIdempotencyKey => kinds::BAD_IDEMPOTENCY_KEY,
             Self::IdempotencyKeyReused => kinds::IDEMPOTENCY_KEY_REUSED,
@@ -204,7 +206,7 @@ impl Problem {
             Self::IdempotencyInProgress => {
                 headers.insert(RETRY_AFTER, RETRY_IN_PROGRESS.into());
             }
-            Self::Unauthorized => {
+            Self::Unauthorized | Self::WrongCredentials => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}

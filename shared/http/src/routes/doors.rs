@@ -184,7 +184,7 @@ async fn asked(
         if door.credentials.are_in(&parts.headers) {
             callers.failed.add(ip, now);
         }
-        return Err(Problem::Unauthorized);
+        return Err(Problem::WrongCredentials);
     }
     door.read(&values(&parts.headers, &body, query)?, &api.test_numbers)
 }
