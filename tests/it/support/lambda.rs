@@ -35,7 +35,13 @@ pub struct Function {
 }
 
 impl Function {
+    /// The release build of a function.
     pub fn start(name: &str, environment: &Environment) -> Self {
+        Self::start_program(&bootstrap(name), name, environment)
+    }
+
+    /// Any build of a function.
+    pub fn start_program(program: &Path, name: &str, environment: &Environment) -> Self {
         let ports: Vec<u16> = [(); 2]
             .map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"))
             .iter()
@@ -45,7 +51,7 @@ impl Function {
         command
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
             .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])
-            .arg(bootstrap(name))
+            .arg(program)
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .envs(environment.variables());
