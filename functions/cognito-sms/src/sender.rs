@@ -10,6 +10,7 @@ use sms_app::custom_message::CustomMessage;
 use sms_app::request_code::{RequestCode, RequestCodeError};
 use sms_domain::custom_code::CustomCode;
 use sms_domain::random::random_bytes;
+use sms_domain::refusal::Exceeded;
 use sms_domain::trace_context::{RequestContext, TraceParent};
 use sms_lambda::invocation::{Unexpected, Warm, answer_other};
 use sms_telemetry::{causes, emf};
@@ -92,7 +93,7 @@ impl From<RequestCodeError> for Failure {
             }
             RequestCodeError::Refused(refusal) => {
                 let policies: Vec<_> =
-                    refusal.exceeded().into_iter().map(|policy| policy.as_str()).collect();
+                    refusal.exceeded().into_iter().map(Exceeded::as_str).collect();
                 Self::Refused(format!("too frequent: {}", policies.join(", ")))
             }
             other => Self::Refused(other.to_string()),

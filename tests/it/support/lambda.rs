@@ -22,8 +22,12 @@ use super::services::from_environment;
 use super::{GIVE_UP, eventually};
 
 /// The release build of a function, in `TEST_FUNCTIONS`, such as target/lambda: `tests/run` builds
-/// them and sets it for tests of modules that name `support::lambda`.
+/// them and sets it for tests of modules that name `support::lambda`. Of cognito-sms it is the build
+/// beside the tests' own: its library would take minutes to be built for release.
 pub fn bootstrap(function: &str) -> PathBuf {
+    if function == "cognito-sms" {
+        return Path::new(env!("CARGO_BIN_EXE_sms-verify")).with_file_name(function);
+    }
     Path::new(&from_environment("TEST_FUNCTIONS")).join(function).join("bootstrap")
 }
 
@@ -35,13 +39,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// The release build of a function.
     pub fn start(name: &str, environment: &Environment) -> Self {
-        Self::start_program(&bootstrap(name), name, environment)
-    }
-
-    /// Any build of a function.
-    pub fn start_program(program: &Path, name: &str, environment: &Environment) -> Self {
         let ports: Vec<u16> = [(); 2]
             .map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"))
             .iter()
@@ -51,7 +49,7 @@ impl Function {
         command
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{}", ports[0])])
             .args(["--runtime-api-address", &format!("127.0.0.1:{}", ports[1])])
-            .arg(program)
+            .arg(bootstrap(name))
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .envs(environment.variables());

@@ -103,7 +103,7 @@ pub(crate) fn from_dsn(mut dsn: Dsn) -> Result<Webhook, DsnError> {
 
 impl Webhook {
     async fn call(&self, sms: &Sms, now: Timestamp) -> Result<Accepted, SendError> {
-        let expires_in = sms.names_lifetime.then(|| sms.lifetime.as_secs());
+        let expires_in = sms.names_lifetime.then_some(sms.lifetime.as_secs());
         let body = json!({
             "to": sms.to.e164(),
             "text": sms.text(),
