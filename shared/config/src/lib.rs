@@ -2,8 +2,8 @@
 //!
 //! Each binary has its struct: [`RequestConfig`], [`CheckConfig`], [`SendConfig`] and
 //! [`CognitoConfig`] for the functions, which require all their servers, and [`LocalConfig`] for
-//! local mode, where an embedded part replaces a server that is not set. An empty variable counts as
-//! not set.
+//! local mode, where an embedded part replaces a server that is not set. An empty variable counts
+//! as not set.
 
 mod address;
 mod groups;

@@ -1,5 +1,5 @@
-//! The function `cognito-sms` under Lambda's runtime emulator: what Amazon Cognito encrypted under a
-//! key of KMS becomes an SMS. Its build is that of the tests; KMS is moto's, on the port of its SQS.
+//! The function `cognito-sms` under Lambda's runtime emulator: what Amazon Cognito encrypted under
+//! a key of KMS becomes an SMS. KMS is moto's, on the port of its SQS.
 
 use std::path::Path;
 use std::process::Command;
