@@ -65,8 +65,8 @@ fn report(
     if *no_code > 0 {
         writeln!(
             out,
-            "{no_code} dead letter(s) left: somebody else made their code, and it was removed; it has \
-             to be requested anew (`dead purge` deletes them)"
+            "{no_code} dead letter(s) left: somebody else made their code, and it was removed; it \
+             has to be requested anew (`dead purge` deletes them)"
         )?;
     }
     if *no_jobs > 0 {

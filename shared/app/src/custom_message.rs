@@ -1,5 +1,5 @@
-//! `CustomMessage`: an SMS with a code that somebody else made and will check. It is admitted, queued
-//! and sent as those of our own are, with limits of its own.
+//! `CustomMessage`: an SMS with a code that somebody else made and will check. It is admitted,
+//! queued and sent as those of our own are, with limits of its own.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -110,7 +110,8 @@ impl RequestCode {
         };
         let is_known = verification.id != candidate.id;
         info!(id = %verification.id, to = %to, sender = tenant, is_known, "message admitted");
-        // A job that is queued twice is sent once; one that was lost with its process is queued now.
+        // A job that is queued twice is sent once; one that was lost with its process is queued
+        // now.
         let is_open =
             matches!(verification.delivery, DeliveryState::Queued | DeliveryState::Retrying);
         if is_known && !is_open {

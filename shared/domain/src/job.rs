@@ -89,8 +89,8 @@ pub enum JobError {
 /// Version 2 is a message of several jobs: see [`job_batch`](crate::job_batch).
 const VERSION: u32 = 1;
 
-/// The version of jobs whose code somebody else made: a release that does not know them would derive
-/// another code.
+/// The version of jobs whose code somebody else made: a release that does not know them would
+/// derive another code.
 const CUSTOM_VERSION: u32 = 3;
 
 /// Longest name of a tenant.

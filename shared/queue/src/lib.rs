@@ -165,7 +165,8 @@ impl Queue {
         }
     }
 
-    /// Adds a message to the dead letters, unchanged but for a sealed code, together with the reason.
+    /// Adds a message to the dead letters, unchanged but for a sealed code, together with the
+    /// reason.
     ///
     /// # Errors
     /// When the queue may not have stored it.

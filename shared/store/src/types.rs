@@ -37,7 +37,8 @@ pub enum AdmissionKind {
     #[default]
     Verification,
     /// A message with a code that somebody else made. Its tag is of number and code, and it lives
-    /// for [`Policy::MAX_LIFE`](sms_domain::verification::Policy::MAX_LIFE): the same again meanwhile is the same message, unless it failed.
+    /// for [`Policy::MAX_LIFE`](sms_domain::verification::Policy::MAX_LIFE): the same again
+    /// meanwhile is the same message, unless it failed.
     Message,
 }
 

@@ -1,7 +1,7 @@
 -- Ends a pending verification without a code. Its wrong codes and its cooldown stay.
 -- KEYS     the number's record
 -- ARGV     id, '0' if its caller cancels it, '1' if he approves it, '2' if he was brought its code
--- Returns  {'done', creation of the verification, subjects of the conversion guard that learn of it}
+-- Returns  {'done', creation of the verification, subjects of the conversion guard that learn it}
 --          | {'gone'}
 local now = math.floor(clock() / 1000)
 local record = unpacked(redis.call('GET', KEYS[1]))

@@ -6,7 +6,8 @@
 --          of the latest SMS, times of the number's latest SMS, ...} | {'gone'}
 local now = math.floor(clock() / 1000)
 local record = unpacked(redis.call('GET', KEYS[1]))
-if not record or (ARGV[1] ~= '' and record[ID] ~= ARGV[1]) or now >= record[EXPIRES] then return {'gone'} end
+local another = record and ARGV[1] ~= '' and record[ID] ~= ARGV[1]
+if not record or another or now >= record[EXPIRES] then return {'gone'} end
 local wrong, wrong_until = wrong_codes(record, now)
 return {'found', now, record[TO], record[STATUS], record[DELIVERY], record[EXPIRES], record[NEXT],
   record[ROOM_AT], wrong, wrong_until, record[ID], record[SCOPE], record[BEGAN], record[SEND],

@@ -119,8 +119,8 @@ impl RedisStore {
     }
 
     /// Decides on a message in a cluster: the limits first, since a repetition that comes before
-    /// they answer would keep what they refuse. (Of repetitions at the same instant some are refused
-    /// here, since each counts until it is known as one.)
+    /// they answer would keep what they refuse. (Of repetitions at the same instant some are
+    /// refused here, since each counts until it is known as one.)
     async fn decide_on_message(
         &self,
         candidate: &AdmissionRequest,
