@@ -1,6 +1,7 @@
 //! The function `cognito-sms` under Lambda's runtime emulator: what Amazon Cognito encrypted under
 //! a key of KMS becomes an SMS. KMS is moto's, on the port of its SQS.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -149,16 +150,22 @@ async fn what_is_refused_is_told_and_what_can_be_mended_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kms_a_store_or_a_queue_that_is_away_is_an_error_within_lambdas_time() {
+async fn a_kms_a_store_or_a_queue_that_is_away_or_silent_is_an_error() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
     let pool = Pool::with_codes(&["577215"]);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent_url = format!("http://{}", silent.local_addr().expect("an address"));
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
     let nobody = nobody.local_addr().expect("an address").to_string();
     let (http, redis) = (format!("http://{nobody}"), format!("redis://{nobody}"));
     for (environment, words) in [
         (
             environment(&redis_url(), &queues, &gateway).with("AWS_ENDPOINT_URL_KMS", &http),
+            "the code cannot be decrypted: ",
+        ),
+        (
+            environment(&redis_url(), &queues, &gateway).with("AWS_ENDPOINT_URL_KMS", &silent_url),
             "the code cannot be decrypted: ",
         ),
         (environment(&redis, &queues, &gateway), "the store does not answer"),
