@@ -156,8 +156,8 @@ async fn a_kms_a_store_or_a_queue_that_is_away_or_silent_is_an_error() {
     let pool = Pool::with_codes(&["577215"]);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_url = format!("http://{}", silent.local_addr().expect("an address"));
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let nobody = nobody.local_addr().expect("an address").to_string();
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let nobody = nobody.expect("a port that was free");
     let (http, redis) = (format!("http://{nobody}"), format!("redis://{nobody}"));
     for (environment, words) in [
         (
