@@ -27,7 +27,12 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
 ROOT = pathlib.Path(__file__).parent.parent
-FUNCTIONS = {"RequestCode": "request-code", "CheckCode": "check-code", "SendSms": "send-sms"}
+FUNCTIONS = {
+    "RequestCode": "request-code",
+    "CheckCode": "check-code",
+    "SendSms": "send-sms",
+    "CognitoSms": "cognito-sms",
+}
 
 
 class NoManagedPolicies(ManagedPolicyLoader):
@@ -126,7 +131,9 @@ def allowed(resources, function):
                 if isinstance(statement["Action"], list)
                 else [statement["Action"]]
             )
-            pairs |= {(action, statement["Resource"]["Fn::GetAtt"][0]) for action in actions}
+            resource = statement["Resource"]
+            name = resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0]
+            pairs |= {(action, name) for action in actions}
     return pairs
 
 
@@ -243,6 +250,33 @@ def check_event_source(template):
     check("the range of MaximumPollers", (most["MinValue"], most["MaxValue"]), (2, 2000))
 
 
+def check_cognito(template):
+    """All that is Cognito's is there with its parameters alone, and only its pool may invoke it."""
+    resources, condition = template["Resources"], "HasCognito"
+    both = [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+        for name in ("CognitoKeyArn", "CognitoUserPoolArn")
+    ]
+    check("when there is cognito-sms", template["Conditions"][condition], {"Fn::And": both})
+    always = {
+        name
+        for name, resource in resources.items()
+        if name.startswith("Cognito") and resource.get("Condition") != condition
+    }
+    check("what is Cognito's and always there", always, set())
+    permissions = [
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Permission"
+        and resource["Properties"]["FunctionName"] == {"Ref": "CognitoSms"}
+    ]
+    check(
+        "who may invoke CognitoSms",
+        [(one["Principal"], one["SourceArn"]) for one in permissions],
+        [("cognito-idp.amazonaws.com", {"Ref": "CognitoUserPoolArn"})],
+    )
+
+
 def check(what, actual, expected):
     if actual != expected:
         sys.exit(f"template.yaml: {what} is {actual}, and the code needs {expected}")
@@ -318,6 +352,12 @@ def main():
     mapping = {("sqs:ReceiveMessage", "Jobs"), ("sqs:DeleteMessage", "Jobs"), (attributes, "Jobs")}
     sender = mapping | {(send, "Jobs"), (visibility, "Jobs"), (send, "DeadLetters")}
     check("what SendSms may", allowed(resources, "SendSms"), sender)
+    check(
+        "what CognitoSms may",
+        allowed(resources, "CognitoSms"),
+        {(send, "Jobs"), ("kms:Decrypt", "CognitoKeyArn")},
+    )
+    check_cognito(template)
     for function in FUNCTIONS:
         check(
             f"policies of AWS for {function} beyond logs, traces and the network",

@@ -4,7 +4,7 @@ use std::io::{self, Write, stdout};
 
 use serde_json::{Map, Value, json};
 use sms_app::metrics::{self, Label};
-use sms_config::{CheckConfig, RequestConfig, Role, SETTINGS, SendConfig, Setting};
+use sms_config::{CheckConfig, CognitoConfig, RequestConfig, Role, SETTINGS, SendConfig, Setting};
 use sms_queue::DEFAULT_QUEUE;
 
 /// Prints settings, required settings, metrics and the queue's name.
@@ -17,6 +17,7 @@ pub fn print() -> io::Result<()> {
             "request-code": names(RequestConfig::REQUIRED),
             "check-code": names(CheckConfig::REQUIRED),
             "send-sms": names(SendConfig::REQUIRED),
+            "cognito-sms": names(CognitoConfig::REQUIRED),
             "api": names(Role::Api.required()),
             "worker": names(Role::Worker.required()),
         },

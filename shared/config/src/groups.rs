@@ -4,6 +4,7 @@ use sms_app::abuse_settings::AbuseSettings;
 use sms_app::conversion_guard::ConversionGuard;
 use sms_domain::code::CodeLength;
 use sms_domain::code_settings::CodeSettings;
+use sms_domain::conversion_test::GuardMode;
 use sms_domain::phone::Region;
 use sms_domain::secrets::Secrets;
 use sms_http::{Doors, HttpSettings};
@@ -41,6 +42,18 @@ impl Vars<'_> {
     pub(super) fn request_http(&mut self) -> HttpSettings {
         let http = self.http();
         HttpSettings { doors: self.doors(&http.callers.keys), ..http }
+    }
+
+    /// For codes that somebody else made and whose checks nobody reports: there is nothing to be
+    /// challenged, and nothing for the conversion guard to count.
+    pub(super) fn abuse_of_messages(&mut self, region: Region) -> AbuseSettings {
+        AbuseSettings {
+            limits: self.limits(),
+            countries: self.countries(region),
+            guard: ConversionGuard::new(GuardMode::Off),
+            challenge: None,
+            budget: self.budget(),
+        }
     }
 
     pub(super) fn http(&mut self) -> HttpSettings {

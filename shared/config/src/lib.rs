@@ -1,11 +1,13 @@
 //! Configuration: environment variables, read once, with every problem reported at once.
 //!
-//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`] and [`SendConfig`] for the
-//! functions, which require all their servers, and [`LocalConfig`] for local mode, where an
-//! embedded part replaces a server that is not set. An empty variable counts as not set.
+//! Each binary has its struct: [`RequestConfig`], [`CheckConfig`], [`SendConfig`] and
+//! [`CognitoConfig`] for the functions, which require all their servers, and [`LocalConfig`] for
+//! local mode, where an embedded part replaces a server that is not set. An empty variable counts
+//! as not set.
 
 mod address;
 mod groups;
+mod key_arn;
 mod local;
 mod ops_token;
 mod queue;
@@ -21,12 +23,15 @@ use sms_app::send_sms::DeliveryPolicy;
 use sms_domain::code_settings::CodeSettings;
 use sms_domain::limits::Limits;
 use sms_domain::message::AllowedAutofill;
+use sms_domain::phone::Region;
 use sms_domain::retry_schedule::Schedule;
+use sms_domain::secrets::Secrets;
 use sms_domain::verification::Policy;
 use sms_gateways::Gateways;
 use sms_http::HttpSettings;
 
 pub use self::address::Address;
+pub use self::key_arn::KeyArn;
 pub use self::local::{LocalConfig, Role};
 pub use self::ops_token::OpsToken;
 pub use self::settings::{Group, SETTINGS, Setting};
@@ -140,6 +145,25 @@ pub struct SendConfig {
     pub policy: DeliveryPolicy,
 }
 
+/// The settings of `cognito-sms`.
+#[derive(Debug, Clone)]
+pub struct CognitoConfig {
+    /// `REDIS_URL`.
+    pub redis: Address,
+    /// `QUEUE_URL`.
+    pub queue: Address,
+    /// `COGNITO_KEY_ARN`.
+    pub key: KeyArn,
+    /// Lifetimes of codes, and whether a Redis that evicts is accepted.
+    pub store: StoreSettings,
+    /// `CODE_SECRET`: tags numbers and seals codes.
+    pub secrets: Secrets,
+    /// Protection against abuse, as far as it applies to codes that somebody else made.
+    pub abuse: AbuseSettings,
+    /// `DEFAULT_REGION`.
+    pub region: Region,
+}
+
 impl RequestConfig {
     /// The settings without which the function does not start.
     pub const REQUIRED: &[&Setting] =
@@ -211,6 +235,31 @@ impl SendConfig {
         vars.finish(|| {
             let (redis, queue, gateways, codes) = (redis?, queue?, gateways?, codes?);
             Some(Self { redis, queue, dead_queue, gateways, store, codes, schedule, policy })
+        })
+    }
+}
+
+impl CognitoConfig {
+    /// The settings without which the function does not start.
+    pub const REQUIRED: &[&Setting] = &[
+        &settings::REDIS_URL,
+        &settings::QUEUE_URL,
+        &settings::CODE_SECRET,
+        &settings::COGNITO_KEY_ARN,
+    ];
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every missing or wrong variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut vars = Vars::new(lookup, Self::REQUIRED);
+        let (redis, queue, store) = (vars.redis(), vars.queue(), vars.store());
+        let (key, secrets, region) = (vars.key_arn(), vars.secrets(), vars.region());
+        let abuse = vars.abuse_of_messages(region);
+        vars.finish(|| {
+            let (redis, queue, key, secrets) = (redis?, queue?, key?, secrets?);
+            Some(Self { redis, queue, key, store, secrets, abuse, region })
         })
     }
 }

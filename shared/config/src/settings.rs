@@ -7,7 +7,7 @@
 use std::fmt;
 
 use self::Group::{Abuse, Codes, Connections, Http, Operations, Sending, Standard};
-use self::Program::{CheckCode, RequestCode, SendSms, SmsVerify};
+use self::Program::{CheckCode, CognitoSms, RequestCode, SendSms, SmsVerify};
 use self::Unset::{Means, Value};
 use crate::Lookup;
 
@@ -60,6 +60,8 @@ pub enum Program {
     CheckCode,
     /// The function `send-sms`.
     SendSms,
+    /// The function `cognito-sms`.
+    CognitoSms,
     /// The program `sms-verify` with its commands.
     SmsVerify,
 }
@@ -126,6 +128,7 @@ impl Program {
             Self::RequestCode => "request-code",
             Self::CheckCode => "check-code",
             Self::SendSms => "send-sms",
+            Self::CognitoSms => "cognito-sms",
             Self::SmsVerify => "sms-verify",
         }
     }
@@ -138,8 +141,12 @@ impl fmt::Display for Unset {
     }
 }
 
-const ALL: &[Program] = &[RequestCode, CheckCode, SendSms, SmsVerify];
+const ALL: &[Program] = &[RequestCode, CheckCode, SendSms, CognitoSms, SmsVerify];
+const OWN_CODES: &[Program] = &[RequestCode, CheckCode, SendSms, SmsVerify];
 const HTTP: &[Program] = &[RequestCode, CheckCode, SmsVerify];
+const LIMITED: &[Program] = &[RequestCode, CheckCode, CognitoSms, SmsVerify];
+const ADMIT: &[Program] = &[RequestCode, CognitoSms, SmsVerify];
+const QUEUE: &[Program] = &[RequestCode, SendSms, CognitoSms, SmsVerify];
 const REQUEST: &[Program] = &[RequestCode, SmsVerify];
 const SEND: &[Program] = &[SendSms, SmsVerify];
 const LOCAL: &[Program] = &[SmsVerify];
@@ -178,7 +185,7 @@ settings! {
     QUEUE_URL: Connections,
         "RabbitMQ (`amqp://`, `amqps://`), or the `https://` URL of an SQS queue", {
         unset: Means("memory"), example: "amqp://user:password@127.0.0.1:5672/%2f",
-        read_by: &[RequestCode, SendSms, SmsVerify], secret: true,
+        read_by: QUEUE, secret: true,
         details: "../operations/servers.md#several-nodes-of-rabbitmq",
     }
     DEAD_QUEUE_URL: Connections, "URL of the dead-letter queue, with SQS alone", {
@@ -187,6 +194,11 @@ settings! {
     }
     JOBS_PER_MESSAGE: Connections, "Jobs, 1 to 8, that concurrent requests put into one message", {
         unset: Value("8"), example: "1", read_by: LOCAL, details: "#jobs_per_message",
+    }
+    COGNITO_KEY_ARN: Connections, "ARN of the KMS key that Amazon Cognito encrypts codes with", {
+        unset: Means(""),
+        example: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        read_by: &[CognitoSms], details: "../guide/from-cognito.md",
     }
     SMS_DSN: Connections, "The SMS gateway, or several with failover and by country", {
         unset: Means("the inbox"),
@@ -202,7 +214,7 @@ settings! {
         unset: Value("300"), example: "120", read_by: ALL,
     }
     CODE_LENGTH: Codes, "Digits of a code, 4 to 10", {
-        unset: Value("6"), example: "6", read_by: ALL,
+        unset: Value("6"), example: "6", read_by: OWN_CODES,
     }
     RESEND_INTERVAL: Codes, "Seconds between two SMS to the same number, 1 to 3600", {
         unset: Value("60"), example: "90", read_by: ALL,
@@ -217,20 +229,20 @@ settings! {
         unset: Means(""), example: "FA+9qCX9VSu", read_by: REQUEST,
     }
     TEST_NUMBERS: Codes, "Numbers with a fixed code, to which nothing is sent", {
-        unset: Means(""), example: "+8613800138000=012345", read_by: ALL, secret: true,
+        unset: Means(""), example: "+8613800138000=012345", read_by: OWN_CODES, secret: true,
         details: "gateways.md#test-numbers",
     }
     TEST_NUMBERS_UNTIL: Codes, "Last day of the test numbers, needed with `TEST_NUMBERS`", {
-        unset: Means(""), example: "2999-12-31", read_by: ALL,
+        unset: Means(""), example: "2999-12-31", read_by: OWN_CODES,
         details: "gateways.md#test-numbers",
     }
     TEST_NUMBERS_ON_LAMBDA: Codes, "`true` permits test numbers on Lambda", {
-        unset: Value("false"), example: "true", read_by: ALL,
+        unset: Value("false"), example: "true", read_by: OWN_CODES,
         details: "gateways.md#test-numbers",
     }
 
     DEFAULT_REGION: Sending, "Country in which a number without `+` is read", {
-        unset: Value("CN"), example: "HK", read_by: HTTP,
+        unset: Value("CN"), example: "HK", read_by: LIMITED,
     }
     RETRY_BACKOFF: Sending, "Seconds before the second attempt, 1 to 300; then doubled", {
         unset: Value("3"), example: "5", read_by: SEND,
@@ -244,12 +256,12 @@ settings! {
     }
 
     ALLOWED_COUNTRIES: Abuse, "Countries to which codes are sent, or `all`", {
-        unset: Means("`DEFAULT_REGION`"), example: "CN,HK", read_by: REQUEST,
+        unset: Means("`DEFAULT_REGION`"), example: "CN,HK", read_by: ADMIT,
         details: "../operations/abuse.md#countries",
     }
     LIMITS: Abuse, "Limits of SMS and wrong codes; those not named keep their default", {
         unset: Value("number=5/hour,10/day ip=100/hour prefix=300/hour wrong-ip=100/hour"),
-        example: "ip=50/hour total=20000/day", read_by: HTTP, details: "../operations/abuse.md",
+        example: "ip=50/hour total=20000/day", read_by: LIMITED, details: "../operations/abuse.md",
     }
     GUARD: Abuse, "Conversion guard: `enforce`, `observe` or `off`", {
         unset: Value("enforce"), example: "observe", read_by: REQUEST,
@@ -265,7 +277,7 @@ settings! {
         details: "../operations/abuse.md#the-budget",
     }
     PRICES: Abuse, "Price of an SMS in USD, by country or network", {
-        unset: Means("list prices"), example: "CN=0.008,+881=2.50,other=0.10", read_by: REQUEST,
+        unset: Means("list prices"), example: "CN=0.008,+881=2.50,other=0.10", read_by: ADMIT,
         details: "../operations/abuse.md#the-budget",
     }
 
@@ -335,11 +347,14 @@ settings! {
     }
     AWS_ENDPOINT_URL_SQS: Standard, "Address of an SQS server that is not AWS's", {
         unset: Means("AWS"), example: "http://127.0.0.1:4566",
-        read_by: &[RequestCode, SendSms, SmsVerify],
+        read_by: QUEUE,
+    }
+    AWS_ENDPOINT_URL_KMS: Standard, "Address of a KMS server that is not AWS's", {
+        unset: Means("AWS"), example: "http://127.0.0.1:4566", read_by: &[CognitoSms],
     }
     AWS_ENDPOINT_URL: Standard, "Address of a server in place of all services of AWS", {
         unset: Means("AWS"), example: "http://127.0.0.1:4566",
-        read_by: &[RequestCode, SendSms, SmsVerify],
+        read_by: QUEUE,
     }
     AWS_LAMBDA_FUNCTION_NAME: Standard, "Set by Lambda: marks a function", {
         unset: Means(""), example: "request-code", read_by: ALL,
@@ -353,7 +368,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::{CheckConfig, LocalConfig, RequestConfig, Role, SendConfig};
+    use crate::{CheckConfig, CognitoConfig, LocalConfig, RequestConfig, Role, SendConfig};
 
     /// The example of a setting, after the expansion by a shell.
     fn expanded(setting: &Setting) -> String {
@@ -382,6 +397,7 @@ mod tests {
             (RequestCode, names_read_by(RequestConfig::read)),
             (CheckCode, names_read_by(CheckConfig::read)),
             (SendSms, names_read_by(SendConfig::read)),
+            (CognitoSms, names_read_by(CognitoConfig::read)),
             (SmsVerify, names_read_by(|lookup| LocalConfig::read(lookup, Role::All))),
         ];
         for (program, (names, result)) in programs {

@@ -5,11 +5,12 @@ use sms_http::TrustedProxies;
 
 use super::*;
 
-const GOOD: [(&str, &str); 4] = [
+const GOOD: [(&str, &str); 5] = [
     ("REDIS_URL", "rediss://user:hunter2@cache.example:6379"),
     ("QUEUE_URL", "amqps://user:hunter2@mq.example/%2f"),
     ("CODE_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
     ("SMS_DSN", "ccp://sid:hunter2@app.cloopen.com:8883?app_id=A&template=1"),
+    ("COGNITO_KEY_ARN", "arn:aws:kms:us-east-1:123456789012:key/1234abcd"),
 ];
 
 fn with<T>(vars: &[(&str, &str)], read: impl Fn(Lookup<'_>) -> T) -> T {
@@ -31,6 +32,10 @@ fn every_missing_variable_is_named_at_once() {
         with(&[("REDIS_URL", " ")], |lookup| problems(CheckConfig::read(lookup)))
             .contains("REDIS_URL is not set")
     );
+    let text = with(&[], |lookup| problems(CognitoConfig::read(lookup)));
+    for name in ["REDIS_URL", "QUEUE_URL", "CODE_SECRET", "COGNITO_KEY_ARN"] {
+        assert!(text.contains(&format!("{name} is not set")), "{text}");
+    }
     let sqs = [("QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/jobs")];
     assert!(
         with(&sqs, |lookup| problems(SendConfig::read(lookup)))
@@ -76,6 +81,14 @@ fn every_wrong_variable_is_named_at_once() {
     for (name, _) in wrong {
         assert!(text.contains(name), "{name} in: {text}");
     }
+}
+
+#[test]
+fn the_key_of_cognito_is_no_alias() {
+    let alias = ("COGNITO_KEY_ARN", "arn:aws:kms:us-east-1:123456789012:alias/cognito");
+    let vars = [&GOOD[..3], &[alias]].concat();
+    let text = with(&vars, |lookup| problems(CognitoConfig::read(lookup)));
+    assert!(text.contains("COGNITO_KEY_ARN needs the ARN of a key, and no alias"), "{text}");
 }
 
 #[test]
@@ -183,10 +196,11 @@ fn api_gateway_is_a_trusted_proxy() {
 fn debug_output_shows_no_secret() {
     let shown = with(&GOOD, |lookup| {
         format!(
-            "{:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?}",
             RequestConfig::read(lookup),
             CheckConfig::read(lookup),
             SendConfig::read(lookup),
+            CognitoConfig::read(lookup),
             LocalConfig::read(lookup, Role::Worker)
         )
     });

@@ -1,5 +1,4 @@
-//! Every event that AWS's crate and tools have a sample of, into the release builds of all three
-//! functions.
+//! Every event that AWS's crate and tools have a sample of, into all functions.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -102,17 +101,25 @@ async fn survives(
 async fn no_event_ends_a_function() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let environment = environment(&redis_url(), &queues, &gateway);
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let environment = environment(&redis_url(), &queues, &gateway).with("COGNITO_KEY_ARN", key);
     let samples = samples();
     assert!(samples.len() > 200, "{}", samples.len());
-    let (request, check, send) = tokio::join!(
+    let (request, check, send, cognito) = tokio::join!(
         survives("request-code", &environment, &samples, "request-code/http-api.json"),
         survives("check-code", &environment, &samples, "check-code/keys.json"),
         survives("send-sms", &environment, &samples, "send-sms/one-job.json"),
+        survives("cognito-sms", &environment, &samples, "cognito-sms/no-phone-number.json"),
     );
     assert_eq!(request.last().expect("an answer")["statusCode"], 202);
     assert_eq!(check.last().expect("an answer")["statusCode"], 200);
     assert_eq!(send.last(), Some(&json!({ "batchItemFailures": [] })));
+    assert_eq!(cognito.last().expect("an answer")["status"], "refused");
+    for (answer, (name, _)) in cognito.iter().zip(&samples) {
+        let told = answer["errorMessage"].as_str().unwrap_or_default();
+        let takes = told.contains("takes events of Amazon Cognito's custom SMS sender");
+        assert!(takes || *answer == json!({ "status": "ok" }), "{name}: {answer}");
+    }
     // A request has a response, whatever it asks for; of anything else that is no warm-up it is
     // said what it is.
     for answers in [&request, &check] {

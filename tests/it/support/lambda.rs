@@ -22,8 +22,12 @@ use super::services::from_environment;
 use super::{GIVE_UP, eventually};
 
 /// The release build of a function, in `TEST_FUNCTIONS`, such as target/lambda: `tests/run` builds
-/// them and sets it for tests of modules that name `support::lambda`.
+/// them and sets it for tests of modules that name `support::lambda`. Of cognito-sms it is the
+/// debug build: its library would take minutes to be built for release.
 pub fn bootstrap(function: &str) -> PathBuf {
+    if function == "cognito-sms" {
+        return Path::new(env!("CARGO_BIN_EXE_sms-verify")).with_file_name(function);
+    }
     Path::new(&from_environment("TEST_FUNCTIONS")).join(function).join("bootstrap")
 }
 
