@@ -39,7 +39,10 @@ const twilio = require('twilio')
 const fetch = async (baseUrl) => {
   let called
   const httpClient = {
-    request: async ({ uri }) => { called = new URL(uri).host; return { statusCode: 200, body: {} } },
+    request: async ({ uri }) => {
+      called = new URL(uri).host
+      return { statusCode: 200, body: {} }
+    },
   }
   const client = twilio(`AC${'0'.repeat(32)}`, 'token', { httpClient })
   client.verify.baseUrl = baseUrl

@@ -198,8 +198,8 @@ async fn check_one(scene: &Scene, rng: &mut Rng) {
         return;
     };
     if let Some(status) = scene.client.try_check(id, &call.code).await {
-        // 404: used already, perhaps by a check whose answer was lost; 429: a code of somebody else,
-        // who checks it himself.
+        // 404: used already, perhaps by a check whose answer was lost; 429: a code of somebody
+        // else, who checks it himself.
         let is_own = call.to.ends_with(['0', '2', '4', '6', '8']);
         let right = if is_own { [200, 404, 503] } else { [429, 404, 503] };
         assert!(right.contains(&status), "{status} for the right code");

@@ -247,9 +247,9 @@ impl Store {
     }
 
     /// Ends a pending verification without its code, which is no longer accepted; or a message,
-    /// whose code was brought to its sender: then the conversion guard learns of it. An SMS that was
-    /// not sent yet is not sent. Wrong codes and the cooldown stay. Returns false if there is no
-    /// such pending verification or message.
+    /// whose code was brought to its sender: then the conversion guard learns of it. An SMS that
+    /// was not sent yet is not sent. Wrong codes and the cooldown stay. Returns false if there is
+    /// no such pending verification or message.
     ///
     /// # Errors
     /// When the store fails. The verification may have ended all the same: call again.

@@ -222,7 +222,9 @@ impl Door {
             found = Some(word);
         }
         // Digits with a space between them: the code, or two numbers.
-        let groups: Vec<&str> = text.split_whitespace().collect();
+        let is_punctuation = |c: char| !c.is_ascii_alphanumeric();
+        let groups: Vec<&str> =
+            text.split_whitespace().map(|word| word.trim_matches(is_punctuation)).collect();
         let is_digits =
             |word: &str| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_digit());
         if groups.windows(2).any(|pair| pair.iter().all(|word| is_digits(word))) {
@@ -238,8 +240,8 @@ fn may_be_a_code(word: &str) -> bool {
     (4..=16).contains(&word.len()) && (has_digit || looks_like_a_code(word))
 }
 
-/// Digits, perhaps with capital letters; or groups of both that are equally long, as `WBPP-MJGR` and
-/// `152-012-248`.
+/// Digits, perhaps with capital letters; or groups of both that are equally long, as `WBPP-MJGR`
+/// and `152-012-248`.
 fn looks_like_a_code(word: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     let mut groups = word.split('-');

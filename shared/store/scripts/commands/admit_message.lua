@@ -24,9 +24,9 @@ if record and now < record[EXPIRES] then
         replace(packed(record), 'KEEPTTL')
       end
     end
-    return {is_this and 'again' or 'known', record[ID], record[SEND], now, record[EXPIRES], record[NEXT], record[ROOM_AT],
-      record[WRONG], record[STATUS], record[DELIVERY], record[WRONG_UNTIL],
-      is_lost and 1 or 0}
+    return {is_this and 'again' or 'known', record[ID], record[SEND], now, record[EXPIRES],
+      record[NEXT], record[ROOM_AT], record[WRONG], record[STATUS], record[DELIVERY],
+      record[WRONG_UNTIL], is_lost and 1 or 0}
   end
 end
 
