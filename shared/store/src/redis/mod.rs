@@ -11,6 +11,7 @@ mod cluster;
 mod connection;
 mod eviction;
 mod guard_counts;
+mod messages;
 mod quotas;
 mod recent_refusals;
 mod reply;
