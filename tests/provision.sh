@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # Tools and private services for tests/run, tests/lint, tests/soak, tests/fuzz and bench/run, and
 # their end. To be sourced, at the root of the repository.
+# What is built: all but cognito-sms, whose library takes minutes (tests/cognito). With others the
+# features differ, and much is built again.
+# shellcheck disable=SC2034  # for those who source this
+crates=(--workspace --exclude cognito-sms)
 tools=$PWD/target/tools
 ministack=$PWD/target/ministack
 began=$SECONDS

@@ -58,6 +58,7 @@ fn signs_up(to: &str, code: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "tests/cognito builds the function"]
 async fn a_code_of_cognito_becomes_one_sms_however_often_lambda_tries() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
@@ -101,6 +102,7 @@ async fn a_code_of_cognito_becomes_one_sms_however_often_lambda_tries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "tests/cognito builds the function"]
 async fn what_is_refused_is_told_and_what_can_be_mended_is_an_error() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
@@ -150,6 +152,7 @@ async fn what_is_refused_is_told_and_what_can_be_mended_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "tests/cognito builds the function"]
 async fn a_kms_a_store_or_a_queue_that_is_away_or_silent_is_an_error() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;

@@ -21,13 +21,10 @@ use super::process::{Environment, Process};
 use super::services::from_environment;
 use super::{GIVE_UP, eventually};
 
-/// The release build of a function, in `TEST_FUNCTIONS`, such as target/lambda: `tests/run` builds
-/// them and sets it for tests of modules that name `support::lambda`. Of cognito-sms it is the
-/// debug build: its library would take minutes to be built for release.
+/// The build of a function in `TEST_FUNCTIONS`, such as target/lambda: `tests/run` builds them for
+/// release and sets it for tests of modules that name `support::lambda`. (tests/cognito has debug
+/// builds.)
 pub fn bootstrap(function: &str) -> PathBuf {
-    if function == "cognito-sms" {
-        return Path::new(env!("CARGO_BIN_EXE_sms-verify")).with_file_name(function);
-    }
     Path::new(&from_environment("TEST_FUNCTIONS")).join(function).join("bootstrap")
 }
 
