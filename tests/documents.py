@@ -195,7 +195,8 @@ def check_translation(document, original):
 
 def check_tests(documents):
     """Every test that SECURITY.md or a `tests/run NAME` names exists."""
-    command = "cargo test --workspace --exclude cognito-sms --quiet -- --list".split()
+    crates = ["--workspace", "--exclude", "cognito-sms"]
+    command = ["cargo", "test", *crates, "--quiet", "--", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     tests = re.findall(r"^(\S+): test$", listed, re.MULTILINE)
     tests += re.findall(r"^def (\w+)\(", (ROOT / "tests" / "browser.py").read_text(), re.MULTILINE)
