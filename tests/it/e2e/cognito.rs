@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::e2e::lambda_events::{samples, survives};
 use crate::e2e::runtime_emulator::{environment, event};
 use crate::support::gateway::{Gateway, Reply};
 use crate::support::lambda::Function;
@@ -190,4 +191,21 @@ async fn a_kms_a_store_or_a_queue_that_is_away_or_silent_is_an_error() {
 fn written(mut function: Function) -> Vec<String> {
     function.process.kill();
     function.process.standard_output().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tests/cognito builds the function"]
+async fn no_event_ends_the_function() {
+    let queues = Queues::create(&client()).await;
+    let gateway = Gateway::start(&[], Reply::Accept).await;
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let environment = environment(&redis_url(), &queues, &gateway).with("COGNITO_KEY_ARN", key);
+    let (samples, last) = (samples(), "cognito-sms/no-phone-number.json");
+    let answers = survives("cognito-sms", &environment, &samples, last).await;
+    assert_eq!(answers.last().expect("an answer")["status"], "refused");
+    for (answer, (name, _)) in answers.iter().zip(&samples) {
+        let told = answer["errorMessage"].as_str().unwrap_or_default();
+        let takes = told.contains("takes events of Amazon Cognito's custom SMS sender");
+        assert!(takes || *answer == json!({ "status": "ok" }), "{name}: {answer}");
+    }
 }

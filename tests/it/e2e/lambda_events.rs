@@ -60,7 +60,7 @@ fn fixtures() -> PathBuf {
     PathBuf::from(manifest).with_file_name("src").join("fixtures")
 }
 
-fn samples() -> Vec<(String, Value)> {
+pub(super) fn samples() -> Vec<(String, Value)> {
     let files =
         std::fs::read_dir(fixtures()).expect("a folder").map(|entry| entry.expect("a file").path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -77,7 +77,7 @@ fn samples() -> Vec<(String, Value)> {
 
 /// Invokes a function with everything, and then with an event of its own: nothing starts it again
 /// if it ends.
-async fn survives(
+pub(super) async fn survives(
     function: &str,
     environment: &Environment,
     samples: &[(String, Value)],
@@ -101,25 +101,17 @@ async fn survives(
 async fn no_event_ends_a_function() {
     let queues = Queues::create(&client()).await;
     let gateway = Gateway::start(&[], Reply::Accept).await;
-    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-    let environment = environment(&redis_url(), &queues, &gateway).with("COGNITO_KEY_ARN", key);
+    let environment = environment(&redis_url(), &queues, &gateway);
     let samples = samples();
     assert!(samples.len() > 200, "{}", samples.len());
-    let (request, check, send, cognito) = tokio::join!(
+    let (request, check, send) = tokio::join!(
         survives("request-code", &environment, &samples, "request-code/http-api.json"),
         survives("check-code", &environment, &samples, "check-code/keys.json"),
         survives("send-sms", &environment, &samples, "send-sms/one-job.json"),
-        survives("cognito-sms", &environment, &samples, "cognito-sms/no-phone-number.json"),
     );
     assert_eq!(request.last().expect("an answer")["statusCode"], 202);
     assert_eq!(check.last().expect("an answer")["statusCode"], 200);
     assert_eq!(send.last(), Some(&json!({ "batchItemFailures": [] })));
-    assert_eq!(cognito.last().expect("an answer")["status"], "refused");
-    for (answer, (name, _)) in cognito.iter().zip(&samples) {
-        let told = answer["errorMessage"].as_str().unwrap_or_default();
-        let takes = told.contains("takes events of Amazon Cognito's custom SMS sender");
-        assert!(takes || *answer == json!({ "status": "ok" }), "{name}: {answer}");
-    }
     // A request has a response, whatever it asks for; of anything else that is no warm-up it is
     // said what it is.
     for answers in [&request, &check] {
