@@ -1,5 +1,4 @@
-//! The event of Cognito's custom SMS sender.
-//! <https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-custom-sms-sender.html>
+//! The event of Cognito's custom SMS sender (docs/guide/from-cognito.md names its source).
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -235,7 +235,8 @@ pub(crate) async fn cancel(
     if cancelled { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }
 
-fn parse(id: IdInPath) -> Result<VerificationId, Problem> {
+/// Reads an ID in a path.
+pub(crate) fn parse(id: IdInPath) -> Result<VerificationId, Problem> {
     let Path(id) = id.map_err(|_| Problem::NotFound)?;
     VerificationId::parse(&id).ok_or(Problem::NotFound)
 }

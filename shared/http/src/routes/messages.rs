@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json as JsonAnswer, Router};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,13 +11,12 @@ use sms_app::custom_message::CustomMessage;
 use sms_domain::code::Code;
 use sms_domain::custom_code::CustomCode;
 use sms_domain::locale::Locale;
-use sms_domain::phone::Region;
 use sms_domain::trace_context::RequestContext;
 use sms_domain::verification::Verification;
-use sms_domain::verification_id::{Purpose, VerificationId};
+use sms_domain::verification_id::Purpose;
 
-use super::check::IdInPath;
-use super::verifications::RequestApi;
+use super::check::{IdInPath, parse};
+use super::verifications::{RequestApi, language_of};
 #[cfg(test)]
 use crate::document;
 use crate::doors::fields::Asked;
@@ -176,14 +175,7 @@ pub(crate) async fn create(
 }
 
 fn read(api: &RequestApi, asked: CreateMessage) -> Result<Asked, Problem> {
-    let region = match asked.region {
-        Some(code) => {
-            Region::parse(&code).ok_or_else(|| bad("region", FieldError::InvalidCountry))?
-        }
-        None => api.settings.region,
-    };
-    let to = asked.to.ok_or(Problem::MissingField("to"))?;
-    let (to, country) = api.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
+    let (to, country) = api.number(asked.to.as_deref(), asked.region.as_deref())?;
     let code = match asked.code {
         None | Some(Value::Null) => return Err(Problem::MissingField("code")),
         Some(Value::String(code)) => Code::custom(&code),
@@ -198,12 +190,7 @@ fn read(api: &RequestApi, asked: CreateMessage) -> Result<Asked, Problem> {
         }
         Some(_) => return Err(bad("expires_in", FieldError::InvalidLifetime)),
     };
-    let locale = match asked.locale {
-        Some(tag) if !Locale::is_tag(&tag) => {
-            return Err(bad("locale", FieldError::InvalidLanguage));
-        }
-        tag => tag.as_deref().and_then(Locale::parse),
-    };
+    let locale = language_of(asked.locale.as_deref())?;
     let ip = asked.ip.map(|ip| ip.parse()).transpose();
     let ip = ip.map_err(|_| bad("ip", FieldError::InvalidAddress))?;
     let custom = CustomCode { code, text: None, valid_until };
@@ -292,9 +279,4 @@ pub(crate) async fn outcome(
 fn tenant(api: &RequestApi, caller: &Caller) -> Result<String, Problem> {
     let tenant = caller.tenant(&api.settings.callers)?;
     tenant.map(ToOwned::to_owned).ok_or(Problem::Unauthorized)
-}
-
-fn parse(id: IdInPath) -> Result<VerificationId, Problem> {
-    let Path(id) = id.map_err(|_| Problem::NotFound)?;
-    VerificationId::parse(&id).ok_or(Problem::NotFound)
 }

@@ -14,7 +14,7 @@ use sms_app::detached::DetachOnDrop;
 use sms_app::request_code::{Request, RequestCode};
 use sms_domain::locale::Locale;
 use sms_domain::message::{AllowedAutofill, Autofill};
-use sms_domain::phone::Region;
+use sms_domain::phone::{Country, PhoneNumber, Region};
 use sms_domain::picture_id::PictureId;
 use sms_domain::random::random_bytes;
 use sms_domain::refusal::Exceeded;
@@ -202,25 +202,9 @@ impl RequestApi {
         tenant: Option<&str>,
         language: Option<Locale>,
     ) -> Result<Request, Problem> {
-        let region = match asked.region {
-            Some(code) => {
-                Region::parse(&code).ok_or_else(|| bad("region", FieldError::InvalidCountry))?
-            }
-            None => self.settings.region,
-        };
-        let to = asked.to.ok_or(Problem::MissingField("to"))?;
-        let (to, country) = self.test_numbers.number(&to, region).map_err(Problem::BadNumber)?;
-        let locale = match asked.locale {
-            Some(tag) if !Locale::is_tag(&tag) => {
-                return Err(bad("locale", FieldError::InvalidLanguage));
-            }
-            // A language that is not available is ignored, as in the header.
-            tag => tag
-                .as_deref()
-                .and_then(Locale::parse)
-                .or(language)
-                .unwrap_or_else(|| Locale::of(&to)),
-        };
+        let (to, country) = self.number(asked.to.as_deref(), asked.region.as_deref())?;
+        let locale = language_of(asked.locale.as_deref())?;
+        let locale = locale.or(language).unwrap_or_else(|| Locale::of(&to));
         let purpose = Purpose::parse(&asked.purpose.unwrap_or_default())
             .ok_or_else(|| bad("purpose", FieldError::InvalidPurpose))?;
         let autofill =
@@ -240,6 +224,22 @@ impl RequestApi {
             proof,
             context: caller.context,
         })
+    }
+
+    /// Reads a number, in its country or in that of the settings.
+    pub(crate) fn number(
+        &self,
+        to: Option<&str>,
+        region: Option<&str>,
+    ) -> Result<(PhoneNumber, Country), Problem> {
+        let region = match region {
+            Some(code) => {
+                Region::parse(code).ok_or_else(|| bad("region", FieldError::InvalidCountry))?
+            }
+            None => self.settings.region,
+        };
+        let to = to.ok_or(Problem::MissingField("to"))?;
+        self.test_numbers.number(to, region).map_err(Problem::BadNumber)
     }
 
     /// Requests the code. Returns the verification, and the policy and time that another SMS has to
@@ -262,6 +262,14 @@ impl RequestApi {
             admitted
         };
         Ok(DetachOnDrop::new(admission).await?)
+    }
+}
+
+/// Reads a language tag. A language that is not available is ignored, as in the header.
+pub(crate) fn language_of(tag: Option<&str>) -> Result<Option<Locale>, Problem> {
+    match tag {
+        Some(tag) if !Locale::is_tag(tag) => Err(bad("locale", FieldError::InvalidLanguage)),
+        tag => Ok(tag.and_then(Locale::parse)),
     }
 }
 

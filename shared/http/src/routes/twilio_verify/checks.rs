@@ -24,17 +24,14 @@ routes! {
     "/v2/Services/{service}/Verifications/{name}": get(fetch);
     "/v2/Services/{service}/Verifications/{name}": post(update);
     "/v2/Services": get(services::list);
-    "/v2/Services": post(services::refuse);
     "/v2/Services/{service}": get(services::fetch);
-    "/v2/Services/{service}": post(services::refuse_change);
-    "/v2/Services/{service}": delete(services::refuse_deletion);
     "/v2/Services/{service}/RateLimits": get(services::rate_limits);
-    "/v2/Services/{service}/RateLimits": post(services::refuse_rate_limit);
 }
 
 /// The routes.
 pub(super) fn router(api: Arc<VerifyApi>) -> Router {
-    // What is not built is answered as the client reads it, too.
+    // What is not built is answered as the client reads it, too; services and rate limits are
+    // configured, and neither created, changed nor deleted.
     let others = any(async || VerifyError::NotFound);
     routes()
         .route("/v2/{*path}", others)

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::ALLOW;
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sms_domain::quota::Scope;
@@ -221,79 +219,6 @@ pub(crate) async fn fetch(
 ) -> Result<Json<ServiceBody>, VerifyError> {
     let account = caller.account(&api.callers)?;
     Ok(Json(api.service(api.services.get(&service)?, &account.sid)))
-}
-
-/// Create a service: refused
-#[cfg_attr(test, utoipa::path(
-    post,
-    path = "/v2/Services",
-    operation_id = "twilioCreateService",
-    tag = "twilio verify",
-    security(("basic" = [])),
-    responses(
-        (status = 401, description = "20003"),
-        (status = 405, description = "20004: they are configured."),
-    ),
-))]
-pub(crate) async fn refuse(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
-    match caller.account(&api.callers) {
-        Ok(_) => ([(ALLOW, "GET,HEAD")], VerifyError::Method).into_response(),
-        Err(problem) => VerifyError::from(problem).into_response(),
-    }
-}
-
-/// Change a service: refused
-#[cfg_attr(test, utoipa::path(
-    post,
-    path = "/v2/Services/{service}",
-    operation_id = "twilioUpdateService",
-    tag = "twilio verify",
-    security(("basic" = [])),
-    params(("service" = String, Path, description = "`VA…`")),
-    responses(
-        (status = 401, description = "20003"),
-        (status = 405, description = "20004: they are configured."),
-    ),
-))]
-pub(crate) async fn refuse_change(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
-    refuse(State(api), caller).await
-}
-
-/// Delete a service: refused
-#[cfg_attr(test, utoipa::path(
-    delete,
-    path = "/v2/Services/{service}",
-    operation_id = "twilioDeleteService",
-    tag = "twilio verify",
-    security(("basic" = [])),
-    params(("service" = String, Path, description = "`VA…`")),
-    responses(
-        (status = 401, description = "20003"),
-        (status = 405, description = "20004: they are configured."),
-    ),
-))]
-pub(crate) async fn refuse_deletion(State(api): State<Arc<VerifyApi>>, caller: Caller) -> Response {
-    refuse(State(api), caller).await
-}
-
-/// Create a rate limit: refused
-#[cfg_attr(test, utoipa::path(
-    post,
-    path = "/v2/Services/{service}/RateLimits",
-    operation_id = "twilioCreateRateLimit",
-    tag = "twilio verify",
-    security(("basic" = [])),
-    params(("service" = String, Path, description = "`VA…`")),
-    responses(
-        (status = 401, description = "20003"),
-        (status = 405, description = "20004: they are configured."),
-    ),
-))]
-pub(crate) async fn refuse_rate_limit(
-    State(api): State<Arc<VerifyApi>>,
-    caller: Caller,
-) -> Response {
-    refuse(State(api), caller).await
 }
 
 /// List rate limits
